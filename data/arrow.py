@@ -1,0 +1,54 @@
+"""pyarrow, which ships no type information, and files that appear whole or not at all."""
+
+import os
+import secrets
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow  # pyright: ignore[reportMissingTypeStubs]
+import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
+
+pa: Any = pyarrow
+pq: Any = pyarrow.parquet
+
+ARROW_ERRORS: tuple[type[Exception], ...] = (pa.ArrowException, OSError)
+"""What pyarrow raises on a file that is cut off, damaged or no Parquet at all."""
+
+
+def open_parquet(path: Path, **options: Any) -> Any:
+    """A `pyarrow.parquet.ParquetFile` whose memory does not grow with what is read from it."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20, **options)
+
+
+def temporary_name(path: Path) -> Path:
+    """A hidden unique name beside `path`; readers skip it, `is_temporary` knows it."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")
+
+
+def is_temporary(name: str) -> bool:
+    return name.startswith(".") and name.endswith(".tmp")
+
+
+def sync(path: Path) -> None:
+    """Flushes a file, or the entries of a directory, to disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Generator[Path]:
+    """A temporary path that becomes `path`, synced, when the block ends without an exception."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = temporary_name(path)
+    try:
+        yield temporary
+        sync(temporary)
+        temporary.replace(path)
+        sync(path.parent)
+    finally:
+        temporary.unlink(missing_ok=True)

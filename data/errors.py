@@ -1,0 +1,33 @@
+"""Errors that a user can act on. The CLI prints their message without a traceback.
+
+BlpoError
+    DataError       task, dataset, table or image is wrong: names file, row, value, remedy
+    StoreError      the reply store is damaged or unusable
+    ConfigError     a configuration or a run directory is wrong      (raised by pipeline)
+    EngineError     an engine does not start or died                 (raised by models)
+        LayoutError the chat template cannot be laid out image first
+"""
+
+
+class BlpoError(Exception):
+    """Base of all errors whose message is meant for the user."""
+
+
+class DataError(BlpoError):
+    """A task, dataset, table or image is not what it has to be."""
+
+
+class StoreError(BlpoError):
+    """The reply store cannot be read or written."""
+
+
+class ConfigError(BlpoError):
+    """A configuration or run directory is not what it has to be."""
+
+
+class EngineError(BlpoError):
+    """The engine as a whole cannot answer (does not start, died, server gone)."""
+
+
+class LayoutError(EngineError):
+    """The chat template cannot be laid out image first."""

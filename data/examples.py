@@ -1,0 +1,341 @@
+"""Datasets: one Parquet file of labelled examples, written whole and checked when read."""
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Generator, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from .arrow import ARROW_ERRORS, atomic_path, open_parquet, pa, pq
+from .errors import DataError
+from .images import ImageBounds, ImageRef, check_image
+from .problems import Problems
+from .tasks import Task, label_text
+
+Split = Literal["train", "test"]
+SPLITS: tuple[Split, Split] = ("train", "test")
+
+_STRINGS = ("example_id", "text", "label", "group", "category", "split")
+_FEATURES = {
+    "example_id": {"dtype": "string", "_type": "Value"},
+    "image": {"_type": "Image"},
+    **{name: {"dtype": "string", "_type": "Value"} for name in _STRINGS[1:]},
+}
+SCHEMA: Any = pa.schema(
+    [
+        pa.field("example_id", pa.string()),
+        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        *(pa.field(name, pa.string()) for name in _STRINGS[1:]),
+    ],
+    metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
+)
+"""Columns of a dataset file, one row per example.
+
+example_id  string                      unique within the file
+image       struct{bytes, path}         the encoded image as it came; path is null
+text        string, null without text   the example's own text
+label       string                      the human label, one of the task's
+group       string                      examples of a group are on one side of the split
+category    string or null              for tables by category; never shown to a model
+split       string                      "train" or "test"
+
+The metadata key `huggingface` makes `datasets.load_dataset("parquet", ...)` show pictures.
+"""
+
+_GROUP_ROWS = 256
+_GROUP_BYTES = 64 * 2**20
+_REMEDY = "make the file with `blpo import table`"
+_LAYOUT: dict[str, Any] = {
+    "compression": dict.fromkeys(_STRINGS, "zstd"),
+    "use_dictionary": ["label", "group", "category", "split"],
+    "write_statistics": ["example_id", "label", "split"],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One labelled example. group, category and split are as in SCHEMA."""
+
+    example_id: str
+    image: ImageRef
+    text: str | None
+    label: str
+    group: str
+    category: str | None
+    split: Split
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """What a judge is shown, and the human label where it is known."""
+
+    example_id: str
+    image: ImageRef
+    text: str | None
+    label: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """The examples of a file in file order.
+
+    fingerprint: sha256 over all fields of all examples and their image bytes; independent of
+        row order, file layout and compression.
+    """
+
+    train: tuple[Example, ...]
+    test: tuple[Example, ...]
+    fingerprint: str
+
+
+def write_dataset(path: Path, rows: Iterable[Example]) -> None:
+    """Writes a dataset file that is complete when it appears; holds one row group in memory.
+
+    The same rows in the same order give the same bytes. Rows are not checked here.
+    """
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, **_LAYOUT) as writer:
+        for group in _row_groups(rows):
+            writer.write_table(pa.Table.from_pylist([_record(row) for row in group], SCHEMA))
+
+
+def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> Dataset:
+    """All examples of a dataset file, checked against the task.
+
+    Raises DataError for a file that is missing, not Parquet or without one of the columns, and
+    for rows that the task cannot use, all of them in one message: an unknown label or split, a
+    repeated example_id, no image, no text where the task carries one, an empty split, a class
+    without a train example.
+    """
+    records = list(_records(path, tuple(SCHEMA.names)))
+    _check(records, task, str(path))
+    examples = [_example(record, task, bounds or ImageBounds()) for record in records]
+    return Dataset(
+        train=tuple(example for example in examples if example.split == "train"),
+        test=tuple(example for example in examples if example.split == "test"),
+        fingerprint=fingerprint(examples),
+    )
+
+
+def check_images(dataset: Dataset, source: str) -> None:
+    """Decodes every image once. Raises DataError that names the examples whose image is broken."""
+    problems = Problems(source)
+    with ThreadPoolExecutor() as pool:
+        for problem in pool.map(_image_problem, (*dataset.train, *dataset.test)):
+            if problem is not None:
+                problems.add(*problem)
+    problems.raise_if_any()
+
+
+def _image_problem(example: Example) -> tuple[str, str] | None:
+    try:
+        check_image(example.image.data, "image")
+    except DataError as error:
+        return f"example {example.example_id!r}", str(error)
+    return None
+
+
+def iter_dataset(
+    path: Path, bounds: ImageBounds | None = None, batch_rows: int = 256
+) -> Iterator[list[Item]]:
+    """Items of a dataset file of any size in file order, at most `batch_rows` in memory at once.
+
+    Only `example_id` and `image` are needed; `text` and `label` are read where present. Raises
+    DataError as `read_dataset` does for the file, and for a row without example_id or image.
+    """
+    for start, batch in _batches(path, ("example_id", "image"), ("text", "label"), batch_rows):
+        problems = Problems(str(path))
+        for row, record in enumerate(batch, start):
+            _check_presence(problems, row, record, ("example_id",))
+        problems.raise_if_any()
+        yield [_item(record, bounds or ImageBounds()) for record in batch]
+
+
+def count_rows(path: Path) -> int:
+    """Rows of a dataset file. Raises DataError as `read_dataset` does for the file."""
+    with _opened(path) as file:
+        return int(file.metadata.num_rows)
+
+
+def fingerprint(examples: Iterable[Example]) -> str:
+    """See Dataset."""
+    digests = sorted((example.example_id, _digest(example)) for example in examples)
+    return hashlib.sha256("".join(digest for _, digest in digests).encode()).hexdigest()
+
+
+def _row_groups(rows: Iterable[Example]) -> Iterator[list[Example]]:
+    group: list[Example] = []
+    num_bytes = 0
+    for row in rows:
+        group.append(row)
+        num_bytes += len(row.image.data)
+        if len(group) == _GROUP_ROWS or num_bytes >= _GROUP_BYTES:
+            yield group
+            group, num_bytes = [], 0
+    if group:
+        yield group
+
+
+def _digest(example: Example) -> str:
+    image_digest = hashlib.sha256(example.image.data).hexdigest()
+    values = [getattr(example, name) for name in _STRINGS]
+    return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
+
+
+def _record(example: Example) -> dict[str, Any]:
+    image = {"bytes": example.image.data, "path": None}
+    return {"image": image, **{name: getattr(example, name) for name in _STRINGS}}
+
+
+def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example:
+    return Example(
+        example_id=record["example_id"],
+        image=ImageRef(record["image"]["bytes"], bounds),
+        text=record["text"] if task.carries_text else None,
+        label=label_text(record["label"]),
+        group=record["group"],
+        category=record["category"],
+        split=record["split"],
+    )
+
+
+def _item(record: dict[str, Any], bounds: ImageBounds) -> Item:
+    label = record.get("label")
+    return Item(
+        example_id=record["example_id"],
+        image=ImageRef(record["image"]["bytes"], bounds),
+        text=record.get("text"),
+        label=None if label is None else label_text(label),
+    )
+
+
+def _records(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    for _, batch in _batches(path, columns, (), _GROUP_ROWS):
+        yield from batch
+
+
+def _batches(
+    path: Path, needed: tuple[str, ...], optional: tuple[str, ...], batch_rows: int
+) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Batches of rows, each with the number of its first row (the file's first row is row 1)."""
+    with _opened(path) as file:
+        _check_columns(path, file.schema_arrow, needed, optional)
+        columns = [name for name in (*needed, *optional) if name in file.schema_arrow.names]
+        row = 1
+        for batch in file.iter_batches(batch_rows, columns=columns, use_threads=False):
+            yield row, batch.to_pylist()
+            row += batch.num_rows
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[Any]:
+    """The Parquet file, open; whatever is wrong with it while the block reads is a DataError."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such dataset file; make one with `blpo import table`")
+    try:
+        with open_parquet(path) as file:
+            yield file
+    except ARROW_ERRORS as error:
+        raise DataError(
+            f"{path}: not a whole Parquet file ({error}): copy it again or repeat the import"
+        ) from error
+
+
+def _check_columns(
+    path: Path, schema: Any, needed: tuple[str, ...], optional: tuple[str, ...]
+) -> None:
+    problems = Problems(str(path))
+    for name in (*needed, *optional):
+        if name in schema.names:
+            found = schema.field(name).type
+            if not _is_usable(name, found):
+                wanted = SCHEMA.field(name).type
+                problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
+        elif name in needed:
+            problems.add(f"column `{name}`", f"is missing; {_REMEDY}")
+    problems.raise_if_any()
+
+
+def _is_usable(name: str, found: Any) -> bool:
+    if name == "image":
+        return bool(pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
+    return bool(
+        pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_null(found)
+    )
+
+
+def _check(records: list[dict[str, Any]], task: Task, source: str) -> None:
+    if not records:
+        raise DataError(f"{source}: has no rows: import a table that has some")
+    problems = Problems(source)
+    needed = ("example_id", "label", "group", "split", *(("text",) if task.carries_text else ()))
+    for row, record in enumerate(records, 1):
+        _check_presence(problems, row, record, needed)
+        _check_values(problems, row, record, task)
+    _check_repeats(problems, [record["example_id"] for record in records])
+    problems.raise_if_any()
+    check_coverage(
+        problems, [(record["split"], label_text(record["label"])) for record in records], task
+    )
+    problems.raise_if_any()
+
+
+def _where(row: int, record: dict[str, Any]) -> str:
+    return f"row {row} (example {record['example_id']!r})"
+
+
+def _check_presence(
+    problems: Problems, row: int, record: dict[str, Any], needed: Iterable[str]
+) -> None:
+    image: dict[str, Any] | None = record["image"]
+    if image is None or not image["bytes"]:
+        problems.add(_where(row, record), "has no image bytes; drop the row or repeat the import")
+    for name in needed:
+        if record[name] is None or not record[name].strip():
+            problems.add(_where(row, record), f"has no {name}; fill it in or drop the row")
+
+
+def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Task) -> None:
+    label, split = record["label"], record["split"]
+    if label is not None and label_text(label) not in task.labels:
+        problems.add(_where(row, record), unknown_label(label, task))
+    if split is not None and split not in SPLITS:
+        problems.add(_where(row, record), f"split {split!r} is not one of {', '.join(SPLITS)}")
+
+
+def _check_repeats(problems: Problems, example_ids: list[str | None]) -> None:
+    first_rows: dict[str, int] = {}
+    for row, example_id in enumerate(example_ids, 1):
+        if example_id is None:
+            continue
+        first = first_rows.setdefault(example_id, row)
+        if first != row:
+            problems.add(
+                f"row {row} (example {example_id!r})",
+                f"repeats the example_id of row {first}; give every row its own",
+            )
+
+
+def unknown_label(label: object, task: Task) -> str:
+    """What to say about a label outside the task's set."""
+    return (
+        f"label {label!r} is not one of {task.label_set()} (task {task.name}); "
+        "correct it, map it with a label map, or use a task that declares it"
+    )
+
+
+def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task: Task) -> None:
+    """Adds a problem for an empty split and for each class without a train example."""
+    counts = Counter(placed)
+    for split in SPLITS:
+        if not any(counts[split, label] for label in task.labels):
+            problems.add(f"split {split}", "has no examples; change the split or add rows")
+    for label in task.labels:
+        if not counts["train", label]:
+            problems.add(
+                f"class {label!r}",
+                "has no train example; add some, or use a task that does not declare it",
+            )

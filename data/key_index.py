@@ -1,0 +1,62 @@
+"""Where keys lie: a compact map from key prefixes to (part, row)."""
+
+import numpy as np
+import numpy.typing as npt
+
+from .parts import Prefixes
+
+_FOLD_AT = 32_768
+
+Place = tuple[int, int]
+"""(part number, row in that part)"""
+
+
+class KeyIndex:
+    """Maps the first 64 bits of keys to places, 16 bytes a key; the place added first stays.
+
+    Two keys share a prefix once in 10**8 stores of a million keys: readers compare whole keys.
+    """
+
+    def __init__(self) -> None:
+        self._prefixes: Prefixes = np.empty(0, np.uint64)
+        self._places: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._recent: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._prefixes) + len(self._recent)
+
+    def add(self, part: int, prefixes: Prefixes) -> None:
+        """Adds the rows of a part, in row order."""
+        for start in range(0, len(prefixes), _FOLD_AT):
+            chunk = prefixes[start : start + _FOLD_AT]
+            new = np.flatnonzero(self._known(chunk) < 0)
+            for row, prefix in zip(new.tolist(), chunk[new].tolist(), strict=True):
+                self._recent.setdefault(prefix, part << 32 | (start + row))
+            if len(self._recent) >= _FOLD_AT:
+                self._fold()
+
+    def find(self, prefixes: Prefixes) -> list[Place | None]:
+        """Place of each prefix; None where there is none."""
+        settled = self._known(prefixes).tolist()
+        places = (
+            self._recent.get(prefix, -1) if place < 0 else place
+            for prefix, place in zip(prefixes.tolist(), settled, strict=True)
+        )
+        return [None if place < 0 else (place >> 32, place & 0xFFFFFFFF) for place in places]
+
+    def _known(self, prefixes: Prefixes) -> npt.NDArray[np.int64]:
+        """Settled place of each prefix, -1 where there is none."""
+        if not len(self._prefixes):
+            return np.full(len(prefixes), -1, np.int64)
+        at = np.searchsorted(self._prefixes, prefixes).clip(max=len(self._prefixes) - 1)
+        return np.where(self._prefixes[at] == prefixes, self._places[at], -1)
+
+    def _fold(self) -> None:
+        """Moves the recent keys into the sorted arrays."""
+        prefixes = np.fromiter(self._recent.keys(), np.uint64, len(self._recent))
+        places = np.fromiter(self._recent.values(), np.int64, len(self._recent))
+        order = np.argsort(prefixes)
+        at = np.searchsorted(self._prefixes, prefixes[order])
+        self._prefixes = np.insert(self._prefixes, at, prefixes[order])
+        self._places = np.insert(self._places, at, places[order])
+        self._recent = {}

@@ -1,0 +1,191 @@
+"""The reply store: what was asked once is never asked again.
+
+    store/verbalizations/i2t=<hash>/part-00000001.parquet
+    store/verdicts/judge=<hash>/...
+    store/proposals/optimizer=<hash>/...
+
+Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
+number of threads, processes and hosts read and write at once without locks: parts appear whole
+and never change (`parts`).
+"""
+
+import re
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from .arrow import sync
+from .group_cache import GroupCache
+from .partition import Partition
+from .parts import (
+    DamagedPart,
+    check_part,
+    part_numbers,
+    part_path,
+    read_all_prefixes,
+    temporary_files,
+)
+from .replies import ReplyRow
+
+Collection = Literal["verbalizations", "verdicts", "proposals"]
+
+PARTITION_KEYS: dict[Collection, str] = {
+    "verbalizations": "i2t",
+    "verdicts": "judge",
+    "proposals": "optimizer",
+}
+"""What the hash in the name of a partition's folder is a hash of."""
+
+_CACHE_BYTES = 64 * 2**20
+_LEFTOVER_AGE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStats:
+    """Size of one partition. num_keys counts a key once that several parts hold."""
+
+    collection: Collection
+    partition: str
+    num_rows: int
+    num_keys: int
+    num_parts: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """num_parts: parts read. leftovers: temporary files of killed writers, over an hour old."""
+
+    num_parts: int
+    damaged: list[DamagedPart]
+    leftovers: list[Path]
+
+
+class ReplyStore:
+    """Rows by (collection, partition, key) under a root folder, which need not exist yet.
+
+    A key may be stored more than once, by writers that did not know of one another. Readers take
+    the row in the part with the lowest number, the one that was there first: they agree, and
+    none sees a row change. After a `put`, `get` tells a writer whose row that is.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._groups = GroupCache(_CACHE_BYTES)
+        self._partitions: dict[Path, Partition] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self, collection: Collection, partition: str, keys: Sequence[str]
+    ) -> dict[str, ReplyRow]:
+        """The rows of those keys that are stored, in the order of `keys`.
+
+        Sees every `put` that returned before the call, in any process (on a network file system,
+        once its directory cache has expired). Raises StoreError, naming the file, for a damaged
+        part.
+        """
+        return self._partition(collection, partition).get(list(dict.fromkeys(keys)))
+
+    def put(self, collection: Collection, partition: str, rows: Sequence[ReplyRow]) -> None:
+        """Stores rows as one part, durable on return; no rows, no part.
+
+        Raises StoreError when they cannot be written.
+        """
+        if rows:
+            self._partition(collection, partition).put(rows)
+
+    def stats(self) -> list[PartitionStats]:
+        """Sizes of all partitions, read anew; raises StoreError for a damaged part."""
+        return [self._stats(*partition) for partition in self._all_partitions()]
+
+    def verify(self) -> Verification:
+        """Reads every part to its last page; changes nothing."""
+        folders = [self._folder(*partition) for partition in self._all_partitions()]
+        parts = [part for folder in folders for part in _parts(folder)]
+        checked = [check_part(part) for part in parts]
+        return Verification(
+            num_parts=len(parts),
+            damaged=[part for part in checked if part is not None],
+            leftovers=[path for folder in folders for path in _leftovers(folder)],
+        )
+
+    def quarantine(self, damaged: Iterable[DamagedPart]) -> list[Path]:
+        """Moves parts to `quarantine/` under the root, relative paths kept; returns the new paths.
+
+        What they held is asked again. A part that is no longer there is passed over.
+        """
+        moved = [self._move_aside(part.path) for part in damaged]
+        with self._lock:
+            self._partitions.clear()
+        return [path for path in moved if path is not None]
+
+    def remove_leftovers(self, leftovers: Iterable[Path]) -> None:
+        """Removes the temporary files that `verify` found."""
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+
+    def _partition(self, collection: Collection, partition: str) -> Partition:
+        folder = self._folder(collection, partition)
+        with self._lock:
+            if folder not in self._partitions:
+                self._partitions[folder] = Partition(folder, self._aside(folder), self._groups)
+            return self._partitions[folder]
+
+    def _folder(self, collection: Collection, partition: str) -> Path:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", partition):
+            raise ValueError(f"partition {partition!r} is not a plain name")
+        return self.root / collection / f"{PARTITION_KEYS[collection]}={partition}"
+
+    def _aside(self, path: Path) -> Path:
+        return self.root / "quarantine" / path.relative_to(self.root)
+
+    def _all_partitions(self) -> Iterator[tuple[Collection, str]]:
+        for collection, key in PARTITION_KEYS.items():
+            for folder in sorted((self.root / collection).glob(f"{key}=*")):
+                yield collection, folder.name.removeprefix(f"{key}=")
+
+    def _stats(self, collection: Collection, partition: str) -> PartitionStats:
+        parts = _parts(self._folder(collection, partition))
+        found = [prefixes for prefixes in read_all_prefixes(parts) if prefixes is not None]
+        prefixes = np.concatenate([np.empty(0, np.uint64), *found])
+        return PartitionStats(
+            collection=collection,
+            partition=partition,
+            num_rows=len(prefixes),
+            num_keys=len(np.unique(prefixes)),
+            num_parts=len(parts),
+            num_bytes=sum(part.stat().st_size for part in parts),
+        )
+
+    def _move_aside(self, part: Path) -> Path | None:
+        target = self._aside(part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.rename(target)
+        except FileNotFoundError:
+            return None
+        sync(target.parent)
+        sync(part.parent)
+        return target
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [part_path(folder, number) for number in part_numbers(folder)]
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Temporary files so old that no writer can still be writing them."""
+    found: list[Path] = []
+    for path in temporary_files(folder):
+        try:
+            age_s = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if age_s > _LEFTOVER_AGE_S:
+            found.append(path)
+    return found

@@ -1,0 +1,283 @@
+"""Dataset files and their splits."""
+
+import io
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from blpo.data.arrow import pa, pq
+from blpo.data.errors import DataError
+from blpo.data.examples import (
+    SCHEMA,
+    Example,
+    fingerprint,
+    iter_dataset,
+    read_dataset,
+    write_dataset,
+)
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.splits import assign_splits
+from blpo.data.tasks import load_task
+from PIL import Image
+
+SAFETY = load_task("unsafebench")
+ALIGNMENT = load_task("seetrue")
+
+
+def png(number: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 12), (number % 256, 90, 30)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def examples(count: int = 8) -> list[Example]:
+    return [
+        Example(
+            example_id=f"ex-{number}",
+            image=ImageRef(png(number), ImageBounds()),
+            text=f"text {number}",
+            label=("Safe", "Unsafe")[number % 2],
+            group=f"group {number}",
+            category=None if number % 3 else "Hate",
+            split="train" if number < count // 2 else "test",
+        )
+        for number in range(count)
+    ]
+
+
+def write(folder: Path, rows: Sequence[Example]) -> Path:
+    path = folder / "dataset.parquet"
+    write_dataset(path, rows)
+    return path
+
+
+def write_changed(folder: Path, **columns: Any) -> Path:
+    """A dataset file with columns set to other values, or left out where given None."""
+    table = pq.read_table(write(folder, examples()))
+    for name, values in columns.items():
+        if values is None:
+            table = table.drop_columns([name])
+        else:
+            position = table.schema.get_field_index(name)
+            table = table.set_column(position, name, pa.array(values, table.field(name).type))
+    path = folder / "changed.parquet"
+    pq.write_table(table, path)
+    return path
+
+
+def test_examples_come_back_as_written(tmp_path: Path) -> None:
+    rows = [replace(row, label=str(index % 2)) for index, row in enumerate(examples())]
+    bounds = ImageBounds(100, 200)
+    dataset = read_dataset(write(tmp_path, rows), ALIGNMENT, bounds)
+    assert [replace(row, image=ImageRef(row.image.data, bounds)) for row in rows] == [
+        *dataset.train,
+        *dataset.test,
+    ]
+
+
+def test_a_task_without_texts_does_not_see_them(tmp_path: Path) -> None:
+    dataset = read_dataset(write(tmp_path, examples()), SAFETY)
+    assert {example.text for example in dataset.train} == {None}
+
+
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
+    first = write(tmp_path, examples(600)).read_bytes()
+    assert write(tmp_path, examples(600)).read_bytes() == first
+
+
+def test_the_fingerprint_ignores_row_order_and_file_layout_and_sees_every_field(
+    tmp_path: Path,
+) -> None:
+    rows = examples()
+    path = write(tmp_path, rows[::-1])
+    expected = read_dataset(path, SAFETY).fingerprint
+    pq.write_table(pq.read_table(path), path, row_group_size=3, compression="gzip")
+    assert read_dataset(path, SAFETY).fingerprint == expected
+    assert read_dataset(write(tmp_path, rows), SAFETY).fingerprint == expected
+    changes: list[dict[str, Any]] = [
+        {"example_id": "other"},
+        {"image": ImageRef(png(99), ImageBounds())},
+        {"text": None},
+        {"label": "Unsafe"},
+        {"group": "other"},
+        {"category": "Spam"},
+        {"split": "test"},
+    ]
+    changed = {fingerprint([replace(rows[0], **change), *rows[1:]]) for change in changes}
+    assert len(changed | {fingerprint(rows)}) == 8
+
+
+def test_huggingface_datasets_shows_the_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets: Any = pytest.importorskip("datasets")
+    path = write(tmp_path, examples())
+    loaded = datasets.load_dataset(
+        "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
+    )
+    assert loaded[3]["image"].size == (16, 12)
+    assert loaded[3]["example_id"] == "ex-3"
+
+
+def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
+    def rows_that_fail() -> Any:
+        yield from examples(300)
+        raise DataError("row 301 is wrong")
+
+    with pytest.raises(DataError, match="row 301"):
+        write_dataset(tmp_path / "new" / "dataset.parquet", rows_that_fail())
+    assert list((tmp_path / "new").iterdir()) == []
+
+
+def test_items_come_in_batches_with_and_without_labels(tmp_path: Path) -> None:
+    path = write(tmp_path, examples(20))
+    batches = list(iter_dataset(path, batch_rows=6))
+    assert [len(batch) for batch in batches] == [6, 6, 6, 2]
+    assert batches[0][1].label == "Unsafe"
+    assert [item.example_id for batch in batches for item in batch] == [
+        f"ex-{number}" for number in range(20)
+    ]
+    bare = write_changed(tmp_path, text=None, label=None, group=None, category=None, split=None)
+    (batch,) = iter_dataset(bare)
+    assert [(item.label, item.text) for item in batch] == [(None, None)] * 8
+
+
+def test_an_item_without_an_image_is_named_by_its_row(tmp_path: Path) -> None:
+    images = [{"bytes": png(number), "path": None} for number in range(8)]
+    path = write_changed(tmp_path, image=[*images[:6], None, images[7]])
+    with pytest.raises(DataError, match=r"row 7 \(example 'ex-6'\): has no image bytes"):
+        list(iter_dataset(path, batch_rows=4))
+
+
+IDS = [f"ex-{number}" for number in range(8)]
+LABELS = ["Safe", "Unsafe"] * 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"group": None}, "column `group`: is missing; make the file with `blpo import table`"),
+        (
+            {"label": [*LABELS[:5], "unsafe", *LABELS[6:]]},
+            r"row 6 \(example 'ex-5'\): label 'unsafe' is not one of Safe, Unsafe",
+        ),
+        (
+            {"example_id": [*IDS[:7], "ex-2"]},
+            r"row 8 \(example 'ex-2'\): repeats the example_id of row 3",
+        ),
+        ({"example_id": [None, *IDS[1:]]}, r"row 1 \(example None\): has no example_id"),
+        ({"label": [None, *LABELS[1:]]}, r"row 1 \(example 'ex-0'\): has no label"),
+        ({"image": [None] * 8}, r"8 problems:\n.*row 1 \(example 'ex-0'\): has no image bytes"),
+        ({"split": ["train"] * 7 + ["dev"]}, r"row 8.*split 'dev' is not one of train, test"),
+        ({"split": ["train"] * 8}, "split test: has no examples"),
+        ({"label": ["Safe"] * 8}, "class 'Unsafe': has no train example"),
+        ({"label": ["Safe"] * 4 + LABELS[4:]}, "class 'Unsafe': has no train example"),
+    ],
+)
+def test_a_wrong_dataset_names_file_row_value_and_remedy(
+    tmp_path: Path, columns: dict[str, Any], message: str
+) -> None:
+    path = write_changed(tmp_path, **columns)
+    with pytest.raises(DataError, match=message) as caught:
+        read_dataset(path, SAFETY)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_missing_text_matters_to_a_task_that_carries_one(tmp_path: Path) -> None:
+    path = write_changed(tmp_path, label=["0", "1"] * 4, text=[*IDS[:3], " ", *IDS[4:]])
+    with pytest.raises(DataError, match=r"row 4 \(example 'ex-3'\): has no text"):
+        read_dataset(path, ALIGNMENT)
+
+
+def test_the_first_twenty_of_many_problems_are_shown(tmp_path: Path) -> None:
+    path = write(tmp_path, [replace(row, label="?") for row in examples(50)])
+    with pytest.raises(DataError, match="50 problems, the first 20:") as caught:
+        read_dataset(path, SAFETY)
+    assert len(str(caught.value).splitlines()) == 21
+
+
+def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such dataset file"):
+        read_dataset(tmp_path / "none.parquet", SAFETY)
+    path = write(tmp_path, examples())
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match="not a whole Parquet file"):
+        read_dataset(path, SAFETY)
+    write_dataset(path, [])
+    with pytest.raises(DataError, match="has no rows"):
+        read_dataset(path, SAFETY)
+    pl.DataFrame({"image": ["a.png"], "example_id": [1]}).write_parquet(path)
+    with pytest.raises(DataError, match=r"column `example_id`: is int64, must be string"):
+        list(iter_dataset(path))
+
+
+def test_the_schema_names_every_field_of_an_example() -> None:
+    assert set(SCHEMA.names) == set(Example.__slots__)
+
+
+def random_table(seed: int) -> tuple[list[str], list[str]]:
+    """Labels and groups of 30 to 300 rows, groups of one to eight rows."""
+    draw = random.Random(seed)
+    size = draw.randint(30, 300)
+    labels = [draw.choice("aaabbc") for _ in range(size)]
+    groups = [f"g{draw.randrange(size // draw.choice((1, 2, 4)))}" for _ in range(size)]
+    return labels, groups
+
+
+@pytest.mark.parametrize(("seed", "fraction"), list(product(range(15), (0.2, 0.5, 0.7))))
+def test_splits_are_disjoint_by_group_and_near_the_target_for_every_label(
+    seed: int, fraction: float
+) -> None:
+    labels, groups = random_table(seed)
+    splits = assign_splits(labels, groups, seed=seed, test_fraction=fraction)
+    assert len(set(zip(groups, splits, strict=True))) == len(set(groups))
+    totals = Counter(labels)
+    largest = max(Counter(zip(groups, labels, strict=True)).values())
+    test = Counter(label for label, split in zip(labels, splits, strict=True) if split == "test")
+    for label, total in totals.items():
+        assert abs(test[label] - total * fraction) <= largest
+        assert test[label] < total
+
+
+def test_splits_do_not_depend_on_row_order_and_do_on_the_seed() -> None:
+    labels, groups = random_table(4)
+    rows = list(zip(groups, labels, strict=True))
+    sides = dict(zip(groups, assign_splits(labels, groups, seed=1), strict=True))
+    random.Random(0).shuffle(rows)
+    groups, labels = ([row[i] for row in rows] for i in (0, 1))
+    assert dict(zip(groups, assign_splits(labels, groups, seed=1), strict=True)) == sides
+    assert dict(zip(groups, assign_splits(labels, groups, seed=2), strict=True)) != sides
+
+
+def test_single_rows_meet_the_target_exactly() -> None:
+    labels = ["a"] * 40 + ["b"] * 10 + ["c"]
+    splits = assign_splits(labels, [str(row) for row in range(51)], test_fraction=0.25)
+    assert Counter(zip(labels, splits, strict=True)) == {
+        ("a", "train"): 30,
+        ("a", "test"): 10,
+        ("b", "train"): 7,
+        ("b", "test"): 3,
+        ("c", "train"): 1,
+    }
+
+
+def test_a_number_per_class_may_be_given_for_train() -> None:
+    labels = ["a"] * 40 + ["b"] * 10
+    groups = [str(row) for row in range(50)]
+    splits = assign_splits(labels, groups, train_per_class=6)
+    assert Counter(zip(labels, splits, strict=True))["a", "train"] == 6
+    assert Counter(zip(labels, splits, strict=True))["b", "train"] == 6
+    with pytest.raises(DataError, match=r"train_per_class is 10.*b: 10"):
+        assign_splits(labels, groups, train_per_class=10)
+
+
+def test_a_fraction_outside_zero_and_one_is_refused() -> None:
+    with pytest.raises(DataError, match=r"test_fraction is 1\.5"):
+        assign_splits(["a"], ["g"], test_fraction=1.5)

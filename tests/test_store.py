@@ -1,0 +1,360 @@
+"""The reply store: durable, lock-free, and the same answer for every reader."""
+
+import hashlib
+import math
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+from blpo.data import parts
+from blpo.data.errors import StoreError
+from blpo.data.key_index import KeyIndex
+from blpo.data.parts import ROWS_PER_GROUP, key_prefixes, part_numbers
+from blpo.data.replies import SCHEMA, ReplyRow
+from blpo.data.store import ReplyStore
+
+PARTITION = "0123456789abcdef"
+
+
+def key(number: int) -> str:
+    return hashlib.sha256(str(number).encode()).hexdigest()
+
+
+def row(number: int, text: str = "a red square") -> ReplyRow:
+    return ReplyRow(
+        key=key(number),
+        run_id="run-1",
+        role="verbalizer",
+        prompt="Describe {this} image.",
+        example_text=None,
+        image_digest=key(-number),
+        min_pixels=3136,
+        max_pixels=1048576,
+        labels=[],
+        engine="vllm",
+        engine_version="vllm 0.32.0",
+        model="micro",
+        revision="abc",
+        layout="image-first-1",
+        settings="float32",
+        max_tokens=256,
+        temperature=0.0,
+        sample_index=0,
+        text=text,
+        label_logprobs=None,
+        label_mass=None,
+        finish_reason="stop",
+        error=None,
+        prompt_tokens=31,
+        completion_tokens=200,
+        cached_tokens=16,
+        time=datetime(2026, 2, 3, 4, 5, 6, 789, tzinfo=UTC),
+    )
+
+
+def parts_of(store: ReplyStore) -> list[Path]:
+    return sorted(store.root.glob("verbalizations/*/part-*.parquet"))
+
+
+def put(store: ReplyStore, *rows: ReplyRow) -> None:
+    store.put("verbalizations", PARTITION, rows)
+
+
+def get(store: ReplyStore, *numbers: int) -> dict[str, ReplyRow]:
+    return store.get("verbalizations", PARTITION, [key(number) for number in numbers])
+
+
+def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) -> None:
+    verdict = replace(
+        row(3),
+        labels=["Safe", "Unsafe"],
+        label_logprobs=[math.log(1 / 3), -1e-300],
+        label_mass=0.1 + 0.2,
+        example_text="ein Fuchs 🦊\n",
+        error="",
+    )
+    put(ReplyStore(tmp_path), row(1), row(2))
+    put(ReplyStore(tmp_path), verdict)
+    found = get(ReplyStore(tmp_path), 3, 9, 1, 3)
+    assert list(found.items()) == [(key(3), verdict), (key(1), row(1))]
+
+
+def test_the_writer_finds_its_own_rows(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    assert get(store, 1) == {}
+    put(store, row(1))
+    assert get(store, 1, 2) == {key(1): row(1)}
+
+
+def test_a_reader_finds_what_another_store_put_after_its_last_miss(tmp_path: Path) -> None:
+    reader, writer = ReplyStore(tmp_path), ReplyStore(tmp_path)
+    for number in range(20):
+        assert get(reader, number) == {}
+        put(writer, row(number))
+        assert get(reader, number) == {key(number): row(number)}
+
+
+def test_an_empty_put_writes_nothing(tmp_path: Path) -> None:
+    ReplyStore(tmp_path / "store").put("verdicts", PARTITION, [])
+    assert not (tmp_path / "store").exists()
+
+
+def test_partitions_and_collections_lie_in_named_folders(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    store.put("verdicts", "aa", [row(1)])
+    store.put("proposals", "bb", [row(2)])
+    assert (tmp_path / "verdicts" / "judge=aa" / "part-00000001.parquet").is_file()
+    assert (tmp_path / "proposals" / "optimizer=bb" / "part-00000001.parquet").is_file()
+    assert store.get("verdicts", "bb", [key(2)]) == {}
+    with pytest.raises(ValueError, match="plain name"):
+        store.get("verdicts", "../aa", [key(1)])
+
+
+def test_any_parquet_reader_reads_a_whole_collection(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1), row(2))
+    frame = pl.read_parquet(tmp_path / "verbalizations" / "**" / "*.parquet")
+    assert frame.select("prompt", "text").row(0) == ("Describe {this} image.", "a red square")
+    assert frame.columns[: len(SCHEMA.names)] == SCHEMA.names
+
+
+def test_of_two_rows_with_one_key_every_reader_takes_the_one_that_was_there_first(
+    tmp_path: Path,
+) -> None:
+    first, second = ReplyStore(tmp_path), ReplyStore(tmp_path)
+    assert get(first, 1) == get(second, 1) == {}
+    put(first, row(1, "first"))
+    put(second, row(1, "second"))
+    for store in (first, second, ReplyStore(tmp_path)):
+        assert get(store, 1)[key(1)].text == "first"
+
+
+def test_a_part_larger_than_a_row_group_is_found_throughout(tmp_path: Path) -> None:
+    rows = [row(number, f"text {number}") for number in range(ROWS_PER_GROUP + 10)]
+    put(ReplyStore(tmp_path), *rows)
+    numbers = [0, ROWS_PER_GROUP - 1, ROWS_PER_GROUP, ROWS_PER_GROUP + 9]
+    found = get(ReplyStore(tmp_path), *numbers)
+    assert [found[key(number)].text for number in numbers] == [f"text {n}" for n in numbers]
+
+
+def test_the_key_index_keeps_the_first_place_across_folds() -> None:
+    index = KeyIndex()
+    prefixes = key_prefixes([key(number) for number in range(70_000)])
+    index.add(1, prefixes)
+    index.add(2, prefixes[:10])
+    index.add(3, key_prefixes([key(70_000)]))
+    assert len(index) == 70_001
+    assert index.find(prefixes) == [(1, place) for place in range(70_000)]
+    assert index.find(key_prefixes([key(70_000), key(70_001)])) == [(3, 0), None]
+
+
+def test_threads_put_and_get_at_once(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+
+    def work(worker: int) -> int:
+        for number in range(worker * 10, worker * 10 + 10):
+            put(store, row(number))
+            assert get(store, number)[key(number)] == row(number)
+        return len(get(store, *range(80)))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert max(pool.map(work, range(8))) == 80
+    assert part_numbers(parts_of(store)[0].parent) == list(range(1, 81))
+
+
+def test_two_writers_never_share_a_part_number_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(parts.os, "link", refuse)
+    stores = [ReplyStore(tmp_path) for _ in range(4)] * 10
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(put, stores, map(row, range(40))))
+    assert len(get(ReplyStore(tmp_path), *range(40))) == 40
+    assert len(parts_of(stores[0])) == 40
+
+
+WRITER = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from blpo.data.store import ReplyStore
+from test_store import get, put, row
+
+store = ReplyStore(Path(sys.argv[1]))
+print("ready", flush=True)
+for number in range(int(sys.argv[2]), int(sys.argv[3])):
+    put(store, row(number, f"by {{sys.argv[4]}}"))
+    assert row(number).key in get(store, number)
+    print(number, flush=True)
+"""
+
+
+def start_writer(root: Path, start: int, end: int, name: str) -> subprocess.Popen[str]:
+    code = WRITER.format(tests=str(Path(__file__).parent))
+    arguments = [sys.executable, "-c", code, str(root), str(start), str(end), name]
+    return subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_killed_writer_loses_nothing_it_had_put_and_leaves_no_half_part(tmp_path: Path) -> None:
+    reader = ReplyStore(tmp_path)
+    for attempt in range(3):
+        start = attempt * 100_000
+        writer = start_writer(tmp_path, start, start + 100_000, "victim")
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == "ready\n"
+        until = time.monotonic() + 0.05 + 0.03 * attempt
+        while time.monotonic() < until:
+            get(reader, start, start + 1, start + 50_000)
+        writer.send_signal(signal.SIGKILL)
+        done = [int(line) for line in writer.stdout.read().splitlines() if line]
+        writer.wait()
+        assert len(get(reader, *done)) == len(done)
+    assert reader.verify().damaged == []
+    assert reader.verify().leftovers == []
+
+
+def test_processes_that_write_one_partition_at_once_agree_on_every_row(tmp_path: Path) -> None:
+    writers = [start_writer(tmp_path, 0, 12, f"writer {name}") for name in range(2)]
+    reader = ReplyStore(tmp_path)
+    seen: dict[str, ReplyRow] = {}
+    while any(writer.poll() is None for writer in writers):
+        found = get(reader, *range(12))
+        assert all(found[key] == seen[key] for key in seen)
+        seen = found
+    assert [writer.wait() for writer in writers] == [0, 0]
+    assert get(reader, *range(12)) == get(ReplyStore(tmp_path), *range(12))
+    assert len(get(reader, *range(12))) == 12
+    for writer in writers:
+        assert writer.stdout is not None
+        writer.stdout.close()
+
+
+def test_a_part_cut_off_in_the_middle_is_named_and_moved_aside(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    put(store, row(1))
+    put(store, row(2))
+    cut = parts_of(store)[0]
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size // 2])
+    with pytest.raises(StoreError, match=r"part-00000001.parquet.*blpo store verify --quarantine"):
+        get(ReplyStore(tmp_path), 2)
+    with pytest.raises(StoreError, match=r"part-00000001.parquet"):
+        store.stats()
+    verification = store.verify()
+    assert verification.num_parts == 2
+    assert [part.path for part in verification.damaged] == [cut]
+    moved = store.quarantine(verification.damaged)
+    assert moved == [tmp_path / "quarantine" / cut.relative_to(tmp_path)]
+    assert get(store, 1, 2) == {key(2): row(2)}
+    put(ReplyStore(tmp_path), row(1))
+    assert [path.name for path in parts_of(store)] == [
+        "part-00000002.parquet",
+        "part-00000003.parquet",
+    ]
+    assert store.verify().damaged == []
+    assert store.quarantine(verification.damaged) == []
+
+
+def test_a_flipped_bit_in_a_page_is_found(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1, "x" * 5000))
+    part = parts_of(ReplyStore(tmp_path))[0]
+    content = bytearray(part.read_bytes())
+    content[content.index(row(1).key.encode()) + 40] ^= 1
+    part.write_bytes(content)
+    assert len(ReplyStore(tmp_path).verify().damaged) == 1
+    with pytest.raises(StoreError, match="part-00000001"):
+        get(ReplyStore(tmp_path), 1)
+
+
+def test_a_part_moved_aside_by_another_process_is_no_error(tmp_path: Path) -> None:
+    reader = ReplyStore(tmp_path)
+    put(ReplyStore(tmp_path), *(row(number) for number in range(3)))
+    put(ReplyStore(tmp_path), row(7))
+    assert get(reader, 7, 8) == {key(7): row(7)}
+    parts_of(reader)[0].unlink()
+    assert get(reader, 0, 7) == {key(7): row(7)}
+
+
+def test_an_empty_file_is_passed_over_by_readers_and_named_by_verify(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    put(store, row(1))
+    empty = parts_of(store)[0].with_name("part-00000002.parquet")
+    empty.touch()
+    put(store, row(3))
+    assert list(get(ReplyStore(tmp_path), 1, 3)) == [key(1), key(3)]
+    assert [(part.path, part.reason) for part in store.verify().damaged] == [
+        (empty, "empty, 0 bytes")
+    ]
+
+
+def test_only_old_temporary_files_are_leftovers(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    put(store, row(1))
+    old, young = (parts_of(store)[0].with_name(f".part.{name}.tmp") for name in ("old", "young"))
+    for path in (old, young):
+        path.write_bytes(b"PAR1")
+    os.utime(old, (time.time() - 4000, time.time() - 4000))
+    assert list(get(ReplyStore(tmp_path), 1)) == [key(1)]
+    leftovers = store.verify().leftovers
+    assert leftovers == [old]
+    store.remove_leftovers(leftovers)
+    assert young.exists()
+    assert not old.exists()
+
+
+def test_stats_count_rows_keys_parts_and_bytes(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    assert store.stats() == []
+    put(store, row(1), row(2))
+    put(ReplyStore(tmp_path), row(2))
+    (stats,) = store.stats()
+    assert (stats.collection, stats.partition) == ("verbalizations", PARTITION)
+    assert (stats.num_rows, stats.num_keys, stats.num_parts) == (3, 2, 2)
+    assert stats.num_bytes == sum(path.stat().st_size for path in parts_of(store))
+
+
+def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
+    (tmp_path / "store").write_text("a file where the folder should be")
+    with pytest.raises(StoreError, match="cannot write to the store"):
+        put(ReplyStore(tmp_path / "store"), row(1))
+
+
+def test_a_listing_with_gaps_is_completed_by_a_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listings = iter(
+        [
+            ["part-00000003.parquet", "part-00000001.parquet"],
+            [f"part-{number:08d}.parquet" for number in (1, 2, 3, 5)],
+        ]
+    )
+
+    def listdir(_: Path) -> list[str]:
+        return next(listings)
+
+    monkeypatch.setattr(parts.os, "listdir", listdir)
+    assert part_numbers(tmp_path) == [1, 2, 3]
+
+
+def test_many_threads_waiting_on_one_cold_partition_all_get_their_rows(tmp_path: Path) -> None:
+    for start in range(0, 60, 3):
+        put(ReplyStore(tmp_path), *(row(number) for number in range(start, start + 3)))
+    store = ReplyStore(tmp_path)
+    barrier = threading.Barrier(6)
+
+    def read(_: int) -> int:
+        barrier.wait()
+        return len(get(store, *range(60)))
+
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(read, range(6))) == [60] * 6

@@ -1,0 +1,331 @@
+"""Importing tables: what users have becomes a dataset, or a list of what is wrong with it."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from blpo.data.arrow import pa, pq
+from blpo.data.errors import DataError
+from blpo.data.examples import Dataset, read_dataset
+from blpo.data.table import ImportSummary, import_table
+from blpo.data.tasks import Task, load_task
+from PIL import Image
+
+SAFETY = load_task("unsafebench")
+ALIGNMENT = load_task("seetrue")
+
+Row = Mapping[str, Any]
+
+
+def png(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def rows_with_images(folder: Path, count: int = 12) -> list[dict[str, Any]]:
+    """Rows with labels in turn, their images written to `folder/images`."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / "images" / f"{number}.png").write_bytes(png(number))
+    return [
+        {"image": f"images/{number}.png", "label": SAFETY.labels[number % 2]}
+        for number in range(count)
+    ]
+
+
+def write_csv(path: Path, rows: Sequence[Row], delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_jsonl(path: Path, rows: Sequence[Row]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def imported(source: Path, task: Task = SAFETY, **options: Any) -> tuple[ImportSummary, Dataset]:
+    out = source.parent / "out" / "dataset.parquet"
+    summary = import_table(source, out, task, **options)
+    return summary, read_dataset(out, task)
+
+
+def refused(source: Path, task: Task = SAFETY, **options: Any) -> str:
+    """The message with which a table is refused, after checking that nothing was written."""
+    out = source.parent / "out" / "dataset.parquet"
+    with pytest.raises(DataError) as caught:
+        import_table(source, out, task, **options)
+    assert not out.parent.exists() or list(out.parent.iterdir()) == []
+    return str(caught.value)
+
+
+def test_a_csv_becomes_a_dataset(tmp_path: Path) -> None:
+    rows = [row | {"category": "Hate", "note": "x"} for row in rows_with_images(tmp_path)]
+    checked: list[int] = []
+    summary, dataset = imported(
+        write_csv(tmp_path / "t.csv", rows), test_fraction=1 / 3, on_row=lambda: checked.append(1)
+    )
+    assert summary.num_rows == len(checked) == 12
+    assert summary.counts == {
+        "train": {"Safe": 4, "Unsafe": 4},
+        "test": {"Safe": 2, "Unsafe": 2},
+    }
+    assert summary.columns == {"image": "image", "label": "label", "category": "category"}
+    assert summary.unused_columns == ["note"]
+    by_id = {example.example_id: example for example in (*dataset.train, *dataset.test)}
+    assert by_id["images/3.png"].label == "Unsafe"
+    assert by_id["images/3.png"].image.data == png(3)
+    assert by_id["images/3.png"].category == "Hate"
+
+
+def test_jsonl_tsv_and_semicolon_tables_give_the_same_dataset_as_csv(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    sources = [
+        write_csv(tmp_path / "t.csv", rows),
+        write_csv(tmp_path / "s.csv", rows, ";"),
+        write_csv(tmp_path / "t.tsv", rows, "\t"),
+        write_jsonl(tmp_path / "t.jsonl", rows),
+        write_jsonl(tmp_path / "t.ndjson", rows),
+    ]
+    found = {imported(source, overwrite=True)[1].fingerprint for source in sources}
+    assert len(found) == 1
+
+
+def test_the_same_table_gives_the_same_bytes_and_other_row_order_the_same_splits(
+    tmp_path: Path,
+) -> None:
+    rows = rows_with_images(tmp_path)
+    out = tmp_path / "out" / "dataset.parquet"
+    contents = [
+        (imported(write_csv(tmp_path / "t.csv", some), overwrite=True)[1], out.read_bytes())
+        for some in (rows, rows, rows[::-1])
+    ]
+    assert contents[0][1] == contents[1][1]
+    assert contents[0][0].fingerprint == contents[2][0].fingerprint
+
+
+def test_texts_group_examples_and_name_them(tmp_path: Path) -> None:
+    rows = [
+        row | {"label": number % 2, "caption": f"a fox, number {number // 3}"}
+        for number, row in enumerate(rows_with_images(tmp_path, 30))
+    ]
+    summary, dataset = imported(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
+    assert summary.columns["text"] == "caption"
+    assert summary.num_groups == 10
+    assert {e.text for e in dataset.train}.isdisjoint({e.text for e in dataset.test})
+    assert dataset.train[0].example_id.startswith("images/")
+
+
+def test_one_image_may_come_with_several_texts(tmp_path: Path) -> None:
+    rows = [
+        {"image": row["image"], "text": f"{number} {claim}", "label": float(claim)}
+        for number, row in enumerate(rows_with_images(tmp_path, 6))
+        for claim in (0, 1)
+    ]
+    summary, _ = imported(write_jsonl(tmp_path / "t.jsonl", rows), ALIGNMENT)
+    assert summary.num_rows == 12
+
+
+@pytest.mark.parametrize("embed", ["struct", "binary", "path"])
+def test_parquet_images_may_be_embedded_or_paths(tmp_path: Path, embed: str) -> None:
+    rows = rows_with_images(tmp_path)
+    for number, row in enumerate(rows):
+        content: dict[str, Any] = {
+            "struct": {"bytes": png(number), "path": None},
+            "binary": png(number),
+            "path": {"bytes": None, "path": row["image"]},
+        }
+        row["image"] = content[embed]
+    pq.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
+    summary, dataset = imported(tmp_path / "t.parquet")
+    assert summary.num_rows == 12
+    assert dataset.train[0].image.data in {png(number) for number in range(12)}
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_an_image_folder_with_metadata(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "folder"
+    rows = [{"file_name": row["image"], "rating": row["label"]} for row in rows_with_images(folder)]
+    write = {"csv": write_csv, "jsonl": write_jsonl}[suffix]
+    write(folder / f"metadata.{suffix}", rows)
+    summary, dataset = imported(folder)
+    assert summary.columns == {"image": "file_name", "label": "rating"}
+    assert dataset.train[0].example_id.startswith("images/")
+
+
+def test_an_image_folder_with_a_subfolder_per_label_and_split(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for number in range(16):
+        split, label = ("train", "test")[number % 2], ("safe", "Unsafe")[number // 2 % 2]
+        (folder / split / label).mkdir(parents=True, exist_ok=True)
+        (folder / split / label / f"{number // 4}.png").write_bytes(png(number))
+    summary, dataset = imported(folder, label_map={"safe": "Safe"})
+    assert summary.counts["test"] == {"Safe": 4, "Unsafe": 4}
+    assert {example.example_id.split("/")[0] for example in dataset.test} == {"test"}
+
+
+def test_given_splits_groups_and_ids_are_kept(tmp_path: Path) -> None:
+    rows = [
+        row
+        | {"ID": 100 + number, "Split": ("Training", "test")[number % 4 // 2], "prompt_id": number}
+        for number, row in enumerate(rows_with_images(tmp_path))
+    ]
+    source = write_csv(tmp_path / "t.csv", rows)
+    _, dataset = imported(source)
+    assert [e.example_id for e in dataset.test] == ["102", "103", "106", "107", "110", "111"]
+    assert dataset.test[0].group == "2"
+    summary, _ = imported(source, columns={"split": ""}, test_fraction=0.25, overwrite=True)
+    assert summary.counts["test"] == {"Safe": 2, "Unsafe": 2}
+
+
+def test_columns_image_root_and_label_map_are_the_users_word(tmp_path: Path) -> None:
+    rows = [
+        {"picture": row["image"], "verdict": ("good", "bad")[number % 2], "label": "?"}
+        for number, row in enumerate(rows_with_images(tmp_path / "pictures"))
+    ]
+    summary, _ = imported(
+        write_csv(tmp_path / "t.csv", rows),
+        columns={"image": "picture", "label": "verdict"},
+        label_map={"good": "Safe", "bad": "Unsafe"},
+        image_root=tmp_path / "pictures",
+    )
+    assert summary.unused_columns == ["label"]
+
+
+def test_an_existing_dataset_is_overwritten_only_when_told(tmp_path: Path) -> None:
+    source = write_csv(tmp_path / "t.csv", rows_with_images(tmp_path))
+    imported(source)
+    with pytest.raises(DataError, match=r"dataset\.parquet: already there"):
+        imported(source)
+    imported(source, overwrite=True)
+
+
+def test_all_problems_are_listed_with_line_value_and_remedy(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    rows[1]["label"] = "Dangerous"
+    rows[2]["image"] = "images/none.png"
+    (tmp_path / "images" / "3.png").write_bytes(png(3)[:300])
+    (tmp_path / "images" / "4.png").write_bytes(b"")
+    rows[5]["label"] = " "
+    rows[6]["image"] = ""
+    rows[8]["image"] = rows[7]["image"]
+    message = refused(write_csv(tmp_path / "t.csv", rows))
+    lines = message.splitlines()
+    assert lines[0] == f"{tmp_path / 't.csv'}: 7 problems:"
+    assert lines[1].startswith("  line 3: label 'Dangerous' is not one of Safe, Unsafe")
+    assert "line 4: image " in lines[2]
+    assert "none.png: no such file; correct the path" in lines[2]
+    assert "line 5: image images/3.png: cannot be decoded" in lines[3]
+    assert "line 6: image images/4.png: the file is empty" in lines[4]
+    assert "line 7: has no label: fill it in or drop the row" in lines[5]
+    assert "line 8: has no image" in lines[6]
+    assert "line 10: image images/7.png is that of line 9 too; drop one" in lines[7]
+
+
+@pytest.mark.parametrize("name", ["images", "a\0b.png", "x" * 5000, "images/0.png/0.png"])
+def test_an_image_that_is_no_readable_file_is_a_problem_of_its_row(
+    tmp_path: Path, name: str
+) -> None:
+    rows = rows_with_images(tmp_path)
+    rows[3]["image"] = name
+    message = refused(write_jsonl(tmp_path / "t.jsonl", rows))
+    assert message.startswith(f"{tmp_path / 't.jsonl'}: line 4: image ")
+
+
+def test_lines_are_counted_through_quoted_line_breaks_and_blank_lines(tmp_path: Path) -> None:
+    rows_with_images(tmp_path)
+    text = 'image,label,note\nimages/0.png,Safe,"two\nlines"\nimages/1.png,Odd,x\n'
+    (tmp_path / "t.csv").write_text(text)
+    assert "line 4: label 'Odd'" in refused(tmp_path / "t.csv")
+    (tmp_path / "t.jsonl").write_text('\n{"image": "images/0.png", "label": "Odd"}\n')
+    assert "line 2: label 'Odd'" in refused(tmp_path / "t.jsonl")
+
+
+def test_a_parquet_problem_names_the_row(tmp_path: Path) -> None:
+    rows = [
+        row | {"image": png(n)[: 300 if n == 2 else None]}
+        for n, row in enumerate(rows_with_images(tmp_path))
+    ]
+    pl.DataFrame(rows).write_parquet(tmp_path / "t.parquet")
+    assert "row 3: image: cannot be decoded" in refused(tmp_path / "t.parquet")
+
+
+def test_duplicate_ids_name_both_lines(tmp_path: Path) -> None:
+    rows = [row | {"id": number % 11} for number, row in enumerate(rows_with_images(tmp_path))]
+    message = refused(write_csv(tmp_path / "t.csv", rows))
+    assert "line 13: id '0' is that of line 2 too; give every row its own id" in message
+
+
+def test_a_class_missing_from_train_is_refused(tmp_path: Path) -> None:
+    rows = [row | {"label": "Safe"} for row in rows_with_images(tmp_path)]
+    assert "class 'Unsafe': has no train example" in refused(write_csv(tmp_path / "t.csv", rows))
+
+
+def test_a_group_on_both_sides_of_a_given_split_is_refused(tmp_path: Path) -> None:
+    rows = [
+        row | {"group": number // 4, "split": ("train", "test")[number % 4 // 2]}
+        for number, row in enumerate(rows_with_images(tmp_path))
+    ]
+    message = refused(write_csv(tmp_path / "t.csv", rows))
+    assert "line 4: group '0' is in test here and in train at line 2" in message
+
+
+def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None:
+    rows = [row | {"label": 1, "text": "", "split": "val"} for row in rows_with_images(tmp_path, 1)]
+    message = refused(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
+    assert "line 2: has no text" in message
+    assert "line 2: split 'val' is not one of train, test" in message
+
+
+@pytest.mark.parametrize(
+    ("header", "options", "message"),
+    [
+        ("picture,label", {}, "column for the image: none of image, file_name"),
+        ("image,caption,prompt", {}, "column for the text: could be prompt, caption"),
+        ("image,text,score,rating", {}, "column for the label: could be rating, score"),
+        ("image,text,label", {"columns": {"label": "x"}}, r"no such column; the table has: image"),
+        ("image,text,label", {"columns": {"lable": "x"}}, "no such role; roles: image"),
+        ("image,text,label", {}, "has no rows"),
+        ("", {}, "the table has no columns"),
+    ],
+)
+def test_columns_that_cannot_be_found_are_told_with_those_that_are_there(
+    tmp_path: Path, header: str, options: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "t.csv").write_text(header + "\n")
+    assert message in refused(tmp_path / "t.csv", ALIGNMENT, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"image,label\na.png,Safe,more\n", "line 2: has more fields than the header"),
+        ("t.csv", b'image,label\na.png,"Safe\n', "line 2: not valid csv"),
+        ("t.csv", b"image,label\n\xff.png,Safe\n", "not UTF-8"),
+        ("t.jsonl", b'{"image": "a.png"\n', "line 1: not valid JSON"),
+        ("t.jsonl", b"[1]\n", "line 1: must be a JSON object"),
+        ("t.parquet", b"PAR1 and no more", "not a whole Parquet file"),
+        ("t.xlsx", b"", "cannot read .xlsx as a table"),
+    ],
+)
+def test_tables_that_cannot_be_read_are_errors(
+    tmp_path: Path, name: str, content: bytes, message: str
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert message in refused(tmp_path / name)
+
+
+def test_sources_that_are_not_there_or_empty_are_errors(tmp_path: Path) -> None:
+    assert "no such file or folder" in refused(tmp_path / "none.csv")
+    (tmp_path / "folder").mkdir()
+    assert "holds no metadata.csv" in refused(tmp_path / "folder")
