@@ -1,0 +1,108 @@
+"""The engine seam: a batch of requests in, the same number of replies out, in the same order.
+
+Everything that answers a prompt stands behind `Engine`: a vLLM engine in this process, the
+transformers reference, a server, the store in front of any of them, a fake in a test.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from ..data.images import ImageRef
+
+FinishReason = Literal["stop", "length", "label", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a reply is drawn.
+
+    `sample_index` tells apart draws of one request that would otherwise be the same; an engine
+    derives its sampling seed from it. At temperature 0 it still makes a request of its own.
+    """
+
+    max_tokens: int = 256
+    temperature: float = 0.0
+    sample_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One question to a model.
+
+    prompt: the changing prompt (judge prompt with its answer instruction, I2T prompt, rendered
+        meta-prompt). Untrusted text: special tokens in it never reach the tokenizer as such.
+    image: the image it is about; None for text-only requests.
+    text: the example's own text (the caption an image was generated from), if the task has one.
+    labels: when not empty, the reply is a verdict: the log-probability of each label as the next
+        token(s) of the assistant turn, in the order given, instead of generated text.
+    """
+
+    prompt: str
+    image: ImageRef | None = None
+    text: str | None = None
+    labels: tuple[str, ...] = ()
+    sampling: Sampling = field(default_factory=Sampling)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back for one request.
+
+    text: generated text; for a label request the most probable label, or the raw text where the
+        engine gives no log-probabilities.
+    label_logprobs: log P(label | request), natural log over the full vocabulary with the surface
+        variants of a label summed; None where the engine cannot give them.
+    finish_reason: "stop", "length" (cut at max_tokens), "label" (a label read), "error".
+    prompt_tokens, completion_tokens, cached_tokens: counts; cached_tokens of prompt_tokens were
+        served from the engine's prefix cache.
+    error: why the request failed; set exactly when finish_reason is "error".
+    """
+
+    text: str
+    finish_reason: FinishReason
+    label_logprobs: Mapping[str, float] | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cached_tokens: int = 0
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EngineIdentity:
+    """What, beside the request, shapes a reply. Known without starting the engine.
+
+    engine: implementation ("vllm", "transformers", "openai", ...).
+    model, revision: the checkpoint; for a local folder the revision is a hash of its files.
+    layout: version of the request layout with all its parameters (see `layout.py`).
+    settings: whatever else shapes replies (dtype, quantization), canonical text.
+    """
+
+    engine: str
+    model: str
+    revision: str
+    layout: str
+    settings: str = ""
+
+
+class Engine(Protocol):
+    """Contract of everything that answers requests.
+
+    `ask` returns exactly one reply per request, in the order of the requests. It may be called
+    from many threads at once; their requests share the engine's batches. It raises only
+    `EngineError`, for a systemic failure. A request that fails alone is a reply with
+    finish_reason "error". An empty batch returns an empty list without starting anything.
+    Engines start on the first request that needs them, not when constructed.
+    """
+
+    @property
+    def identity(self) -> EngineIdentity: ...
+
+    @property
+    def version(self) -> str:
+        """Version of the software that answers, recorded beside replies ("vllm 0.32.0")."""
+        ...
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]: ...
+
+    def close(self) -> None: ...

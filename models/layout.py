@@ -1,0 +1,156 @@
+"""The request layout: encode an image once, then ask about it under any number of prompts.
+
+Every request is laid out as
+
+    template prefix, image, the example's own text, bridge, changing prompt, template suffix
+
+so that all tokens up to and including the bridge are the same under every prompt and every role.
+An engine with prefix caching then reuses the image's KV blocks. It reuses whole blocks only, and
+runs the vision encoder again for an image that ends in a block it could not reuse; the bridge is
+constant text that fills at least the block in which the image ends.
+
+Prefix and suffix come from the processor's own chat template; nothing here knows a model family.
+"""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import TemplateError
+
+from ..data.errors import LayoutError
+
+LAYOUT_VERSION = "image-first-1"
+
+BRIDGE_SENTENCES = (
+    "The image above is the one to look at.",
+    "The instructions about it follow below.",
+    "Read the instructions to the end first.",
+    "Answer from what the image itself shows.",
+    "Give only the answer that is asked for.",
+)
+
+_TEXT_SENTINEL = "blpo0user0text0sentinel"
+_REPLY_SENTINEL = "blpo0reply0sentinel"
+_CACHED_TEXTS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Token ids of the constant parts of a request.
+
+    image_prefix: template start up to and including one image placeholder and what closes it.
+    text_prefix: the same for a request without an image.
+    suffix: end of the user turn and start of the assistant turn.
+    bridge: constant text after the image (and the example's own text).
+    end_of_turn: the token with which the model ends its reply.
+
+    Not for several threads at once: tokenizing switches a mode of the tokenizer.
+    """
+
+    image_prefix: tuple[int, ...]
+    text_prefix: tuple[int, ...]
+    suffix: tuple[int, ...]
+    bridge: tuple[int, ...]
+    end_of_turn: int
+    tokenizer: Any
+    _cached_plain: Any = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._encode_plain))
+
+    def token_ids(self, prompt: str, *, with_image: bool, text: str | None) -> list[int]:
+        """Token ids of one request, with ONE placeholder for the image.
+
+        `prompt` and `text` are plain text: a special token spelled out in them is tokenized as
+        its characters.
+        """
+        prefix = self.image_prefix if with_image else self.text_prefix
+        ids = list(prefix)
+        if text is not None:
+            ids += self._cached_plain(f"Text: {text}\n")
+        if with_image:
+            ids += self.bridge
+        return [*ids, *self._cached_plain(prompt), *self.suffix]
+
+    def _encode_plain(self, text: str) -> tuple[int, ...]:
+        return tuple(
+            self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+        )
+
+
+def layout_id(block_size: int) -> str:
+    """Name of the layout in a request's identity; known without a tokenizer."""
+    return f"{LAYOUT_VERSION}/block={block_size}"
+
+
+def make_layout(processor: Any, block_size: int) -> Layout:
+    """Derive the layout from a transformers processor and its chat template.
+
+    block_size: tokens of a KV block of the engine; the bridge makes up block_size - 1 tokens.
+    Raises LayoutError if the processor has no chat template, or one that leaves out the image or
+    the text, or puts the image behind the text.
+    """
+    tokenizer = processor.tokenizer
+    image_prefix, suffix = _split_template(processor, with_image=True)
+    text_prefix, text_suffix = _split_template(processor, with_image=False)
+    if suffix != text_suffix:
+        raise LayoutError("the chat template does not put the image before the user's text")
+    if image_prefix == text_prefix:
+        raise LayoutError("the chat template leaves the image out")
+    return Layout(
+        image_prefix=tuple(tokenizer.encode(image_prefix, add_special_tokens=False)),
+        text_prefix=tuple(tokenizer.encode(text_prefix, add_special_tokens=False)),
+        suffix=tuple(tokenizer.encode(suffix, add_special_tokens=False)),
+        bridge=tuple(make_bridge(tokenizer, block_size)),
+        end_of_turn=_find_end_of_turn(processor),
+        tokenizer=tokenizer,
+    )
+
+
+def make_bridge(tokenizer: Any, block_size: int) -> list[int]:
+    """The fewest whole sentences that fill block_size - 1 tokens, as token ids."""
+    ids: list[int] = []
+    num_sentences = 0
+    while len(ids) < block_size - 1:
+        num_sentences += 1
+        sentences = (BRIDGE_SENTENCES[i % len(BRIDGE_SENTENCES)] for i in range(num_sentences))
+        ids = tokenizer.encode(" ".join(sentences) + "\n", add_special_tokens=False)
+    return ids
+
+
+def _split_template(processor: Any, *, with_image: bool) -> tuple[str, str]:
+    """The rendered chat template before and after the user's text."""
+    content: list[dict[str, str]] = [{"type": "text", "text": _TEXT_SENTINEL}]
+    if with_image:
+        content.insert(0, {"type": "image"})
+    rendered = _render(processor, [{"role": "user", "content": content}], generate=True)
+    before, found, after = rendered.partition(_TEXT_SENTINEL)
+    if not found or _TEXT_SENTINEL in after:
+        raise LayoutError("the chat template does not carry the user's text as it is, once")
+    return before, after
+
+
+def _find_end_of_turn(processor: Any) -> int:
+    """First special token after the assistant's text, else the tokenizer's end of sequence."""
+    tokenizer = processor.tokenizer
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": _TEXT_SENTINEL}]},
+        {"role": "assistant", "content": [{"type": "text", "text": _REPLY_SENTINEL}]},
+    ]
+    after = _render(processor, messages, generate=False).rpartition(_REPLY_SENTINEL)[2]
+    special = set(tokenizer.all_special_ids)
+    ids: list[int] = tokenizer.encode(after, add_special_tokens=False)
+    found = next((i for i in ids if i in special), tokenizer.eos_token_id)
+    if found is None:
+        raise LayoutError("neither the chat template nor the tokenizer ends the assistant's turn")
+    return found
+
+
+def _render(processor: Any, messages: list[dict[str, Any]], *, generate: bool) -> str:
+    try:
+        return processor.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=generate
+        )
+    except (ValueError, TemplateError) as error:
+        raise LayoutError(f"the chat template cannot be rendered: {error}") from error

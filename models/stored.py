@@ -1,0 +1,286 @@
+"""The reply store in front of an engine: never ask twice.
+
+An engine wrapped by the store is an engine. Every reply is durable in the store before anything
+uses it, so that a killed run asks again only for what was in flight. Error replies are stored
+like others: by the contract of `Engine` they are permanent for their request.
+"""
+
+import hashlib
+import json
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, cast
+
+from ..data.store import Collection, ReplyRow, ReplyStore
+from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
+
+Role = Literal["judge", "verbalizer", "optimizer"]
+
+COLLECTIONS: dict[Role, Collection] = {
+    "judge": "verdicts",
+    "verbalizer": "verbalizations",
+    "optimizer": "proposals",
+}
+"""Where each role's replies are stored."""
+
+_CHUNK_REQUESTS = 128
+_CHUNKS_IN_FLIGHT = 4
+
+
+@dataclass(slots=True)
+class RoleLedger:
+    """What one role cost one run.
+
+    asked: requests made. new: distinct requests that the engine answered for this run, in this or
+    an earlier session. from_store: all others. errors: error replies among those asked.
+    Token counts are those of the new replies.
+    answered: runs ahead of `asked` while a batch is under way. session_new and session_seconds
+    (time spent waiting for replies) are this session's alone.
+    """
+
+    asked: int = 0
+    from_store: int = 0
+    new: int = 0
+    errors: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+    answered: int = 0
+    session_new: int = 0
+    session_seconds: float = 0.0
+    paid_keys: set[str] = field(default_factory=set[str])
+
+    def count(self, rows: Sequence[ReplyRow], run_id: str) -> None:
+        for row in rows:
+            self.asked += 1
+            self.errors += row.finish_reason == "error"
+            if row.run_id == run_id and row.key not in self.paid_keys:
+                self._pay(row)
+            else:
+                self.from_store += 1
+
+    def _pay(self, row: ReplyRow) -> None:
+        self.paid_keys.add(row.key)
+        self.new += 1
+        self.prompt_tokens += row.prompt_tokens
+        self.cached_tokens += row.cached_tokens
+        self.completion_tokens += row.completion_tokens
+
+
+class InFlight:
+    """Requests being answered at this moment, shared by the runs of a process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._replies: dict[str, Future[ReplyRow]] = {}
+
+    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[ReplyRow]]]:
+        """Split keys into those now claimed by the caller and those another thread is asking."""
+        claimed: list[str] = []
+        awaited: dict[str, Future[ReplyRow]] = {}
+        with self._lock:
+            for key in keys:
+                if key in self._replies:
+                    awaited[key] = self._replies[key]
+                else:
+                    self._replies[key] = Future()
+                    claimed.append(key)
+        return claimed, awaited
+
+    def settle(self, row: ReplyRow) -> None:
+        with self._lock:
+            self._replies.pop(row.key).set_result(row)
+
+    def abandon(self, keys: Sequence[str], error: BaseException) -> None:
+        """Fail whatever of `keys` has not been settled."""
+        with self._lock:
+            for key in keys:
+                future = self._replies.pop(key, None)
+                if future is not None:
+                    future.set_exception(error)
+
+
+class StoredEngine:
+    """An engine that looks into the reply store first.
+
+    run_id marks the rows that this run paid for. `in_flight` is shared between the runs of one
+    process over one store, so that two runs that need a reply at the same moment ask once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ReplyStore,
+        role: Role,
+        run_id: str,
+        in_flight: InFlight | None = None,
+    ) -> None:
+        self.ledger = RoleLedger()
+        self._engine = engine
+        self._store = store
+        self._role: Role = role
+        self._run_id = run_id
+        self._in_flight = in_flight or InFlight()
+        self._ledger_lock = threading.Lock()
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._engine.identity
+
+    @property
+    def version(self) -> str:
+        return self._engine.version
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        started = time.monotonic()
+        identity = self.identity
+        keys = [request_key(request, identity) for request in requests]
+        rows = self._rows(dict(zip(keys, requests, strict=True)))
+        ordered = [rows[key] for key in keys]
+        with self._ledger_lock:
+            self.ledger.count(ordered, self._run_id)
+            self.ledger.answered = self.ledger.asked
+            self.ledger.session_seconds += time.monotonic() - started
+        return [_reply(row) for row in ordered]
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _rows(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+        rows = self._look_up(requests)
+        missing = [key for key in requests if key not in rows]
+        claimed, awaited = self._in_flight.claim(missing)
+        try:
+            # Between the look-up and the claim another thread may have stored a claimed reply.
+            stored = self._look_up({key: requests[key] for key in claimed})
+            for row in stored.values():
+                self._in_flight.settle(row)
+            rows |= stored
+            rows |= self._answer({key: requests[key] for key in claimed if key not in stored})
+        except BaseException as error:
+            self._in_flight.abandon(claimed, error)
+            raise
+        return rows | {key: future.result() for key, future in awaited.items()}
+
+    def _look_up(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+        keys_by_partition: defaultdict[str, list[str]] = defaultdict(list)
+        for key, request in requests.items():
+            keys_by_partition[self._partition(request)].append(key)
+        rows: dict[str, ReplyRow] = {}
+        for partition, keys in keys_by_partition.items():
+            rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
+        return rows
+
+    def _answer(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+        """Ask the engine, in chunks that overlap, each stored as soon as it is answered."""
+        items = list(requests.items())
+        chunks = [items[i : i + _CHUNK_REQUESTS] for i in range(0, len(items), _CHUNK_REQUESTS)]
+        if len(chunks) <= 1:
+            answered = [self._answer_chunk(chunk) for chunk in chunks]
+        else:
+            with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
+                answered = list(pool.map(self._answer_chunk, chunks))
+        return {row.key: row for rows in answered for row in rows}
+
+    def _answer_chunk(self, chunk: list[tuple[str, Request]]) -> list[ReplyRow]:
+        replies = self._engine.ask([request for _, request in chunk])
+        rows = [
+            self._row(key, request, reply)
+            for (key, request), reply in zip(chunk, replies, strict=True)
+        ]
+        partitions = [self._partition(request) for _, request in chunk]
+        for partition, part in _grouped(rows, partitions).items():
+            self._store.put(COLLECTIONS[self._role], partition, part)
+        # Another process may have stored a reply first: what a later run reads is what counts.
+        stored = self._look_up(dict(chunk))
+        with self._ledger_lock:
+            self.ledger.session_new += len(rows)
+            self.ledger.answered += len(rows)
+        for row in stored.values():
+            self._in_flight.settle(row)
+        return list(stored.values())
+
+    def _partition(self, request: Request) -> str:
+        """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
+        if self._role == "optimizer":
+            return prompt_hash(json.dumps(asdict(self.identity), sort_keys=True))
+        return prompt_hash(request.prompt)
+
+    def _row(self, key: str, request: Request, reply: Reply) -> ReplyRow:
+        identity = self.identity
+        image = request.image
+        logprobs = reply.label_logprobs
+        return ReplyRow(
+            key=key,
+            run_id=self._run_id,
+            role=self._role,
+            prompt=request.prompt,
+            example_text=request.text,
+            image_digest=image.digest if image else None,
+            min_pixels=image.bounds.min_pixels if image else None,
+            max_pixels=image.bounds.max_pixels if image else None,
+            labels=list(request.labels),
+            engine=identity.engine,
+            engine_version=self.version,
+            model=identity.model,
+            revision=identity.revision,
+            layout=identity.layout,
+            settings=identity.settings,
+            max_tokens=request.sampling.max_tokens,
+            temperature=request.sampling.temperature,
+            sample_index=request.sampling.sample_index,
+            text=reply.text,
+            label_logprobs=[logprobs[label] for label in request.labels] if logprobs else None,
+            label_mass=sum(map(math.exp, logprobs.values())) if logprobs else None,
+            finish_reason=reply.finish_reason,
+            error=reply.error,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            cached_tokens=reply.cached_tokens,
+            time=datetime.now(UTC),
+        )
+
+
+def request_key(request: Request, identity: EngineIdentity) -> str:
+    """sha256 of everything that shapes the reply to a request, 64 hex digits."""
+    fields = {
+        "engine": asdict(identity),
+        "prompt": request.prompt,
+        "text": request.text,
+        "image": request.image.digest if request.image else None,
+        "labels": request.labels,
+        "sampling": asdict(request.sampling),
+    }
+    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def prompt_hash(prompt: str) -> str:
+    """The hash that names a prompt's partition in the store, 16 hex digits."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _grouped(rows: Sequence[ReplyRow], partitions: Sequence[str]) -> dict[str, list[ReplyRow]]:
+    groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
+    for row, partition in zip(rows, partitions, strict=True):
+        groups[partition].append(row)
+    return groups
+
+
+def _reply(row: ReplyRow) -> Reply:
+    logprobs = row.label_logprobs
+    return Reply(
+        text=row.text,
+        finish_reason=cast("FinishReason", row.finish_reason),
+        label_logprobs=dict(zip(row.labels, logprobs, strict=True)) if logprobs else None,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cached_tokens=row.cached_tokens,
+        error=row.error,
+    )

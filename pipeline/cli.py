@@ -1,0 +1,243 @@
+"""The command line. Heavy modules are imported by the commands that need them."""
+
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..data.errors import BlpoError
+
+EXIT_PROBLEM = 1
+
+# Spelled out here: the modules that own them import heavy libraries.
+Method = Literal["blpo", "blpo-fixed-i2t", "blpo-judge-i2t", "none"]
+Split = Literal["train", "test"]
+
+app = typer.Typer(
+    help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
+    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
+    "130 interrupted (the same command goes on where it stopped).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
+store_app = typer.Typer(help="Look after the reply store.", no_args_is_help=True)
+app.add_typer(import_app, name="import")
+app.add_typer(store_app, name="store")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a key of the run file; repeatable."),
+]
+StartOver = Annotated[
+    bool,
+    typer.Option(help="Remove what an earlier run left in the run directory; the store is kept."),
+]
+StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply store.")]
+
+
+@app.command()
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for data, store and runs.")] = Path("blpo-demo"),
+    tasks: Annotated[
+        str | None, typer.Option(help="Micro tasks, separated by commas; all four by default.")
+    ] = None,
+    method: Annotated[Method, typer.Option(help="How the judge prompt is optimized.")] = "blpo",
+    seed: Annotated[int, typer.Option(help="Seed of the runs.")] = 0,
+    start_over: StartOver = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole loop on four synthetic tasks with the embedded micro model."""
+    from .demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
+    from .runner import execute_runs  # noqa: PLC0415
+    from .show import show_runs  # noqa: PLC0415
+
+    names = demo_tasks(tasks.split(",") if tasks else None)
+    _say(DEMO_NOTE)
+    configs = demo_configs(out, names, method, seed)
+    show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
+
+
+@app.command()
+def optimize(
+    run_file: Annotated[Path, typer.Argument(help="YAML file that describes the run.")],
+    overrides: Overrides = None,
+    start_over: StartOver = False,
+    as_json: AsJson = False,
+) -> None:
+    """Optimize a judge prompt as a run file says; the same command again resumes."""
+    from .config import load_run_config  # noqa: PLC0415
+    from .runner import execute_runs  # noqa: PLC0415
+    from .show import show_runs  # noqa: PLC0415
+
+    config = load_run_config(run_file, overrides or [])
+    show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
+
+
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="A finished run: its task, judge and final prompt.")
+]
+TaskOption = Annotated[
+    str | None, typer.Option("--task", help="Task name or task file, without --run.")
+]
+PromptOption = Annotated[
+    Path | None,
+    typer.Option("--prompt", help="File with a judge prompt; the task's initial one by default."),
+]
+
+
+@app.command()
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet).")],
+    run: RunOption = None,
+    task: TaskOption = None,
+    prompt: PromptOption = None,
+    split: Annotated[Split, typer.Option(help="Which examples.")] = "test",
+    overrides: Overrides = None,
+    store: StoreFolder = Path("store"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
+    from .scoring import evaluate_prompt, judge_source  # noqa: PLC0415
+    from .show import show_agreement  # noqa: PLC0415
+
+    source = judge_source(run, task, prompt, overrides or [])
+    show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+
+
+@app.command()
+def judge(
+    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
+    out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
+    run: RunOption = None,
+    task: TaskOption = None,
+    prompt: PromptOption = None,
+    overrides: Overrides = None,
+    store: StoreFolder = Path("store"),
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    from .scoring import judge_dataset, judge_source  # noqa: PLC0415
+    from .show import show_judged  # noqa: PLC0415
+
+    source = judge_source(run, task, prompt, overrides or [])
+    counts = judge_dataset(source, dataset, out, store, overwrite=overwrite)
+    show_judged(source.task, counts, out, as_json=as_json)
+
+
+@import_app.command("table")
+def import_table(
+    source: Annotated[
+        Path, typer.Argument(help="csv, tsv, jsonl or parquet table, or an image folder.")
+    ],
+    task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
+    out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="ROLE=NAME",
+            help="Which column is image, text, label, group, category, id or split, where the "
+            "name does not tell; repeatable.",
+        ),
+    ] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
+    ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of the test split.")] = 0.5,
+    train_per_class: Annotated[
+        int | None, typer.Option(help="Train examples per label, in place of a fraction.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset file from a table with image paths, or from an image folder."""
+    from ..data.table import import_table as run_import  # noqa: PLC0415
+    from ..data.tasks import load_task  # noqa: PLC0415
+    from .progress import counting  # noqa: PLC0415
+    from .show import show_import  # noqa: PLC0415
+
+    with counting(source.name, "rows") as count:
+        summary = run_import(
+            source,
+            out,
+            load_task(task),
+            columns=_pairs("--column", columns),
+            label_map=_pairs("--label", label_map),
+            image_root=image_root,
+            test_fraction=test_fraction,
+            train_per_class=train_per_class,
+            seed=seed,
+            overwrite=overwrite,
+            on_row=count,
+        )
+    show_import(summary, as_json=as_json)
+
+
+@app.command()
+def tasks(as_json: AsJson = False) -> None:
+    """List the shipped tasks."""
+    from .show import show_tasks  # noqa: PLC0415
+
+    show_tasks(as_json=as_json)
+
+
+@store_app.command("stats")
+def store_stats(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
+    """Count what the reply store holds."""
+    from .show import show_store_stats  # noqa: PLC0415
+
+    show_store_stats(_existing(store), as_json=as_json)
+
+
+@store_app.command("verify")
+def store_verify(
+    store: StoreFolder = Path("store"),
+    quarantine: Annotated[bool, typer.Option(help="Move damaged parts aside.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Read every part of the store; exit code 1 if damaged ones stay in it."""
+    from .show import show_store_verify  # noqa: PLC0415
+
+    if not show_store_verify(_existing(store), quarantine=quarantine, as_json=as_json):
+        raise typer.Exit(EXIT_PROBLEM)
+
+
+def main() -> None:
+    """Entry point of `blpo`: prints the message of a user's error in place of a traceback."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("blpo").setLevel(logging.INFO)
+    try:
+        app()
+    except BlpoError as error:
+        _say(f"error: {error}")
+        sys.exit(EXIT_PROBLEM)
+
+
+def _existing(store: Path) -> Path:
+    if not store.is_dir():
+        raise BlpoError(f"{store}: no such folder; name the reply store with --store")
+    return store
+
+
+def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
+    """ "key=value" arguments as a mapping."""
+    split = [value.partition("=") for value in values or []]
+    wrong = next((key for key, separator, _ in split if not separator or not key), None)
+    if wrong is not None:
+        raise BlpoError(f"{option} {wrong}: expected two names with = between them")
+    return {key: value for key, _, value in split}
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,173 @@
+"""The configuration of a run: composed here from the parts that its owners define."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, cast
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..data.errors import ConfigError
+from ..data.images import ImageBounds
+from ..data.validation import read_yaml, validation_message
+from ..models.settings import EngineSettings
+from .blpo import BlpoConfig
+
+Config = TypeVar("Config", bound=BaseModel)
+Method = Literal["none", "blpo", "blpo-fixed-i2t", "blpo-judge-i2t"]
+
+_METHOD_ALGORITHM: dict[Method, dict[str, Any]] = {
+    "none": {"outer_steps": 0},
+    "blpo": {"i2t": "learned"},
+    "blpo-fixed-i2t": {"i2t": "fixed"},
+    "blpo-judge-i2t": {"i2t": "judge_prompt"},
+}
+
+
+class VerbalizerConfig(BaseModel):
+    """The model that writes images down. engine: None shares the judge's, as the paper does."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: EngineSettings | None = None
+    max_tokens: int = Field(default=256, ge=1)
+
+
+class OptimizerConfig(BaseModel):
+    """The optimizer LLM. engine: None uses the judge's engine in text mode.
+
+    max_attempts: times a proposal is asked for before the step keeps the current prompt.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    engine: EngineSettings | None = None
+    max_tokens: int = Field(default=4096, ge=1)
+    temperature: float = Field(default=0.0, ge=0)
+    max_attempts: int = Field(default=3, ge=1)
+
+
+class ImageConfig(BaseModel):
+    """Bounds on width x height, in pixels, under which all models see the images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    min_pixels: int = Field(default=ImageBounds().min_pixels, ge=1)
+    max_pixels: int = Field(default=ImageBounds().max_pixels, ge=1)
+
+    @property
+    def bounds(self) -> ImageBounds:
+        return ImageBounds(self.min_pixels, self.max_pixels)
+
+
+class RunConfig(BaseModel):
+    """One run: a task, its data, the models, the algorithm.
+
+    task: name of a shipped task or path of a task file. dataset: Parquet file.
+    judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
+    output: run directory. store: folder of the reply store; any number of runs may share it.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    dataset: Path
+    output: Path
+    store: Path = Path("store")
+    preset: Literal["paper"] = "paper"
+    method: Method = "blpo"
+    seed: int = 0
+    judge_prompt: str | None = None
+    i2t_prompt: str | None = None
+    images: ImageConfig = ImageConfig()
+    judge: EngineSettings = EngineSettings()
+    verbalizer: VerbalizerConfig = VerbalizerConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    algorithm: BlpoConfig = BlpoConfig()
+
+    @property
+    def resolved_algorithm(self) -> BlpoConfig:
+        """The algorithm's parameters with those that the method fixes."""
+        return self.algorithm.model_copy(update=_METHOD_ALGORITHM[self.method])
+
+
+class JudgeConfig(BaseModel):
+    """A judge outside a run: which model, and how it sees the images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: ImageConfig = ImageConfig()
+    judge: EngineSettings = EngineSettings()
+
+
+LOCATION_FIELDS = frozenset({"dataset", "output", "store"})
+"""Fields that say where files lie. What a dataset holds is told by its fingerprint."""
+
+
+def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
+    """Read a run's YAML file; `overrides` are "key=value" with dotted keys and YAML values.
+
+    Relative paths in the file are relative to the working directory.
+    Raises ConfigError naming the file, the key and the remedy.
+    """
+    try:
+        content = path.read_text("utf-8")
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the run file: {error.strerror}") from None
+    fields = read_yaml(content, str(path), ConfigError)
+    return parse_config(RunConfig, fields, str(path), overrides)
+
+
+def parse_config(
+    model: type[Config], fields: dict[str, Any], source: str, overrides: Sequence[str] = ()
+) -> Config:
+    """A configuration from plain values and "key=value" overrides.
+
+    Raises ConfigError; `source` says where the values come from.
+    """
+    for override in overrides:
+        _apply_override(fields, override)
+    try:
+        return model.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, source, model)) from None
+
+
+def differing_fields(one: RunConfig, other: RunConfig) -> list[str]:
+    """Dotted names of the fields that differ and shape the result, with both values."""
+    first, second = _flat(comparable(one)), _flat(comparable(other))
+    names = sorted(name for name in first | second if first.get(name) != second.get(name))
+    return [f"{name}: {first.get(name)} -> {second.get(name)}" for name in names]
+
+
+def comparable(config: RunConfig) -> dict[str, Any]:
+    """The fields that shape the result, as JSON values."""
+    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS))
+
+
+def _apply_override(fields: dict[str, Any], override: str) -> None:
+    key, separator, value = override.partition("=")
+    if not separator or not key:
+        raise ConfigError(f"--set {override}: expected key=value, such as --set seed=1")
+    *parents, name = key.split(".")
+    for parent in parents:
+        group: object = fields.setdefault(parent, {})
+        if not isinstance(group, dict):
+            raise ConfigError(f"--set {override}: {parent} is a value, not a group of keys")
+        fields = cast("dict[str, Any]", group)
+    try:
+        fields[name] = yaml.safe_load(value)
+    except yaml.YAMLError:
+        raise ConfigError(f"--set {override}: {value!r} is not a YAML value") from None
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, str]:
+    if not isinstance(value, dict):
+        return {prefix: json.dumps(value)}
+    items = cast("dict[str, Any]", value).items()
+    return {
+        name: leaf
+        for key, child in items
+        for name, leaf in _flat(child, f"{prefix}.{key}" if prefix else key).items()
+    }

@@ -1,0 +1,144 @@
+"""How far verdicts agree with the human labels, with intervals.
+
+A verdict without a label counts as wrong in every metric. Macro F1 is taken over the declared
+label set, never over the labels that happen to occur.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import binomtest
+
+from ..data.examples import Example
+from ..models.judge import Verdict
+from .seeds import derived_seed
+
+Interval = tuple[float, float]
+Counts = NDArray[np.int64]
+Values = NDArray[np.float64]
+
+_RESAMPLES = 2000
+_CONFIDENCE = 0.95
+
+
+class Agreement(BaseModel):
+    """Agreement of one prompt's verdicts with the labels.
+
+    ci95: accuracy by Wilson; macro_f1 by percentile bootstrap over groups.
+    confusion: rows the human labels, columns the verdicts, both in declared order, one more
+        column for verdicts without a label.
+    label_mass: mean probability on the declared labels; None without log-probabilities.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    macro_f1: float
+    accuracy: float
+    n: int
+    ci95: dict[str, Interval]
+    unparsable_share: float
+    label_mass: float | None
+    confusion: list[list[int]]
+
+
+class Gain(BaseModel):
+    """Paired difference, final minus initial, with percentile bootstrap intervals over groups."""
+
+    model_config = ConfigDict(frozen=True)
+
+    accuracy: float
+    macro_f1: float
+    ci95: dict[str, Interval]
+
+
+def agreement(
+    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str], seed: int
+) -> Agreement:
+    """Metrics of verdicts, one per example in order."""
+    by_group = group_confusions(examples, verdicts, labels)
+    confusion = by_group.sum(axis=0)
+    correct, total = int(np.trace(confusion)), int(confusion.sum())
+    resampled = _resample(by_group, seed)
+    masses = [verdict.label_mass for verdict in verdicts if verdict.label_mass is not None]
+    return Agreement(
+        macro_f1=float(macro_f1(confusion)),
+        accuracy=correct / total,
+        n=total,
+        ci95={
+            "accuracy": wilson(correct, total),
+            "macro_f1": _percentiles(macro_f1(resampled)),
+        },
+        unparsable_share=float(confusion[:, -1].sum() / total),
+        label_mass=float(np.mean(masses)) if masses else None,
+        confusion=confusion.tolist(),
+    )
+
+
+def gain(
+    examples: Sequence[Example],
+    initial: Sequence[Verdict],
+    final: Sequence[Verdict],
+    labels: Sequence[str],
+    seed: int,
+) -> Gain:
+    """What the final verdicts gained over the initial ones on the same examples."""
+    before = group_confusions(examples, initial, labels)
+    after = group_confusions(examples, final, labels)
+    # The same seed draws the same groups for both, which makes the difference a paired one.
+    before_resampled, after_resampled = _resample(before, seed), _resample(after, seed)
+    before_total, after_total = before.sum(axis=0), after.sum(axis=0)
+    return Gain(
+        accuracy=float(accuracy(after_total) - accuracy(before_total)),
+        macro_f1=float(macro_f1(after_total) - macro_f1(before_total)),
+        ci95={
+            "accuracy": _percentiles(accuracy(after_resampled) - accuracy(before_resampled)),
+            "macro_f1": _percentiles(macro_f1(after_resampled) - macro_f1(before_resampled)),
+        },
+    )
+
+
+def group_confusions(
+    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str]
+) -> Counts:
+    """Confusion counts of every group: int64 [groups, labels, labels + 1], groups sorted."""
+    column = {label: index for index, label in enumerate(labels)}
+    groups = {group: i for i, group in enumerate(sorted({e.group for e in examples}))}
+    counts = np.zeros((len(groups), len(labels), len(labels) + 1), dtype=np.int64)
+    for example, verdict in zip(examples, verdicts, strict=True):
+        judged = len(labels) if verdict.label is None else column[verdict.label]
+        counts[groups[example.group], column[example.label], judged] += 1
+    return counts
+
+
+def accuracy(confusion: Counts) -> Values:
+    """Accuracy of confusion counts [..., labels, labels + 1]."""
+    correct = np.trace(confusion, axis1=-2, axis2=-1)
+    return correct / np.maximum(confusion.sum(axis=(-2, -1)), 1)
+
+
+def macro_f1(confusion: Counts) -> Values:
+    """Macro F1 of confusion counts [..., labels, labels + 1]; a label that never occurs is 0."""
+    true_positives = np.diagonal(confusion[..., :-1], axis1=-2, axis2=-1)
+    occurrences = confusion.sum(axis=-1) + confusion[..., :-1].sum(axis=-2)
+    return np.mean(2 * true_positives / np.maximum(occurrences, 1), axis=-1)
+
+
+def wilson(successes: int, total: int) -> Interval:
+    """Wilson's 95 % interval of a proportion."""
+    interval = binomtest(successes, total).proportion_ci(_CONFIDENCE, method="wilson")
+    return float(interval.low), float(interval.high)
+
+
+def _resample(by_group: Counts, seed: int) -> Counts:
+    """Bootstrap over groups: confusion counts [resamples, labels, labels + 1]."""
+    num_groups = len(by_group)
+    generator = np.random.default_rng(derived_seed(seed, "bootstrap"))
+    draws = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), _RESAMPLES)
+    return np.einsum("rg,gij->rij", draws, by_group)
+
+
+def _percentiles(values: Values) -> Interval:
+    low, high = np.quantile(values, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
+    return float(low), float(high)

@@ -1,0 +1,324 @@
+"""The report of a run: one HTML file that needs nothing else, drawn from the run's record alone.
+
+The same record gives the same bytes. Prompts and model texts are untrusted: the template escapes
+every text, only the plots go in as markup, and they hold nothing but numbers and fixed words.
+"""
+
+import base64
+import difflib
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import chain, zip_longest
+from typing import Any, Literal
+
+from jinja2 import Environment, StrictUndefined, Template
+from PIL import Image
+
+from ..data.errors import DataError
+from ..data.examples import Example
+from ..data.images import ImageRef, decode_image
+from ..data.tasks import Metric
+from ..models.judge import Verdict
+from ..models.verbalizer import Verbalization
+from .blpo import Candidate, OuterStep
+from .metrics import Interval, accuracy, group_confusions, macro_f1
+from .report_plots import METRICS, course_plot, interval_plot
+from .result import CallCounts, RunRecord, SplitResult
+
+Change = Literal["fixed", "broken", "other"]
+Tone = Literal["better", "worse", "unclear", "same"]
+
+_GALLERY_SIZE = 12
+_THUMBNAIL_PX = 160
+_FEWEST_SHARED_WORDS = 3
+# What a test with 80 % power detects, in half widths of a 95 % interval: (1.96 + 0.84) / 1.96.
+_DETECTABLE_HALF_WIDTHS = 1.43
+
+
+def render_report(record: RunRecord) -> str:
+    """The whole report as HTML text."""
+    result = record.result
+    steps = [_step_view(step, record) for step in record.steps]
+    course = [(view.step.index, view.macro_f1, view.accuracy) for view in steps]
+    changes = _changes(record.dataset.test, record.initial_verdicts, record.final_verdicts)
+    return _template().render(
+        record=record,
+        result=result,
+        task=record.task,
+        metrics=METRICS,
+        finding=_finding(result.test, record.task.primary_metric),
+        interval_plot=interval_plot(result.test),
+        judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
+        i2t_diff=PromptDiff.make(
+            record.config.i2t_prompt or record.task.i2t_prompt, result.i2t_prompt_final
+        ),
+        steps=steps,
+        course_plot=course_plot(course) if course else "",
+        misjudged=_misjudged(record.steps),
+        changes=changes,
+        shown_changes=_spread(changes, _GALLERY_SIZE),
+        total_calls=_total(result.calls.values()),
+    )
+
+
+@cache
+def _template() -> Template:
+    file = resources.files("blpo.pipeline") / "templates" / "report.html.j2"
+    environment = Environment(
+        undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+    filters: dict[str, Any] = environment.filters
+    filters |= {
+        "score": "{:.3f}".format,
+        "probability": "{:.2f}".format,
+        "thousands": "{:,}".format,
+        "signed": _signed,
+        "interval": _interval,
+        "signed_interval": _signed_interval,
+        "percent": _percent,
+        "bar": _bar,
+        "excludes_zero": excludes_zero,
+        "thumbnail": thumbnail,
+    }
+    return environment.from_string(file.read_text("utf-8"))
+
+
+def _signed(value: float) -> str:
+    """With a sign, a true minus, and no sign for what rounds to 0."""
+    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "0.000" if text[1:] == "0.000" else text
+
+
+def _interval(interval: Interval) -> str:
+    return "{:.3f} to {:.3f}".format(*interval)
+
+
+def _signed_interval(interval: Interval) -> str:
+    return " to ".join(map(_signed, interval))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _bar(share: float) -> str:
+    """Length of a bar as CSS."""
+    return f"{100 * min(max(share, 0), 1):.1f}%"
+
+
+# ------------------------------------------------------------------------------------- headline
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the test says about adopting the final prompt, in one sentence."""
+
+    tone: Tone
+    sentence: str
+    detectable: float
+
+
+def excludes_zero(interval: Interval) -> bool:
+    low, high = interval
+    return low > 0 or high < 0
+
+
+def _finding(test: SplitResult, metric: Metric) -> Finding:
+    interval = test.gain.ci95[metric]
+    low, high = interval
+    name = METRICS[metric][0].upper() + METRICS[metric][1:]
+    before, after = getattr(test.initial, metric), getattr(test.final, metric)
+    detectable = _DETECTABLE_HALF_WIDTHS * (high - low) / 2
+    if before == after and low == high:
+        return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
+    verb = "stayed" if before == after else "rose" if before < after else "fell"
+    told = f"{name} {verb} from {before:.3f} to {after:.3f}; the 95 % interval of the gain"
+    if excludes_zero(interval):
+        sentence = f"{told}, {_signed_interval(interval)}, excludes 0."
+        return Finding("better" if low > 0 else "worse", sentence, detectable)
+    sentence = f"{told}, {_signed_interval(interval)}, includes 0: this may be luck."
+    return Finding("unclear", sentence, detectable)
+
+
+# ------------------------------------------------------------------------------------ word diff
+
+Span = tuple[bool, str]
+"""Whether a stretch of text is on this side only, and the text."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptDiff:
+    """Two prompts cut into what both have and what one has; each side joins to its whole text."""
+
+    old: list[Span]
+    new: list[Span]
+
+    @classmethod
+    def make(cls, old: str, new: str) -> "PromptDiff":
+        """Compares words; white space goes with the word before it and is not compared.
+
+        One or two words that stay the same between two changes count as changed: a rewritten
+        sentence would fall to pieces around every "the".
+        """
+        old_words, new_words = (re.findall(r"\s*\S+\s*|\s+", text) for text in (old, new))
+        matcher = difflib.SequenceMatcher(
+            None, list(map(str.strip, old_words)), list(map(str.strip, new_words)), autojunk=False
+        )
+        diff, opcodes = cls([], []), matcher.get_opcodes()
+        for i, (tag, old_from, old_to, new_from, new_to) in enumerate(opcodes):
+            is_stray = 0 < i < len(opcodes) - 1 and old_to - old_from < _FEWEST_SHARED_WORDS
+            changed = tag != "equal" or is_stray
+            diff.old.append((changed, "".join(old_words[old_from:old_to])))
+            diff.new.append((changed, "".join(new_words[new_from:new_to])))
+        return diff
+
+    @property
+    def is_same(self) -> bool:
+        """Whether they are equal to the last character."""
+        old, new = ("".join(text for _, text in side) for side in (self.old, self.new))
+        return old == new
+
+
+# ----------------------------------------------------------------------------- course of the run
+
+
+@dataclass(frozen=True, slots=True)
+class TrialView:
+    """An I2T prompt that was tried; `fixed` counts minibatch examples judged right under p'."""
+
+    name: str
+    candidate: Candidate
+    is_chosen: bool
+    fixed: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """An outer step with the agreement of its judge prompt on the training examples."""
+
+    step: OuterStep
+    accuracy: float
+    macro_f1: float
+    num_misjudged: int
+    trials: list[TrialView]
+
+
+def _step_view(step: OuterStep, record: RunRecord) -> StepView:
+    train = record.dataset.train
+    confusion = group_confusions(train, step.verdicts, record.task.labels).sum(axis=0)
+    return StepView(
+        step,
+        float(accuracy(confusion)),
+        float(macro_f1(confusion)),
+        sum(v.label != e.label for e, v in zip(train, step.verdicts, strict=True)),
+        list(_trials(step)),
+    )
+
+
+def _trials(step: OuterStep) -> Iterable[TrialView]:
+    if step.search is None:
+        return
+    if step.search.baseline:
+        yield _trial("initial", step.search.baseline, step)
+    for number, candidate in enumerate(step.search.candidates, 1):
+        yield _trial(str(number), candidate, step)
+
+
+def _trial(name: str, candidate: Candidate, step: OuterStep) -> TrialView:
+    fixed = sum(
+        verdict.label == wrong.example.label
+        for verdict, wrong in zip(candidate.verdicts, step.misjudgments, strict=True)
+    )
+    return TrialView(name, candidate, candidate is step.chosen, fixed)
+
+
+# -------------------------------------------------------------------------------------- gallery
+
+
+@dataclass(frozen=True, slots=True)
+class MisjudgedView:
+    """A misjudged example of an outer step.
+
+    after: the verdict under the chosen p', None where nothing was chosen.
+    before_text, after_text: verbalizations under q_0 and q*, None where there was no such try.
+    """
+
+    example: Example
+    before: Verdict
+    after: Verdict | None
+    before_text: Verbalization | None
+    after_text: Verbalization | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeView:
+    """A test example whose verdict is another one under the final prompt."""
+
+    example: Example
+    before: Verdict
+    after: Verdict
+
+    @property
+    def kind(self) -> Change:
+        if self.after.label == self.example.label:
+            return "fixed"
+        return "broken" if self.before.label == self.example.label else "other"
+
+
+def _misjudged(steps: Sequence[OuterStep]) -> tuple[OuterStep, list[MisjudgedView]] | None:
+    """The error minibatch of the last outer step that has one."""
+    step = next((step for step in reversed(steps) if step.search), None)
+    if step is None or step.search is None:
+        return None
+    baseline, chosen = step.search.baseline, step.chosen
+    views = [
+        MisjudgedView(
+            wrong.example,
+            wrong.verdict,
+            chosen.verdicts[i] if chosen else None,
+            baseline.verbalizations[i] if baseline else None,
+            chosen.verbalizations[i] if chosen else None,
+        )
+        for i, wrong in enumerate(step.misjudgments[:_GALLERY_SIZE])
+    ]
+    return step, views
+
+
+def _changes(
+    examples: Sequence[Example], initial: Sequence[Verdict], final: Sequence[Verdict]
+) -> dict[Change, list[ChangeView]]:
+    """Test examples with another verdict, by what became of them, in test order."""
+    changes: dict[Change, list[ChangeView]] = {"fixed": [], "broken": [], "other": []}
+    for example, before, after in zip(examples, initial, final, strict=True):
+        if before.label != after.label:
+            view = ChangeView(example, before, after)
+            changes[view.kind].append(view)
+    return changes
+
+
+def _spread(changes: dict[Change, list[ChangeView]], size: int) -> list[ChangeView]:
+    """At most `size` of them, every kind as often as its number allows."""
+    turns = chain.from_iterable(zip_longest(*changes.values()))
+    chosen = [view for view in turns if view is not None][:size]
+    return [view for kind in changes for view in chosen if view.kind == kind]
+
+
+def thumbnail(image: ImageRef) -> str:
+    """A data URI of the image, at most 160 px a side; empty if it cannot be decoded."""
+    try:
+        pixels = decode_image(image)
+    except DataError:
+        return ""
+    pixels.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    pixels.save(buffer, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _total(calls: Iterable[CallCounts]) -> CallCounts:
+    rows = [row.model_dump() for row in calls]
+    return CallCounts(**{name: sum(row[name] for row in rows) for name in CallCounts.model_fields})

@@ -1,0 +1,75 @@
+"""What a run found: result.json, and the full record that a report is drawn from."""
+
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict
+
+from ..data.examples import Dataset
+from ..data.tasks import Task
+from ..models.judge import Verdict
+from ..models.stored import Role
+from .blpo import OuterStep
+from .config import Method, RunConfig
+from .metrics import Agreement, Gain
+
+
+class CallCounts(BaseModel):
+    """Calls of one role over all sessions of a run, see `RoleLedger`."""
+
+    model_config = ConfigDict(frozen=True)
+
+    asked: int
+    from_store: int
+    new: int
+    errors: int
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+
+
+class SplitResult(BaseModel):
+    """Agreement on the test split, of p_0 and of the final prompt."""
+
+    model_config = ConfigDict(frozen=True)
+
+    initial: Agreement
+    final: Agreement
+    gain: Gain
+
+
+class RunResult(BaseModel):
+    """What result.json holds. seconds: wall time of the session that finished the run."""
+
+    model_config = ConfigDict(frozen=True)
+
+    task: str
+    preset: str
+    method: Method
+    seed: int
+    judge: str
+    verbalizer: str
+    optimizer: str
+    synthetic: bool
+    dataset_fingerprint: str
+    judge_prompt_initial: str
+    judge_prompt_final: str
+    i2t_prompt_final: str
+    test: SplitResult
+    calls: dict[Role, CallCounts]
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """All that a run saw, for its report.
+
+    initial_verdicts, final_verdicts: on the test examples, in their order.
+    """
+
+    config: RunConfig
+    task: Task
+    dataset: Dataset
+    steps: list[OuterStep]
+    initial_verdicts: list[Verdict]
+    final_verdicts: list[Verdict]
+    result: RunResult

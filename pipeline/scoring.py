@@ -1,0 +1,137 @@
+"""A judge prompt at work: measured against labels, or scoring images in bulk."""
+
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..data.arrow import atomic_path, pa, pq
+from ..data.errors import ConfigError, DataError
+from ..data.examples import Item, Split, count_rows, iter_dataset, read_dataset
+from ..data.store import ReplyStore
+from ..data.tasks import Task, load_task
+from ..models.judge import Judge, Verdict
+from ..models.stored import StoredEngine
+from .config import JudgeConfig, parse_config
+from .metrics import Agreement, agreement
+from .progress import Tracked, progress
+from .run_directory import load_run
+from .session import EnginePool
+from .verdict_table import verdict_columns, verdict_fields
+
+_BATCH_ROWS = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSource:
+    """Which judge, on which task, under which prompt."""
+
+    task: Task
+    judge_prompt: str
+    config: JudgeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedCounts:
+    """Rows scored, and how many got each verdict; None counts verdicts without a label."""
+
+    rows: int
+    verdicts: Counter[str | None]
+
+
+def judge_source(
+    run: Path | None, task: str | None, prompt: Path | None, overrides: Sequence[str]
+) -> JudgeSource:
+    """The judge of a finished run, or of a task with a prompt file or its initial prompt.
+
+    Raises ConfigError if not exactly one of `run` and `task` is given, or the run is unfinished.
+    """
+    if (run is None) == (task is None):
+        raise ConfigError("name either a finished run with --run or a task with --task")
+    if run is not None:
+        return _source_of_run(run, prompt, overrides)
+    loaded = load_task(str(task))
+    config = parse_config(JudgeConfig, {}, "--set", overrides)
+    return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
+
+
+def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Agreement:
+    """Agreement of the prompt's verdicts with the labels of one split."""
+    data = read_dataset(dataset, source.task, source.config.images.bounds)
+    examples = data.test if split == "test" else data.train
+    pool = EnginePool()
+    try:
+        engine = _stored_judge(source, pool, store)
+        ledger = engine.ledger
+        with progress({split: Tracked(lambda: ledger.answered, len(examples))}, "images"):
+            verdicts = Judge(engine, source.task)(source.judge_prompt, examples)
+    finally:
+        pool.close()
+    return agreement(examples, verdicts, source.task.labels, seed=0)
+
+
+def judge_dataset(
+    source: JudgeSource, dataset: Path, out: Path, store: Path, *, overwrite: bool
+) -> JudgedCounts:
+    """Score every row of a dataset file; `out` appears when it is complete.
+
+    Interrupted and started again, it takes what is already answered from the store.
+    """
+    if out.exists() and not overwrite:
+        raise DataError(f"{out}: exists already; name another file or pass --overwrite")
+    schema = _judged_schema(source.task)
+    counts = JudgedCounts(count_rows(dataset), Counter())
+    pool = EnginePool()
+    try:
+        engine = _stored_judge(source, pool, store)
+        judge, ledger = Judge(engine, source.task), engine.ledger
+        bar = progress({dataset.name: Tracked(lambda: ledger.answered, counts.rows)}, "images")
+        with bar, atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+            for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
+                verdicts = judge(source.judge_prompt, items)
+                counts.verdicts.update(verdict.label for verdict in verdicts)
+                writer.write_table(_judged_table(items, verdicts, source.task))
+    finally:
+        pool.close()
+    return counts
+
+
+def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> JudgeSource:
+    config, directory = load_run(run)
+    if not directory.is_finished:
+        raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
+    fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
+    judge_prompt = (run / "prompts" / "judge_prompt_final.txt").read_text("utf-8")
+    return JudgeSource(
+        load_task(config.task),
+        _read_prompt(prompt) or judge_prompt,
+        parse_config(JudgeConfig, fields, str(run), overrides),
+    )
+
+
+def _read_prompt(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        prompt = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the judge prompt: {error.strerror}") from None
+    if not prompt:
+        raise ConfigError(f"{path}: the judge prompt is empty")
+    return prompt
+
+
+def _stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
+    engine = pool.engine(source.config.judge)
+    return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
+
+
+def _judged_schema(task: Task) -> Any:
+    return pa.schema([pa.field("example_id", pa.string()), *verdict_fields(task.labels)])
+
+
+def _judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], task: Task) -> Any:
+    ids = pa.array([item.example_id for item in items], pa.string())
+    return pa.table([ids, *verdict_columns(verdicts, task.labels)], schema=_judged_schema(task))

@@ -1,0 +1,84 @@
+"""What the runs of one process share, and the roles of one run on top of it."""
+
+import threading
+from collections.abc import Sequence
+from typing import get_args
+
+from ..data.examples import Example
+from ..data.store import ReplyStore
+from ..data.tasks import Task
+from ..models.engine import Engine
+from ..models.judge import Judge, Verdict
+from ..models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
+from ..models.settings import EngineSettings, make_engine
+from ..models.stored import InFlight, Role, RoleLedger, StoredEngine
+from ..models.verbalizer import Verbalization, Verbalizer
+from .config import RunConfig
+
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+class EnginePool:
+    """One engine for each distinct settings, and the requests in flight for each role."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._engines: dict[EngineSettings, Engine] = {}
+        self._in_flight = {role: InFlight() for role in ROLES}
+
+    def engine(self, settings: EngineSettings) -> Engine:
+        with self._lock:
+            if settings not in self._engines:
+                self._engines[settings] = make_engine(settings)
+            return self._engines[settings]
+
+    def in_flight(self, role: Role) -> InFlight:
+        return self._in_flight[role]
+
+    def close(self) -> None:
+        for engine in self._engines.values():
+            engine.close()
+
+
+class RunRoles:
+    """Judge, verbalizer and prompt optimizer of one run, each behind the reply store."""
+
+    def __init__(
+        self, config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
+    ) -> None:
+        settings: dict[Role, EngineSettings] = {
+            "judge": config.judge,
+            "verbalizer": config.verbalizer.engine or config.judge,
+            "optimizer": config.optimizer.engine or config.judge,
+        }
+        self.engines: dict[Role, StoredEngine] = {
+            role: StoredEngine(
+                pool.engine(settings[role]), store, role, run_id, pool.in_flight(role)
+            )
+            for role in ROLES
+        }
+        self._judge = Judge(self.engines["judge"], task)
+        self._verbalizer = Verbalizer(self.engines["verbalizer"], config.verbalizer.max_tokens)
+        self._optimizer = PromptOptimizer(
+            self.engines["optimizer"],
+            task,
+            max_tokens=config.optimizer.max_tokens,
+            temperature=config.optimizer.temperature,
+            max_attempts=config.optimizer.max_attempts,
+        )
+
+    @property
+    def ledgers(self) -> dict[Role, RoleLedger]:
+        return {role: engine.ledger for role, engine in self.engines.items()}
+
+    def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
+        return self._judge(judge_prompt, examples)
+
+    def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
+        return self._verbalizer(i2t_prompt, examples)
+
+    def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal:
+        return self._optimizer.update_judge_prompt(judge_prompt, cases)
+
+    def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
+        return self._optimizer.update_i2t_prompt(judge_prompt, history)

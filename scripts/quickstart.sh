@@ -1,0 +1,8 @@
+#!/usr/bin/env bash
+# Set everything up and run the demo: the bi-level loop with a real vision-language model in a
+# real vLLM engine, on four synthetic tasks. Arguments go to `blpo demo`.
+set -euo pipefail
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+bash "$here/setup.sh"
+cd "$here/.."
+exec "${BLPO_VENV:-.venv}/bin/blpo" demo "$@"

@@ -1,0 +1,31 @@
+"""Session fixtures: tiny checkpoints and engines that are slow to start."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blpo.models.settings import EngineSettings
+from blpo.models.vllm_engine import VllmEngine
+from tiny_models import build_tiny_llama4, build_tiny_qwen
+
+# Model folders are local; no test asks the hub for anything.
+os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_qwen(tmp_path_factory.mktemp("tiny-qwen"))
+
+
+@pytest.fixture(scope="session")
+def tiny_llama4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_llama4(tmp_path_factory.mktemp("tiny-llama4"))
+
+
+@pytest.fixture(scope="session")
+def vllm_engine(tiny_qwen: Path) -> Iterator[VllmEngine]:
+    """A vLLM engine on the tiny Qwen2.5-VL checkpoint, shared by all tests."""
+    engine = VllmEngine(EngineSettings(kind="vllm", model=str(tiny_qwen), kv_cache_gib=0.25))
+    yield engine
+    engine.close()

@@ -1,0 +1,76 @@
+"""Run files: read strictly, overridden from the command line, compared field by field."""
+
+from pathlib import Path
+
+import pytest
+from blpo.data.errors import ConfigError
+from blpo.pipeline.config import RunConfig, differing_fields, load_run_config
+
+MINIMAL = "task: unsafebench\ndataset: d.parquet\noutput: runs/a\n"
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "run.yaml"
+    path.write_text(text)
+    return path
+
+
+def test_the_defaults_are_the_papers_settings(tmp_path: Path) -> None:
+    config = load_run_config(write(tmp_path, MINIMAL))
+    algorithm = config.resolved_algorithm
+    assert (algorithm.outer_steps, algorithm.inner_steps, algorithm.minibatch_size) == (5, 5, 10)
+    assert (config.preset, config.method, algorithm.i2t) == ("paper", "blpo", "learned")
+    assert config.optimizer.temperature == 0.0
+
+
+@pytest.mark.parametrize(
+    ("method", "i2t", "outer_steps"),
+    [("blpo-fixed-i2t", "fixed", 5), ("blpo-judge-i2t", "judge_prompt", 5), ("none", "learned", 0)],
+)
+def test_a_method_fixes_its_part_of_the_algorithm(
+    tmp_path: Path, method: str, i2t: str, outer_steps: int
+) -> None:
+    config = load_run_config(write(tmp_path, MINIMAL), [f"method={method}"])
+    assert config.resolved_algorithm.i2t == i2t
+    assert config.resolved_algorithm.outer_steps == outer_steps
+
+
+def test_overrides_reach_nested_keys_and_are_yaml(tmp_path: Path) -> None:
+    config = load_run_config(
+        write(tmp_path, MINIMAL), ["algorithm.inner_steps=2", "judge.model=a/b", "seed=7"]
+    )
+    assert (config.algorithm.inner_steps, config.judge.model, config.seed) == (2, "a/b", 7)
+
+
+@pytest.mark.parametrize(
+    ("text", "overrides", "message"),
+    [
+        (MINIMAL + "sed: 1\n", [], "unknown key `sed`; did you mean `seed`?"),
+        (MINIMAL + "judge: {modle: x}\n", [], "did you mean `model`?"),
+        ("task: a\n", [], "key `dataset` is missing"),
+        (MINIMAL, ["algorithm.inner_steps=0"], "`algorithm.inner_steps` is 0"),
+        (MINIMAL, ["seed"], "expected key=value"),
+        (MINIMAL, ["task.name=x"], "task is a value, not a group of keys"),
+        ("task: [", [], "not valid YAML"),
+        ("- a\n", [], "must hold `key: value` lines"),
+    ],
+)
+def test_a_mistake_is_named_with_file_or_option_and_remedy(
+    tmp_path: Path, text: str, overrides: list[str], message: str
+) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(ConfigError) as error:
+        load_run_config(path, overrides)
+    assert message in str(error.value)
+    assert str(path) in str(error.value) or "--set" in str(error.value)
+
+
+def test_a_missing_run_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nothing\.yaml"):
+        load_run_config(tmp_path / "nothing.yaml")
+
+
+def test_differences_name_the_fields_and_ignore_where_files_lie() -> None:
+    one = RunConfig(task="a", dataset=Path("d"), output=Path("x"))
+    other = one.model_copy(update={"output": Path("y"), "store": Path("z"), "seed": 2})
+    assert differing_fields(one, other) == ["seed: 0 -> 2"]

@@ -1,0 +1,94 @@
+"""Agreement equals what the libraries say, with unparsable verdicts counted as wrong."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from blpo.data.examples import Example
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.models.judge import Verdict
+from blpo.pipeline.metrics import agreement, gain, wilson
+from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
+
+sklearn_metrics: Any = metrics
+
+LABELS = ("1", "2", "3", "4")
+
+
+def make_examples(labels: list[str], groups: list[str] | None = None) -> list[Example]:
+    image = ImageRef(b"", ImageBounds())
+    return [
+        Example(f"e{i}", image, None, label, groups[i] if groups else f"g{i}", None, "test")
+        for i, label in enumerate(labels)
+    ]
+
+
+def make_verdicts(labels: Sequence[str | None]) -> list[Verdict]:
+    return [Verdict(label) for label in labels]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_accuracy_and_macro_f1_equal_scikit_learn(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    human = [str(label) for label in rng.choice(LABELS[:3], 60)]
+    judged = [str(label) if rng.random() > 0.1 else None for label in rng.choice(LABELS, 60)]
+    found = agreement(make_examples(human), make_verdicts(judged), LABELS, seed=0)
+    strings = [label or "none" for label in judged]
+    expected = sklearn_metrics.f1_score(
+        human, strings, labels=list(LABELS), average="macro", zero_division=0
+    )
+    assert found.macro_f1 == pytest.approx(expected)
+    assert found.accuracy == pytest.approx(sklearn_metrics.accuracy_score(human, strings))
+    assert found.unparsable_share == pytest.approx(judged.count(None) / 60)
+
+
+def test_macro_f1_counts_a_declared_label_that_never_occurs() -> None:
+    found = agreement(make_examples(["1", "2"]), make_verdicts(["1", "2"]), LABELS, seed=0)
+    assert (found.accuracy, found.macro_f1) == (1.0, 0.5)
+
+
+def test_the_confusion_matrix_has_a_column_for_verdicts_without_a_label() -> None:
+    found = agreement(make_examples(["1", "1", "2"]), make_verdicts(["1", None, "1"]), LABELS, 0)
+    assert found.confusion[0] == [1, 0, 0, 0, 1]
+    assert found.confusion[1] == [1, 0, 0, 0, 0]
+
+
+def test_wilson_equals_the_worked_values_of_newcombe_1998() -> None:
+    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
+    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
+
+
+def test_the_gain_is_paired_so_that_equal_verdicts_gain_exactly_nothing() -> None:
+    examples = make_examples(["1", "2"] * 20)
+    verdicts = make_verdicts(["1", "1"] * 20)
+    found = gain(examples, verdicts, verdicts, LABELS, seed=0)
+    assert found.accuracy == 0.0
+    assert found.ci95 == {"accuracy": (0.0, 0.0), "macro_f1": (0.0, 0.0)}
+
+
+def test_the_interval_of_the_gain_holds_the_gain_and_excludes_zero_when_it_is_large() -> None:
+    examples = make_examples(["1", "2"] * 50)
+    before = make_verdicts(["1", "1"] * 50)
+    after = make_verdicts(["1", "2"] * 45 + ["1", "1"] * 5)
+    found = gain(examples, before, after, LABELS, seed=0)
+    low, high = found.ci95["accuracy"]
+    assert found.accuracy == pytest.approx(0.45)
+    assert 0 < low < found.accuracy < high
+
+
+def test_intervals_are_wider_when_examples_come_in_groups() -> None:
+    labels = ["1"] * 80
+    verdicts = make_verdicts((["1"] * 4 + ["2"] * 4) * 10)
+    alone = agreement(make_examples(labels), verdicts, LABELS, seed=0)
+    groups = [f"g{i // 4}" for i in range(80)]
+    grouped = agreement(make_examples(labels, groups), verdicts, LABELS, seed=0)
+    width_alone = np.diff(alone.ci95["macro_f1"])
+    assert np.diff(grouped.ci95["macro_f1"]) > 1.3 * width_alone
+
+
+def test_the_same_seed_gives_the_same_intervals() -> None:
+    examples, verdicts = make_examples(["1", "2", "3"] * 9), make_verdicts(["1", "2", "2"] * 9)
+    assert agreement(examples, verdicts, LABELS, 1) == agreement(examples, verdicts, LABELS, 1)

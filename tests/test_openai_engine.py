@@ -1,0 +1,324 @@
+"""The OpenAI engine against a real HTTP server that misbehaves as told."""
+
+import base64
+import io
+import json
+import logging
+import math
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from blpo.data.errors import EngineError
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.models.engine import Request, Sampling
+from blpo.models.openai_engine import OpenAIEngine, label_logprobs_of
+from blpo.models.settings import EngineSettings
+from PIL import Image
+
+Body = dict[str, Any]
+Answer = tuple[int, dict[str, str], Any]
+KEY = "sk-secret-0123456789"
+
+
+@dataclass
+class Server:
+    """Answers with `respond(body, number of this request)`."""
+
+    respond: Callable[[Body, int], Answer]
+    bodies: list[Body] = field(default_factory=list[Body])
+    headers: list[dict[str, str]] = field(default_factory=list[dict[str, str]])
+    endpoint: str = ""
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def answer(self, body: Body, headers: dict[str, str]) -> Answer:
+        with self.lock:
+            self.bodies.append(body)
+            self.headers.append(headers)
+            number = len(self.bodies)
+        return self.respond(body, number)
+
+
+def completion(text: str, **choice: Any) -> Answer:
+    usage = {
+        "prompt_tokens": 7,
+        "completion_tokens": 2,
+        "prompt_tokens_details": {"cached_tokens": 4},
+    }
+    message = {"message": {"content": text}, "finish_reason": "stop", **choice}
+    return 200, {}, {"choices": [message], "usage": usage}
+
+
+def refusal(status: int, message: str, **fields: Any) -> Answer:
+    return status, {}, {"error": {"message": message, **fields}}
+
+
+def top_logprobs(*positions: dict[str, float]) -> dict[str, Any]:
+    content = [
+        {
+            "token": max(p, key=p.__getitem__),
+            "top_logprobs": [{"token": t, "logprob": math.log(v)} for t, v in p.items()],
+        }
+        for p in positions
+    ]
+    return {"content": content}
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Callable[[Body, int], Answer]], Server]]:
+    running: list[ThreadingHTTPServer] = []
+
+    def start(respond: Callable[[Body, int], Answer]) -> Server:
+        server = Server(respond)
+        http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
+        server.endpoint = f"http://127.0.0.1:{http.server_address[1]}/v1"
+        threading.Thread(target=http.serve_forever, daemon=True).start()
+        running.append(http)
+        return server
+
+    yield start
+    for http in running:
+        http.shutdown()
+        http.server_close()
+
+
+def make_handler(server: Server) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            assert self.path == "/v1/chat/completions"
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            status, headers, answer = server.answer(body, dict(self.headers))
+            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    return Handler
+
+
+Serve = Callable[[Callable[[Body, int], Answer]], Server]
+
+
+def engine_for(server: Server, **settings: Any) -> OpenAIEngine:
+    return OpenAIEngine(
+        EngineSettings(kind="openai", model="m", endpoint=server.endpoint, **settings)
+    )
+
+
+def picture() -> ImageRef:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (255, 0, 0)).save(file, "JPEG")
+    return ImageRef(file.getvalue(), ImageBounds())
+
+
+def test_replies_come_in_the_order_of_the_requests(serve: Serve) -> None:
+    server = serve(lambda body, _: completion(body["messages"][0]["content"][0]["text"].upper()))
+    prompts = [f"prompt {i}" for i in range(50)]
+    with_replies = engine_for(server, max_concurrency=8).ask([Request(p) for p in prompts])
+    assert [reply.text for reply in with_replies] == [p.upper() for p in prompts]
+    assert {(r.prompt_tokens, r.completion_tokens, r.cached_tokens) for r in with_replies} == {
+        (7, 2, 4)
+    }
+
+
+def test_an_empty_batch_contacts_nobody() -> None:
+    assert (
+        OpenAIEngine(EngineSettings(kind="openai", endpoint="http://nowhere.invalid")).ask([]) == []
+    )
+
+
+def test_the_image_comes_first_then_text_and_prompt(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("ok"))
+    engine_for(server).ask([Request("Judge it.", picture(), text="a red square")])
+    image, text = server.bodies[0]["messages"][0]["content"]
+    header, _, data = image["image_url"]["url"].partition(",")
+    assert header == "data:image/png;base64"
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (64, 64)
+    assert text["text"] == "Text: a red square\nJudge it."
+
+
+def test_an_image_that_does_not_decode_is_an_error_reply(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("ok"))
+    broken = ImageRef(b"no image", ImageBounds())
+    bad, good = engine_for(server).ask([Request("x", broken), Request("y")])
+    assert bad.finish_reason == "error"
+    assert bad.error
+    assert good.text == "ok"
+
+
+def test_label_logprobs_are_read_from_the_top_logprobs(serve: Serve) -> None:
+    tokens = {"Safe": 0.5, " safe": 0.25, "Un": 0.125, "The": 0.0625}
+    server = serve(lambda _body, _number: completion("Safe", logprobs=top_logprobs(tokens)))
+    (reply,) = engine_for(server).ask([Request("x", labels=("Safe", "Unsafe"))])
+    assert server.bodies[0]["logprobs"] is True
+    assert server.bodies[0]["top_logprobs"] == 20
+    assert reply.finish_reason == "label"
+    assert reply.text == "Safe"
+    assert reply.label_logprobs is not None
+    assert math.exp(reply.label_logprobs["Safe"]) == pytest.approx(0.75)
+    assert math.exp(reply.label_logprobs["Unsafe"]) == pytest.approx(0.125)
+
+
+def test_white_space_before_the_label_is_skipped(serve: Serve) -> None:
+    positions = top_logprobs({"\n": 0.9}, {"3": 0.5, "4": 0.25})
+    server = serve(lambda _body, _number: completion("\n3", logprobs=positions))
+    (reply,) = engine_for(server).ask([Request("x", labels=("3", "4"))])
+    assert reply.text == "3"
+
+
+def test_a_server_without_logprobs_answers_label_requests_with_text(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("I would say Unsafe.", logprobs=None))
+    (reply,) = engine_for(server).ask([Request("x", labels=("Safe", "Unsafe"))])
+    assert (reply.text, reply.finish_reason) == ("I would say Unsafe.", "stop")
+    assert reply.label_logprobs is None
+
+
+def test_an_ambiguous_first_token_gives_no_logprobs() -> None:
+    assert label_logprobs_of([("1", -0.1), ("2", -3.0)], ("1", "10", "2")) is None
+    assert label_logprobs_of([("The", -0.1)], ("Safe", "Unsafe")) is None
+
+
+def test_a_label_that_is_not_listed_gets_the_lowest_logprob_listed() -> None:
+    assert label_logprobs_of([("Safe", -0.1), ("The", -4.0)], ("Safe", "Unsafe")) == {
+        "Safe": pytest.approx(-0.1),
+        "Unsafe": -4.0,
+    }
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_server_is_asked_again(serve: Serve, status: int) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return (status, {"Retry-After": "0"}, {}) if number <= 2 else completion("at last")
+
+    server = serve(respond)
+    assert engine_for(server).ask([Request("x")])[0].text == "at last"
+    assert len(server.bodies) == 3
+
+
+def test_retry_after_is_honoured(serve: Serve, caplog: pytest.LogCaptureFixture) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return (429, {"Retry-After": "0.25"}, {}) if number == 1 else completion("ok")
+
+    caplog.set_level(logging.INFO, "blpo.engine")
+    engine_for(serve(respond)).ask([Request("x")])
+    assert "again in 0.2 s" in caplog.text
+
+
+def test_an_answer_that_is_no_completion_is_asked_for_again(serve: Serve) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        broken: list[Any] = [b"<html>", {"choices": []}]
+        return (200, {}, broken[number - 1]) if number <= 2 else completion("ok")
+
+    assert engine_for(serve(respond)).ask([Request("x")])[0].text == "ok"
+
+
+def test_a_server_that_stays_down_is_an_engine_error(serve: Serve) -> None:
+    server = serve(lambda _body, _number: (500, {"Retry-After": "0"}, {}))
+    with pytest.raises(EngineError, match="after 3 tries: HTTP 500"):
+        engine_for(server, max_retries=2).ask([Request("x"), Request("y")])
+
+
+def test_an_unreachable_server_is_an_engine_error() -> None:
+    settings = EngineSettings(kind="openai", endpoint="http://127.0.0.1:1/v1", max_retries=0)
+    with pytest.raises(EngineError, match="ConnectError"):
+        OpenAIEngine(settings).ask([Request("x")])
+
+
+def test_a_refused_request_is_an_error_reply_and_the_others_go_on(serve: Serve) -> None:
+    def respond(body: Body, _: int) -> Answer:
+        text = body["messages"][0]["content"][-1]["text"]
+        return refusal(400, "content policy violation") if text == "bad" else completion("fine")
+
+    bad, good = engine_for(serve(respond)).ask([Request("bad"), Request("good")])
+    assert (bad.finish_reason, bad.error) == ("error", "HTTP 400: content policy violation")
+    assert good.text == "fine"
+
+
+def test_a_filtered_answer_is_an_error_reply(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("", finish_reason="content_filter"))
+    assert engine_for(server).ask([Request("x")])[0].finish_reason == "error"
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_server_that_refuses_everything_is_an_engine_error(serve: Serve, status: int) -> None:
+    server = serve(lambda _body, _number: refusal(status, "no"))
+    with pytest.raises(EngineError, match=f"HTTP {status}"):
+        engine_for(server).ask([Request("x")])
+    assert len(server.bodies) == 1
+
+
+def test_an_exhausted_quota_is_not_waited_for(serve: Serve) -> None:
+    server = serve(lambda _body, _number: refusal(429, "pay", code="insufficient_quota"))
+    with pytest.raises(EngineError, match="pay"):
+        engine_for(server).ask([Request("x")])
+    assert len(server.bodies) == 1
+
+
+def test_refused_parameters_are_renamed_or_left_out_and_remembered(serve: Serve) -> None:
+    refused = {
+        "max_tokens": "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead.",
+        "temperature": "Unsupported value: 'temperature' does not support 0.0 with this model.",
+        "top_logprobs": "unknown field top_logprobs",
+    }
+
+    def respond(body: Body, _: int) -> Answer:
+        for name, message in refused.items():
+            if name in body:
+                return refusal(400, message)
+        return completion("Safe")
+
+    server = serve(respond)
+    engine = engine_for(server)
+    request = Request("x", labels=("Safe", "Unsafe"), sampling=Sampling(max_tokens=9))
+    assert engine.ask([request])[0].text == "Safe"
+    num_before = len(server.bodies)
+    assert engine.ask([request])[0].text == "Safe"
+    assert len(server.bodies) == num_before + 1
+    assert server.bodies[-1]["max_completion_tokens"] == 9
+    assert not {"max_tokens", "temperature", "logprobs", "top_logprobs"} & set(server.bodies[-1])
+
+
+def test_a_prompt_that_is_too_long_is_an_error_reply(serve: Serve) -> None:
+    message = "maximum context length is 10 tokens, invalid: lower max_tokens"
+    server = serve(lambda _body, _number: refusal(400, message))
+    assert engine_for(server).ask([Request("x")])[0].finish_reason == "error"
+    assert len(server.bodies) == 1
+
+
+def test_sampled_replies_carry_a_seed_of_their_own(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("ok"))
+    samples = [Sampling(temperature=0.7, sample_index=i) for i in (0, 1, 0)]
+    engine = engine_for(server, max_concurrency=1)
+    engine.ask([Request("x", sampling=sampling) for sampling in samples])
+    first, second, third = [body["seed"] for body in server.bodies]
+    assert first == third != second
+
+
+def test_the_key_comes_from_the_environment_and_is_never_shown(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("TEST_KEY", KEY)
+    caplog.set_level(logging.DEBUG)
+    server = serve(lambda _body, _number: refusal(401, f"Incorrect API key provided: {KEY}"))
+    engine = engine_for(server, api_key_env="TEST_KEY")
+    with pytest.raises(EngineError) as raised:
+        engine.ask([Request("x")])
+    assert server.headers[0]["Authorization"] == f"Bearer {KEY}"
+    assert KEY not in str(raised.value)
+    assert KEY not in caplog.text
+    assert KEY not in repr(engine.identity)
+
+
+def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TEST_KEY", raising=False)
+    with pytest.raises(EngineError, match="environment variable TEST_KEY"):
+        OpenAIEngine(EngineSettings(kind="openai", api_key_env="TEST_KEY")).ask([Request("x")])

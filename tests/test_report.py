@@ -1,0 +1,436 @@
+"""The report, drawn from records of micro-world images with hand-made verdicts."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blpo.data.examples import Dataset, Example, Split
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.micro.world import (
+    Family,
+    Scale,
+    Scene,
+    claim_text,
+    draw_scene,
+    ideal_verbalization,
+    ideal_verdict,
+    png_bytes,
+    render,
+)
+from blpo.data.tasks import load_task
+from blpo.models.judge import Verdict
+from blpo.models.optimizer import Proposal
+from blpo.models.verbalizer import Verbalization
+from blpo.pipeline.blpo import Candidate, I2TSearch, Misjudgment, OuterStep
+from blpo.pipeline.config import RunConfig
+from blpo.pipeline.metrics import agreement, gain
+from blpo.pipeline.report import PromptDiff, render_report, thumbnail
+from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
+
+NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}
+JUDGE_PROMPTS = [
+    "Is this image safe or unsafe?",
+    "Is this image safe or unsafe? Look for any flame before you decide.",
+    "Is this image safe or unsafe? Look for any flame, any skull and any drawn blade before you "
+    "decide.\n\nAn image without any of these is safe, however gloomy its mood is.",
+]
+I2T_PROMPT = "Describe this image in detail."
+
+
+class World:
+    """Examples of one family and what its ideal judge says about them."""
+
+    def __init__(self, family: Family, scale: Scale, task: str) -> None:
+        self.family: Family = family
+        self.scale: Scale = scale
+        self.task = load_task(task)
+        self.scenes: dict[str, Scene] = {}
+
+    def examples(self, split: Split, number: int) -> tuple[Example, ...]:
+        return tuple(self._example(split, index) for index in range(number))
+
+    def verdicts(self, examples: Sequence[Example], named: Sequence[str]) -> list[Verdict]:
+        labels = self.task.labels
+        found: list[Verdict] = []
+        for i, example in enumerate(examples):
+            label = ideal_verdict(self.scenes[example.example_id], named, self.scale)
+            top = 0.55 + 0.04 * (i % 11)
+            rest = dict.fromkeys(labels, (1 - top) / (len(labels) - 1))
+            found.append(Verdict(label, rest | {label: top}, 0.97))
+        return found
+
+    def verbalizations(
+        self, examples: Sequence[Example], named: Sequence[str]
+    ) -> list[Verbalization]:
+        scenes = [self.scenes[example.example_id] for example in examples]
+        return [Verbalization(ideal_verbalization(scene, named)) for scene in scenes]
+
+    def _example(self, split: Split, index: int) -> Example:
+        scene = draw_scene(self.family, 1 + (split == "test"), index)
+        example_id = f"{split}-{index:03}"
+        self.scenes[example_id] = scene
+        image = ImageRef(png_bytes(render(scene)), ImageBounds())
+        label = ideal_verdict(scene, NAMED[self.family], self.scale)
+        return Example(example_id, image, claim_text(scene), label, example_id, None, split)
+
+
+def make_record(
+    family: Family = "symbols",
+    scale: Scale = "safety",
+    task: str = "unsafebench",
+    *,
+    num_test: int = 40,
+    num_steps: int = 2,
+    judge_prompts: Sequence[str] = JUDGE_PROMPTS,
+) -> RunRecord:
+    """A run whose judge learns one more of the family's aspects in every outer step."""
+    world = World(family, scale, task)
+    train, test = world.examples("train", 30), world.examples("test", num_test)
+    steps = [
+        make_step(world, train, index, judge_prompts[index], judge_prompts[index + 1])
+        for index in range(num_steps)
+    ]
+    initial = world.verdicts(test, ())
+    final = world.verdicts(test, NAMED[family][:num_steps])
+    config = RunConfig(task=task, dataset=Path("/data/rows.parquet"), output=Path("/runs/1"))
+    result = make_result(world, test, initial, final)
+    result = result.model_copy(
+        update={
+            "judge_prompt_initial": judge_prompts[0],
+            "judge_prompt_final": judge_prompts[num_steps],
+            "i2t_prompt_final": steps[-1].chosen.i2t_prompt
+            if steps and steps[-1].chosen
+            else I2T_PROMPT,
+        }
+    )
+    dataset = Dataset(train, test, "0123456789abcdef")
+    return RunRecord(config, world.task, dataset, steps, initial, final, result)
+
+
+def make_step(
+    world: World, train: Sequence[Example], index: int, judge_prompt: str, next_prompt: str
+) -> OuterStep:
+    named = NAMED[world.family]
+    verdicts = world.verdicts(train, named[:index])
+    misjudgments = [
+        Misjudgment(example, verdict)
+        for example, verdict in zip(train, verdicts, strict=True)
+        if verdict.label != example.label
+    ][:10]
+    wrong = [misjudgment.example for misjudgment in misjudgments]
+
+    def try_prompt(i2t_prompt: str, seen: Sequence[str], proposal: Proposal) -> Candidate:
+        new_verdicts = world.verdicts(wrong, seen[: index + 1] if proposal.prompt else named[:0])
+        fixed = sum(v.label == e.label for v, e in zip(new_verdicts, wrong, strict=True))
+        updated = proposal.prompt or judge_prompt
+        return Candidate(
+            i2t_prompt,
+            world.verbalizations(wrong, seen),
+            proposal,
+            updated,
+            new_verdicts,
+            fixed / len(wrong),
+        )
+
+    search = I2TSearch(
+        try_prompt(I2T_PROMPT, (), Proposal(judge_prompt + " Think twice.", ("truncated",))),
+        [
+            try_prompt("Describe the mood.", ("mood",), Proposal(None, ("empty", "unparsable"))),
+            try_prompt(
+                "Report every "
+                + " and every ".join(named)
+                + ". "
+                + "Miss no detail of them. " * 12,
+                named,
+                Proposal(next_prompt),
+            ),
+        ],
+        [Proposal(None, ("unparsable", "unparsable", "error: model overloaded"))],
+    )
+    return OuterStep(index, judge_prompt, verdicts, misjudgments, search)
+
+
+def make_result(
+    world: World, test: Sequence[Example], initial: list[Verdict], final: list[Verdict]
+) -> RunResult:
+    labels = world.task.labels
+    return RunResult(
+        task=world.task.name,
+        preset="paper",
+        method="blpo",
+        seed=0,
+        judge="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
+        verbalizer="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
+        optimizer="openai:gpt-5-mini@2025-08-07",
+        synthetic=False,
+        dataset_fingerprint="0123456789abcdef",
+        judge_prompt_initial="",
+        judge_prompt_final="",
+        i2t_prompt_final="",
+        test=SplitResult(
+            initial=agreement(test, initial, labels, 0),
+            final=agreement(test, final, labels, 0),
+            gain=gain(test, initial, final, labels, 0),
+        ),
+        calls={
+            "judge": counts(1000, 250, 750, 2, 1_234_567, 987_654, 750),
+            "verbalizer": counts(300, 0, 300, 0, 400_000, 300_000, 45_000),
+            "optimizer": counts(60, 60, 0, 3, 0, 0, 0),
+        },
+        seconds=12.345,
+    )
+
+
+def counts(*values: int) -> CallCounts:
+    return CallCounts(**dict(zip(CallCounts.model_fields, values, strict=True)))
+
+
+def with_result(record: RunRecord, **changes: Any) -> RunRecord:
+    return replace(record, result=record.result.model_copy(update=changes))
+
+
+def with_verdicts(record: RunRecord, initial: list[Verdict], final: list[Verdict]) -> RunRecord:
+    test, labels = record.dataset.test, record.task.labels
+    result = SplitResult(
+        initial=agreement(test, initial, labels, 0),
+        final=agreement(test, final, labels, 0),
+        gain=gain(test, initial, final, labels, 0),
+    )
+    record = replace(record, initial_verdicts=initial, final_verdicts=final)
+    return with_result(record, test=result)
+
+
+def text_of(html: str) -> str:
+    """What a reader sees, with single spaces."""
+    body = html[html.index("<body>") :]
+    return " ".join(re.sub(r"<[^>]*>", " ", body).split())
+
+
+@pytest.fixture(scope="module")
+def record() -> RunRecord:
+    return make_record()
+
+
+@pytest.fixture(scope="module")
+def report(record: RunRecord) -> str:
+    return render_report(record)
+
+
+def test_the_same_record_gives_the_same_bytes_also_from_many_threads(
+    record: RunRecord, report: str
+) -> None:
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(render_report, [record, record, make_record()]))
+    assert set(reports) == {report}
+
+
+def test_importing_the_report_does_not_import_matplotlib() -> None:
+    script = "import sys, blpo.pipeline.report; sys.exit('matplotlib' in sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_seconds_and_paths_do_not_show(record: RunRecord, report: str) -> None:
+    assert render_report(with_result(record, seconds=99999.9)) == report
+    assert "/data/rows" not in report
+    assert "/runs/1" not in report
+
+
+def test_nothing_is_loaded_from_outside(report: str) -> None:
+    assert "http:" not in report
+    assert "https:" not in report
+    assert set(re.findall(r"url\((.)", report)) <= {"#"}
+    assert "<script" not in report
+    assert "<link" not in report
+    assert all(
+        s.startswith("data:image/jpeg;base64,") for s in re.findall(r'src="([^"]*)"', report)
+    )
+
+
+def test_every_prompt_and_model_text_is_escaped() -> None:
+    attack = "<script>alert(1)</script>{{ 7 * 7 }}"
+    record = make_record(judge_prompts=[attack + "a", attack + "b", attack + "c"])
+    step = record.steps[-1]
+    assert step.search is not None
+    candidate = replace(
+        step.search.candidates[1],
+        i2t_prompt=attack,
+        verbalizations=[Verbalization("", attack)] * len(step.misjudgments),
+        verdicts=[Verdict(None, reason=attack)] * len(step.misjudgments),
+    )
+    failed = replace(step.search, candidates=[candidate], failures=[Proposal(None, (attack,))])
+    record.steps[-1] = replace(step, search=failed)
+    first = replace(record.dataset.test[0], example_id='"><img onerror=x>', text=attack)
+    record = replace(
+        record, dataset=replace(record.dataset, test=(first, *record.dataset.test[1:]))
+    )
+    html = render_report(with_result(record, i2t_prompt_final=attack))
+    assert "<script" not in html
+    assert "onerror=x>" not in html
+    assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;{{ 7 * 7 }}") > 10
+
+
+def test_the_headline_names_task_judge_numbers_and_intervals(
+    record: RunRecord, report: str
+) -> None:
+    text, test = text_of(report), record.result.test
+    assert "Judge prompt for unsafebench" in text
+    assert "Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f" in text
+    assert "blpo, preset paper, seed 0" in text
+    assert "n = 40" in text
+    for prompt in (test.initial, test.final):
+        low, high = prompt.ci95["macro_f1"]
+        assert f"{prompt.macro_f1:.3f} {low:.3f} to {high:.3f}" in text
+        assert f"{prompt.accuracy:.3f}" in text
+
+
+def test_the_headline_says_whether_the_interval_of_the_gain_excludes_0(record: RunRecord) -> None:
+    test = record.result.test
+    endings = {
+        (0.02, 0.2): ("better", "gain, +0.020 to +0.200, excludes 0."),
+        (0.0, 0.2): ("unclear", "gain, 0.000 to +0.200, includes 0: this may be luck."),
+        (-0.2, -0.02): ("worse", "gain, \N{MINUS SIGN}0.200 to \N{MINUS SIGN}0.020, excludes 0."),
+    }
+    for interval, (tone, ending) in endings.items():
+        ci95 = {**test.gain.ci95, "macro_f1": interval}
+        changed = test.model_copy(update={"gain": test.gain.model_copy(update={"ci95": ci95})})
+        html = render_report(with_result(record, test=changed))
+        start = f"Macro F1 rose from {test.initial.macro_f1:.3f} to {test.final.macro_f1:.3f}; "
+        assert f"{start}the 95 % interval of the {ending}" in text_of(html)
+        assert f'class="finding {tone}"' in html
+
+
+def test_only_a_synthetic_run_carries_the_banner(record: RunRecord, report: str) -> None:
+    assert "say nothing about real judges" not in report
+    assert "say nothing about real judges" in render_report(with_result(record, synthetic=True))
+
+
+def test_both_prompts_stand_side_by_side_with_their_differences(report: str) -> None:
+    assert "<ins>Look for any flame, any skull" in report
+    assert "however gloomy its mood is.</ins>" in report
+    assert "<del>Describe this image in detail.</del>" in report
+
+
+def test_every_tried_i2t_prompt_stands_with_score_and_fate(record: RunRecord, report: str) -> None:
+    text = text_of(report)
+    for step in record.steps:
+        assert step.search is not None
+        for candidate in step.search.candidates:
+            assert candidate.i2t_prompt in report
+    assert report.count('class="badge"') == len(record.steps)
+    assert "no usable judge prompt, current one kept (empty; unparsable)" in text
+    assert "after 1 unusable reply (truncated)" in text
+    assert "no usable I2T prompt (unparsable; unparsable; error: model overloaded)" in text
+
+
+def test_the_gallery_shows_the_minibatch_and_at_most_12_changed_examples(
+    record: RunRecord, report: str
+) -> None:
+    num_misjudged = len(record.steps[-1].misjudgments)
+    num_changed = sum(
+        a.label != b.label
+        for a, b in zip(record.initial_verdicts, record.final_verdicts, strict=True)
+    )
+    assert num_changed > 12
+    assert report.count("<article") == num_misjudged + 12
+    assert "mood: cheerful. smoke: rising." in report
+    assert "flame: unlit. skull: hidden. blade: drawn." in report
+    assert f"12 of {num_changed}" in text_of(report)
+
+
+def test_calls_add_up(report: str) -> None:
+    text = text_of(report)
+    assert "judge 1,000 250 750 2 1,234,567 80.0 % 750" in text
+    assert "optimizer 60 60 0 3 0 - 0" in text
+    assert "all 1,360 310 1,050 5 1,634,567 78.8 % 45,750" in text
+
+
+def test_a_run_without_steps_reports_that_nothing_changed() -> None:
+    record = make_record(num_steps=0)
+    text = text_of(render_report(with_result(record, method="none")))
+    assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
+    assert "method “none” optimizes nothing" in text
+    assert "No outer steps" in text
+    assert "No outer step has misjudged examples to show." in text
+    assert "No test example changed its verdict." in text
+
+
+def test_a_step_without_misjudgments_ends_the_course(record: RunRecord) -> None:
+    right = [Verdict(example.label) for example in record.dataset.train]
+    last = OuterStep(2, JUDGE_PROMPTS[2], right, [], None)
+    text = text_of(render_report(replace(record, steps=[*record.steps, last])))
+    assert "Outer step 2 train macro F1 1.000, accuracy 1.000, 0 misjudged" in text
+    assert "the loop ended here" in text
+    assert "in the minibatch of outer step 1" in text
+
+
+def test_a_step_whose_proposals_all_failed_keeps_the_prompt(record: RunRecord) -> None:
+    step = record.steps[0]
+    assert step.search is not None
+    record = replace(record, steps=[replace(step, search=replace(step.search, candidates=[]))])
+    text = text_of(render_report(record))
+    assert "No I2T prompt to choose from: the judge prompt was kept." in text
+    assert "after prompt kept" in text
+
+
+def test_an_ablation_without_baseline_shows_the_one_verbalization(record: RunRecord) -> None:
+    step = record.steps[0]
+    assert step.search is not None
+    search = I2TSearch(None, step.search.candidates[1:], [])
+    html = render_report(replace(record, steps=[replace(step, search=search)]))
+    assert "under the chosen I2T prompt" in html
+    assert "under the initial I2T prompt" not in html
+
+
+def test_verdicts_without_label_or_probabilities_are_shown_as_such(record: RunRecord) -> None:
+    test = record.dataset.test
+    unread = [Verdict(None, reason="no declared label in the reply: 'Hm'") for _ in test]
+    right = [Verdict(example.label) for example in test]
+    text = text_of(render_report(with_verdicts(record, unread, right)))
+    assert "Verdicts without a label: 100.0 %" in text
+    assert "not known (no log-probabilities)" in text
+    assert "no declared label in the reply: &#39;Hm&#39;" in text
+
+
+def test_seven_labels_have_a_matrix_of_eight_columns() -> None:
+    record = make_record("objects", "alignment", "imagereward")
+    html = render_report(record)
+    matrices = re.findall(r'<table class="matrix">(.*?)</table>', html, re.DOTALL)
+    assert [matrix.count("<td") for matrix in matrices] == [7 * 8, 7 * 8]
+    assert [matrix.count("agree") for matrix in matrices] == [7, 7]
+    assert str(record.steps[-1].misjudgments[0].example.text) in html
+
+
+def test_a_broken_image_leaves_a_note_in_place_of_the_thumbnail(record: RunRecord) -> None:
+    broken = ImageRef(b"no image", ImageBounds())
+    assert thumbnail(broken) == ""
+    test = tuple(replace(example, image=broken) for example in record.dataset.test)
+    html = render_report(replace(record, dataset=replace(record.dataset, test=test)))
+    assert html.count("image cannot be decoded") == 12
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("", ""), ("", "a b"), ("  one\n\ntwo ", "one two\n"), ("a b c d", "a x c\td e")],
+)
+def test_a_diff_keeps_every_character_of_both_sides(old: str, new: str) -> None:
+    diff = PromptDiff.make(old, new)
+    assert "".join(text for _, text in diff.old) == old
+    assert "".join(text for _, text in diff.new) == new
+
+
+def test_a_diff_marks_words_and_no_stray_word_between_two_changes() -> None:
+    diff = PromptDiff.make("one two three four the six", "one two three FOUR the SIX")
+    assert diff.old == [
+        (False, "one two three "),
+        (True, "four "),
+        (True, "the "),
+        (True, "six"),
+    ]
+    kept = PromptDiff.make("Is it safe or not", "Is it safe and sound or not")
+    assert kept.new == [(False, "Is it safe "), (True, "and sound "), (False, "or not")]

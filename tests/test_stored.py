@@ -1,0 +1,173 @@
+"""The store in front of an engine asks nothing twice and loses nothing."""
+
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from blpo.data.errors import EngineError
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.store import ReplyStore
+from blpo.models.engine import EngineIdentity, Reply, Request, Sampling
+from blpo.models.stored import InFlight, StoredEngine, request_key
+
+IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
+IMAGE = ImageRef(b"image", ImageBounds())
+
+
+class CountingEngine:
+    """Answers with the prompt in capitals and counts; the prompt "broken" is an error reply."""
+
+    version = "counting 1"
+
+    def __init__(self, identity: EngineIdentity = IDENTITY) -> None:
+        self.identity = identity
+        self.asked: list[Request] = []
+        self._lock = threading.Lock()
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        with self._lock:
+            self.asked += requests
+        return [self._reply(request) for request in requests]
+
+    def _reply(self, request: Request) -> Reply:
+        if request.prompt == "broken":
+            return Reply("", "error", error="cannot")
+        if request.labels:
+            logprobs = {label: -0.1 * (i + 1) for i, label in enumerate(request.labels)}
+            return Reply(request.labels[0], "label", logprobs, prompt_tokens=7, cached_tokens=3)
+        return Reply(request.prompt.upper(), "stop", prompt_tokens=7, completion_tokens=1)
+
+    def close(self) -> None:
+        pass
+
+
+def stored(tmp_path: Path, engine: CountingEngine, run_id: str = "run") -> StoredEngine:
+    return StoredEngine(engine, ReplyStore(tmp_path / "store"), "judge", run_id)
+
+
+def test_a_second_ask_and_a_second_process_take_the_reply_from_the_store(tmp_path: Path) -> None:
+    engine, request = CountingEngine(), Request("judge it", IMAGE, labels=("a", "b"))
+    first = stored(tmp_path, engine).ask([request])
+    again = stored(tmp_path, engine).ask([request])
+    assert first == again
+    assert again[0].label_logprobs == {"a": -0.1, "b": -0.2}
+    assert len(engine.asked) == 1
+
+
+def test_replies_come_in_the_order_asked_with_a_question_asked_twice_in_one_batch(
+    tmp_path: Path,
+) -> None:
+    engine = CountingEngine()
+    requests = [Request(prompt) for prompt in ("b", "a", "b", "c")]
+    replies = stored(tmp_path, engine).ask(requests)
+    assert [reply.text for reply in replies] == ["B", "A", "B", "C"]
+    assert len(engine.asked) == 3
+
+
+def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Path) -> None:
+    engine = CountingEngine()
+    requests = [Request("judge", ImageRef(f"{i}".encode(), ImageBounds())) for i in range(700)]
+    replies = stored(tmp_path, engine).ask(requests)
+    assert len(replies) == 700
+    assert len(engine.asked) == 700
+    partitions = ReplyStore(tmp_path / "store").stats()
+    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 6)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Request("judge it!", IMAGE),
+        Request("judge it", ImageRef(b"other", ImageBounds())),
+        Request("judge it", ImageRef(b"image", ImageBounds(max_pixels=10_000))),
+        Request("judge it", IMAGE, text="a cat"),
+        Request("judge it", IMAGE, labels=("a", "b")),
+        Request("judge it", IMAGE, sampling=Sampling(sample_index=1)),
+        Request("judge it", IMAGE, sampling=Sampling(temperature=0.5)),
+        Request("judge it", IMAGE, sampling=Sampling(max_tokens=9)),
+    ],
+)
+def test_whatever_shapes_a_reply_makes_another_request(other: Request) -> None:
+    assert request_key(Request("judge it", IMAGE), IDENTITY) != request_key(other, IDENTITY)
+
+
+@pytest.mark.parametrize("field", ["engine", "model", "revision", "layout", "settings"])
+def test_another_engine_model_revision_layout_or_setting_is_asked_anew(
+    tmp_path: Path, field: str
+) -> None:
+    other = CountingEngine(replace(IDENTITY, **{field: "another"}))
+    stored(tmp_path, CountingEngine()).ask([Request("judge it", IMAGE)])
+    stored(tmp_path, other).ask([Request("judge it", IMAGE)])
+    assert len(other.asked) == 1
+
+
+def test_error_replies_are_stored_like_others(tmp_path: Path) -> None:
+    engine = CountingEngine()
+    assert stored(tmp_path, engine).ask([Request("broken")])[0].error == "cannot"
+    assert stored(tmp_path, engine).ask([Request("broken")])[0].error == "cannot"
+    assert len(engine.asked) == 1
+
+
+def test_two_runs_that_need_a_reply_at_the_same_moment_ask_once(tmp_path: Path) -> None:
+    gate = threading.Barrier(2, timeout=10)
+    entered = threading.Event()
+
+    class SlowEngine(CountingEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            entered.set()
+            gate.wait()
+            return super().ask(requests)
+
+    engine, store, in_flight = SlowEngine(), ReplyStore(tmp_path / "store"), InFlight()
+    runs = [StoredEngine(engine, store, "judge", f"run{i}", in_flight) for i in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(runs[0].ask, [Request("judge it", IMAGE)])
+        assert entered.wait(10)
+        second = pool.submit(runs[1].ask, [Request("judge it", IMAGE)])
+        gate.wait()
+        assert first.result(10) == second.result(10)
+    assert len(engine.asked) == 1
+    assert [run.ledger.new for run in runs] == [1, 0]
+
+
+def test_when_the_engine_dies_every_waiter_learns_of_it_and_later_asks_go_on(
+    tmp_path: Path,
+) -> None:
+    class DyingEngine(CountingEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            if not self.asked:
+                self.asked += requests
+                raise EngineError("died")
+            return super().ask(requests)
+
+    engine = stored(tmp_path, DyingEngine())
+    with pytest.raises(EngineError, match="died"):
+        engine.ask([Request("judge it")])
+    assert engine.ask([Request("judge it")])[0].text == "JUDGE IT"
+
+
+def test_the_ledger_counts_what_was_asked_paid_and_found(tmp_path: Path) -> None:
+    request = Request("judge it", IMAGE, labels=("a", "b"))
+    first = stored(tmp_path, CountingEngine(), "run1")
+    first.ask([request, request])
+    first.ask([request, Request("broken")])
+    ledger = first.ledger
+    assert (ledger.asked, ledger.new, ledger.from_store, ledger.errors) == (4, 2, 2, 1)
+    assert (ledger.prompt_tokens, ledger.cached_tokens) == (7, 3)
+    other = stored(tmp_path, CountingEngine(), "run2")
+    other.ask([request])
+    assert (other.ledger.new, other.ledger.from_store, other.ledger.session_new) == (0, 1, 0)
+
+
+def test_a_later_session_of_the_run_still_counts_what_the_run_paid_for(tmp_path: Path) -> None:
+    stored(tmp_path, CountingEngine(), "run1").ask([Request("judge it")])
+    later = stored(tmp_path, CountingEngine(), "run1")
+    later.ask([Request("judge it")])
+    assert (later.ledger.new, later.ledger.session_new) == (1, 0)
+
+
+def test_an_empty_batch_asks_nothing(tmp_path: Path) -> None:
+    assert stored(tmp_path, CountingEngine()).ask([]) == []
