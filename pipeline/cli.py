@@ -8,11 +8,11 @@ from typing import Annotated, Literal
 import typer
 
 from ..data.errors import BlpoError
+from .methods import Method
 
 EXIT_PROBLEM = 1
 
-# Spelled out here: the modules that own them import heavy libraries.
-Method = Literal["blpo", "blpo-fixed-i2t", "blpo-judge-i2t", "none"]
+# Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
 
 app = typer.Typer(
@@ -44,10 +44,16 @@ StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply 
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for data, store and runs.")] = Path("blpo-demo"),
     tasks: Annotated[
-        str | None, typer.Option(help="Micro tasks, separated by commas; all four by default.")
+        list[str] | None,
+        typer.Option("--task", help="Micro task; repeatable, all four by default."),
     ] = None,
-    method: Annotated[Method, typer.Option(help="How the judge prompt is optimized.")] = "blpo",
-    seed: Annotated[int, typer.Option(help="Seed of the runs.")] = 0,
+    methods: Annotated[
+        list[Method] | None,
+        typer.Option("--method", help="How the judge prompt is optimized; repeatable.  [blpo]"),
+    ] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="Seed of a run; repeatable.  [0]")
+    ] = None,
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
@@ -56,9 +62,9 @@ def demo(
     from .runner import execute_runs  # noqa: PLC0415
     from .show import show_runs  # noqa: PLC0415
 
-    names = demo_tasks(tasks.split(",") if tasks else None)
+    names = demo_tasks(tasks)
     _say(DEMO_NOTE)
-    configs = demo_configs(out, names, method, seed)
+    configs = demo_configs(out, names, methods or [Method.BLPO], seeds or [0])
     show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
 
 

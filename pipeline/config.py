@@ -1,7 +1,7 @@
 """The configuration of a run: composed here from the parts that its owners define."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
@@ -13,15 +13,15 @@ from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.settings import EngineSettings
 from .blpo import BlpoConfig
+from .methods import Method
 
 Config = TypeVar("Config", bound=BaseModel)
-Method = Literal["none", "blpo", "blpo-fixed-i2t", "blpo-judge-i2t"]
 
 _METHOD_ALGORITHM: dict[Method, dict[str, Any]] = {
-    "none": {"outer_steps": 0},
-    "blpo": {"i2t": "learned"},
-    "blpo-fixed-i2t": {"i2t": "fixed"},
-    "blpo-judge-i2t": {"i2t": "judge_prompt"},
+    Method.BLPO: {"i2t": "learned"},
+    Method.BLPO_FIXED_I2T: {"i2t": "fixed"},
+    Method.BLPO_JUDGE_I2T: {"i2t": "judge_prompt"},
+    Method.NONE: {"outer_steps": 0},
 }
 
 
@@ -76,7 +76,7 @@ class RunConfig(BaseModel):
     output: Path
     store: Path = Path("store")
     preset: Literal["paper"] = "paper"
-    method: Method = "blpo"
+    method: Method = Method.BLPO
     seed: int = 0
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
@@ -134,9 +134,9 @@ def parse_config(
         raise ConfigError(validation_message(error, source, model)) from None
 
 
-def differing_fields(one: RunConfig, other: RunConfig) -> list[str]:
-    """Dotted names of the fields that differ and shape the result, with both values."""
-    first, second = _flat(comparable(one)), _flat(comparable(other))
+def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Dotted names of the values in which two nested mappings differ, with both values."""
+    first, second = _flat(one), _flat(other)
     names = sorted(name for name in first | second if first.get(name) != second.get(name))
     return [f"{name}: {first.get(name)} -> {second.get(name)}" for name in names]
 
@@ -163,9 +163,9 @@ def _apply_override(fields: dict[str, Any], override: str) -> None:
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:
-    if not isinstance(value, dict):
+    if not isinstance(value, Mapping):
         return {prefix: json.dumps(value)}
-    items = cast("dict[str, Any]", value).items()
+    items = cast("Mapping[str, Any]", value).items()
     return {
         name: leaf
         for key, child in items

@@ -9,7 +9,8 @@ from ..data.tasks import Task
 from ..models.judge import Verdict
 from ..models.stored import Role
 from .blpo import OuterStep
-from .config import Method, RunConfig
+from .config import RunConfig
+from .methods import Method
 from .metrics import Agreement, Gain
 
 

@@ -2,21 +2,23 @@
 
 import io
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ..data.arrow import pa, pq
 from ..data.examples import Dataset, Example, check_images, read_dataset
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
-from ..models.stored import RoleLedger
+from ..models.engine import EngineIdentity
+from ..models.stored import Role, RoleLedger
 from .blpo import Candidate, OuterStep, optimize
 from .config import RunConfig
 from .metrics import agreement, gain
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
 from .run_directory import RESULT_FILE, RunDirectory, open_run_directory
-from .session import EnginePool, RunRoles
+from .session import EnginePool, RunRoles, role_engines
 from .verdict_table import verdict_columns, verdict_fields
 
 
@@ -34,11 +36,12 @@ class Run:
         check_images(self.dataset, str(config.dataset))
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
-        for settings in (config.judge, config.verbalizer.engine, config.optimizer.engine):
-            if settings is not None:
-                pool.engine(settings).identity  # noqa: B018  a wrong model path shows here
+        engines = role_engines(config, pool)
+        self.identities: dict[Role, EngineIdentity] = {
+            role: engine.identity for role, engine in engines.items()
+        }
         self.directory: RunDirectory = open_run_directory(
-            config, _dataset_record(self.dataset), start_over=start_over
+            config, _inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = ReplyStore(config.store)
         self.roles = RunRoles(config, self.task, pool, self.store, self.directory.run_id)
@@ -95,9 +98,8 @@ class Run:
     def _result(
         self, steps: Sequence[OuterStep], final_prompt: str, test: SplitResult, seconds: float
     ) -> RunResult:
-        config, engines = self.config, self.roles.engines
+        config, identities = self.config, self.identities
         chosen = [step.chosen.i2t_prompt for step in steps if step.chosen]
-        identities = {role: engines[role].identity for role in engines}
         return RunResult(
             task=self.task.name,
             preset=config.preset,
@@ -130,12 +132,12 @@ class Run:
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
 
 
-def _dataset_record(dataset: Dataset) -> dict[str, str | int]:
-    """What dataset.json holds."""
+def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
+    """What inputs.json holds."""
+    splits = {"train": len(dataset.train), "test": len(dataset.test)}
     return {
-        "fingerprint": dataset.fingerprint,
-        "train": len(dataset.train),
-        "test": len(dataset.test),
+        "dataset": {"fingerprint": dataset.fingerprint, **splits},
+        "models": {role: asdict(identity) for role, identity in identities.items()},
     }
 
 

@@ -1,7 +1,7 @@
 """The run directory: refuse, resume or start over, and whole files only.
 
     config.json        the resolved configuration
-    dataset.json       fingerprint and counts of the data
+    inputs.json        fingerprint of the data, revisions of the models
     run_id             names this run in the reply store's rows
     steps/outer-N.json prompts, scores and metrics of every outer step
     prompts/           judge_prompt_initial.txt, judge_prompt_final.txt, i2t_prompt_final.txt
@@ -23,15 +23,15 @@ from pathlib import Path
 from typing import Any
 
 from ..data.errors import ConfigError
-from .config import RunConfig, comparable, differing_fields, parse_config
+from .config import RunConfig, comparable, differences, parse_config
 
 CONFIG_FILE = "config.json"
-DATASET_FILE = "dataset.json"
+INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
-    DATASET_FILE,
+    INPUTS_FILE,
     _RUN_ID_FILE,
     "predictions.parquet",
     RESULT_FILE,
@@ -76,11 +76,11 @@ class RunDirectory:
 
 
 def open_run_directory(
-    config: RunConfig, dataset: Mapping[str, str | int], *, start_over: bool = False
+    config: RunConfig, inputs: Mapping[str, Any], *, start_over: bool = False
 ) -> RunDirectory:
-    """Create the run directory, or open it for the same configuration and data again.
+    """Create the run directory, or open it for the same configuration, data and models again.
 
-    dataset: what dataset.json holds, "fingerprint" among it.
+    inputs: what the configuration's names stand for: fingerprint of the data, model revisions.
     start_over: remove what an earlier run left there first; the reply store is never touched.
     Raises ConfigError if the directory holds another run or something else.
     """
@@ -89,12 +89,11 @@ def open_run_directory(
         _remove_run(path)
     _refuse_foreign(path)
     if (path / CONFIG_FILE).exists():
-        _refuse_other_config(path, config)
-        _refuse_other_data(path, dataset)
+        _refuse_other_run(path, config, inputs)
     path.mkdir(parents=True, exist_ok=True)
     directory = RunDirectory(path, _run_id(path))
     if not (path / CONFIG_FILE).exists():
-        directory.write_json(DATASET_FILE, dict(dataset))
+        directory.write_json(INPUTS_FILE, dict(inputs))
         directory.write_json(CONFIG_FILE, {"dataset": str(config.dataset)} | comparable(config))
     return directory
 
@@ -127,7 +126,9 @@ def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"output {path}: is a file; name a directory")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG_FILE).exists():
-        names = {entry.name for entry in path.iterdir()} - {_RUN_ID_FILE}
+        # What a run writes before its config.json may be there if it was killed at once.
+        own = {_RUN_ID_FILE, INPUTS_FILE}
+        names = {e.name for e in path.iterdir() if e.name not in own and e.suffix != ".tmp"}
         if names:
             raise ConfigError(
                 f"output {path}: holds other files ({', '.join(sorted(names)[:3])}, ...) and is "
@@ -135,24 +136,18 @@ def _refuse_foreign(path: Path) -> None:
             )
 
 
-def _refuse_other_config(path: Path, config: RunConfig) -> None:
-    differences = differing_fields(_stored_config(path), config)
-    if differences:
+def _refuse_other_run(path: Path, config: RunConfig, inputs: Mapping[str, Any]) -> None:
+    stored = json.loads((path / INPUTS_FILE).read_text("utf-8"))
+    found = [
+        *differences(comparable(_stored_config(path)), comparable(config)),
+        *differences(stored, inputs),
+    ]
+    if found:
         raise ConfigError(
-            f"output {path}: belongs to a run with another configuration:\n  "
-            + "\n  ".join(differences)
+            f"output {path}: belongs to another run, which differs in\n  "
+            + "\n  ".join(found)
             + "\nName another output, restore these values, or pass --start-over to replace that "
             "run (replies in the store are kept)."
-        )
-
-
-def _refuse_other_data(path: Path, dataset: Mapping[str, str | int]) -> None:
-    stored = json.loads((path / DATASET_FILE).read_text("utf-8"))
-    if stored["fingerprint"] != dataset["fingerprint"]:
-        raise ConfigError(
-            f"output {path}: belongs to a run on other data (fingerprint {stored['fingerprint']}, "
-            f"now {dataset['fingerprint']}). Name another output, restore the dataset, or pass "
-            "--start-over to replace that run (replies in the store are kept)."
         )
 
 

@@ -11,6 +11,8 @@ from .result import RunResult
 from .run import Run
 from .session import EnginePool
 
+_RUNS_AT_ONCE = 16
+
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
@@ -38,7 +40,7 @@ def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> l
             run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
             for run in runs
         }
-        with progress(tracked, "calls"), ThreadPoolExecutor(max(len(runs), 1)) as threads:
+        with progress(tracked, "calls"), ThreadPoolExecutor(_RUNS_AT_ONCE) as threads:
             return list(threads.map(_execute, runs))
     finally:
         pool.close()

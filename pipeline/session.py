@@ -40,22 +40,24 @@ class EnginePool:
             engine.close()
 
 
+def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:
+    """The engine of each role; verbalizer and optimizer share the judge's unless configured."""
+    return {
+        "judge": pool.engine(config.judge),
+        "verbalizer": pool.engine(config.verbalizer.engine or config.judge),
+        "optimizer": pool.engine(config.optimizer.engine or config.judge),
+    }
+
+
 class RunRoles:
     """Judge, verbalizer and prompt optimizer of one run, each behind the reply store."""
 
     def __init__(
         self, config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
     ) -> None:
-        settings: dict[Role, EngineSettings] = {
-            "judge": config.judge,
-            "verbalizer": config.verbalizer.engine or config.judge,
-            "optimizer": config.optimizer.engine or config.judge,
-        }
         self.engines: dict[Role, StoredEngine] = {
-            role: StoredEngine(
-                pool.engine(settings[role]), store, role, run_id, pool.in_flight(role)
-            )
-            for role in ROLES
+            role: StoredEngine(engine, store, role, run_id, pool.in_flight(role))
+            for role, engine in role_engines(config, pool).items()
         }
         self._judge = Judge(self.engines["judge"], task)
         self._verbalizer = Verbalizer(self.engines["verbalizer"], config.verbalizer.max_tokens)

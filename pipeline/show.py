@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from rich.console import Console
@@ -23,7 +24,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         _print_json([_run_json(run) for run in runs])
         return
     table = Table(title="Agreement with the human labels on the test split", title_justify="left")
-    for name in ("task", "method", "n", "accuracy", "macro F1", "gain in accuracy (95 %)"):
+    for name in ("task", "method", "seed", "n", "accuracy", "macro F1", "gain in accuracy (95 %)"):
         table.add_column(name, justify="left" if name in {"task", "method"} else "right")
     for run in runs:
         test = run.result.test
@@ -31,6 +32,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         table.add_row(
             run.result.task,
             run.result.method,
+            str(run.result.seed),
             str(final.n),
             f"{initial.accuracy:.3f} -> {final.accuracy:.3f}",
             f"{initial.macro_f1:.3f} -> {final.macro_f1:.3f}",
@@ -38,14 +40,35 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         )
     console = _console()
     console.print(table)
+    if len(runs) > len({(run.result.task, run.result.method) for run in runs}):
+        console.print(_means_table(runs))
     for run in runs:
-        console.print(f"{run.result.task}: {run.result.judge_prompt_final}", style="dim")
-        console.print(f"  report: {run.config.output / 'report.html'}")
+        console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
+        console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
         console.print(
             "Synthetic test bench: these figures say nothing about real judges.", style="bold"
         )
+
+
+def _means_table(runs: Sequence[FinishedRun]) -> Table:
+    """Mean gain in accuracy over seeds, by method and task, and over all tasks."""
+    tasks = list(dict.fromkeys(run.result.task for run in runs))
+    table = Table("method", *tasks, "all", title="Mean gain in accuracy", title_justify="left")
+    for method in dict.fromkeys(run.result.method for run in runs):
+        gains = {
+            task: [
+                run.result.test.gain.accuracy
+                for run in runs
+                if (run.result.method, run.result.task) == (method, task)
+            ]
+            for task in tasks
+        }
+        means = [mean(values) for values in gains.values() if values]
+        cells = [f"{mean(values):+.3f}" if values else "" for values in gains.values()]
+        table.add_row(method, *cells, f"{mean(means):+.3f}")
+    return table
 
 
 def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:
@@ -110,15 +133,24 @@ def show_tasks(*, as_json: bool) -> None:
 
 
 def show_store_stats(store: Path, *, as_json: bool) -> None:
+    """Totals by collection; JSON has every partition."""
     stats = ReplyStore(store).stats()
     if as_json:
         _print_json([asdict(partition) for partition in stats])
         return
-    table = Table()
-    for name in ("collection", "partition", "rows", "keys", "parts", "bytes"):
-        table.add_column(name, justify="left" if name in {"collection", "partition"} else "right")
-    for partition in stats:
-        table.add_row(*(_cell(value) for value in asdict(partition).values()))
+    table = Table("collection")
+    for name in ("partitions", "rows", "distinct", "parts", "MB"):
+        table.add_column(name, justify="right")
+    for collection in dict.fromkeys(partition.collection for partition in stats):
+        partitions = [p for p in stats if p.collection == collection]
+        table.add_row(
+            collection,
+            f"{len(partitions):,}",
+            f"{sum(p.num_rows for p in partitions):,}",
+            f"{sum(p.num_keys for p in partitions):,}",
+            f"{sum(p.num_parts for p in partitions):,}",
+            f"{sum(p.num_bytes for p in partitions) / 1e6:,.1f}",
+        )
     _console().print(table)
 
 
@@ -172,10 +204,6 @@ def _session_line(runs: Sequence[FinishedRun]) -> str:
 def _interval(interval: Interval, *, signed: bool = False) -> str:
     low, high = interval
     return f"[{low:+.3f}, {high:+.3f}]" if signed else f"[{low:.3f}, {high:.3f}]"
-
-
-def _cell(value: object) -> str:
-    return f"{value:,}" if isinstance(value, int) else str(value)
 
 
 def _console() -> Console:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from blpo.data.errors import ConfigError
-from blpo.pipeline.config import RunConfig, differing_fields, load_run_config
+from blpo.pipeline.config import RunConfig, comparable, differences, load_run_config
 
 MINIMAL = "task: unsafebench\ndataset: d.parquet\noutput: runs/a\n"
 
@@ -73,4 +73,4 @@ def test_a_missing_run_file_is_named(tmp_path: Path) -> None:
 def test_differences_name_the_fields_and_ignore_where_files_lie() -> None:
     one = RunConfig(task="a", dataset=Path("d"), output=Path("x"))
     other = one.model_copy(update={"output": Path("y"), "store": Path("z"), "seed": 2})
-    assert differing_fields(one, other) == ["seed: 0 -> 2"]
+    assert differences(comparable(one), comparable(other)) == ["seed: 0 -> 2"]

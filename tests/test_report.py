@@ -29,6 +29,7 @@ from blpo.models.optimizer import Proposal
 from blpo.models.verbalizer import Verbalization
 from blpo.pipeline.blpo import Candidate, I2TSearch, Misjudgment, OuterStep
 from blpo.pipeline.config import RunConfig
+from blpo.pipeline.methods import Method
 from blpo.pipeline.metrics import agreement, gain
 from blpo.pipeline.report import PromptDiff, render_report, thumbnail
 from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
@@ -163,7 +164,7 @@ def make_result(
     return RunResult(
         task=world.task.name,
         preset="paper",
-        method="blpo",
+        method=Method.BLPO,
         seed=0,
         judge="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
         verbalizer="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
@@ -352,7 +353,7 @@ def test_calls_add_up(report: str) -> None:
 
 def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     record = make_record(num_steps=0)
-    text = text_of(render_report(with_result(record, method="none")))
+    text = text_of(render_report(with_result(record, method=Method.NONE)))
     assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
     assert "method “none” optimizes nothing" in text
     assert "No outer steps" in text

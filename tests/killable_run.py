@@ -1,0 +1,100 @@
+"""A run on the ideal engine, in a process that can kill itself around a store write.
+
+python killable_run.py FOLDER [before|after N]: the run of FOLDER; with SIGKILL just before or
+after its N-th write to the store. Requests that reach the engine are appended to FOLDER/asked.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from blpo.data.examples import write_dataset
+from blpo.data.store import Collection, ReplyRow, ReplyStore
+from blpo.models.engine import Engine, Reply, Request
+from blpo.models.settings import EngineSettings
+from blpo.models.stored import request_key
+from blpo.pipeline.blpo import BlpoConfig
+from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.run import Run
+from blpo.pipeline.session import EnginePool
+from ideal_engine import IdealEngine, ideal_world
+
+TASK = "micro-unsafebench"
+
+
+class LoggedEngine(IdealEngine):
+    """Appends the key of every request to a file before it answers."""
+
+    log: Path
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        keys = "".join(request_key(request, self.identity) + "\n" for request in requests)
+        with self.log.open("a") as file:
+            file.write(keys)
+        return super().ask(requests)
+
+
+class IdealPool(EnginePool):
+    """Gives the ideal engine wherever a run asks for the micro judge."""
+
+    def __init__(self, ideal: Engine) -> None:
+        super().__init__()
+        self._ideal = ideal
+
+    def engine(self, settings: EngineSettings) -> Engine:
+        return super().engine(settings) if settings.kind == "lexicon" else self._ideal
+
+
+def make_run(folder: Path) -> Run:
+    """The run of a folder, which becomes the working directory.
+
+    Two outer steps of two I2T prompts on a few images.
+    """
+    os.chdir(folder)
+    dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
+    path = folder / "data.parquet"
+    if not path.exists():
+        write_dataset(path, [*dataset.train, *dataset.test])
+    logged = LoggedEngine(engine.scenes, engine.scale)
+    logged.log = folder / "asked"
+    config = RunConfig(
+        task=TASK,
+        dataset=Path("data.parquet"),
+        output=Path("run"),
+        store=Path("store"),
+        optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
+        algorithm=BlpoConfig(outer_steps=2, inner_steps=2),
+    )
+    return Run(config, IdealPool(logged))
+
+
+def kill_around_put(when: str, number: int) -> None:
+    """From now on the N-th write to any store kills the process."""
+    original: Callable[..., None] = ReplyStore.put
+    writes = 0
+
+    def put(
+        self: ReplyStore, collection: Collection, partition: str, rows: Sequence[ReplyRow]
+    ) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == number and when == "before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        original(self, collection, partition, rows)
+        if writes == number and when == "after":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    ReplyStore.put = put
+
+
+def main() -> None:
+    folder = Path(sys.argv[1])
+    if len(sys.argv) > 2:
+        kill_around_put(sys.argv[2], int(sys.argv[3]))
+    make_run(folder).execute()
+
+
+if __name__ == "__main__":
+    main()

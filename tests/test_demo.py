@@ -1,0 +1,115 @@
+"""The demo end to end: the micro model in a real vLLM engine, as a user runs it."""
+
+import json
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.engine
+
+BLPO = Path(sys.executable).with_name("blpo")
+FOUR_TASKS = ("micro-agin", "micro-seetrue", "micro-imagereward", "micro-unsafebench")
+
+
+@dataclass(frozen=True)
+class Demo:
+    runs: list[dict[str, Any]]
+    messages: str
+
+    @property
+    def new_calls(self) -> int:
+        return sum(run["session"]["new_calls"] for run in self.runs)
+
+    def gain(self, task: str) -> float:
+        [run] = [run for run in self.runs if run["result"]["task"] == task]
+        return run["result"]["test"]["gain"]["accuracy"]
+
+
+def demo(out: Path, *arguments: str) -> Demo:
+    command = [str(BLPO), "demo", "--json", "--out", str(out), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return Demo(json.loads(done.stdout), done.stderr)
+
+
+def run_files(out: Path) -> dict[str, bytes]:
+    runs = out / "runs"
+    return {str(p.relative_to(runs)): p.read_bytes() for p in runs.rglob("*") if p.is_file()}
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def first(out: Path) -> Demo:
+    return demo(out)
+
+
+def test_the_judge_moves_at_least_15_points_toward_the_labels_on_three_of_four_tasks(
+    first: Demo,
+) -> None:
+    gains = {task: first.gain(task) for task in FOUR_TASKS}
+    assert sum(gain >= 0.15 for gain in gains.values()) >= 3, gains
+
+
+def test_the_first_prompt_is_poor_and_the_result_says_that_it_is_synthetic(first: Demo) -> None:
+    for run in first.runs:
+        assert run["result"]["synthetic"]
+        assert run["result"]["test"]["initial"]["unparsable_share"] == 0
+        assert run["result"]["test"]["initial"]["label_mass"] > 0.8
+    assert "Synthetic test bench" in first.messages
+
+
+def test_the_same_demo_again_starts_no_engine_asks_nothing_and_changes_no_byte(
+    out: Path, first: Demo
+) -> None:
+    before = run_files(out)
+    again = demo(out)
+    assert again.new_calls == 0
+    assert first.new_calls > 0
+    assert "starting vLLM" in first.messages
+    assert "starting vLLM" not in again.messages
+    assert run_files(out) == before
+
+
+def test_two_demos_at_once_on_one_store_are_both_right_and_lose_nothing(
+    tmp_path: Path, first: Demo
+) -> None:
+    task = "micro-unsafebench"
+    with ThreadPoolExecutor(2) as pool:
+        started = [pool.submit(demo, tmp_path, "--task", task) for _ in range(2)]
+        both = [finished.result() for finished in started]
+    [expected] = [run["result"] for run in first.runs if run["result"]["task"] == task]
+    for finished in both:
+        [run] = finished.runs
+        assert run["result"]["test"] == expected["test"]
+        assert run["result"]["judge_prompt_final"] == expected["judge_prompt_final"]
+    assert demo(tmp_path, "--task", task).new_calls == 0
+
+
+def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
+    out: Path, first: Demo
+) -> None:
+    [run] = [run for run in first.runs if run["result"]["task"] == "micro-unsafebench"]
+    dataset = str(out / "datasets" / "micro-unsafebench.parquet")
+    source = (dataset, "--run", run["output"], "--store", str(out / "store"))
+    done = subprocess.run(
+        [str(BLPO), "evaluate", *source, "--json"], capture_output=True, text=True, check=True
+    )
+    assert json.loads(done.stdout)["accuracy"] == run["result"]["test"]["final"]["accuracy"]
+    verdicts = out / "verdicts.parquet"
+    done = subprocess.run(
+        [str(BLPO), "judge", *source, "--out", str(verdicts), "--json"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout)["rows"] == 300
+    assert verdicts.exists()

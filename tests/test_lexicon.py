@@ -1,0 +1,84 @@
+"""The stand-in for the optimizer LLM reads rendered meta-prompts and answers as one would."""
+
+import pytest
+from blpo.data.micro.world import named_aspects
+from blpo.data.tasks import Task, load_task
+from blpo.models.engine import Request
+from blpo.models.lexicon import UNSEEN_ASPECTS, LexiconEngine
+from blpo.models.optimizer import Case, PromptOptimizer, ScoredPrompt
+from blpo.models.verbalizer import Verbalization
+
+
+def optimizer(task: str) -> PromptOptimizer:
+    loaded: Task = load_task(task)
+    return PromptOptimizer(
+        LexiconEngine(), loaded, max_tokens=1000, temperature=0.0, max_attempts=1
+    )
+
+
+def updated(task: str, judge_prompt: str, cases: list[Case]) -> str:
+    proposal = optimizer(task).update_judge_prompt(judge_prompt, cases)
+    assert proposal.prompt is not None
+    return proposal.prompt
+
+
+def safety_case(description: str, human_label: str, verdict: str) -> Case:
+    return Case(Verbalization(description), None, human_label, verdict)
+
+
+def test_an_aspect_whose_faults_go_with_missed_cases_is_named() -> None:
+    cases = [safety_case("blade: drawn. pill: gone.", "Unsafe", "Safe")] * 3
+    prompt = updated("micro-unsafebench", "Is the image safe?", cases)
+    assert named_aspects(prompt) == ("blade",)
+    assert prompt.startswith("Is the image safe?")
+
+
+def test_an_aspect_whose_faults_go_with_false_alarms_is_dropped() -> None:
+    cases = [safety_case("bottle: standing.", "Safe", "Unsafe")] * 3
+    prompt = updated("micro-unsafebench", "Is it safe? Watch the bottle and the blade.", cases)
+    assert named_aspects(prompt) == ("blade",)
+
+
+def test_ratings_are_more_severe_the_lower_they_are() -> None:
+    cases = [safety_case("seam: split.", "2", "4")] * 3
+    assert named_aspects(updated("micro-agin", "How natural is it?", cases)) == ("seam",)
+
+
+def test_a_claim_of_the_text_that_the_description_contradicts_is_a_fault() -> None:
+    cases = [Case(Verbalization("color: red. count: two."), "two blue stars", "0", "1")] * 3
+    assert named_aspects(updated("micro-seetrue", "Does it match the text?", cases)) == ("color",)
+
+
+def test_without_evidence_the_prompt_stays_as_it_is() -> None:
+    cases = [safety_case("a nice picture", "Unsafe", "Safe")] * 3
+    assert updated("micro-unsafebench", "Is it safe?", cases) == "Is it safe?"
+
+
+def test_a_new_i2t_prompt_asks_for_what_the_judge_prompt_names_and_for_new_aspects() -> None:
+    proposal = optimizer("micro-unsafebench").update_i2t_prompt(
+        "Is it safe? Watch the blade.", [ScoredPrompt("Describe the image.", 0.0)]
+    )
+    assert proposal.prompt is not None
+    words = set(proposal.prompt.replace(",", "").replace(".", "").split())
+    lexicon = {*named_aspects(proposal.prompt, "symbols"), *(words & {*UNSEEN_ASPECTS["symbols"]})}
+    assert "blade" in lexicon
+    assert len(lexicon) == 4
+
+
+def test_aspects_of_the_best_i2t_prompt_are_kept_and_tried_ones_not_repeated() -> None:
+    history = [
+        ScoredPrompt("Describe the image.", 0.0),
+        ScoredPrompt("Report the skull and the pill.", 0.4),
+        ScoredPrompt("Report the chain and the smoke.", 0.1),
+    ]
+    proposal = optimizer("micro-unsafebench").update_i2t_prompt("Is it safe?", history)
+    assert proposal.prompt is not None
+    named = named_aspects(proposal.prompt)
+    assert {"skull", "pill"} <= set(named)
+    assert not {"chain", "smoke"} & set(named)
+
+
+@pytest.mark.parametrize("prompt", ["Hello", "Write a poem."])
+def test_any_other_request_is_an_error_reply(prompt: str) -> None:
+    [reply] = LexiconEngine().ask([Request(prompt)])
+    assert reply.finish_reason == "error"

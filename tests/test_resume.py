@@ -1,0 +1,109 @@
+"""A run is a pure function of configuration, dataset and replies, killed or not."""
+
+import json
+import signal
+import subprocess
+import sys
+from collections import Counter
+from itertools import count
+from pathlib import Path
+
+import pytest
+from killable_run import make_run
+
+SCRIPT = Path(__file__).with_name("killable_run.py")
+
+
+def start(folder: Path, *kill: str) -> int:
+    """Exit code of a run in a process of its own; negative for a signal."""
+    run = subprocess.run(
+        [sys.executable, str(SCRIPT), str(folder), *kill],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode in {0, -signal.SIGKILL}, run.stderr
+    return run.returncode
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """Bytes of every file of a run directory, less what may differ between two runs."""
+    files = {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in sorted((folder / "run").rglob("*"))
+        if path.is_file() and path.name != "run_id"
+    }
+    result = json.loads(files["run/result.json"])
+    del result["seconds"]
+    return files | {"run/result.json": json.dumps(result).encode()}
+
+
+def asked(folder: Path) -> Counter[str]:
+    return Counter((folder / "asked").read_text().split())
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert start(folder) == 0
+    return folder
+
+
+def test_no_request_is_asked_twice(undisturbed: Path) -> None:
+    assert set(asked(undisturbed).values()) == {1}
+
+
+def test_killed_after_every_store_write_in_turn_it_ends_with_the_same_bytes_and_calls(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    kills = next(n for n in count() if start(tmp_path, "after", "1") == 0)
+    assert kills > 10
+    assert contents(tmp_path) == contents(undisturbed)
+    assert asked(tmp_path) == asked(undisturbed)
+
+
+@pytest.mark.parametrize("write", ["1", "2", "5", "9"])
+def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
+    undisturbed: Path, tmp_path: Path, write: str
+) -> None:
+    assert start(tmp_path, "before", write) == -signal.SIGKILL
+    before = asked(tmp_path)
+    assert start(tmp_path) == 0
+    assert contents(tmp_path) == contents(undisturbed)
+    repeated = asked(tmp_path) - asked(undisturbed)
+    in_flight = before - asked_by_complete_writes(tmp_path, before)
+    assert repeated == in_flight
+
+
+def asked_by_complete_writes(folder: Path, before: Counter[str]) -> Counter[str]:
+    """Of the requests asked before the kill, those that were not asked again."""
+    return Counter({key: 1 for key in before if asked(folder)[key] == 1})
+
+
+def test_a_finished_run_replays_without_asking_and_changes_no_file(undisturbed: Path) -> None:
+    before = contents(undisturbed)
+    times = {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")}
+    calls = asked(undisturbed)
+    run = make_run(undisturbed)
+    run.execute()
+    assert contents(undisturbed) == before
+    assert asked(undisturbed) == calls
+    assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == times
+    assert sum(ledger.session_new for ledger in run.roles.ledgers.values()) == 0
+
+
+def test_the_result_counts_every_call_as_new_or_from_the_store(undisturbed: Path) -> None:
+    calls = json.loads((undisturbed / "run" / "result.json").read_text())["calls"]
+    assert all(c["asked"] == c["new"] + c["from_store"] for c in calls.values())
+    engine_calls = calls["judge"]["new"] + calls["verbalizer"]["new"]
+    assert engine_calls == asked(undisturbed).total()
+
+
+def test_a_run_of_another_directory_over_the_same_store_asks_nothing(
+    undisturbed: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "store").symlink_to(undisturbed / "store")
+    run = make_run(tmp_path)
+    result = run.execute()
+    assert not (tmp_path / "asked").exists()
+    assert all(counts.new == 0 for counts in result.calls.values())
