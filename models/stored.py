@@ -34,43 +34,48 @@ _CHUNKS_IN_FLIGHT = 4
 
 
 @dataclass(slots=True)
-class RoleLedger:
-    """What one role cost one run.
+class Usage:
+    """Model calls and their tokens."""
 
-    asked: requests made. new: distinct requests that the engine answered for this run, in this or
-    an earlier session. from_store: all others. errors: error replies among those asked.
-    Token counts are those of the new replies.
-    answered: runs ahead of `asked` while a batch is under way. session_new and session_seconds
-    (time spent waiting for replies) are this session's alone.
-    """
-
-    asked: int = 0
-    from_store: int = 0
-    new: int = 0
-    errors: int = 0
+    calls: int = 0
     prompt_tokens: int = 0
     cached_tokens: int = 0
     completion_tokens: int = 0
-    answered: int = 0
-    session_new: int = 0
-    session_seconds: float = 0.0
-    paid_keys: set[str] = field(default_factory=set[str])
 
-    def count(self, rows: Sequence[ReplyRow], run_id: str) -> None:
-        for row in rows:
-            self.asked += 1
-            self.errors += row.finish_reason == "error"
-            if row.run_id == run_id and row.key not in self.paid_keys:
-                self._pay(row)
-            else:
-                self.from_store += 1
-
-    def _pay(self, row: ReplyRow) -> None:
-        self.paid_keys.add(row.key)
-        self.new += 1
+    def add(self, row: ReplyRow) -> None:
+        self.calls += 1
         self.prompt_tokens += row.prompt_tokens
         self.cached_tokens += row.cached_tokens
         self.completion_tokens += row.completion_tokens
+
+
+@dataclass(slots=True)
+class RoleLedger:
+    """What one role cost one run.
+
+    asked: requests made. errors: error replies among them. paid: the distinct requests that a
+    model answered for this run, in this or an earlier session; all others came from the store.
+    session: what models answered in this session; session_seconds: time spent waiting in it.
+    answered: runs ahead of `asked` while a batch is under way.
+    """
+
+    asked: int = 0
+    errors: int = 0
+    paid: Usage = field(default_factory=Usage)
+    session: Usage = field(default_factory=Usage)
+    session_seconds: float = 0.0
+    answered: int = 0
+    _paid_keys: set[str] = field(default_factory=set[str])
+
+    def count(self, rows: Sequence[ReplyRow], run_id: str) -> None:
+        """Count the replies to one batch of requests."""
+        for row in rows:
+            self.asked += 1
+            self.errors += row.finish_reason == "error"
+            if row.run_id == run_id and row.key not in self._paid_keys:
+                self._paid_keys.add(row.key)
+                self.paid.add(row)
+        self.answered = self.asked
 
 
 class InFlight:
@@ -145,7 +150,6 @@ class StoredEngine:
         ordered = [rows[key] for key in keys]
         with self._ledger_lock:
             self.ledger.count(ordered, self._run_id)
-            self.ledger.answered = self.ledger.asked
             self.ledger.session_seconds += time.monotonic() - started
         return [_reply(row) for row in ordered]
 
@@ -200,8 +204,9 @@ class StoredEngine:
         # Another process may have stored a reply first: what a later run reads is what counts.
         stored = self._look_up(dict(chunk))
         with self._ledger_lock:
-            self.ledger.session_new += len(rows)
             self.ledger.answered += len(rows)
+            for row in rows:
+                self.ledger.session.add(row)
         for row in stored.values():
             self._in_flight.settle(row)
         return list(stored.values())

@@ -17,7 +17,7 @@ from .config import RunConfig
 from .metrics import agreement, gain
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
-from .run_directory import RESULT_FILE, RunDirectory, open_run_directory
+from .run_directory import LEDGER_FILE, RESULT_FILE, RunDirectory, open_run_directory
 from .session import EnginePool, RunRoles, role_engines
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -62,6 +62,12 @@ class Run:
     def execute(self, on_step: Callable[[OuterStep], None] = lambda _: None) -> RunResult:
         """Run the loop and the final test; every file of the run directory is written."""
         started = time.monotonic()
+        try:
+            return self._execute(on_step, started)
+        finally:
+            self._record_session(time.monotonic() - started)
+
+    def _execute(self, on_step: Callable[[OuterStep], None], started: float) -> RunResult:
         steps: list[OuterStep] = []
         for step in optimize(
             self.roles,
@@ -79,6 +85,14 @@ class Run:
         record = self._test(steps, started)
         self._write_record(record)
         return record.result
+
+    def _record_session(self, seconds: float) -> None:
+        """Add a line to the ledger for a session that had to ask models."""
+        ledgers = self.roles.ledgers
+        if not any(ledger.session.calls for ledger in ledgers.values()):
+            return
+        roles = {role: _session_record(ledger) for role, ledger in ledgers.items()}
+        self.directory.append_json(LEDGER_FILE, {"seconds": round(seconds, 3), "roles": roles})
 
     def _test(self, steps: list[OuterStep], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
@@ -182,9 +196,27 @@ def _candidate_record(candidate: Candidate) -> dict[str, Any]:
 
 
 def _call_counts(ledger: RoleLedger) -> CallCounts:
-    return CallCounts.model_validate(
-        {name: getattr(ledger, name) for name in CallCounts.model_fields}
+    paid = ledger.paid
+    return CallCounts(
+        asked=ledger.asked,
+        from_store=ledger.asked - paid.calls,
+        new=paid.calls,
+        errors=ledger.errors,
+        prompt_tokens=paid.prompt_tokens,
+        cached_tokens=paid.cached_tokens,
+        completion_tokens=paid.completion_tokens,
     )
+
+
+def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
+    """A role's part of a line of the ledger."""
+    store_hits = ledger.asked - ledger.session.calls
+    return {
+        "asked": ledger.asked,
+        "store_hits": store_hits,
+        **asdict(ledger.session),
+        "seconds": round(ledger.session_seconds, 3),
+    }
 
 
 def _predictions(record: RunRecord) -> bytes:

@@ -8,9 +8,10 @@
     predictions.parquet  verdicts of the initial and the final prompt on the test split
     result.json        the result, written last
     report.html        the same to look at
+    ledger.jsonl       calls, tokens and seconds by role of every session that asked models
 
-Every file but run_id and the key `seconds` of result.json is a function of configuration,
-dataset and replies.
+Every file but run_id, ledger.jsonl and the key `seconds` of result.json is a function of
+configuration, dataset and replies.
 """
 
 import contextlib
@@ -28,6 +29,7 @@ from .config import RunConfig, comparable, differences, parse_config
 CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
+LEDGER_FILE = "ledger.jsonl"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
@@ -36,6 +38,7 @@ _OWN_FILES = (
     "predictions.parquet",
     RESULT_FILE,
     "report.html",
+    LEDGER_FILE,
 )
 _OWN_FOLDERS = ("steps", "prompts")
 
@@ -70,6 +73,11 @@ class RunDirectory:
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)
+
+    def append_json(self, name: str, value: Any) -> None:
+        """Add a line to a JSON-lines file."""
+        with (self.path / name).open("a", encoding="utf-8") as file:
+            file.write(json.dumps(value) + "\n")
 
     def read_json(self, name: str) -> Any:
         return json.loads((self.path / name).read_text("utf-8"))

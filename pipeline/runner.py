@@ -49,5 +49,5 @@ def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> l
 def _execute(run: Run) -> FinishedRun:
     started = time.monotonic()
     result = run.execute()
-    new_calls = sum(ledger.session_new for ledger in run.roles.ledgers.values())
+    new_calls = sum(ledger.session.calls for ledger in run.roles.ledgers.values())
     return FinishedRun(run.config, result, new_calls, time.monotonic() - started)

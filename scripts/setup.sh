@@ -26,7 +26,7 @@ fi
 
 echo "Installing blpo[$extras] into $venv (a few minutes the first time) ..." >&2
 [ -x "$venv/bin/python" ] || "$python" -m venv "$venv"
-pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet)
+pip=("$venv/bin/python" -m pip --disable-pip-version-check install --quiet --quiet)
 "${pip[@]}" --upgrade "pip>=24" "setuptools>=80" wheel
 if [ "$device" = cpu ]; then
     # First on its own: a resolver that sees torch only through others takes a CUDA build.

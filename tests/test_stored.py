@@ -130,7 +130,7 @@ def test_two_runs_that_need_a_reply_at_the_same_moment_ask_once(tmp_path: Path) 
         gate.wait()
         assert first.result(10) == second.result(10)
     assert len(engine.asked) == 1
-    assert [run.ledger.new for run in runs] == [1, 0]
+    assert [run.ledger.paid.calls for run in runs] == [1, 0]
 
 
 def test_when_the_engine_dies_every_waiter_learns_of_it_and_later_asks_go_on(
@@ -155,18 +155,18 @@ def test_the_ledger_counts_what_was_asked_paid_and_found(tmp_path: Path) -> None
     first.ask([request, request])
     first.ask([request, Request("broken")])
     ledger = first.ledger
-    assert (ledger.asked, ledger.new, ledger.from_store, ledger.errors) == (4, 2, 2, 1)
-    assert (ledger.prompt_tokens, ledger.cached_tokens) == (7, 3)
+    assert (ledger.asked, ledger.paid.calls, ledger.errors) == (4, 2, 1)
+    assert (ledger.paid.prompt_tokens, ledger.paid.cached_tokens) == (7, 3)
     other = stored(tmp_path, CountingEngine(), "run2")
     other.ask([request])
-    assert (other.ledger.new, other.ledger.from_store, other.ledger.session_new) == (0, 1, 0)
+    assert (other.ledger.paid.calls, other.ledger.session.calls) == (0, 0)
 
 
 def test_a_later_session_of_the_run_still_counts_what_the_run_paid_for(tmp_path: Path) -> None:
     stored(tmp_path, CountingEngine(), "run1").ask([Request("judge it")])
     later = stored(tmp_path, CountingEngine(), "run1")
     later.ask([Request("judge it")])
-    assert (later.ledger.new, later.ledger.session_new) == (1, 0)
+    assert (later.ledger.paid.calls, later.ledger.session.calls) == (1, 0)
 
 
 def test_an_empty_batch_asks_nothing(tmp_path: Path) -> None:
