@@ -10,23 +10,29 @@ import io
 import logging
 import math
 import os
-import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from ..data.errors import DataError, EngineError
 from ..data.images import ImageRef, decode_image
 from .engine import EngineIdentity, FinishReason, Reply, Request
 from .labels import logsumexp, surface_variants
+from .openai_wire import (
+    Answer,
+    TokenDetails,
+    TransientError,
+    Usage,
+    error_fields,
+    is_out_of_quota,
+    post,
+    read_answer,
+    refused_parameter,
+    retrying,
+)
 from .seeds import sampling_seed
 from .settings import EngineSettings
 
@@ -35,66 +41,9 @@ _log = logging.getLogger("blpo.engine")
 LAYOUT = "chat-image-first-1"
 
 _TOP_LOGPROBS = 20
-_TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
 _SYSTEMIC_STATUS = frozenset({401, 402, 403, 404, 405, 407})
-_REFUSED = re.compile(
-    r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
-    r"|invalid|does not exist|must be|only the default",
-    re.IGNORECASE,
-)
-_MAX_BACKOFF_S = 60.0
-_MAX_RETRY_AFTER_S = 600.0
 _MAX_MESSAGE_CHARS = 500
 _AMBIGUOUS_SHARE = 0.01
-
-
-class _TransientError(Exception):
-    """Worth another try. retry_after_s: how long the server asks to wait, if it does."""
-
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
-
-
-class _Token(BaseModel):
-    token: str
-    logprob: float
-
-
-class _Position(BaseModel):
-    token: str
-    top_logprobs: list[_Token] = []
-
-
-class _Logprobs(BaseModel):
-    content: list[_Position] | None = None
-
-
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class _Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-
-class _TokenDetails(BaseModel):
-    cached_tokens: int | None = None
-
-
-class _Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _TokenDetails | None = None
-
-
-class _Answer(BaseModel):
-    """What is read of a chat completion."""
-
-    choices: list[_Choice] = Field(min_length=1)
-    usage: _Usage | None = None
 
 
 class OpenAIEngine:
@@ -161,16 +110,11 @@ class OpenAIEngine:
             messages = [{"role": "user", "content": _content(request)}]
         except DataError as error:
             return _error_reply(str(error))
-        retrying = Retrying(
-            stop=stop_after_attempt(self._settings.max_retries + 1),
-            wait=_wait_s,
-            retry=retry_if_exception_type(_TransientError),
-            before_sleep=_log_retry,
-            reraise=True,
-        )
         try:
-            return retrying(self._answer_once, client, request, messages)
-        except _TransientError as error:
+            return retrying(self._settings.max_retries)(
+                self._answer_once, client, request, messages
+            )
+        except TransientError as error:
             raise EngineError(
                 f"{self.version} did not answer after {self._settings.max_retries + 1} tries: "
                 f"{error}"
@@ -182,11 +126,11 @@ class OpenAIEngine:
         """One answer, asked again at once for each parameter that the server refuses."""
         while True:
             body = self._body(request, messages)
-            response = _post(client, body)
+            response = post(client, body)
             if response.is_success:
-                return _reply(_read_answer(response), request)
+                return _reply(read_answer(response), request)
             message = self._error_message(response)
-            refused = _refused_parameter(response, message, body)
+            refused = refused_parameter(response, message, body)
             if refused is None:
                 return _failure(response, message, self.version)
             if refused not in self._refused:
@@ -210,7 +154,7 @@ class OpenAIEngine:
 
     def _error_message(self, response: httpx.Response) -> str:
         """The server's words, shortened, without our key."""
-        error = _error_fields(response)
+        error = error_fields(response)
         message = str(error.get("message") or response.text or response.reason_phrase)
         key = os.environ.get(self._settings.api_key_env or "", "")
         if key:
@@ -278,100 +222,24 @@ def _data_url(image: ImageRef) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _post(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
-    try:
-        response = client.post("chat/completions", json=body)
-    except httpx.TransportError as error:
-        raise _TransientError(f"{type(error).__name__}: {error}") from error
-    if response.status_code in _TRANSIENT_STATUS and not _is_out_of_quota(response):
-        raise _TransientError(
-            f"HTTP {response.status_code}", _retry_after_s(response.headers.get("Retry-After"))
-        )
-    return response
-
-
-def _is_out_of_quota(response: httpx.Response) -> bool:
-    return _error_fields(response).get("code") == "insufficient_quota"
-
-
-def _retry_after_s(value: str | None) -> float | None:
-    """Seconds to wait from a Retry-After header: a number, or a date."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
-            return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
-
-
-_backoff = wait_random_exponential(multiplier=0.5, max=_MAX_BACKOFF_S)
-
-
-def _wait_s(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, _TransientError) and error.retry_after_s is not None:
-        return error.retry_after_s
-    return _backoff(state)
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    _log.info(
-        "try %d failed (%s); again in %.1f s", state.attempt_number, error, state.upcoming_sleep
-    )
-
-
-def _refused_parameter(
-    response: httpx.Response, message: str, body: Mapping[str, Any]
-) -> str | None:
-    """The optional parameter of `body` that a 400 or 422 refuses; None if it is something else."""
-    if response.status_code not in (400, 422) or not _REFUSED.search(message):
-        return None
-    optional = [name for name in body if name not in ("model", "messages")]
-    param = _error_fields(response).get("param")
-    if param in optional:
-        return cast("str", param)
-    named = [name for name in optional if re.search(rf"\b{name}\b", message)]
-    return named[0] if named and "context length" not in message else None
-
-
 def _failure(response: httpx.Response, message: str, server: str) -> Reply:
     """An error reply for a refused request; EngineError if the server refuses every request."""
     status = response.status_code
-    if status in _SYSTEMIC_STATUS or _is_out_of_quota(response) or not 400 <= status < 500:
+    if status in _SYSTEMIC_STATUS or is_out_of_quota(response) or not 400 <= status < 500:
         hint = " (check the key, api_key_env)" if status in (401, 403) else ""
         raise EngineError(f"{server} answers HTTP {status}{hint}: {message}")
     return _error_reply(f"HTTP {status}: {message}")
 
 
-def _error_fields(response: httpx.Response) -> dict[str, Any]:
-    try:
-        error: Any = response.json().get("error")
-    except (ValueError, AttributeError):
-        return {}
-    return cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
-
-
-def _read_answer(response: httpx.Response) -> _Answer:
-    try:
-        return _Answer.model_validate_json(response.content)
-    except ValidationError as error:
-        raise _TransientError(f"the answer is not a completion: {response.text[:80]!r}") from error
-
-
-def _reply(answer: _Answer, request: Request) -> Reply:
+def _reply(answer: Answer, request: Request) -> Reply:
     choice = answer.choices[0]
     if choice.finish_reason == "content_filter":
         return _error_reply("refused by the server's content filter")
-    usage = answer.usage or _Usage()
-    details = usage.prompt_tokens_details or _TokenDetails()
+    usage = answer.usage or Usage()
+    details = usage.prompt_tokens_details or TokenDetails()
     text = choice.message.content or ""
     finish: FinishReason = "length" if choice.finish_reason == "length" else "stop"
-    logprobs = label_logprobs_of(_first_top(choice), request.labels) if request.labels else None
+    logprobs = label_logprobs_of(choice.first_top(), request.labels) if request.labels else None
     if logprobs is not None:
         text, finish = max(logprobs, key=logprobs.__getitem__), "label"
     return Reply(
@@ -382,14 +250,6 @@ def _reply(answer: _Answer, request: Request) -> Reply:
         completion_tokens=usage.completion_tokens or 0,
         cached_tokens=details.cached_tokens or 0,
     )
-
-
-def _first_top(choice: _Choice) -> list[tuple[str, float]]:
-    """Candidates for the first token that is not white space; empty without log-probabilities."""
-    for position in (choice.logprobs or _Logprobs()).content or []:
-        if position.token.strip():
-            return [(entry.token, entry.logprob) for entry in position.top_logprobs]
-    return []
 
 
 def _error_reply(reason: str) -> Reply:

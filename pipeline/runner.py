@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 from .config import RunConfig
@@ -40,10 +40,24 @@ def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> l
             run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
             for run in runs
         }
-        with progress(tracked, "calls"), ThreadPoolExecutor(_RUNS_AT_ONCE) as threads:
-            return list(threads.map(_execute, runs))
+        with progress(tracked, "calls"):
+            return _execute_all(runs, pool)
     finally:
         pool.close()
+
+
+def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[FinishedRun]:
+    threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
+    futures = [threads.submit(_execute, run) for run in runs]
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        # Closing the engines wakes the runs that wait for replies; they end with an error.
+        pool.close()
+        raise
+    finally:
+        threads.shutdown(cancel_futures=True)
+    return [future.result() for future in futures]
 
 
 def _execute(run: Run) -> FinishedRun:
