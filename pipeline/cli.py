@@ -84,6 +84,27 @@ def optimize(
     show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
 
 
+@app.command()
+def sweep(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file with a grid of runs.")],
+    overrides: Overrides = None,
+    start_over: StartOver = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run a grid of tasks, methods and seeds over one engine; a failing cell stops no other."""
+    from .runner import execute_cells  # noqa: PLC0415
+    from .show import show_sweep  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells, write_summary  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    cells = sweep_cells(config, str(sweep_file))
+    runs = execute_cells(list(cells.values()), start_over=start_over)
+    outcomes = dict(zip(cells, runs, strict=True))
+    summary = write_summary(config, outcomes)
+    if not show_sweep(outcomes, summary, as_json=as_json):
+        raise typer.Exit(EXIT_PROBLEM)
+
+
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="A finished run: its task, judge and final prompt.")
 ]

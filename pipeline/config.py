@@ -106,17 +106,21 @@ LOCATION_FIELDS = frozenset({"dataset", "output", "store"})
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run's YAML file; `overrides` are "key=value" with dotted keys and YAML values.
+    """Read a run file; relative paths in it are relative to the working directory."""
+    return load_config(RunConfig, path, overrides)
 
-    Relative paths in the file are relative to the working directory.
+
+def load_config(model: type[Config], path: Path, overrides: Sequence[str] = ()) -> Config:
+    """Read a YAML file; `overrides` are "key=value" with dotted keys and YAML values.
+
     Raises ConfigError naming the file, the key and the remedy.
     """
     try:
         content = path.read_text("utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot read the run file: {error.strerror}") from None
+        raise ConfigError(f"{path}: cannot read the file: {error.strerror}") from None
     fields = read_yaml(content, str(path), ConfigError)
-    return parse_config(RunConfig, fields, str(path), overrides)
+    return parse_config(model, fields, str(path), overrides)
 
 
 def parse_config(

@@ -44,6 +44,11 @@ def demo_configs(
     ]
 
 
+def is_micro(task: str) -> bool:
+    """Whether a task's data can be rendered."""
+    return task in MICRO_TASKS
+
+
 def micro_dataset(folder: Path, task: str) -> Path:
     """The dataset file of a micro task, rendered unless it is there."""
     path = folder / f"{task}.parquet"

@@ -127,13 +127,13 @@ class Run:
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
             test=test,
             calls={role: _call_counts(ledger) for role, ledger in self.roles.ledgers.items()},
-            seconds=round(self._finished_seconds() or seconds, 1),
+            seconds=self._finished_seconds(otherwise=round(seconds, 1)),
         )
 
-    def _finished_seconds(self) -> float | None:
+    def _finished_seconds(self, otherwise: float) -> float:
         """What the run took when it was first finished, so that a replay changes nothing."""
         if not self.directory.is_finished:
-            return None
+            return otherwise
         return float(self.directory.read_json(RESULT_FILE)["seconds"])
 
     def _write_record(self, record: RunRecord) -> None:

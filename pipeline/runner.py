@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass
 
+from ..data.errors import BlpoError
 from .config import RunConfig
 from .progress import Tracked, progress
 from .result import RunResult
@@ -27,37 +29,70 @@ class FinishedRun:
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that could not be started or finished, and why."""
+
+    config: RunConfig
+    error: str
+
+
 def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> list[FinishedRun]:
     """Run the configurations side by side; their requests share the engine's batches.
 
     All are checked before any asks a model. The first error of a run is raised when the others
     have ended.
     """
-    pool = EnginePool()
-    try:
+    with closing(EnginePool()) as pool:
         runs = [Run(config, pool, start_over=start_over) for config in configs]
-        tracked = {
-            run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
-            for run in runs
-        }
-        with progress(tracked, "calls"):
-            return _execute_all(runs, pool)
-    finally:
-        pool.close()
+        futures = _execute_all(runs, pool)
+        return [future.result() for future in futures]
 
 
-def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[FinishedRun]:
-    threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
-    futures = [threads.submit(_execute, run) for run in runs]
+def execute_cells(
+    configs: Sequence[RunConfig], *, start_over: bool = False
+) -> list[FinishedRun | FailedRun]:
+    """Like `execute_runs`, but a run that fails for a reason a user can act on stops no other."""
+    with closing(EnginePool()) as pool:
+        opened = [_open(config, pool, start_over=start_over) for config in configs]
+        futures = iter(_execute_all([run for run in opened if isinstance(run, Run)], pool))
+        return [
+            run if isinstance(run, FailedRun) else _outcome(run, next(futures)) for run in opened
+        ]
+
+
+def _open(config: RunConfig, pool: EnginePool, *, start_over: bool) -> Run | FailedRun:
     try:
-        wait(futures)
-    except KeyboardInterrupt:
-        # Closing the engines wakes the runs that wait for replies; they end with an error.
-        pool.close()
-        raise
-    finally:
-        threads.shutdown(cancel_futures=True)
-    return [future.result() for future in futures]
+        return Run(config, pool, start_over=start_over)
+    except BlpoError as error:
+        return FailedRun(config, str(error))
+
+
+def _outcome(run: Run, future: Future[FinishedRun]) -> FinishedRun | FailedRun:
+    try:
+        return future.result()
+    except BlpoError as error:
+        return FailedRun(run.config, str(error))
+
+
+def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedRun]]:
+    """Finished futures of all runs, in order."""
+    tracked = {
+        run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
+        for run in runs
+    }
+    threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
+    with progress(tracked, "calls"):
+        futures = [threads.submit(_execute, run) for run in runs]
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            # Closing the engines wakes the runs that wait for replies; they end with an error.
+            pool.close()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return futures
 
 
 def _execute(run: Run) -> FinishedRun:

@@ -1,7 +1,7 @@
 """What the commands print: tables for people on stdout, or one JSON document."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
@@ -14,7 +14,7 @@ from ..data.store import ReplyStore, Verification
 from ..data.table import ImportSummary
 from ..data.tasks import Task, load_task, task_names
 from .metrics import Agreement, Interval
-from .runner import FinishedRun
+from .runner import FailedRun, FinishedRun
 from .scoring import JudgedCounts
 
 
@@ -69,6 +69,23 @@ def _means_table(runs: Sequence[FinishedRun]) -> Table:
         cells = [f"{mean(values):+.3f}" if values else "" for values in gains.values()]
         table.add_row(method, *cells, f"{mean(means):+.3f}")
     return table
+
+
+def show_sweep(
+    cells: Mapping[str, FinishedRun | FailedRun], summary: Path, *, as_json: bool
+) -> bool:
+    """Results of a sweep's cells; whether all of them finished."""
+    finished = [run for run in cells.values() if isinstance(run, FinishedRun)]
+    failed = {name: run.error for name, run in cells.items() if isinstance(run, FailedRun)}
+    if as_json:
+        runs = {n: _run_json(run) for n, run in cells.items() if isinstance(run, FinishedRun)}
+        _print_json({"finished": runs, "failed": failed, "summary": str(summary)})
+        return not failed
+    show_runs(finished, as_json=False)
+    for name, error in failed.items():
+        print(f"failed: {name}: {error}")
+    print(f"{len(finished)} of {len(cells)} cells finished; {summary}")
+    return not failed
 
 
 def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:

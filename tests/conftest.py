@@ -2,11 +2,13 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 from blpo.models.settings import EngineSettings
 from blpo.models.vllm_engine import VllmEngine
+from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen
 
 # Model folders are local; no test asks the hub for anything.
@@ -29,3 +31,12 @@ def vllm_engine(tiny_qwen: Path) -> Iterator[VllmEngine]:
     engine = VllmEngine(EngineSettings(kind="vllm", model=str(tiny_qwen), kv_cache_gib=0.25))
     yield engine
     engine.close()
+
+
+@pytest.fixture
+def blpo(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> Blpo:
+    """Runs command lines in a folder of the test's own."""
+    monkeypatch.chdir(tmp_path)
+    return partial(run_command_line, monkeypatch, capsys)

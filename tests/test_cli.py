@@ -2,9 +2,7 @@
 
 import io
 import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +10,7 @@ import yaml
 from blpo.data.errors import StoreError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.pipeline.cli import main
+from command_line import Blpo, Outcome
 from killable_run import make_run
 from PIL import Image
 
@@ -36,33 +34,6 @@ GOOD = [
     make_example(3, "Safe", "test"),
     make_example(4, "Unsafe", "test"),
 ]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    code: int
-    out: str
-    err: str
-
-
-Blpo = Callable[..., Outcome]
-
-
-@pytest.fixture
-def blpo(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Blpo:
-    """Runs a command line in a folder of its own."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str) -> Outcome:
-        monkeypatch.setattr(sys, "argv", ["blpo", *arguments])
-        with pytest.raises(SystemExit) as exit_info:
-            main()
-        printed = capsys.readouterr()
-        return Outcome(int(exit_info.value.code or 0), printed.out, printed.err)
-
-    return run
 
 
 def write_run_file(**fields: object) -> None:
