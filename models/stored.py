@@ -17,6 +17,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, cast
 
+from ..data.key_index import KeyIndex
+from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
 from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
 
@@ -65,16 +67,18 @@ class RoleLedger:
     session: Usage = field(default_factory=Usage)
     session_seconds: float = 0.0
     answered: int = 0
-    _paid_keys: set[str] = field(default_factory=set[str])
+    _paid_keys: KeyIndex = field(default_factory=KeyIndex)
 
     def count(self, rows: Sequence[StoredReply], run_id: str) -> None:
         """Count the replies to one batch of requests."""
-        for row in rows:
-            self.asked += 1
-            self.errors += row.finish_reason == "error"
-            if row.run_id == run_id and row.key not in self._paid_keys:
-                self._paid_keys.add(row.key)
+        self.asked += len(rows)
+        self.errors += sum(row.finish_reason == "error" for row in rows)
+        own = {row.key: row for row in rows if row.run_id == run_id}
+        prefixes = key_prefixes(list(own))
+        for row, place in zip(own.values(), self._paid_keys.find(prefixes), strict=True):
+            if place is None:
                 self.paid.add(row)
+        self._paid_keys.add(0, prefixes)
         self.answered = self.asked
 
 
