@@ -8,7 +8,7 @@ from .parts import Prefixes
 _FOLD_AT = 32_768
 
 Place = tuple[int, int]
-"""(part number, row in that part)"""
+"""(part, by its position in the order in which parts were added, row in that part)"""
 
 
 class KeyIndex:

@@ -1,5 +1,6 @@
 """Rows of the reply store: everything that shaped a reply beside what came back."""
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -10,18 +11,31 @@ from .arrow import pa
 
 
 @dataclass(frozen=True, slots=True)
-class ReplyRow:
-    """One stored reply. `key` identifies the request and is opaque here; SCHEMA tells the rest."""
+class StoredReply:
+    """What comes back from the store for a key; SCHEMA tells what the fields mean."""
 
     key: str
     run_id: str
+    labels: list[str]
+    text: str
+    label_logprobs: list[float] | None
+    finish_reason: str
+    error: str | None
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReplyRow(StoredReply):
+    """A reply with everything that shaped it: a row of the store."""
+
     role: str
     prompt: str
     example_text: str | None
     image_digest: str | None
     min_pixels: int | None
     max_pixels: int | None
-    labels: list[str]
     engine: str
     engine_version: str
     model: str
@@ -31,14 +45,7 @@ class ReplyRow:
     max_tokens: int
     temperature: float
     sample_index: int
-    text: str
-    label_logprobs: list[float] | None
     label_mass: float | None
-    finish_reason: str
-    error: str | None
-    prompt_tokens: int
-    completion_tokens: int
-    cached_tokens: int
     time: datetime
 
 
@@ -75,6 +82,8 @@ SCHEMA: Any = pa.schema(
         _field("completion_tokens", pa.int64()),
         _field("cached_tokens", pa.int64()),
         _field("time", pa.timestamp("us", tz="UTC")),
+        _field("text_bytes", pa.int64()),
+        _field("text_crc32", pa.int64()),
     ]
 )
 """Columns of every part, in all three collections.
@@ -96,19 +105,38 @@ finish_reason    stop, length, label or error
 error            why the request failed; null when it did not
 prompt_tokens, completion_tokens, cached_tokens   counts
 time             when the reply came, UTC, microseconds
+text_bytes, text_crc32   of the text in UTF-8: how one text is found, and checked, without reading
+                         the others (see `row_group`)
 """
 
-_values = attrgetter(*(field.name for field in fields(ReplyRow)))
+REPLY_COLUMNS = [field.name for field in fields(StoredReply)]
+"""The columns that a StoredReply needs."""
+
+_TEXT_COLUMNS = ("text_bytes", "text_crc32")
+_values = attrgetter(*(name for name in SCHEMA.names if name not in _TEXT_COLUMNS))
 
 
 def table_of_rows(rows: Sequence[ReplyRow]) -> Any:
     """An Arrow table with SCHEMA; floats come back bit for bit."""
-    columns = zip(*map(_values, rows), strict=True)
+    texts = [row.text.encode() for row in rows]
+    columns = [
+        *zip(*map(_values, rows), strict=True),
+        list(map(len, texts)),
+        list(map(zlib.crc32, texts)),
+    ]
     arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
     return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
-def rows_of_table(table: Any) -> list[ReplyRow]:
-    """The rows of a table with SCHEMA, in order; text columns may be dictionaries."""
-    columns = [column.to_pylist() for column in table.cast(SCHEMA).columns]
-    return [ReplyRow(*values) for values in zip(*columns, strict=True)]
+def replies_of_table(table: Any, texts: Sequence[str]) -> list[StoredReply]:
+    """The replies in a table's rows, in order; its text columns may be dictionaries.
+
+    texts: what the column `text` holds, which the table lacks.
+    """
+    columns = [texts if name == "text" else _column(table, name) for name in REPLY_COLUMNS]
+    return [StoredReply(*values) for values in zip(*columns, strict=True)]
+
+
+def _column(table: Any, name: str) -> list[Any]:
+    column, kind = table.column(name), SCHEMA.field(name).type
+    return (column if column.type == kind else column.cast(kind)).to_pylist()

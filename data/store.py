@@ -12,7 +12,7 @@ and never change (`parts`).
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,17 +20,12 @@ from typing import Literal
 import numpy as np
 
 from .arrow import sync
+from .compaction import compact_partition
 from .group_cache import GroupCache
+from .part_names import find_parts, listed_parts
 from .partition import Partition
-from .parts import (
-    DamagedPart,
-    check_part,
-    part_numbers,
-    part_path,
-    read_all_prefixes,
-    temporary_files,
-)
-from .replies import ReplyRow
+from .parts import DamagedPart, Prefixes, check_part, read_all_prefixes, temporary_files
+from .replies import ReplyRow, StoredReply
 
 Collection = Literal["verbalizations", "verdicts", "proposals"]
 
@@ -41,7 +36,7 @@ PARTITION_KEYS: dict[Collection, str] = {
 }
 """What the hash in the name of a partition's folder is a hash of."""
 
-_CACHE_BYTES = 64 * 2**20
+DEFAULT_CACHE_BYTES = 64 * 2**20
 _LEFTOVER_AGE_S = 3600.0
 
 
@@ -55,6 +50,16 @@ class PartitionStats:
     num_keys: int
     num_parts: int
     num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What compaction did to one partition."""
+
+    collection: Collection
+    partition: str
+    parts_before: int
+    parts_after: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +77,21 @@ class ReplyStore:
     A key may be stored more than once, by writers that did not know of one another. Readers take
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. After a `put`, `get` tells a writer whose row that is.
+
+    Memory: 16 bytes for every key of the partitions that were looked into, and `cache_bytes` for
+    what was read last.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.root = root
-        self._groups = GroupCache(_CACHE_BYTES)
+        self._groups = GroupCache(cache_bytes)
         self._partitions: dict[Path, Partition] = {}
         self._lock = threading.Lock()
 
     def get(
         self, collection: Collection, partition: str, keys: Sequence[str]
-    ) -> dict[str, ReplyRow]:
-        """The rows of those keys that are stored, in the order of `keys`.
+    ) -> dict[str, StoredReply]:
+        """The replies to those keys that are stored, in the order of `keys`.
 
         Sees every `put` that returned before the call, in any process (on a network file system,
         once its directory cache has expired). Raises StoreError, naming the file, for a damaged
@@ -113,6 +121,15 @@ class ReplyStore:
             damaged=[part for part in checked if part is not None],
             leftovers=[path for folder in folders for path in _leftovers(folder)],
         )
+
+    def compact(self, on_part: Callable[[], None] = lambda: None) -> list[Compaction]:
+        """Merges small parts, of the partitions that have some; see `compaction`.
+
+        on_part: called for each part that was merged into another. Others may read, write and
+        compact meanwhile. Raises StoreError for a damaged part.
+        """
+        done = [self._compact(*partition, on_part) for partition in self._all_partitions()]
+        return [found for found in done if found.parts_after < found.parts_before]
 
     def quarantine(self, damaged: Iterable[DamagedPart]) -> list[Path]:
         """Moves parts to `quarantine/` under the root, relative paths kept; returns the new paths.
@@ -150,8 +167,7 @@ class ReplyStore:
                 yield collection, folder.name.removeprefix(f"{key}=")
 
     def _stats(self, collection: Collection, partition: str) -> PartitionStats:
-        parts = _parts(self._folder(collection, partition))
-        found = [prefixes for prefixes in read_all_prefixes(parts) if prefixes is not None]
+        parts, sizes, found = _measured(self._folder(collection, partition))
         prefixes = np.concatenate([np.empty(0, np.uint64), *found])
         return PartitionStats(
             collection=collection,
@@ -159,8 +175,16 @@ class ReplyStore:
             num_rows=len(prefixes),
             num_keys=len(np.unique(prefixes)),
             num_parts=len(parts),
-            num_bytes=sum(part.stat().st_size for part in parts),
+            num_bytes=sum(sizes),
         )
+
+    def _compact(
+        self, collection: Collection, partition: str, on_part: Callable[[], None]
+    ) -> Compaction:
+        folder = self._folder(collection, partition)
+        before = len(listed_parts(folder))
+        compact_partition(folder, on_part)
+        return Compaction(collection, partition, before, len(listed_parts(folder)))
 
     def _move_aside(self, part: Path) -> Path | None:
         target = self._aside(part)
@@ -174,8 +198,20 @@ class ReplyStore:
         return target
 
 
+def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
+    """The parts of a partition, their bytes, and the keys of those that are not empty."""
+    while True:
+        parts = _parts(folder)
+        try:
+            sizes = [part.stat().st_size for part in parts]
+            found = [prefixes for prefixes in read_all_prefixes(parts) if prefixes is not None]
+        except FileNotFoundError:
+            continue  # Merged or moved aside since they were listed.
+        return parts, sizes, found
+
+
 def _parts(folder: Path) -> list[Path]:
-    return [part_path(folder, number) for number in part_numbers(folder)]
+    return [folder / part.name for part in find_parts(folder)]
 
 
 def _leftovers(folder: Path) -> list[Path]:

@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, cast
 
-from ..data.store import Collection, ReplyRow, ReplyStore
+from ..data.key_index import KeyIndex
+from ..data.parts import key_prefixes
+from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
 from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
 
 Role = Literal["judge", "verbalizer", "optimizer"]
@@ -42,7 +44,7 @@ class Usage:
     cached_tokens: int = 0
     completion_tokens: int = 0
 
-    def add(self, row: ReplyRow) -> None:
+    def add(self, row: StoredReply) -> None:
         self.calls += 1
         self.prompt_tokens += row.prompt_tokens
         self.cached_tokens += row.cached_tokens
@@ -65,16 +67,18 @@ class RoleLedger:
     session: Usage = field(default_factory=Usage)
     session_seconds: float = 0.0
     answered: int = 0
-    _paid_keys: set[str] = field(default_factory=set[str])
+    _paid_keys: KeyIndex = field(default_factory=KeyIndex)
 
-    def count(self, rows: Sequence[ReplyRow], run_id: str) -> None:
+    def count(self, rows: Sequence[StoredReply], run_id: str) -> None:
         """Count the replies to one batch of requests."""
-        for row in rows:
-            self.asked += 1
-            self.errors += row.finish_reason == "error"
-            if row.run_id == run_id and row.key not in self._paid_keys:
-                self._paid_keys.add(row.key)
+        self.asked += len(rows)
+        self.errors += sum(row.finish_reason == "error" for row in rows)
+        own = {row.key: row for row in rows if row.run_id == run_id}
+        prefixes = key_prefixes(list(own))
+        for row, place in zip(own.values(), self._paid_keys.find(prefixes), strict=True):
+            if place is None:
                 self.paid.add(row)
+        self._paid_keys.add(0, prefixes)
         self.answered = self.asked
 
 
@@ -83,12 +87,12 @@ class InFlight:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._replies: dict[str, Future[ReplyRow]] = {}
+        self._replies: dict[str, Future[StoredReply]] = {}
 
-    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[ReplyRow]]]:
+    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
         """Split keys into those now claimed by the caller and those another thread is asking."""
         claimed: list[str] = []
-        awaited: dict[str, Future[ReplyRow]] = {}
+        awaited: dict[str, Future[StoredReply]] = {}
         with self._lock:
             for key in keys:
                 if key in self._replies:
@@ -98,7 +102,7 @@ class InFlight:
                     claimed.append(key)
         return claimed, awaited
 
-    def settle(self, row: ReplyRow) -> None:
+    def settle(self, row: StoredReply) -> None:
         with self._lock:
             self._replies.pop(row.key).set_result(row)
 
@@ -156,7 +160,7 @@ class StoredEngine:
     def close(self) -> None:
         self._engine.close()
 
-    def _rows(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+    def _rows(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
         rows = self._look_up(requests)
         missing = [key for key in requests if key not in rows]
         claimed, awaited = self._in_flight.claim(missing)
@@ -172,16 +176,16 @@ class StoredEngine:
             raise
         return rows | {key: future.result() for key, future in awaited.items()}
 
-    def _look_up(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+    def _look_up(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
         keys_by_partition: defaultdict[str, list[str]] = defaultdict(list)
         for key, request in requests.items():
             keys_by_partition[self._partition(request)].append(key)
-        rows: dict[str, ReplyRow] = {}
+        rows: dict[str, StoredReply] = {}
         for partition, keys in keys_by_partition.items():
             rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
         return rows
 
-    def _answer(self, requests: dict[str, Request]) -> dict[str, ReplyRow]:
+    def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
         """Ask the engine, in chunks that overlap, each stored as soon as it is answered."""
         items = list(requests.items())
         chunks = [items[i : i + _CHUNK_REQUESTS] for i in range(0, len(items), _CHUNK_REQUESTS)]
@@ -192,7 +196,7 @@ class StoredEngine:
                 answered = list(pool.map(self._answer_chunk, chunks))
         return {row.key: row for rows in answered for row in rows}
 
-    def _answer_chunk(self, chunk: list[tuple[str, Request]]) -> list[ReplyRow]:
+    def _answer_chunk(self, chunk: list[tuple[str, Request]]) -> list[StoredReply]:
         replies = self._engine.ask([request for _, request in chunk])
         rows = [
             self._row(key, request, reply)
@@ -278,7 +282,7 @@ def _grouped(rows: Sequence[ReplyRow], partitions: Sequence[str]) -> dict[str, l
     return groups
 
 
-def _reply(row: ReplyRow) -> Reply:
+def _reply(row: StoredReply) -> Reply:
     logprobs = row.label_logprobs
     return Reply(
         text=row.text,

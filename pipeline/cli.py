@@ -145,15 +145,21 @@ def judge(
     prompt: PromptOption = None,
     overrides: Overrides = None,
     store: StoreFolder = Path("store"),
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    from ..data.shards import parse_shard  # noqa: PLC0415
     from .scoring import judge_dataset, judge_source  # noqa: PLC0415
     from .show import show_judged  # noqa: PLC0415
 
+    share = None if shard is None else parse_shard(shard)
     source = judge_source(run, task, prompt, overrides or [])
-    counts = judge_dataset(source, dataset, out, store, overwrite=overwrite)
+    counts = judge_dataset(source, dataset, out, store, shard=share, overwrite=overwrite)
     show_judged(source.task, counts, out, as_json=as_json)
 
 
@@ -214,7 +220,7 @@ def import_table(
 @app.command()
 def tasks(as_json: AsJson = False) -> None:
     """List the shipped tasks."""
-    from .show import show_tasks  # noqa: PLC0415
+    from .show_tasks import show_tasks  # noqa: PLC0415
 
     show_tasks(as_json=as_json)
 
@@ -222,7 +228,7 @@ def tasks(as_json: AsJson = False) -> None:
 @store_app.command("stats")
 def store_stats(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
     """Count what the reply store holds."""
-    from .show import show_store_stats  # noqa: PLC0415
+    from .show_store import show_store_stats  # noqa: PLC0415
 
     show_store_stats(_existing(store), as_json=as_json)
 
@@ -234,10 +240,22 @@ def store_verify(
     as_json: AsJson = False,
 ) -> None:
     """Read every part of the store; exit code 1 if damaged ones stay in it."""
-    from .show import show_store_verify  # noqa: PLC0415
+    from .show_store import show_store_verify  # noqa: PLC0415
 
     if not show_store_verify(_existing(store), quarantine=quarantine, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)
+
+
+@store_app.command("compact")
+def store_compact(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
+    """Merge small parts of the store; safe while others read and write it."""
+    from ..data.store import ReplyStore  # noqa: PLC0415
+    from .progress import counting  # noqa: PLC0415
+    from .show_store import show_store_compact  # noqa: PLC0415
+
+    with counting(str(store), "parts merged") as on_part:
+        done = ReplyStore(_existing(store)).compact(on_part)
+    show_store_compact(done, as_json=as_json)
 
 
 def main() -> None:

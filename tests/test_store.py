@@ -15,11 +15,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from blpo.data import parts
+from blpo.data import part_names, parts
 from blpo.data.errors import StoreError
 from blpo.data.key_index import KeyIndex
-from blpo.data.parts import ROWS_PER_GROUP, key_prefixes, part_numbers
-from blpo.data.replies import SCHEMA, ReplyRow
+from blpo.data.part_names import Part, find_parts, single
+from blpo.data.parts import ROWS_PER_GROUP, key_prefixes
+from blpo.data.replies import REPLY_COLUMNS, SCHEMA, ReplyRow, StoredReply
 from blpo.data.store import ReplyStore
 
 PARTITION = "0123456789abcdef"
@@ -69,8 +70,13 @@ def put(store: ReplyStore, *rows: ReplyRow) -> None:
     store.put("verbalizations", PARTITION, rows)
 
 
-def get(store: ReplyStore, *numbers: int) -> dict[str, ReplyRow]:
+def get(store: ReplyStore, *numbers: int) -> dict[str, StoredReply]:
     return store.get("verbalizations", PARTITION, [key(number) for number in numbers])
+
+
+def reply(row: ReplyRow) -> StoredReply:
+    """What the store gives back for a row."""
+    return StoredReply(**{name: getattr(row, name) for name in REPLY_COLUMNS})
 
 
 def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) -> None:
@@ -85,14 +91,14 @@ def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) 
     put(ReplyStore(tmp_path), row(1), row(2))
     put(ReplyStore(tmp_path), verdict)
     found = get(ReplyStore(tmp_path), 3, 9, 1, 3)
-    assert list(found.items()) == [(key(3), verdict), (key(1), row(1))]
+    assert list(found.items()) == [(key(3), reply(verdict)), (key(1), reply(row(1)))]
 
 
 def test_the_writer_finds_its_own_rows(tmp_path: Path) -> None:
     store = ReplyStore(tmp_path)
     assert get(store, 1) == {}
     put(store, row(1))
-    assert get(store, 1, 2) == {key(1): row(1)}
+    assert get(store, 1, 2) == {key(1): reply(row(1))}
 
 
 def test_a_reader_finds_what_another_store_put_after_its_last_miss(tmp_path: Path) -> None:
@@ -100,7 +106,7 @@ def test_a_reader_finds_what_another_store_put_after_its_last_miss(tmp_path: Pat
     for number in range(20):
         assert get(reader, number) == {}
         put(writer, row(number))
-        assert get(reader, number) == {key(number): row(number)}
+        assert get(reader, number) == {key(number): reply(row(number))}
 
 
 def test_an_empty_put_writes_nothing(tmp_path: Path) -> None:
@@ -162,12 +168,12 @@ def test_threads_put_and_get_at_once(tmp_path: Path) -> None:
     def work(worker: int) -> int:
         for number in range(worker * 10, worker * 10 + 10):
             put(store, row(number))
-            assert get(store, number)[key(number)] == row(number)
+            assert get(store, number)[key(number)] == reply(row(number))
         return len(get(store, *range(80)))
 
     with ThreadPoolExecutor(8) as pool:
         assert max(pool.map(work, range(8))) == 80
-    assert part_numbers(parts_of(store)[0].parent) == list(range(1, 81))
+    assert find_parts(parts_of(store)[0].parent) == [single(number) for number in range(1, 81)]
 
 
 def test_two_writers_never_share_a_part_number_without_hard_links(
@@ -227,7 +233,7 @@ def test_a_killed_writer_loses_nothing_it_had_put_and_leaves_no_half_part(tmp_pa
 def test_processes_that_write_one_partition_at_once_agree_on_every_row(tmp_path: Path) -> None:
     writers = [start_writer(tmp_path, 0, 12, f"writer {name}") for name in range(2)]
     reader = ReplyStore(tmp_path)
-    seen: dict[str, ReplyRow] = {}
+    seen: dict[str, StoredReply] = {}
     while any(writer.poll() is None for writer in writers):
         found = get(reader, *range(12))
         assert all(found[key] == seen[key] for key in seen)
@@ -255,7 +261,7 @@ def test_a_part_cut_off_in_the_middle_is_named_and_moved_aside(tmp_path: Path) -
     assert [part.path for part in verification.damaged] == [cut]
     moved = store.quarantine(verification.damaged)
     assert moved == [tmp_path / "quarantine" / cut.relative_to(tmp_path)]
-    assert get(store, 1, 2) == {key(2): row(2)}
+    assert get(store, 1, 2) == {key(2): reply(row(2))}
     put(ReplyStore(tmp_path), row(1))
     assert [path.name for path in parts_of(store)] == [
         "part-00000002.parquet",
@@ -280,9 +286,9 @@ def test_a_part_moved_aside_by_another_process_is_no_error(tmp_path: Path) -> No
     reader = ReplyStore(tmp_path)
     put(ReplyStore(tmp_path), *(row(number) for number in range(3)))
     put(ReplyStore(tmp_path), row(7))
-    assert get(reader, 7, 8) == {key(7): row(7)}
+    assert get(reader, 7, 8) == {key(7): reply(row(7))}
     parts_of(reader)[0].unlink()
-    assert get(reader, 0, 7) == {key(7): row(7)}
+    assert get(reader, 0, 7) == {key(7): reply(row(7))}
 
 
 def test_an_empty_file_is_passed_over_by_readers_and_named_by_verify(tmp_path: Path) -> None:
@@ -329,21 +335,35 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         put(ReplyStore(tmp_path / "store"), row(1))
 
 
-def test_a_listing_with_gaps_is_completed_by_a_second(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("listings", "found"),
+    [
+        # A part that appeared while the first listing ran: nothing above the first counts yet.
+        (["3 1", "1 2 3 5"], "1 2 3"),
+        # A merge that ended while the first listing ran.
+        (["1 2 6", "1-5 6"], "1-5 6"),
+        # Parts moved aside leave their gap.
+        (["1 3", "3 1 4"], "1 3"),
+        # What a merged part covers counts no more; what only overlaps it does.
+        (["1-5 3 5-7 2-3"], "1-5 5-7"),
+    ],
+)
+def test_a_listing_with_gaps_counts_once_another_confirms_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, listings: list[str], found: str
 ) -> None:
-    listings = iter(
-        [
-            ["part-00000003.parquet", "part-00000001.parquet"],
-            [f"part-{number:08d}.parquet" for number in (1, 2, 3, 5)],
-        ]
-    )
+    remaining = iter(listings)
 
     def listdir(_: Path) -> list[str]:
-        return next(listings)
+        return [part.name for part in named_parts(next(remaining))]
 
-    monkeypatch.setattr(parts.os, "listdir", listdir)
-    assert part_numbers(tmp_path) == [1, 2, 3]
+    monkeypatch.setattr(part_names.os, "listdir", listdir)
+    assert find_parts(tmp_path) == named_parts(found)
+    assert not list(remaining)
+
+
+def named_parts(text: str) -> list[Part]:
+    numbers = [name.split("-") for name in text.split()]
+    return [Part(int(ends[0]), int(ends[-1])) for ends in numbers]
 
 
 def test_many_threads_waiting_on_one_cold_partition_all_get_their_rows(tmp_path: Path) -> None:
