@@ -14,6 +14,7 @@ from .engine import FinishReason, Reply, Request
 from .labels import LabelPlan, Read
 from .layout import Layout
 from .request_loop import PixelsMissingError, RequestRefusedError
+from .residency import KvCache
 from .seeds import sampling_seed
 
 _log = logging.getLogger("blpo.engine")
@@ -65,14 +66,15 @@ class SamplingMaker:
 class VllmAdapter:
     """Contract: `SteppedEngine`. renderer: vLLM's, which turns prompts into engine inputs."""
 
-    def __init__(self, llm: Any, params: SamplingMaker) -> None:
+    def __init__(self, llm: Any, params: SamplingMaker, kv_cache: KvCache) -> None:
         self.renderer: Any = llm.renderer
+        self.kv_cache = kv_cache
         self._llm = llm
         self._params = params
 
     def add(
-        self, rid: str, request: Request, token_ids: list[int], read: Read | None, pixels: Any
-    ) -> None:
+        self, rid: str, request: Request, token_ids: Sequence[int], read: Read | None, pixels: Any
+    ) -> int:
         if read is not None:
             token_ids = [*token_ids, *read.prefix_ids]
         try:
@@ -82,6 +84,7 @@ class VllmAdapter:
             if _MISS_IN_FRONTEND in str(error) and pixels is None:
                 raise PixelsMissingError(str(error)) from error
             raise RequestRefusedError(str(error)) from error
+        return len(rendered["prompt_token_ids"]) + (1 if read else request.sampling.max_tokens)
 
     def abort(self, rids: list[str]) -> None:
         self._llm.abort_request(rids)
@@ -128,7 +131,7 @@ class VllmAdapter:
         return output
 
 
-def _prompt(image: ImageRef | None, token_ids: list[int], pixels: Any) -> dict[str, Any]:
+def _prompt(image: ImageRef | None, token_ids: Sequence[int], pixels: Any) -> dict[str, Any]:
     if image is None:
         return {"prompt_token_ids": token_ids}
     return {

@@ -25,6 +25,7 @@ from blpo.models import vllm_engine as vllm_module
 from blpo.models.engine import Engine, Reply, Request, Sampling
 from blpo.models.labels import Read
 from blpo.models.layout import Layout
+from blpo.models.residency import KvCache
 from blpo.models.settings import EngineSettings, make_engine
 from blpo.models.transformers_engine import TransformersEngine
 from blpo.models.vllm_engine import VllmEngine
@@ -386,8 +387,8 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch, fake: FakeVllm, model: Path) ->
     def make(_: Request, read: Read | None) -> tuple[int, ...] | None:
         return read.candidate_ids if read else None
 
-    def start(_: EngineSettings) -> tuple[FakeVllm, Layout, Any]:
-        return fake, layout, params
+    def start(settings: EngineSettings) -> tuple[FakeVllm, Layout, Any, KvCache]:
+        return fake, layout, params, KvCache(100_000, settings.resolved_block_size, 1)
 
     params = SimpleNamespace(make=make, probe=lambda: None, refusals=(ValueError,))
     monkeypatch.setattr(vllm_module, "_start", start)

@@ -74,7 +74,7 @@ def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Pa
     assert len(replies) == 700
     assert len(engine.asked) == 700
     partitions = ReplyStore(tmp_path / "store").stats()
-    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 6)]
+    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 3)]
 
 
 @pytest.mark.parametrize(
