@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
@@ -27,6 +27,9 @@ _MISS_IN_FRONTEND = "data is not provided"
 class SamplingMaker:
     """Sampling parameters of requests. Explicit, never the checkpoint's generation_config.
 
+    Requests of one read share theirs, which takes longer to make than all else that the loop does
+    for a request.
+
     sampling_params, final: vLLM's SamplingParams and its kind of output that comes once, at the
         end.
     refusals: what vLLM raises on a request that it does not take.
@@ -36,17 +39,11 @@ class SamplingMaker:
     final: Any
     end_of_turn: int
     refusals: tuple[type[Exception], ...]
+    _of_reads: dict[tuple[int, ...], Any] = field(default_factory=dict[tuple[int, ...], Any])
 
     def make(self, request: Request, read: Read | None) -> Any:
         if read is not None:
-            return self.sampling_params(
-                max_tokens=1,
-                temperature=0.0,
-                logprob_token_ids=list(read.candidate_ids),
-                detokenize=False,
-                output_kind=self.final,
-                skip_clone=True,
-            )
+            return self._of_read(read.candidate_ids)
         sampling = request.sampling
         return self.sampling_params(
             max_tokens=sampling.max_tokens,
@@ -56,6 +53,18 @@ class SamplingMaker:
             output_kind=self.final,
             skip_clone=True,
         )
+
+    def _of_read(self, candidate_ids: tuple[int, ...]) -> Any:
+        if candidate_ids not in self._of_reads:
+            self._of_reads[candidate_ids] = self.sampling_params(
+                max_tokens=1,
+                temperature=0.0,
+                logprob_token_ids=list(candidate_ids),
+                detokenize=False,
+                output_kind=self.final,
+                skip_clone=True,
+            )
+        return self._of_reads[candidate_ids]
 
     def probe(self) -> Any:
         return self.sampling_params(

@@ -137,8 +137,12 @@ class VllmEngine:
         _log.info("starting vLLM with model %s", self._settings.model)
         llm, layout, params, kv_cache = _start(self._settings)
         adapter = VllmAdapter(llm, params, kv_cache)
-        self._check_block_size(kv_cache)
-        adapter.probe(layout)
+        try:
+            self._check_block_size(kv_cache)
+            adapter.probe(layout)
+        except BaseException:
+            adapter.shutdown()
+            raise
         self.start_s = time.monotonic() - started
         _log.info(
             "vLLM started in %.1f s; its KV cache holds %d tokens",
