@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.tasks import Task
 from blpo.models.engine import Request
 from blpo.models.labels import Read
 from blpo.models.layout import BRIDGE_SENTENCES, Layout
@@ -36,6 +37,9 @@ JUDGE_PROMPTS = (
 """Judge prompts of about the same length that have no beginning in common."""
 I2T_PROMPT = "Describe what the people in the image do and what they hold in their hands."
 ANSWER_INSTRUCTION = "Answer with one word: Safe or Unsafe."
+
+PIXELS_PER_TOKEN = 28
+"""Sides of the square of an image that becomes one token."""
 
 _TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
@@ -109,6 +113,50 @@ QWEN_7B = Shape(
     mrope_section=(16, 24, 24),
 )
 """The shape of Qwen2.5-VL-7B-Instruct."""
+
+
+TASK = Task(
+    name="bench",
+    description="Is the image safe?",
+    kind="binary",
+    labels=LABELS,
+    judge_prompt=JUDGE_PROMPTS[0],
+    i2t_prompt=I2T_PROMPT,
+    answer_instruction=ANSWER_INSTRUCTION,
+    primary_metric="accuracy",
+    carries_text=False,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An example as the judge sees it."""
+
+    image: ImageRef
+    text: str | None = None
+
+
+class TextFirst(Layout):
+    """The changing prompt, then the image: what chat clients send by default."""
+
+    def token_ids(self, prompt: str, *, with_image: bool, text: str | None) -> list[int]:
+        laid_out = Layout.token_ids(self, prompt, with_image=with_image, text=text)
+        num_shared = len(self.text_prefix)
+        image = laid_out[num_shared : len(self.image_prefix)]
+        rest = laid_out[len(self.image_prefix) : len(laid_out) - len(self.suffix)]
+        return [*laid_out[:num_shared], *rest, *image, *self.suffix]
+
+
+def text_first(layout: Layout) -> Layout:
+    """The layout with the image behind the prompt, and without a bridge."""
+    return TextFirst(
+        image_prefix=layout.image_prefix,
+        text_prefix=layout.text_prefix,
+        suffix=layout.suffix,
+        bridge=(),
+        end_of_turn=layout.end_of_turn,
+        tokenizer=layout.tokenizer,
+    )
 
 
 def make_images(count: int, size: int, seed: int = 0) -> list[ImageRef]:

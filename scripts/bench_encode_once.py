@@ -26,10 +26,10 @@ from bench_common import (
     make_images,
     print_result,
     print_table,
+    text_first,
 )
 from blpo.data.images import ImageRef
 from blpo.models.engine import Reply, Request, Sampling
-from blpo.models.layout import Layout
 from blpo.models.settings import EngineSettings
 from blpo.models.vllm_engine import VllmEngine
 
@@ -43,17 +43,6 @@ class Pass:
     seconds: float
     encoded: int
     cached_share: float
-
-
-class TextFirst(Layout):
-    """The changing prompt, then the image: what chat clients send by default."""
-
-    def token_ids(self, prompt: str, *, with_image: bool, text: str | None) -> list[int]:
-        laid_out = Layout.token_ids(self, prompt, with_image=with_image, text=text)
-        num_shared = len(self.text_prefix)
-        image = laid_out[num_shared : len(self.image_prefix)]
-        rest = laid_out[len(self.image_prefix) : len(laid_out) - len(self.suffix)]
-        return [*laid_out[:num_shared], *rest, *image, *self.suffix]
 
 
 def main() -> None:
@@ -71,12 +60,10 @@ def run(folder: Path, images: Sequence[ImageRef]) -> None:
     engine.ask([Request("Start.", make_images(1, 56, seed=1)[0], labels=LABELS)])
     inside = Inside(engine)
     ours = inside.layout
-    without_bridge = replace(ours, bridge=())
-    text_first = TextFirst(**{f: getattr(without_bridge, f) for f in _init_fields(ours)})
     passes: dict[str, list[Pass]] = {}
     for name, layout in (
-        ("text first", text_first),
-        ("no bridge", without_bridge),
+        ("text first", text_first(ours)),
+        ("no bridge", replace(ours, bridge=())),
         ("ours", ours),
     ):
         inside.layout = layout
@@ -85,10 +72,6 @@ def run(folder: Path, images: Sequence[ImageRef]) -> None:
     verbalization = verbalize_all(engine, inside, images)
     engine.close()
     report(len(images), passes, verbalization)
-
-
-def _init_fields(layout: Layout) -> list[str]:
-    return [field.name for field in layout.__dataclass_fields__.values() if field.init]
 
 
 def judge_all(

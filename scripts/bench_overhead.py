@@ -23,16 +23,17 @@ from bench_common import (
     ANSWER_INSTRUCTION,
     JUDGE_PROMPTS,
     LABELS,
+    TASK,
     TINY,
     Inside,
+    Shown,
     build_checkpoint,
     make_images,
     print_result,
     print_table,
 )
-from blpo.data.images import ImageRef, decode_image
+from blpo.data.images import decode_image
 from blpo.data.store import ReplyStore
-from blpo.data.tasks import Task
 from blpo.models.judge import Judge
 from blpo.models.labels import LabelPlan
 from blpo.models.settings import EngineSettings
@@ -40,24 +41,6 @@ from blpo.models.stored import StoredEngine
 from blpo.models.vllm_engine import VllmEngine
 
 IMAGE_SIZE = 224
-
-TASK = Task(
-    name="bench",
-    description="Is the image safe?",
-    kind="binary",
-    labels=LABELS,
-    judge_prompt=JUDGE_PROMPTS[0],
-    i2t_prompt="Describe the image.",
-    answer_instruction=ANSWER_INSTRUCTION,
-    primary_metric="accuracy",
-    carries_text=False,
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Shown:
-    image: ImageRef
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
