@@ -4,9 +4,9 @@ Everything that answers a prompt stands behind `Engine`: a vLLM engine in this p
 transformers reference, a server, the store in front of any of them, a fake in a test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..data.images import ImageRef
 
@@ -106,3 +106,19 @@ class Engine(Protocol):
     def ask(self, requests: Sequence[Request]) -> list[Reply]: ...
 
     def close(self) -> None: ...
+
+
+Answer = tuple[int, Reply]
+"""The place of a request in its batch, and the reply to it."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """An engine that can also hand out replies as they come, and asks in an order of its own.
+
+    `stream` yields what has been answered since, at least once a second, until each request has
+    been answered once; the list may be empty. Raises what `ask` raises. Requests that are
+    unanswered when the generator is closed are given up.
+    """
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]: ...

@@ -40,6 +40,10 @@ class EngineSettings(BaseModel):
     )
     quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
     kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
+    load_format: Literal["auto", "dummy"] = Field(
+        default="auto",
+        description='"dummy": random weights in place of the checkpoint\'s, to measure speed',
+    )
     block_size: int | None = Field(
         default=None, ge=1, description="tokens of a KV block; None: 32 on CPU, 16 on CUDA"
     )

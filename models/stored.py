@@ -11,8 +11,9 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, cast
@@ -20,7 +21,7 @@ from typing import Literal, cast
 from ..data.key_index import KeyIndex
 from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
-from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
+from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Streaming
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 
@@ -33,6 +34,9 @@ COLLECTIONS: dict[Role, Collection] = {
 
 _CHUNK_REQUESTS = 128
 _CHUNKS_IN_FLIGHT = 4
+_PART_ROWS = 256
+_PART_S = 1.0
+"""A part of the store is written when it has so many rows, or when its first is so old."""
 
 
 @dataclass(slots=True)
@@ -186,34 +190,33 @@ class StoredEngine:
         return rows
 
     def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
-        """Ask the engine, in chunks that overlap, each stored as soon as it is answered."""
-        items = list(requests.items())
-        chunks = [items[i : i + _CHUNK_REQUESTS] for i in range(0, len(items), _CHUNK_REQUESTS)]
-        if len(chunks) <= 1:
-            answered = [self._answer_chunk(chunk) for chunk in chunks]
-        else:
-            with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
-                answered = list(pool.map(self._answer_chunk, chunks))
-        return {row.key: row for rows in answered for row in rows}
+        """Ask the engine; what it answers is stored while it goes on with the rest."""
+        if not requests:
+            return {}
+        keys = list(requests)
+        rows: dict[str, StoredReply] = {}
+        with closing(stream(self._engine, list(requests.values()))) as arrivals:
+            for part in _parts(arrivals):
+                answered = [(keys[i], requests[keys[i]], reply) for i, reply in part]
+                rows |= self._store_part(answered)
+        return rows
 
-    def _answer_chunk(self, chunk: list[tuple[str, Request]]) -> list[StoredReply]:
-        replies = self._engine.ask([request for _, request in chunk])
-        rows = [
-            self._row(key, request, reply)
-            for (key, request), reply in zip(chunk, replies, strict=True)
-        ]
-        partitions = [self._partition(request) for _, request in chunk]
+    def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
+        """Make answers durable; the rows that hold for their keys."""
+        rows = [self._row(*answer) for answer in answered]
+        requests = {key: request for key, request, _ in answered}
+        partitions = [self._partition(request) for request in requests.values()]
         for partition, part in _grouped(rows, partitions).items():
             self._store.put(COLLECTIONS[self._role], partition, part)
         # Another process may have stored a reply first: what a later run reads is what counts.
-        stored = self._look_up(dict(chunk))
+        stored = self._look_up(requests)
         with self._ledger_lock:
             self.ledger.answered += len(rows)
             for row in rows:
                 self.ledger.session.add(row)
         for row in stored.values():
             self._in_flight.settle(row)
-        return list(stored.values())
+        return stored
 
     def _partition(self, request: Request) -> str:
         """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
@@ -273,6 +276,41 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
 def prompt_hash(prompt: str) -> str:
     """The hash that names a prompt's partition in the store, 16 hex digits."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def stream(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    """Replies of any engine as they come; see `Streaming`."""
+    return engine.stream(requests) if isinstance(engine, Streaming) else _chunks(engine, requests)
+
+
+def _chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    """Replies of an engine that gives them by the batch: several smaller batches that overlap."""
+    starts = range(0, len(requests), _CHUNK_REQUESTS)
+    with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
+        futures = {
+            pool.submit(engine.ask, requests[start : start + _CHUNK_REQUESTS]): start
+            for start in starts
+        }
+        try:
+            for future in as_completed(futures):
+                yield list(enumerate(future.result(), futures[future]))
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
+    """Group answers into parts of the store: so many, or what has come in so many seconds."""
+    part: list[Answer] = []
+    due = 0.0
+    for answers in arrivals:
+        due = due if part else time.monotonic() + _PART_S
+        part += answers
+        if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
+            yield part
+            part = []
+    if part:
+        yield part
 
 
 def _grouped(rows: Sequence[ReplyRow], partitions: Sequence[str]) -> dict[str, list[ReplyRow]]:

@@ -1,16 +1,16 @@
 """The store in front of an engine asks nothing twice and loses nothing."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from blpo.data.errors import EngineError
+from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store import ReplyStore
-from blpo.models.engine import EngineIdentity, Reply, Request, Sampling
+from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
 from blpo.models.stored import InFlight, StoredEngine, request_key
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
@@ -74,7 +74,53 @@ def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Pa
     assert len(replies) == 700
     assert len(engine.asked) == 700
     partitions = ReplyStore(tmp_path / "store").stats()
-    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 6)]
+    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 3)]
+
+
+class StreamingEngine(CountingEngine):
+    """Hands out replies in lists of 200, the last request first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_closed_early = False
+        self.after_each_list: Callable[[int], None] = lambda _: None
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        answers = list(enumerate(self.ask(requests)))[::-1]
+        try:
+            for start in range(0, len(answers), 200):
+                yield answers[start : start + 200]
+                self.after_each_list(start + 200)
+        except GeneratorExit:
+            self.was_closed_early = True
+            raise
+
+
+def test_what_has_been_answered_is_durable_while_the_engine_goes_on(tmp_path: Path) -> None:
+    def look(_: int) -> None:
+        durable.append(sum(p.num_rows for p in ReplyStore(tmp_path / "store").stats()))
+
+    durable: list[int] = []
+    engine = StreamingEngine()
+    engine.after_each_list = look
+    requests = [Request(f"{i}") for i in range(1000)]
+    same_partition = StoredEngine(engine, ReplyStore(tmp_path / "store"), "optimizer", "run")
+    replies = same_partition.ask(requests)
+    assert [reply.text for reply in replies] == [f"{i}" for i in range(1000)]
+    assert durable == [0, 400, 400, 800, 800]
+
+
+def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path: Path) -> None:
+    class Spoiling(StreamingEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            (tmp_path / "store").write_text("a file where the folder should be")
+            return super().ask(requests)
+
+    engine = Spoiling()
+    requests = [Request("judge", sampling=Sampling(sample_index=i)) for i in range(600)]
+    with pytest.raises(StoreError, match="cannot write to the store"):
+        stored(tmp_path, engine).ask(requests)
+    assert engine.was_closed_early
 
 
 @pytest.mark.parametrize(
