@@ -13,16 +13,11 @@ from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.settings import EngineSettings
 from .blpo import BlpoConfig
+from .budget import BudgetConfig
 from .methods import Method
+from .search import SEARCHES, Search
 
 Config = TypeVar("Config", bound=BaseModel)
-
-_METHOD_ALGORITHM: dict[Method, dict[str, Any]] = {
-    Method.BLPO: {"i2t": "learned"},
-    Method.BLPO_FIXED_I2T: {"i2t": "fixed"},
-    Method.BLPO_JUDGE_I2T: {"i2t": "judge_prompt"},
-    Method.NONE: {"outer_steps": 0},
-}
 
 
 class VerbalizerConfig(BaseModel):
@@ -67,6 +62,8 @@ class RunConfig(BaseModel):
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
+    budget: what the search may ask for. algorithm: parameters of blpo and its ablations; every
+        other method has a section of its own name.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,12 +81,18 @@ class RunConfig(BaseModel):
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    budget: BudgetConfig = BudgetConfig()
     algorithm: BlpoConfig = BlpoConfig()
 
     @property
-    def resolved_algorithm(self) -> BlpoConfig:
-        """The algorithm's parameters with those that the method fixes."""
-        return self.algorithm.model_copy(update=_METHOD_ALGORITHM[self.method])
+    def search(self) -> Search:
+        return SEARCHES[self.method]
+
+    @property
+    def resolved_algorithm(self) -> Any:
+        """The method's own configuration with the values that the method decides."""
+        section: BaseModel = getattr(self, self.search.section)
+        return section.model_copy(update=self.search.fixed)
 
 
 class JudgeConfig(BaseModel):

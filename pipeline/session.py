@@ -1,7 +1,7 @@
 """What the runs of one process share, and the roles of one run on top of it."""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import get_args
 
 from ..data.examples import Example
@@ -11,8 +11,9 @@ from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
 from ..models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
 from ..models.settings import EngineSettings, make_engine
-from ..models.stored import InFlight, Role, RoleLedger, StoredEngine
+from ..models.stored import InFlight, Role, StoredEngine
 from ..models.verbalizer import Verbalization, Verbalizer
+from .budget import Budget, BudgetedEngine
 from .config import RunConfig
 
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -49,29 +50,34 @@ def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:
     }
 
 
-class RunRoles:
-    """Judge, verbalizer and prompt optimizer of one run, each behind the reply store."""
+def stored_engines(
+    config: RunConfig, pool: EnginePool, store: ReplyStore, run_id: str
+) -> dict[Role, StoredEngine]:
+    """The engine of each role behind the reply store, with a ledger of this run's own."""
+    return {
+        role: StoredEngine(engine, store, role, run_id, pool.in_flight(role))
+        for role, engine in role_engines(config, pool).items()
+    }
 
-    def __init__(
-        self, config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
-    ) -> None:
-        self.engines: dict[Role, StoredEngine] = {
-            role: StoredEngine(engine, store, role, run_id, pool.in_flight(role))
-            for role, engine in role_engines(config, pool).items()
-        }
-        self._judge = Judge(self.engines["judge"], task)
-        self._verbalizer = Verbalizer(self.engines["verbalizer"], config.verbalizer.max_tokens)
+
+def within_budget(engines: Mapping[Role, StoredEngine], budget: Budget) -> dict[Role, Engine]:
+    """The same engines for as long as the budget lasts."""
+    return {role: BudgetedEngine(engine, role, budget) for role, engine in engines.items()}
+
+
+class RunRoles:
+    """Judge, verbalizer and prompt optimizer of one run."""
+
+    def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
+        self._judge = Judge(engines["judge"], task)
+        self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
         self._optimizer = PromptOptimizer(
-            self.engines["optimizer"],
+            engines["optimizer"],
             task,
             max_tokens=config.optimizer.max_tokens,
             temperature=config.optimizer.temperature,
             max_attempts=config.optimizer.max_attempts,
         )
-
-    @property
-    def ledgers(self) -> dict[Role, RoleLedger]:
-        return {role: engine.ledger for role, engine in self.engines.items()}
 
     def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
         return self._judge(judge_prompt, examples)

@@ -89,7 +89,7 @@ def test_a_finished_run_replays_without_asking_and_changes_no_file(undisturbed: 
     assert contents(undisturbed) == before
     assert asked(undisturbed) == calls
     assert {path: path.stat().st_mtime_ns for path in (undisturbed / "run").rglob("*")} == times
-    assert sum(ledger.session.calls for ledger in run.roles.ledgers.values()) == 0
+    assert sum(ledger.session.calls for ledger in run.ledgers.values()) == 0
 
 
 def test_the_result_counts_every_call_as_new_or_from_the_store(undisturbed: Path) -> None:
