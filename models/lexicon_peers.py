@@ -2,15 +2,17 @@
 
 It finds there what an LLM would find: the prompt to improve, the cases (as `render_cases` writes
 them, wherever they stand), criticism, prompts with their scores; and it answers in the form asked
-for. The meta-prompts of gepa 0.1.4, textgrad 0.1.8 and promptolution 2.3.0 (OPRO) are known.
+for. The meta-prompts of gepa 0.1.4, textgrad 0.1.8 and promptolution 2.3.0 (OPRO, CAPO) are known.
 """
 
 import re
 from dataclasses import dataclass
 
-from .lexicon_reading import blocks
+from .lexicon_reading import blocks, lexicon_words, with_aspects
 
 _CRITICISM = re.compile(r"(?:The judge prompt|People)[^.]*\b(?:misses|weighs|mind) the \w+[^.]*\.")
+_TWO_PROMPTS = re.compile(r"^Prompt 1: (.*?)\nPrompt 2: (.*?)\n\nReturn", re.DOTALL | re.MULTILINE)
+_ONE_PROMPT = re.compile(r"^Prompt: (.*?)\n\nReturn", re.DOTALL | re.MULTILINE)
 _SCORED_TEXT = re.compile(r"^text:\n(.*?)\nscore: (-?\d+)$", re.DOTALL | re.MULTILINE)
 
 
@@ -29,7 +31,7 @@ class Translation:
 
 def translate(meta_prompt: str) -> Translation | None:
     """What a known foreign meta-prompt asks, None for any other text."""
-    for read in (_gepa, _textgrad_criticism, _textgrad_rewrite, _promptolution):
+    for read in (_gepa, _textgrad_criticism, _textgrad_rewrite, _opro, _capo):
         translation = read(meta_prompt)
         if translation is not None:
             return translation
@@ -63,7 +65,7 @@ def _textgrad_rewrite(text: str) -> Translation | None:
     return Translation(ours, "<IMPROVED_VARIABLE>", "</IMPROVED_VARIABLE>")
 
 
-def _promptolution(text: str) -> Translation | None:
+def _opro(text: str) -> Translation | None:
     scored = _SCORED_TEXT.findall(text)
     if not scored:
         return None
@@ -72,6 +74,18 @@ def _promptolution(text: str) -> Translation | None:
         for prompt, score in scored
     )
     return Translation(f"{_labels_line(text)}\n{history}", "<prompt>", "</prompt>")
+
+
+def _capo(text: str) -> Translation | None:
+    """A crossover is a paraphrase of the first prompt with the aspects of both."""
+    one, two = _ONE_PROMPT.search(text), _TWO_PROMPTS.search(text)
+    if one is not None:
+        prompt = one[1]
+    elif two is not None:
+        prompt = with_aspects(two[1], lexicon_words(f"{two[1]} {two[2]}"))
+    else:
+        return None
+    return Translation(f"<judge_prompt>{prompt}</judge_prompt>", "<prompt>", "</prompt>")
 
 
 def _spans(text: str, tag: str) -> list[str]:

@@ -208,6 +208,22 @@ def test_the_history_of_promptolution_is_read() -> None:
     assert "bottle" not in named_aspects(text)
 
 
+def test_a_crossover_of_capo_names_what_both_prompts_name_and_a_mutation_nothing_new() -> None:
+    crossed = answer_text(
+        "Merge the two prompts:\nPrompt 1: Is it safe? Watch the bottle.\n"
+        "Prompt 2: Safe? Watch the blade.\n\nReturn <prompt>new prompt</prompt>",
+        draw=0,
+    )
+    assert crossed is not None
+    assert set(named_aspects(crossed)) == {"bottle", "blade"}
+    mutated = answer_text(
+        "Rephrase:\nPrompt: Is it safe? Watch the bottle.\n\nReturn <prompt>it</prompt>", draw=0
+    )
+    assert mutated is not None
+    assert named_aspects(mutated) == ("bottle",)
+    assert "Watch the" not in mutated
+
+
 @pytest.mark.parametrize("prompt", ["Hello", "Write a poem."])
 def test_any_other_request_is_an_error_reply(prompt: str) -> None:
     [reply] = LexiconEngine().ask([Request(prompt)])
