@@ -8,10 +8,10 @@ from ..data.examples import Dataset
 from ..data.tasks import Task
 from ..models.judge import Verdict
 from ..models.stored import Role
-from .blpo import OuterStep
 from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
+from .steps import Step
 
 
 class CallCounts(BaseModel):
@@ -39,7 +39,11 @@ class SplitResult(BaseModel):
 
 
 class RunResult(BaseModel):
-    """What result.json holds. seconds: wall time of the session that finished the run."""
+    """What result.json holds.
+
+    stopped: why the search ended before its last step, if a budget ended it.
+    seconds: wall time of the session that finished the run.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -56,6 +60,7 @@ class RunResult(BaseModel):
     judge_prompt_final: str
     i2t_prompt_final: str
     test: SplitResult
+    stopped: str | None = None
     calls: dict[Role, CallCounts]
     seconds: float
 
@@ -70,7 +75,7 @@ class RunRecord:
     config: RunConfig
     task: Task
     dataset: Dataset
-    steps: list[OuterStep]
+    steps: list[Step]
     initial_verdicts: list[Verdict]
     final_verdicts: list[Verdict]
     result: RunResult
