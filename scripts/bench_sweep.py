@@ -11,7 +11,6 @@ that shares the store asked first. Synthetic tasks, micro model.
 
 import argparse
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -26,7 +25,7 @@ from blpo.pipeline.demo import micro_dataset
 
 SESSION_FILES = {"run_id", "ledger.jsonl"}
 SESSION_KEYS = ("seconds", "calls")
-COST = re.compile(rb'<section id="cost">.*?</section>', re.DOTALL)
+COST_HEADING = b"<h2>Cost</h2>"
 
 
 def run_fields(args: argparse.Namespace) -> dict[str, Any]:
@@ -41,7 +40,7 @@ def run_fields(args: argparse.Namespace) -> dict[str, Any]:
 def blpo(folder: Path, *arguments: str) -> float:
     """Seconds that a command took in a folder."""
     started = time.perf_counter()
-    command = [sys.executable, "-m", "blpo.pipeline.cli", *arguments]
+    command = [str(Path(sys.executable).with_name("blpo")), *arguments]
     done = subprocess.run(command, cwd=folder, check=False, capture_output=True, text=True)
     if done.returncode:
         raise SystemExit(f"blpo {' '.join(arguments)} failed:\n{done.stderr}")
@@ -92,7 +91,9 @@ def contents(run: Path) -> dict[str, bytes]:
     for key in SESSION_KEYS:
         del result[key]
     files["result.json"] = json.dumps(result).encode()
-    files["report.html"] = COST.sub(b"", files["report.html"])
+    files["report.html"], found, _ = files["report.html"].partition(COST_HEADING)
+    if not found:
+        raise SystemExit(f"{run}/report.html: has no heading {COST_HEADING.decode()!r}")
     return files
 
 
