@@ -1,12 +1,13 @@
 """The reply store: what was asked once is never asked again.
 
-    store/verbalizations/i2t=<hash>/part-00000001.parquet
+    store/verbalizations/i2t=<hash>/part-00000001-00000050.parquet      merged by `compact`
+                                    part-00000051.parquet
     store/verdicts/judge=<hash>/...
     store/proposals/optimizer=<hash>/...
 
 Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
 number of threads, processes and hosts read and write at once without locks: parts appear whole
-and never change (`parts`).
+and never change (`parts`), and may be merged meanwhile (`compaction`).
 """
 
 import re

@@ -16,12 +16,22 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, Literal, cast
 
 from ..data.key_index import KeyIndex
 from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
-from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Streaming
+from .engine import (
+    Answer,
+    Engine,
+    EngineIdentity,
+    FinishReason,
+    Reply,
+    Request,
+    Sampling,
+    Streaming,
+)
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 
@@ -262,17 +272,23 @@ class StoredEngine:
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
     fields: dict[str, Any] = {
-        "engine": asdict(identity),
+        "engine": _fields(identity),
         "prompt": request.prompt,
         "text": request.text,
         "image": request.image.digest if request.image else None,
         "labels": request.labels,
-        "sampling": asdict(request.sampling),
+        "sampling": _fields(request.sampling),
     }
     if request.further_images:
         fields["further_images"] = [image.digest for image in request.further_images]
     canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@lru_cache
+def _fields(shared: EngineIdentity | Sampling) -> dict[str, Any]:
+    """Of what many requests have in common."""
+    return asdict(shared)
 
 
 def prompt_hash(prompt: str) -> str:

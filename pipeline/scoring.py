@@ -26,8 +26,8 @@ from .verdict_table import verdict_columns, verdict_fields
 
 _BATCH_ROWS = 128
 _BATCHES_IN_FLIGHT = 8
-_GROUP_ROWS = 8192
-_STORE_CACHE_BYTES = 4 * 2**20
+_GROUP_ROWS = 4096
+_STORE_CACHE_BYTES = 2**20
 _SHARD_KEY = "blpo.shard"
 
 T = TypeVar("T")

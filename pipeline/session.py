@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from typing import get_args
+from pathlib import Path
 
 from ..data.errors import ConfigError
 from ..data.examples import Example
@@ -21,16 +21,14 @@ from ..models.verbalizer import Verbalization, Verbalizer
 from .budget import Budget, BudgetedEngine
 from .config import RunConfig
 
-ROLES: tuple[Role, ...] = get_args(Role)
-
 
 class EnginePool:
-    """One engine for each distinct settings, and the requests in flight for each role."""
+    """One engine for each distinct settings, and the requests in flight for each role and store."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._engines: dict[EngineSettings, Engine] = {}
-        self._in_flight = {role: InFlight() for role in ROLES}
+        self._in_flight: dict[tuple[Role, Path], InFlight] = {}
 
     def engine(self, settings: EngineSettings) -> Engine:
         with self._lock:
@@ -38,8 +36,10 @@ class EnginePool:
                 self._engines[settings] = make_engine(settings)
             return self._engines[settings]
 
-    def in_flight(self, role: Role) -> InFlight:
-        return self._in_flight[role]
+    def in_flight(self, role: Role, store: Path) -> InFlight:
+        """Shared by the runs over one store: what one of them asks is not stored in another's."""
+        with self._lock:
+            return self._in_flight.setdefault((role, store.resolve()), InFlight())
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -77,7 +77,7 @@ def stored_engines(
 ) -> dict[Role, StoredEngine]:
     """The engine of each role behind the reply store, with a ledger of this run's own."""
     return {
-        role: StoredEngine(engine, store, role, run_id, pool.in_flight(role))
+        role: StoredEngine(engine, store, role, run_id, pool.in_flight(role, store.root))
         for role, engine in role_engines(config, pool).items()
     }
 
