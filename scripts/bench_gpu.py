@@ -328,9 +328,13 @@ def _size_figures(figures: SizeFigures, rate: float) -> dict[str, Any]:
         "images_per_s_later": round(figures.later, 2),
         "share_of_matrix_rate_first": round(figures.first_flops / rate, 4),
         "share_of_matrix_rate_later": round(figures.later_flops / rate, 4),
-        "ratio_vs_text_first": figures.ratio_vs_text_first,
-        "ratio_vs_bare_engine": figures.ratio_vs_bare,
+        "ratio_vs_text_first": _rounded(figures.ratio_vs_text_first),
+        "ratio_vs_bare_engine": _rounded(figures.ratio_vs_bare),
     }
+
+
+def _rounded(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, 3)
 
 
 if __name__ == "__main__":
