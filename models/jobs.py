@@ -38,13 +38,14 @@ class Batch:
 class Job:
     """One request on its way: one engine request, or one per read of its label plan.
 
-    index: place of the request in its batch. to_add: reads that are to be given to the engine.
-    outputs: engine outputs per finished read.
+    index: place of the request in its batch. digest: of its image, if it has one. to_add: reads
+    that are to be given to the engine. outputs: engine outputs per finished read.
     """
 
     request: Request
     batch: Batch
     index: int
+    digest: str | None
     token_ids: Sequence[int] = ()
     plan: LabelPlan | None = None
     pixels: Future[Any] | None = None

@@ -145,7 +145,7 @@ class RequestLoop:
 
     def _accept(self, jobs: list[Job]) -> None:
         self._open.append(jobs[0].batch)
-        digests = [job.request.image.digest if job.request.image else None for job in jobs]
+        digests = [job.digest for job in jobs]
         self._residency.tell_shortage(digest for digest in digests if digest in self._sent)
         self._waiting.extend(jobs[i] for i in self._residency.order(digests))
 
@@ -177,7 +177,7 @@ class RequestLoop:
         if request.labels:
             job.plan = self._plan(request.labels)
             job.to_add = list(range(len(job.plan.reads)))
-        if request.image is not None and request.image.digest not in self._sent:
+        if request.image is not None and job.digest not in self._sent:
             job.pixels = self._decode(request.image)
 
     def _decode(self, image: ImageRef) -> Future[Any]:
@@ -219,27 +219,26 @@ class RequestLoop:
 
     def _add_read(self, job: Job, index: int, pixels: Any) -> None:
         read = job.plan.reads[index] if job.plan else None
-        image = job.request.image
         rid = str(self._next_id)
         num_tokens = self._llm.add(rid, job.request, job.token_ids, read, pixels)
         self._running[rid] = (job, index)
         self._next_id += 1
         self._counts.num_requests += 1
-        self._residency.use(image.digest if image else rid, num_tokens)
-        if image is not None:
+        self._residency.use(job.digest or rid, num_tokens)
+        if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
-            self._sent.add(image.digest)
+            self._sent.add(job.digest)
             self._residency.tell_size(num_tokens)
 
     def _resend(self, job: Job) -> None:
-        """Send a job's image again, as pixels, as soon as they are decoded."""
+        """Send a job's image again, as pixels, behind the jobs that need not wait for any."""
         image = job.request.image
         assert image is not None
         job.num_resends += 1
         self._counts.num_resent += 1
         self._sent.discard(image.digest)
         job.pixels = self._decode(image)
-        self._ready.appendleft(job)
+        self._ready.append(job)
 
     def _step(self) -> None:
         for rid, output in self._llm.step():

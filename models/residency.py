@@ -6,9 +6,11 @@ there, which are those with which the last pass ended, finds as many as the cach
 """
 
 import logging
+import math
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _log = logging.getLogger("blpo.engine")
 
@@ -51,25 +53,35 @@ class KvCache:
         return num_blocks * self.block_size * self.bytes_per_token / _GIB
 
 
+class _Use(NamedTuple):
+    """The last request for a key: its number among all requests, and the blocks it took."""
+
+    number: int
+    num_blocks: int
+
+
 class Residency:
     """A model of the engine's cache: the images used last, as far as they fit into it."""
 
     def __init__(self, cache: KvCache) -> None:
         self._cache = cache
         self._capacity = int(cache.num_blocks * _TRUSTED_SHARE)
-        self._resident: OrderedDict[str, int] = OrderedDict()
-        """Blocks of the last request for each key, least recently used first."""
+        self._last_use: OrderedDict[str, _Use] = OrderedDict()
+        """Least recently used first."""
+        self._num_uses = 0
         self._num_blocks = 0
         self._has_told_size = False
         self._has_told_shortage = False
 
     def use(self, key: str, num_tokens: int) -> None:
         """Note a request of num_tokens for an image, by its digest, or for a key of its own."""
-        blocks = self._cache.blocks(num_tokens)
-        self._num_blocks += blocks - self._resident.pop(key, 0)
-        self._resident[key] = blocks
+        use = _Use(self._num_uses, self._cache.blocks(num_tokens))
+        before = self._last_use.pop(key, None)
+        self._last_use[key] = use
+        self._num_uses += 1
+        self._num_blocks += use.num_blocks - (before.num_blocks if before else 0)
         while self._num_blocks > self._capacity:
-            self._num_blocks -= self._resident.popitem(last=False)[1]
+            self._num_blocks -= self._last_use.popitem(last=False)[1].num_blocks
 
     def order(self, digests: Sequence[str | None]) -> list[int]:
         """Places of the requests for these images in the order in which to ask them.
@@ -77,9 +89,12 @@ class Residency:
         What is resident first, least recently used first: so each request takes the blocks that
         the last request for its image has left behind. Then the others as they are given.
         """
-        rank = {key: i for i, key in enumerate(self._resident)}
-        others = len(rank)
-        return sorted(range(len(digests)), key=lambda i: rank.get(digests[i] or "", others))
+
+        def number(place: int) -> int:
+            use = self._last_use.get(digests[place] or "")
+            return self._num_uses if use is None else use.number
+
+        return sorted(range(len(digests)), key=number)
 
     def tell_size(self, num_tokens: int) -> None:
         """Say once how many images like the first one stay in the cache."""
@@ -94,19 +109,24 @@ class Residency:
             num_tokens,
         )
 
-    def tell_shortage(self, seen: Iterable[str]) -> None:
-        """Say once that images come back that are no longer there. seen: all images of a batch."""
-        distinct = set(seen)
-        known = [self._resident[key] for key in distinct if key in self._resident]
-        if self._has_told_shortage or not known or len(known) == len(distinct):
+    def tell_shortage(self, returning: Iterable[str]) -> None:
+        """Say once that images come back that are no longer there.
+
+        returning: digests of those images of a batch that have been used before.
+        """
+        if self._has_told_shortage:
+            return
+        images = set(returning)
+        uses = [self._last_use.get(digest) for digest in images]
+        known = [use.num_blocks for use in uses if use is not None]
+        if not known or len(known) == len(images):
             return
         self._has_told_shortage = True
-        blocks = len(distinct) * sum(known) // len(known)
+        num_blocks = len(images) * sum(known) / len(known) / _TRUSTED_SHARE
         _log.info(
-            "the KV cache holds about %d of these %d images: passes over them begin with what is "
-            "still there; kv_cache_gib of %.3g would hold all, offload_gib moves the rest to host "
-            "memory",
+            "the KV cache holds about %d of these %d images: passes over them begin with those; "
+            "kv_cache_gib of %.3g would hold all, offload_gib keeps the others in host memory",
             len(known),
-            len(distinct),
-            self._cache.gib(int(blocks / _TRUSTED_SHARE)),
+            len(images),
+            self._cache.gib(math.ceil(num_blocks)),
         )

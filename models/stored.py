@@ -303,18 +303,20 @@ def stream(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer
 
 def _chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
     """Replies of an engine that gives them by the batch: several smaller batches that overlap."""
-    starts = range(0, len(requests), _CHUNK_REQUESTS)
+    if len(requests) <= _CHUNK_REQUESTS:
+        yield list(enumerate(engine.ask(requests)))
+        return
     with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
-        futures = {
+        starts = {
             pool.submit(engine.ask, requests[start : start + _CHUNK_REQUESTS]): start
-            for start in starts
+            for start in range(0, len(requests), _CHUNK_REQUESTS)
         }
         try:
-            for future in as_completed(futures):
-                yield list(enumerate(future.result(), futures[future]))
+            for chunk in as_completed(starts):
+                yield list(enumerate(chunk.result(), starts[chunk]))
         finally:
-            for future in futures:
-                future.cancel()
+            for chunk in starts:
+                chunk.cancel()
 
 
 def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:

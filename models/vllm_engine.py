@@ -75,7 +75,7 @@ class VllmEngine:
         if not num_open:
             return
         batch = Batch(num_open)
-        self._submit([Job(request, batch, i) for i, request in enumerate(requests)])
+        self._submit([_job(request, batch, i) for i, request in enumerate(requests)])
         try:
             while num_open:
                 answers = self._receive(batch)
@@ -187,6 +187,10 @@ class VllmEngine:
                     break
                 if isinstance(message, list):
                     message[0].batch.give_up()
+
+
+def _job(request: Request, batch: Batch, index: int) -> Job:
+    return Job(request, batch, index, request.image.digest if request.image else None)
 
 
 def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCache]:

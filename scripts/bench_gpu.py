@@ -89,7 +89,8 @@ class Pass:
 class SizeFigures:
     """Images, and floating point operations, a second under the first prompt and later ones.
 
-    later_text_first, ratio_vs_bare: with vLLM only.
+    ratio_vs_text_first: of images a second under later prompts. ratio_vs_bare: of seconds. Both
+        with vLLM only.
     """
 
     size: int
@@ -98,7 +99,7 @@ class SizeFigures:
     later: float
     first_flops: float
     later_flops: float
-    later_text_first: float | None
+    ratio_vs_text_first: float | None
     ratio_vs_bare: float | None
 
 
@@ -149,15 +150,18 @@ def measure(engine: Engine, store: Path, plan: Plan, size: int, count: int) -> S
     images = make_images(count if vllm else plan.reference_images, size)
     first = judge_pass(engine, plan.shape, JUDGE_PROMPTS[0], images)
     later = [judge_pass(engine, plan.shape, prompt, images) for prompt in _LATER_PROMPTS]
+    later_per_s = statistics.median(p.images_per_s for p in later)
     return SizeFigures(
         size=size,
         num_images=len(images),
         first=first.images_per_s,
         first_flops=first.flops_per_s,
-        later=statistics.median(p.images_per_s for p in later),
+        later=later_per_s,
         later_flops=statistics.median(p.flops_per_s for p in later),
         ratio_vs_bare=ratio_vs_bare(vllm, store, images) if vllm else None,
-        later_text_first=later_text_first(vllm, plan.shape, images) if vllm else None,
+        ratio_vs_text_first=later_per_s / text_first_rate(vllm, plan.shape, images)
+        if vllm
+        else None,
     )
 
 
@@ -192,7 +196,7 @@ def request_flops(shape: Shape, reply: Reply, image_tokens: int) -> float:
     return encoding + text_flops(shape, reply.prompt_tokens, new)
 
 
-def later_text_first(engine: VllmEngine, shape: Shape, images: Sequence[ImageRef]) -> float:
+def text_first_rate(engine: VllmEngine, shape: Shape, images: Sequence[ImageRef]) -> float:
     """Images a second under a second prompt when the prompts stand before the image."""
     inside = Inside(engine)
     ours = inside.layout
@@ -298,8 +302,8 @@ def report(
                 f"{f.first_flops / rate:.1%}",
                 f.later,
                 f"{f.later_flops / rate:.1%}",
-                f.later / f.later_text_first if f.later_text_first else "-",
-                f.ratio_vs_bare if f.ratio_vs_bare else "-",
+                f.ratio_vs_text_first or "-",
+                f.ratio_vs_bare or "-",
             )
             for f in figures
         ],
@@ -317,7 +321,6 @@ def report(
 
 
 def _size_figures(figures: SizeFigures, rate: float) -> dict[str, Any]:
-    prompt_first, bare = figures.later_text_first, figures.ratio_vs_bare
     return {
         "size": figures.size,
         "images": figures.num_images,
@@ -325,11 +328,13 @@ def _size_figures(figures: SizeFigures, rate: float) -> dict[str, Any]:
         "images_per_s_later": round(figures.later, 2),
         "share_of_matrix_rate_first": round(figures.first_flops / rate, 4),
         "share_of_matrix_rate_later": round(figures.later_flops / rate, 4),
-        "ratio_vs_text_first": round(figures.later / text_first_rate, 2)
-        if text_first_rate
-        else None,
-        "ratio_vs_bare_engine": round(bare, 4) if bare else None,
+        "ratio_vs_text_first": _rounded(figures.ratio_vs_text_first),
+        "ratio_vs_bare_engine": _rounded(figures.ratio_vs_bare),
     }
+
+
+def _rounded(ratio: float | None) -> float | None:
+    return None if ratio is None else round(ratio, 3)
 
 
 if __name__ == "__main__":
