@@ -21,10 +21,9 @@ class Search:
         yielded as soon as it is done, and the next one starts from its next judge prompt. The
         search asks models through `roles` alone, which may raise `BudgetSpentError` on any
         question: a step ends there with what it has (`budget.until_spent`), or is left undone.
-    sees_images: whether the optimizer is shown images.
     expected_calls: (configuration, number of training examples) -> calls of all roles.
     section: key of the method's configuration in a run file. fixed: values of it that the method
-        decides.
+        decides. sees_images: whether the optimizer is shown images.
     """
 
     run: Callable[..., Iterator[Step]]
