@@ -22,6 +22,7 @@ from ..data.examples import Example
 from ..models.baseline_questions import TriedPrompt
 from ..models.judge import Verdict
 from ..models.optimizer import Case, Proposal
+from ..models.stored import Role
 from .budget import until_spent
 from .evidence import Judged, Verbalizes, described_cases, judged, shown_cases
 from .seeds import derived_order
@@ -84,9 +85,14 @@ def search(
         yield make_step(step, train, best, best_of(history), scored, proposals, shown)
 
 
-def expected_calls(config: OproConfig, num_train: int) -> int:
-    per_step = config.proposals * (num_train + 1) + config.exemplars
-    return num_train + config.steps * per_step if config.steps else 0
+def expected_calls(config: OproConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`."""
+    num_proposals = config.steps * config.proposals
+    return {
+        "judge": (1 + num_proposals) * num_train,
+        "verbalizer": config.steps * config.exemplars,
+        "optimizer": num_proposals,
+    }
 
 
 def score(roles: Roles, train: Sequence[Example], judge_prompt: str) -> Scored:
