@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..data.examples import Example
+from ..models.stored import Role
 from .blpo import BlpoConfig, Candidate, OuterStep, Roles, optimize
 from .steps import (
     ShownCase,
@@ -29,11 +30,16 @@ def search(
         yield make_step(outer_step, train)
 
 
-def expected_calls(config: BlpoConfig, num_train: int) -> int:
-    """Calls of all roles if no step ends early and no proposal has to be asked again."""
+def expected_calls(config: BlpoConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`."""
+    steps = config.outer_steps
     tries = config.inner_steps + 1 if config.i2t == "learned" else 1
-    proposals = 2 * tries - 1
-    return config.outer_steps * (num_train + 2 * tries * config.minibatch_size + proposals)
+    tried = tries * config.minibatch_size
+    return {
+        "judge": steps * (num_train + tried),
+        "verbalizer": steps * tried,
+        "optimizer": steps * (2 * tries - 1),
+    }
 
 
 def make_step(outer_step: OuterStep, train: Sequence[Example]) -> Step:
