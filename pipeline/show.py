@@ -13,9 +13,10 @@ from rich.table import Table
 from ..data.store import ReplyStore, Verification
 from ..data.table import ImportSummary
 from ..data.tasks import Task, load_task, task_names
-from .metrics import Agreement, Interval
+from .metrics import Agreement
 from .runner import FailedRun, FinishedRun
 from .scoring import JudgedCounts
+from .statistics import Interval
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
