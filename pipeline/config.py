@@ -67,6 +67,8 @@ class RunConfig(BaseModel):
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
+    noise_floor: judge the test split once more under the final prompt and report what that alone
+        changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -80,6 +82,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
+    noise_floor: bool = False
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()

@@ -12,6 +12,7 @@ from .blpo import OuterStep
 from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
+from .noise import NoiseFloor
 
 
 class CallCounts(BaseModel):
@@ -29,13 +30,17 @@ class CallCounts(BaseModel):
 
 
 class SplitResult(BaseModel):
-    """Agreement on the test split, of p_0 and of the final prompt."""
+    """Agreement on the test split, of p_0 and of the final prompt.
+
+    noise_floor: of the final prompt, where the configuration asks for it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     initial: Agreement
     final: Agreement
     gain: Gain
+    noise_floor: NoiseFloor | None = None
 
 
 class RunResult(BaseModel):

@@ -11,10 +11,12 @@ from ..data.examples import Dataset, Example, check_images, read_dataset
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import EngineIdentity
+from ..models.judge import Verdict
 from ..models.stored import Role, RoleLedger
 from .blpo import Candidate, OuterStep, optimize
 from .config import RunConfig
 from .metrics import agreement, gain
+from .noise import NoiseFloor, noise_floor
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
 from .run_directory import LEDGER_FILE, RESULT_FILE, RunDirectory, open_run_directory
@@ -53,7 +55,8 @@ class Run:
         tries = algorithm.inner_steps + 1 if algorithm.i2t == "learned" else 1
         proposals = 2 * tries - 1
         per_step = len(self.dataset.train) + 2 * tries * algorithm.minibatch_size + proposals
-        return algorithm.outer_steps * per_step + 2 * len(self.dataset.test)
+        tests = 3 if self.config.noise_floor else 2
+        return algorithm.outer_steps * per_step + tests * len(self.dataset.test)
 
     @property
     def answered_calls(self) -> int:
@@ -105,9 +108,17 @@ class Run:
             initial=agreement(test, initial, labels, seed),
             final=agreement(test, final, labels, seed),
             gain=gain(test, initial, final, labels, seed),
+            noise_floor=self._noise_floor(final_prompt, final),
         )
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
+
+    def _noise_floor(self, judge_prompt: str, verdicts: Sequence[Verdict]) -> NoiseFloor | None:
+        if not self.config.noise_floor:
+            return None
+        test = self.dataset.test
+        again = self.roles.judge(judge_prompt, test, sample_index=1)
+        return noise_floor(test, verdicts, again, self.task.labels)
 
     def _result(
         self, steps: Sequence[OuterStep], final_prompt: str, test: SplitResult, seconds: float
@@ -222,8 +233,10 @@ def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
 def _predictions(record: RunRecord) -> bytes:
     """predictions.parquet: a row per test example under p_0 and under the final prompt."""
     test, labels = record.dataset.test, record.task.labels
-    fields = [pa.field("example_id", pa.string()), pa.field("human_label", pa.string())]
-    columns = [pa.array([e.example_id for e in test]), pa.array([e.label for e in test])]
+    fields = [pa.field(name, pa.string()) for name in ("example_id", "group", "human_label")]
+    columns = [
+        pa.array([getattr(e, name) for e in test]) for name in ("example_id", "group", "label")
+    ]
     for prefix, verdicts in (
         ("initial_", record.initial_verdicts),
         ("final_", record.final_verdicts),

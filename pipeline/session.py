@@ -73,8 +73,10 @@ class RunRoles:
     def ledgers(self) -> dict[Role, RoleLedger]:
         return {role: engine.ledger for role, engine in self.engines.items()}
 
-    def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
-        return self._judge(judge_prompt, examples)
+    def judge(
+        self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
+    ) -> list[Verdict]:
+        return self._judge(judge_prompt, examples, sample_index)
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self._verbalizer(i2t_prompt, examples)
