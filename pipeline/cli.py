@@ -137,6 +137,20 @@ def evaluate(
 
 
 @app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs on one test split.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs with the first of them: effect, interval, paired tests."""
+    from .compare import compare_runs  # noqa: PLC0415
+    from .show_tables import show_comparisons  # noqa: PLC0415
+
+    show_comparisons(compare_runs(runs), as_json=as_json)
+
+
+@app.command()
 def judge(
     dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],

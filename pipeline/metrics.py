@@ -5,6 +5,7 @@ label set, never over the labels that happen to occur.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
@@ -12,6 +13,16 @@ from pydantic import BaseModel, ConfigDict
 from ..data.examples import Example
 from ..models.judge import Verdict
 from .statistics import RESAMPLES, Counts, Interval, Values, bootstrap_weights, percentiles, wilson
+
+
+class Labelled(Protocol):
+    """What of an example its verdict is compared by."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
 
 
 class Agreement(BaseModel):
@@ -90,7 +101,7 @@ def gain(
 
 
 def group_confusions(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str]
+    examples: Sequence[Labelled], verdicts: Sequence[Verdict], labels: Sequence[str]
 ) -> Counts:
     """Confusion counts of every group: int64 [groups, labels, labels + 1], groups sorted."""
     column = {label: index for index, label in enumerate(labels)}

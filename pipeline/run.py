@@ -19,7 +19,13 @@ from .metrics import agreement, gain
 from .noise import NoiseFloor, noise_floor
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
-from .run_directory import LEDGER_FILE, RESULT_FILE, RunDirectory, open_run_directory
+from .run_directory import (
+    LEDGER_FILE,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    RunDirectory,
+    open_run_directory,
+)
 from .session import EnginePool, RunRoles, role_engines
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -152,7 +158,7 @@ class Run:
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
-        directory.write_bytes("predictions.parquet", _predictions(record))
+        directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
         directory.write_text("report.html", render_report(record))
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
 
