@@ -95,14 +95,32 @@ def sweep(
     from .runner import execute_cells  # noqa: PLC0415
     from .show import show_sweep  # noqa: PLC0415
     from .sweep import load_sweep, sweep_cells, write_summary  # noqa: PLC0415
+    from .sweep_files import failures, write_tables  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, str(sweep_file))
     runs = execute_cells(list(cells.values()), start_over=start_over)
     outcomes = dict(zip(cells, runs, strict=True))
     summary = write_summary(config, outcomes)
+    write_tables(config, cells, failures(outcomes))
     if not show_sweep(outcomes, summary, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)
+
+
+@app.command()
+def table(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep, as for `sweep`.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the tables and plots of a sweep again from its finished cells; asks no model."""
+    from .show_tables import show_tables  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .sweep_files import write_tables  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    tables = write_tables(config, sweep_cells(config, str(sweep_file)))
+    show_tables(tables, config.output, as_json=as_json)
 
 
 RunOption = Annotated[

@@ -32,7 +32,8 @@ class PastExample:
 class PastRun:
     """A finished run, read back from its directory.
 
-    labels: the declared label set. final: verdicts under the final prompt, one per example.
+    labels: the declared label set. initial, final: verdicts under p_0 and under the final prompt,
+    one per example.
     """
 
     path: Path
@@ -40,11 +41,17 @@ class PastRun:
     result: RunResult
     labels: tuple[str, ...]
     examples: tuple[PastExample, ...]
+    initial: tuple[Verdict, ...]
     final: tuple[Verdict, ...]
 
     @cached_property
+    def initial_confusions(self) -> Counts:
+        """Confusion counts under p_0 by group, see `group_confusions`."""
+        return group_confusions(self.examples, self.initial, self.labels)
+
+    @cached_property
     def confusions(self) -> Counts:
-        """Confusion counts of the final prompt by group, see `group_confusions`."""
+        """Confusion counts under the final prompt by group, see `group_confusions`."""
         return group_confusions(self.examples, self.final, self.labels)
 
     @cached_property
@@ -70,15 +77,16 @@ def read_past_run(path: Path) -> PastRun:
     result = RunResult.model_validate(directory.read_json(RESULT_FILE))
     table = _predictions(path / PREDICTIONS_FILE)
     labels = [field.name for field in table.schema.field("final_probabilities").type]
-    names = ("example_id", "group", "human_label", "final_verdict")
+    names = ("example_id", "group", "human_label")
     rows = list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
     return PastRun(
         path,
         config,
         result,
         tuple(labels),
-        tuple(PastExample(example_id, group, label) for example_id, group, label, _ in rows),
-        tuple(Verdict(verdict) for *_, verdict in rows),
+        tuple(PastExample(*row) for row in rows),
+        tuple(map(Verdict, table.column("initial_verdict").to_pylist())),
+        tuple(map(Verdict, table.column("final_verdict").to_pylist())),
     )
 
 

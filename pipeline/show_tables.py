@@ -1,14 +1,15 @@
 """What `blpo compare` and `blpo table` print."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from .compare import Comparisons, Difference, RunComparison, in_words
-
-_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+from .tables import SweepTables
+from .tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 
 
 def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
@@ -37,24 +38,27 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         )
 
 
-def p_text(p_value: float) -> str:
-    """A p-value as it is printed; three decimals."""
-    return "<0.001" if p_value < 0.001 else f"{p_value:.3f}"
+def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
+    """The sweep's tables as they stand in tables.md; as JSON, the rows of tables.csv."""
+    if as_json:
+        print(json.dumps(records(tables), indent=2, ensure_ascii=False))
+        return
+    print(markdown(tables))
+    print(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
 
 
 def _comparison_table(comparison: RunComparison) -> Table:
     table = Table()
     for heading in ("", "reference", "run", "difference", "95 %", "p", "p (Holm)", "test"):
         table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
-    for metric, name in _NAMES.items():
+    for metric, name in METRIC_NAMES.items():
         part: Difference = getattr(comparison, metric)
-        low, high = part.ci95
         table.add_row(
             name,
             f"{part.reference:.3f}",
             f"{part.run:.3f}",
             f"{part.difference:+.3f}",
-            f"{low:+.3f} to {high:+.3f}",
+            interval_text(part.ci95, signed=True),
             p_text(part.p_value),
             p_text(part.p_holm),
             part.test,
@@ -65,7 +69,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
 def _sentences(comparison: RunComparison, n: int) -> list[str]:
     return [
         in_words(name[0].upper() + name[1:], getattr(comparison, metric), n)
-        for metric, name in _NAMES.items()
+        for metric, name in METRIC_NAMES.items()
     ]
 
 
@@ -75,7 +79,7 @@ def _comparisons_json(found: Comparisons) -> dict[str, Any]:
         comparison.model_dump(mode="json")
         | {
             "distinguishable": {
-                metric: getattr(comparison, metric).is_distinguishable for metric in _NAMES
+                metric: getattr(comparison, metric).is_distinguishable for metric in METRIC_NAMES
             },
             "in_words": _sentences(comparison, found.n),
         }

@@ -7,6 +7,7 @@ comparison is a paired one. Intervals have 95 %, tests a level of 5 %, both side
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from math import fsum, sqrt
 
@@ -51,14 +52,21 @@ def bootstrap_weights(strata: Counts, seed: int, resamples: int = RESAMPLES) -> 
     nothing to be drawn against: all such units form one stratum, and a last one joins the
     smallest of the others.
     """
+    return _weights(tuple(strata.tolist()), seed, resamples)
+
+
+@lru_cache(maxsize=4)
+def _weights(strata: tuple[int, ...], seed: int, resamples: int) -> Values:
+    """Kept, because all verdicts on one split are resampled in the same way."""
     generator = np.random.default_rng(derived_seed(seed, "bootstrap"))
     weights = np.ones((resamples, len(strata)))
-    for members in _drawable(strata):
+    for members in _drawable(np.array(strata)):
         size = len(members)
         draws = generator.integers(0, size, (resamples, size - 1))
         cells = draws + size * np.arange(resamples)[:, None]
         times_drawn = np.bincount(cells.ravel(), minlength=resamples * size)
         weights[:, members] = times_drawn.reshape(resamples, size) * (size / (size - 1))
+    weights.flags.writeable = False
     return weights
 
 
