@@ -45,7 +45,7 @@ def write_plots(tables: SweepTables, folder: Path) -> list[Path]:
     if not any(row.metrics for row in tables.rows):
         return []
     tasks = len(tables.tasks)
-    height = tasks * (0.7 + 0.32 * len(tables.methods)) + 0.9
+    height = tasks * (0.7 + 0.32 * len(tables.methods)) + 1.1
     drawn = [
         _write(folder / "agreement", (9, height), lambda figure: _agreement(figure, tables)),
         _write(folder / "calls", _panel_size(tasks), lambda figure: _calls(figure, tables)),
@@ -74,7 +74,7 @@ def _write(path: Path, size_in: tuple[float, float], draw: Draw) -> Path:
 
 def _panel_size(tasks: int) -> tuple[float, float]:
     columns, rows = _panels(tasks)
-    return 4.2 * columns + 0.6, 3.0 * rows + 1.2
+    return max(6.0, 4.2 * columns + 0.6), 3.0 * rows + 1.4
 
 
 def _panels(tasks: int) -> tuple[int, int]:
@@ -84,7 +84,7 @@ def _panels(tasks: int) -> tuple[int, int]:
 
 def _title(tables: SweepTables, what: str) -> str:
     bench = " (synthetic test bench)" if tables.synthetic else ""
-    return f"{tables.name}{bench}: {what}"
+    return f"{tables.name}{bench}\n{what}"
 
 
 def _styles(names: Sequence[str]) -> dict[str, tuple[str, str]]:
