@@ -111,16 +111,27 @@ def sweep(
 def table(
     sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep, as for `sweep`.")],
     overrides: Overrides = None,
+    course: Annotated[
+        bool,
+        typer.Option(
+            "--course",
+            help="Also judge the test split under every judge prompt on the runs' way: how soon "
+            "they got where, how many steps harmed. Asks the judge.",
+        ),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the tables and plots of a sweep again from its finished cells; asks no model."""
+    """Draw the tables and plots of a sweep again from its finished cells."""
     from .show_tables import show_tables  # noqa: PLC0415
     from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
-    from .sweep_files import write_tables  # noqa: PLC0415
+    from .sweep_files import write_course, write_tables  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
-    tables = write_tables(config, sweep_cells(config, str(sweep_file)))
+    cells = sweep_cells(config, str(sweep_file))
+    tables = write_tables(config, cells)
     show_tables(tables, config.output, as_json=as_json)
+    if course:
+        _say(f"course of the runs: {write_course(config, cells)}")
 
 
 RunOption = Annotated[

@@ -15,7 +15,7 @@ from .result import RunResult
 from .run_directory import PREDICTIONS_FILE, RESULT_FILE, load_run
 from .statistics import Counts
 
-_AGAIN = "start the run again, it asks no model and writes the file anew"
+AGAIN = "start the run again, it asks no model and writes its files anew"
 _MAX_SHOWN = 5
 
 
@@ -95,9 +95,9 @@ def _predictions(path: Path) -> Any:
         with open_parquet(path) as file:
             table = file.read()
     except ARROW_ERRORS as error:
-        raise DataError(f"{path}: cannot read the predictions ({error}); {_AGAIN}") from None
+        raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
     if "group" not in table.schema.names:
-        raise DataError(f"{path}: has no column `group`; {_AGAIN}")
+        raise DataError(f"{path}: has no column `group`; {AGAIN}")
     return table
 
 

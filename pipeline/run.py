@@ -87,9 +87,9 @@ class Run:
             self.config.seed,
         ):
             steps.append(step)
-            self.directory.write_json(
-                f"steps/outer-{step.index}.json", step_record(step, self.dataset.train, self.task)
-            )
+            record = step_record(step, self.dataset.train, self.task)
+            asked = {role: ledger.asked for role, ledger in self.roles.ledgers.items()}
+            self.directory.write_json(f"steps/outer-{step.index}.json", record | {"calls": asked})
             on_step(step)
         record = self._test(steps, started)
         self._write_record(record)

@@ -4,10 +4,11 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import cycle
 from pathlib import Path
-from statistics import mean
+from statistics import mean, pstdev
 from typing import Any
 
 from ..data.arrow import atomic_path
+from .course import Course
 from .tables import Cell, Row, SweepTables
 from .tables_text import METRIC_NAMES
 
@@ -193,6 +194,41 @@ def _panels_of(
     for axes in grid[len(tables.tasks) :]:
         axes.remove()
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=3)
+
+
+# ---------------------------------------------------------------------------------------- course
+
+
+def write_course_plot(tables: SweepTables, courses: Sequence[Course], folder: Path) -> Path:
+    """Draw test accuracy of every judge prompt against the calls until then; the PNG file."""
+    size = _panel_size(len(tables.tasks))
+    return _write(folder / "course", size, lambda figure: _course(figure, tables, courses))
+
+
+def _course(figure: Figure, tables: SweepTables, courses: Sequence[Course]) -> None:
+    figure.suptitle(_title(tables, "test accuracy in the course of the runs, looked at afterwards"))
+    styles = _styles(tables.methods)
+
+    def draw(axes: Axes, task: str) -> None:
+        for method, (color, marker) in styles.items():
+            own = [c.points for c in courses if (c.task, c.method) == (task, method)]
+            # Runs that ended early keep their last prompt.
+            length = max(map(len, own), default=0)
+            by_step = [[points[min(i, len(points) - 1)] for points in own] for i in range(length)]
+            axes.errorbar(
+                [mean(point.calls for point in step) for step in by_step],
+                [mean(point.accuracy for point in step) for step in by_step],
+                yerr=[pstdev([point.accuracy for point in step]) for step in by_step],
+                color=color,
+                marker=marker,
+                markerfacecolor="none",
+                capsize=3,
+                linewidth=1.2,
+                label=method,
+            )
+
+    y_label = "accuracy (± SD over seeds)"
+    _panels_of(figure, tables, draw, "model calls of the search until then, all roles", y_label)
 
 
 # ----------------------------------------------------------------------------------------- curve

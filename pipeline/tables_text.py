@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from .course import Course, harms, reaches
 from .demo import DEMO_NOTE
 from .paper import PaperResult
 from .statistics import Estimate, Interval
@@ -36,6 +37,61 @@ def csv_text(tables: SweepTables) -> str:
     writer = csv.DictWriter(file, columns, restval="", lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
+    return file.getvalue()
+
+
+def course_markdown(tables: SweepTables, courses: Sequence[Course]) -> str:
+    """How often a step harms, and the calls to 90 % of the best accuracy known."""
+    harm_rows = [
+        [
+            harm.method,
+            str(harm.steps),
+            str(harm.harmful),
+            "-" if harm.share is None else f"{harm.share:.3f}",
+            "-" if harm.share is None else interval_text(harm.ci95),
+        ]
+        for harm in harms(courses)
+    ]
+    reach_rows = [
+        [
+            reach.task,
+            reach.method,
+            f"{reach.target:.3f}",
+            f"{reach.reached} of {reach.runs}",
+            "-" if reach.calls is None else f"{reach.calls:,.0f}",
+        ]
+        for reach in reaches(courses)
+    ]
+    parts = [f"# {tables.name}: the course of its runs"]
+    if tables.synthetic:
+        parts.append(f"**{DEMO_NOTE}**")
+    parts += [
+        _section(
+            "Steps that harm",
+            _grid(["method", "steps", "harmful", "share", "95 %"], harm_rows),
+            "Steps that changed the judge prompt; harmful are those after which fewer test "
+            "examples are judged right. Looked at afterwards: no run has seen these verdicts.",
+        ),
+        _section(
+            "Calls to 90 % of the best accuracy",
+            _grid(["task", "method", "accuracy", "runs that reach it", "calls"], reach_rows),
+            "Best: the highest test accuracy of any judge prompt in the sweep. Calls: all that the "
+            "search had asked, every role, when it first had such a prompt; median of the runs "
+            "that reach it.",
+        ),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def course_csv(courses: Sequence[Course]) -> str:
+    """One row per run and judge prompt."""
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(("task", "method", "seed", "step", "calls", "accuracy", "macro_f1"))
+    for course in courses:
+        for step, point in enumerate(course.points):
+            values = (step, point.calls, point.accuracy, point.macro_f1)
+            writer.writerow((course.task, course.method, course.seed, *values))
     return file.getvalue()
 
 
