@@ -26,6 +26,7 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         console.print(
             f"Right only here: {comparison.won}; only in the reference: {comparison.lost}"
         )
+        console.print("Detectable: the least true difference that shows with 80 % power.")
         for sentence in _sentences(comparison, found.n):
             console.print(sentence)
         for difference in comparison.differs_in:
@@ -49,7 +50,17 @@ def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
 
 def _comparison_table(comparison: RunComparison) -> Table:
     table = Table()
-    for heading in ("", "reference", "run", "difference", "95 %", "p", "p (Holm)", "test"):
+    for heading in (
+        "",
+        "reference",
+        "run",
+        "difference",
+        "95 %",
+        "p",
+        "p (Holm)",
+        "test",
+        "detectable",
+    ):
         table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
     for metric, name in METRIC_NAMES.items():
         part: Difference = getattr(comparison, metric)
@@ -62,6 +73,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
             p_text(part.p_value),
             p_text(part.p_holm),
             part.test,
+            "-" if part.detectable is None else f"{part.detectable:.3f}",
         )
     return table
 
