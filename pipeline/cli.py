@@ -95,14 +95,43 @@ def sweep(
     from .runner import execute_cells  # noqa: PLC0415
     from .show import show_sweep  # noqa: PLC0415
     from .sweep import load_sweep, sweep_cells, write_summary  # noqa: PLC0415
+    from .sweep_files import failures, write_tables  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, str(sweep_file))
     runs = execute_cells(list(cells.values()), start_over=start_over)
     outcomes = dict(zip(cells, runs, strict=True))
     summary = write_summary(config, outcomes)
+    write_tables(config, cells, failures(outcomes))
     if not show_sweep(outcomes, summary, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)
+
+
+@app.command()
+def table(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep, as for `sweep`.")],
+    overrides: Overrides = None,
+    course: Annotated[
+        bool,
+        typer.Option(
+            "--course",
+            help="Also judge the test split under every judge prompt on the runs' way: how soon "
+            "they got where, how many steps harmed. Asks the judge.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the tables and plots of a sweep again from its finished cells."""
+    from .show_tables import show_tables  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .sweep_files import write_course, write_tables  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    cells = sweep_cells(config, str(sweep_file))
+    tables = write_tables(config, cells)
+    show_tables(tables, config.output, as_json=as_json)
+    if course:
+        _say(f"course of the runs: {write_course(config, cells)}")
 
 
 RunOption = Annotated[
@@ -134,6 +163,20 @@ def evaluate(
 
     source = judge_source(run, task, prompt, overrides or [])
     show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs on one test split.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs with the first of them: effect, interval, paired tests."""
+    from .compare import compare_runs  # noqa: PLC0415
+    from .show_tables import show_comparisons  # noqa: PLC0415
+
+    show_comparisons(compare_runs(runs), as_json=as_json)
 
 
 @app.command()

@@ -71,6 +71,8 @@ class RunConfig(BaseModel):
     output: run directory. store: folder of the reply store; any number of runs may share it.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
+    noise_floor: judge the test split once more under the final prompt and report what that alone
+        changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -84,6 +86,7 @@ class RunConfig(BaseModel):
     seed: int = 0
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
+    noise_floor: bool = False
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()

@@ -23,9 +23,10 @@ from ..data.examples import Example
 from ..data.images import ImageRef, decode_image
 from ..data.tasks import Metric
 from ..models.judge import Verdict
-from .metrics import Interval, accuracy, group_confusions, macro_f1
+from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
 from .result import CallCounts, RunRecord, SplitResult
+from .statistics import Interval, detectable_difference
 from .steps import ShownCase, Step, num_right
 
 Change = Literal["fixed", "broken", "other"]
@@ -34,8 +35,6 @@ Tone = Literal["better", "worse", "unclear", "same"]
 _GALLERY_SIZE = 12
 _THUMBNAIL_PX = 160
 _FEWEST_SHARED_WORDS = 3
-# What a test with 80 % power detects, in half widths of a 95 % interval: (1.96 + 0.84) / 1.96.
-_DETECTABLE_HALF_WIDTHS = 1.43
 
 
 def render_report(record: RunRecord) -> str:
@@ -131,7 +130,7 @@ def _finding(test: SplitResult, metric: Metric) -> Finding:
     low, high = interval
     name = METRICS[metric][0].upper() + METRICS[metric][1:]
     before, after = getattr(test.initial, metric), getattr(test.final, metric)
-    detectable = _DETECTABLE_HALF_WIDTHS * (high - low) / 2
+    detectable = detectable_difference(interval)
     if before == after and low == high:
         return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
     verb = "stayed" if before == after else "rose" if before < after else "fell"

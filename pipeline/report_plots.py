@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from .metrics import Agreement, Gain, Interval
+from .metrics import Agreement, Gain
 from .result import SplitResult
+from .statistics import Interval
 
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy"}
 """What the metrics are called, by field name of `Agreement` and `Gain`."""

@@ -11,6 +11,7 @@ from ..models.stored import Role
 from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
+from .noise import NoiseFloor
 from .steps import Step
 
 
@@ -29,13 +30,17 @@ class CallCounts(BaseModel):
 
 
 class SplitResult(BaseModel):
-    """Agreement on the test split, of p_0 and of the final prompt."""
+    """Agreement on the test split, of p_0 and of the final prompt.
+
+    noise_floor: of the final prompt, where the configuration asks for it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     initial: Agreement
     final: Agreement
     gain: Gain
+    noise_floor: NoiseFloor | None = None
 
 
 class RunResult(BaseModel):

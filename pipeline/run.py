@@ -12,14 +12,21 @@ from ..data.examples import Dataset, check_images, read_dataset
 from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.engine import EngineIdentity
-from ..models.judge import Judge
+from ..models.judge import Judge, Verdict
 from ..models.stored import Role, RoleLedger
 from .budget import Budget, BudgetSpentError
 from .config import RunConfig
 from .metrics import agreement, gain
+from .noise import NoiseFloor, noise_floor
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
-from .run_directory import LEDGER_FILE, RESULT_FILE, RunDirectory, open_run_directory
+from .run_directory import (
+    LEDGER_FILE,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    RunDirectory,
+    open_run_directory,
+)
 from .session import EnginePool, RunRoles, role_engines, stored_engines, within_budget
 from .steps import Step
 from .verdict_table import verdict_columns, verdict_fields
@@ -56,7 +63,8 @@ class Run:
         config, num_train = self.config, len(self.dataset.train)
         calls = config.search.expected_calls(config.resolved_algorithm, num_train)
         searching = sum(config.budget.cap(role, number) for role, number in calls.items())
-        return searching + 2 * len(self.dataset.test)
+        tests = 3 if config.noise_floor else 2
+        return searching + tests * len(self.dataset.test)
 
     @property
     def ledgers(self) -> dict[Role, RoleLedger]:
@@ -135,9 +143,17 @@ class Run:
             initial=agreement(test, initial, labels, seed),
             final=agreement(test, final, labels, seed),
             gain=gain(test, initial, final, labels, seed),
+            noise_floor=self._noise_floor(final_prompt, final),
         )
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
+
+    def _noise_floor(self, judge_prompt: str, verdicts: Sequence[Verdict]) -> NoiseFloor | None:
+        if not self.config.noise_floor:
+            return None
+        test = self.dataset.test
+        again = Judge(self.engines["judge"], self.task)(judge_prompt, test, sample_index=1)
+        return noise_floor(test, verdicts, again, self.task.labels)
 
     def _result(
         self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
@@ -172,7 +188,7 @@ class Run:
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
-        directory.write_bytes("predictions.parquet", _predictions(record))
+        directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
         directory.write_text("report.html", render_report(record))
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
 
@@ -213,8 +229,10 @@ def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
 def _predictions(record: RunRecord) -> bytes:
     """predictions.parquet: a row per test example under p_0 and under the final prompt."""
     test, labels = record.dataset.test, record.task.labels
-    fields = [pa.field("example_id", pa.string()), pa.field("human_label", pa.string())]
-    columns = [pa.array([e.example_id for e in test]), pa.array([e.label for e in test])]
+    fields = [pa.field(name, pa.string()) for name in ("example_id", "group", "human_label")]
+    columns = [
+        pa.array([getattr(e, name) for e in test]) for name in ("example_id", "group", "label")
+    ]
     for prefix, verdicts in (
         ("initial_", record.initial_verdicts),
         ("final_", record.final_verdicts),

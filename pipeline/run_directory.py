@@ -30,12 +30,13 @@ CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 LEDGER_FILE = "ledger.jsonl"
+PREDICTIONS_FILE = "predictions.parquet"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
     INPUTS_FILE,
     _RUN_ID_FILE,
-    "predictions.parquet",
+    PREDICTIONS_FILE,
     RESULT_FILE,
     "report.html",
     LEDGER_FILE,

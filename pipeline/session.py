@@ -102,8 +102,10 @@ class RunRoles:
         )
         self._context = Context(config.optimizer.context_tokens, config.optimizer.image_token_px)
 
-    def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
-        return self._judge(judge_prompt, examples)
+    def judge(
+        self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
+    ) -> list[Verdict]:
+        return self._judge(judge_prompt, examples, sample_index)
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self._verbalizer(i2t_prompt, examples)

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from ..data.table import ImportSummary
 from ..data.tasks import Task
-from .metrics import Agreement, Interval
+from .metrics import Agreement
 from .printing import print_json, stdout_console
 from .runner import FailedRun, FinishedRun
 from .scoring import JudgedCounts
+from .statistics import Interval
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
