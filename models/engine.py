@@ -36,6 +36,8 @@ class Request:
     text: the example's own text (the caption an image was generated from), if the task has one.
     labels: when not empty, the reply is a verdict: the log-probability of each label as the next
         token(s) of the assistant turn, in the order given, instead of generated text.
+    further_images: more images after `image`. Only for engines that take several
+        (`settings.takes_several_images`); no other is asked such a request.
     """
 
     prompt: str
@@ -43,6 +45,12 @@ class Request:
     text: str | None = None
     labels: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    further_images: tuple[ImageRef, ...] = ()
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """All images, in order."""
+        return (self.image, *self.further_images) if self.image else ()
 
 
 @dataclass(frozen=True, slots=True)

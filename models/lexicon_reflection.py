@@ -14,9 +14,14 @@ from .lexicon_reading import (
     read_case,
 )
 
-NUM_PROMPTS = re.compile(r"^Write (\d+) new image-to-text prompts", re.MULTILINE)
+_NUM_PROMPTS = re.compile(r"^Write (\d+) new image-to-text prompts", re.MULTILINE)
 _NUM_NEW_ASPECTS = 3
 _NUM_KEPT_ASPECTS = 2
+
+
+def is_asked(meta_prompt: str) -> bool:
+    """Whether a meta-prompt is such a question."""
+    return bool(_NUM_PROMPTS.search(meta_prompt)) or "<reflection>" in meta_prompt
 
 
 def propose_i2t_prompts(meta_prompt: str) -> str:
@@ -26,7 +31,7 @@ def propose_i2t_prompts(meta_prompt: str) -> str:
     new ones first, then those tried before that are not known to mislead.
     """
     judge_prompt = block(meta_prompt, "judge_prompt")
-    count = int(found[1]) if (found := NUM_PROMPTS.search(meta_prompt)) else 1
+    count = int(found[1]) if (found := _NUM_PROMPTS.search(meta_prompt)) else 1
     history = [
         (float(score), lexicon_words(prompt))
         for score, prompt in re.findall(

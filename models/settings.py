@@ -117,6 +117,11 @@ def make_engine(settings: EngineSettings) -> Engine:
             return LexiconEngine()
 
 
+def takes_several_images(settings: EngineSettings) -> bool:
+    """Whether a request to this engine may have more than one image."""
+    return settings.kind == "openai"
+
+
 @cache
 def find_device() -> Device:
     """The device local engines run on, known without importing torch.

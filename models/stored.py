@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from ..data.store import Collection, ReplyRow, ReplyStore
 from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
@@ -227,7 +227,7 @@ class StoredEngine:
             role=self._role,
             prompt=request.prompt,
             example_text=request.text,
-            image_digest=image.digest if image else None,
+            image_digest=" ".join(i.digest for i in request.images) or None,
             min_pixels=image.bounds.min_pixels if image else None,
             max_pixels=image.bounds.max_pixels if image else None,
             labels=list(request.labels),
@@ -254,7 +254,7 @@ class StoredEngine:
 
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
-    fields = {
+    fields: dict[str, Any] = {
         "engine": asdict(identity),
         "prompt": request.prompt,
         "text": request.text,
@@ -262,6 +262,8 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
         "labels": request.labels,
         "sampling": asdict(request.sampling),
     }
+    if request.further_images:
+        fields["further_images"] = [image.digest for image in request.further_images]
     canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 

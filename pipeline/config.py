@@ -12,10 +12,13 @@ from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.settings import EngineSettings
+from .apo import ApoConfig
 from .blpo_config import PLUS, BlpoConfig
 from .budget import BudgetConfig
 from .methods import Method
+from .opro import OproConfig
 from .search import SEARCHES, Search
+from .textgrad import TextGradConfig
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -33,6 +36,8 @@ class OptimizerConfig(BaseModel):
     """The optimizer LLM. engine: None uses the judge's engine in text mode.
 
     max_attempts: times a proposal is asked for before the step keeps the current prompt.
+    context_tokens: of prompt and reply together. image_token_px: side of the square of pixels that
+        the model takes in as one image token. By these, no request of a baseline is too long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +46,8 @@ class OptimizerConfig(BaseModel):
     max_tokens: int = Field(default=4096, ge=1)
     temperature: float = Field(default=0.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
+    context_tokens: int = Field(default=32768, ge=1)
+    image_token_px: int = Field(default=28, ge=1)
 
 
 class ImageConfig(BaseModel):
@@ -64,8 +71,8 @@ class RunConfig(BaseModel):
     output: run directory. store: folder of the reply store; any number of runs may share it.
     preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
         published, "plus" what `blpo_config.PLUS` says.
-    budget: what the search may ask for. algorithm: parameters of blpo and its ablations; every
-        other method has a section of its own name.
+    budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
+        apo (and apo-image) and textgrad: of the baselines.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -85,6 +92,9 @@ class RunConfig(BaseModel):
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
     algorithm: BlpoConfig = BlpoConfig()
+    opro: OproConfig = OproConfig()
+    apo: ApoConfig = ApoConfig()
+    textgrad: TextGradConfig = TextGradConfig()
 
     @model_validator(mode="before")
     @classmethod

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import blpo_steps
+from . import apo, blpo_steps, opro, textgrad
 from .methods import Method
 from .steps import Step
 
@@ -21,6 +21,7 @@ class Search:
         yielded as soon as it is done, and the next one starts from its next judge prompt. The
         search asks models through `roles` alone, which may raise `BudgetSpentError` on any
         question: a step ends there with what it has (`budget.until_spent`), or is left undone.
+    sees_images: whether the optimizer is shown images.
     expected_calls: (configuration, number of training examples) -> calls of all roles.
     section: key of the method's configuration in a run file. fixed: values of it that the method
         decides.
@@ -30,10 +31,16 @@ class Search:
     expected_calls: Callable[[Any, int], int]
     section: str
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    sees_images: bool = False
 
 
 def _blpo(**fixed: Any) -> Search:
     return Search(blpo_steps.search, blpo_steps.expected_calls, "algorithm", fixed)
+
+
+def _apo(evidence: str) -> Search:
+    fixed = {"evidence": evidence}
+    return Search(apo.search, apo.expected_calls, "apo", fixed, evidence == "images")
 
 
 SEARCHES: Mapping[Method, Search] = {
@@ -41,4 +48,8 @@ SEARCHES: Mapping[Method, Search] = {
     Method.BLPO: _blpo(i2t="learned"),
     Method.BLPO_FIXED_I2T: _blpo(i2t="fixed"),
     Method.BLPO_JUDGE_I2T: _blpo(i2t="judge_prompt"),
+    Method.OPRO: Search(opro.search, opro.expected_calls, "opro"),
+    Method.APO: _apo("verbalizations"),
+    Method.APO_IMAGE: _apo("images"),
+    Method.TEXTGRAD: Search(textgrad.search, textgrad.expected_calls, "textgrad"),
 }

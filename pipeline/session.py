@@ -4,14 +4,19 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import get_args
 
+from ..data.errors import ConfigError
 from ..data.examples import Example
 from ..data.store import ReplyStore
 from ..data.tasks import Task
+from ..models import baseline_questions as baselines
+from ..models.baseline_questions import Complaint, TriedPrompt
+from ..models.context import Context
 from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
-from ..models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
+from ..models.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
 from ..models.reflection import Reflection, update_i2t_prompts, update_judge_prompts
-from ..models.settings import EngineSettings, make_engine
+from ..models.second_hand import SecondHandImages
+from ..models.settings import EngineSettings, make_engine, takes_several_images
 from ..models.stored import InFlight, Role, StoredEngine
 from ..models.verbalizer import Verbalization, Verbalizer
 from .budget import Budget, BudgetedEngine
@@ -43,12 +48,29 @@ class EnginePool:
 
 
 def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:
-    """The engine of each role; verbalizer and optimizer share the judge's unless configured."""
+    """The engine of each role; verbalizer and optimizer share the judge's unless configured.
+
+    Raises ConfigError if the method shows the optimizer images that its engine cannot take.
+    """
     return {
         "judge": pool.engine(config.judge),
         "verbalizer": pool.engine(config.verbalizer.engine or config.judge),
-        "optimizer": pool.engine(config.optimizer.engine or config.judge),
+        "optimizer": _optimizer_engine(config, pool),
     }
+
+
+def _optimizer_engine(config: RunConfig, pool: EnginePool) -> Engine:
+    settings = config.optimizer.engine or config.judge
+    engine = pool.engine(settings)
+    if not config.search.sees_images or takes_several_images(settings):
+        return engine
+    if settings.kind == "lexicon":
+        return SecondHandImages(engine, pool.engine(config.judge), config.verbalizer.max_tokens)
+    raise ConfigError(
+        f"method {config.method}: shows the optimizer several images in one request, which an "
+        f"engine of kind {settings.kind} does not take; set optimizer.engine to a server "
+        "(kind: openai) whose model sees images, or take method apo"
+    )
 
 
 def stored_engines(
@@ -80,6 +102,7 @@ class RunRoles:
             temperature=config.optimizer.temperature,
             max_attempts=config.optimizer.max_attempts,
         )
+        self._context = Context(config.optimizer.context_tokens, config.optimizer.image_token_px)
 
     def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
         return self._judge(judge_prompt, examples)
@@ -114,3 +137,22 @@ class RunRoles:
 
     def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
         return self._optimizer.update_i2t_prompt(judge_prompt, history)
+
+    def propose_judge_prompts(
+        self, history: Sequence[TriedPrompt], cases: Sequence[Case], number: int, temperature: float
+    ) -> list[Proposal]:
+        return baselines.propose_judge_prompts(self._optimizer, history, cases, number, temperature)
+
+    def criticize(self, complaints: Sequence[Complaint]) -> list[Answer]:
+        return baselines.criticize(self._optimizer, self._context, complaints)
+
+    def criticize_on_cases(self, judge_prompt: str, cases: Sequence[Case]) -> list[Answer]:
+        return baselines.criticize_on_cases(self._optimizer, judge_prompt, cases)
+
+    def edit(self, complaints: Sequence[Complaint]) -> list[Proposal]:
+        return baselines.edit(self._optimizer, self._context, complaints)
+
+    def paraphrase(
+        self, judge_prompts: Sequence[str], number: int, temperature: float
+    ) -> list[list[Proposal]]:
+        return baselines.paraphrase(self._optimizer, judge_prompts, number, temperature)

@@ -4,7 +4,8 @@ import pytest
 from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import Task, load_task
 from blpo.models.engine import Request
-from blpo.models.lexicon import UNSEEN_ASPECTS, LexiconEngine
+from blpo.models.lexicon import LexiconEngine
+from blpo.models.lexicon_reading import UNSEEN_ASPECTS
 from blpo.models.optimizer import Case, PromptOptimizer, ScoredPrompt
 from blpo.models.verbalizer import Verbalization
 

@@ -10,7 +10,7 @@ from blpo.models.optimizer import (
     PromptOptimizer,
     ScoredPrompt,
     load_template,
-    parse_proposal,
+    parse_answers,
 )
 from blpo.models.verbalizer import Verbalization
 
@@ -54,7 +54,8 @@ def make_optimizer(engine: ScriptedEngine, max_attempts: int = 3) -> PromptOptim
 def test_the_last_prompt_in_tags_is_read_and_failures_have_a_reason(
     reply: Reply, prompt: str | None, reason: str
 ) -> None:
-    assert parse_proposal(reply) == (prompt, reason)
+    texts, found = parse_answers(reply)
+    assert (texts[-1] if texts else None, found) == (prompt, reason)
 
 
 def test_an_unusable_reply_is_asked_again_under_the_next_sample_index() -> None:

@@ -49,7 +49,8 @@ class Lint:
 
     def _copied(self, prompt: str) -> str | None:
         """A run of words that stands in a case and not in the current prompt."""
-        shown = (text for case in self.cases for text in (case.verbalization.text, case.text or ""))
+        shown = [case.text for case in self.cases if case.text]
+        shown += [case.verbalization.text for case in self.cases if case.verbalization]
         copied = _runs(prompt) & {run for text in shown for run in _runs(text)}
         new = sorted(copied - _runs(self.current))
         return f"lint: copied from a case: {' '.join(new[0])!r}" if new else None
