@@ -83,6 +83,12 @@ class BlpoConfig(BaseModel):
         description="pareto: p_t is drawn from the accepted prompts that are best on some item, in "
         "place of one greedy chain",
     )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="outer steps in a row that may leave the judge prompt as it is; after that "
+        "many the loop ends",
+    )
     decode: Literal["argmax", "expectation"] = Field(
         default="argmax",
         description="expectation: for ordinal labels, a verdict of the final prompt is the label "
@@ -141,7 +147,7 @@ class BlpoConfig(BaseModel):
 PLUS: Mapping[str, Any] = {
     "inner_steps": 6,
     "inner_width": 3,
-    "loss": "brier",
+    "loss": "expected_abs",
     "score_on": "probe",
     "selector": "racing",
     "accept": "paired",
@@ -150,6 +156,7 @@ PLUS: Mapping[str, Any] = {
     "warm_start_q": True,
     "q0_competes": True,
     "parent": "pareto",
+    "patience": 3,
     "decode": "expectation",
     "calibrate": "cutpoints",
     "lint": True,

@@ -1,6 +1,6 @@
 """What an outer step of Algorithm 1 saw, tried and decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..data.examples import Example
@@ -28,8 +28,8 @@ class Candidate:
     verbalizations: under q, in the order of the error minibatch.
     verdicts: under p', on `examples`: the error minibatch, or as much of the probe as the race
         asked for.
-    losses: of the verdicts, by example_id.
     score: Eq 9, mean decrease of the loss on these examples.
+    losses: of the verdicts, by example_id.
     seen: example_ids that an optimizer call of its lineage was shown.
     """
 
@@ -39,9 +39,9 @@ class Candidate:
     judge_prompt: str
     examples: Sequence[Example]
     verdicts: list[Verdict]
-    losses: dict[str, float]
     score: float
-    seen: frozenset[str]
+    losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

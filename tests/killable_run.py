@@ -15,7 +15,7 @@ from blpo.data.store import Collection, ReplyRow, ReplyStore
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
 from blpo.models.stored import request_key
-from blpo.pipeline.blpo import BlpoConfig
+from blpo.pipeline.blpo_config import BlpoConfig
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.run import Run
 from blpo.pipeline.session import EnginePool
@@ -50,7 +50,8 @@ class IdealPool(EnginePool):
 def make_run(folder: Path) -> Run:
     """The run of a folder, which becomes the working directory.
 
-    Two outer steps of two I2T prompts on a few images.
+    Two outer steps of two I2T prompts on a few images; under `preset: plus` if there is a file
+    FOLDER/plus.
     """
     os.chdir(folder)
     dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
@@ -59,13 +60,15 @@ def make_run(folder: Path) -> Run:
         write_dataset(path, [*dataset.train, *dataset.test])
     logged = LoggedEngine(engine.scenes, engine.scale)
     logged.log = folder / "asked"
+    plus = (folder / "plus").exists()
     config = RunConfig(
         task=TASK,
         dataset=Path("data.parquet"),
         output=Path("run"),
         store=Path("store"),
+        preset="plus" if plus else "paper",
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
-        algorithm=BlpoConfig(outer_steps=2, inner_steps=2),
+        algorithm=BlpoConfig(outer_steps=2, inner_steps=2, inner_width=2 if plus else 1),
     )
     return Run(config, IdealPool(logged))
 
