@@ -79,13 +79,13 @@ def optimize(
 
 
 def search_i2t_prompt(trial: Trial, i2t_prompt: str, before: Sequence[OuterStep]) -> I2TSearch:
-    """The inner loop, or its replacement in an ablation; at the end, the controls."""
+    """The inner loop, or its replacement in an ablation."""
     config = trial.state.config
     match config.i2t:
         case "learned":
-            last = before[-1].chosen if config.warm_start_q and before else None
+            last = before[-1].search if config.warm_start_q and before else None
+            first = (last and last.warm_start) or i2t_prompt
             rivals = [i2t_prompt, trial.judge_prompt] if config.q0_competes else []
-            first = last.i2t_prompt if last else i2t_prompt
             search = inner_loop(trial, list(dict.fromkeys([first, *rivals])))
         case "fixed":
             search = I2TSearch()
@@ -93,8 +93,6 @@ def search_i2t_prompt(trial: Trial, i2t_prompt: str, before: Sequence[OuterStep]
         case "judge_prompt":
             search = I2TSearch()
             search.candidates.extend(trial.run([trial.judge_prompt], search))
-    if config.controls == "shuffled":
-        trial.control(search)
     return search
 
 

@@ -107,7 +107,7 @@ class BlpoConfig(BaseModel):
     controls: Annotated[Literal["off", "shuffled"], BeforeValidator(_off)] = Field(
         default="off",
         description="shuffled: a q whose p' gains no more than one made from other images' "
-        "descriptions is rejected",
+        "descriptions is rejected: no later step starts from it",
     )
     ask_once: bool = Field(
         default=False,

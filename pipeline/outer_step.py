@@ -52,7 +52,7 @@ class I2TSearch:
     candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
     openers_compete: whether an opener can be chosen, too.
     shown: example_ids that Update_q was shown.
-    rejected: what was ranked first and lost to its shuffled control.
+    rejected: whose shuffled control was as good: their I2T prompts open no further history.
     """
 
     openers: list[Candidate] = field(default_factory=list[Candidate])
@@ -71,8 +71,12 @@ class I2TSearch:
     def best(self) -> Candidate | None:
         """Eq 11: the first of the candidates with the highest score."""
         candidates = self.tried if self.openers_compete else self.candidates
-        standing = [c for c in candidates if not any(c is other for other in self.rejected)]
-        return max(standing, key=lambda candidate: candidate.score, default=None)
+        return max(candidates, key=lambda candidate: candidate.score, default=None)
+
+    @property
+    def warm_start(self) -> str | None:
+        """q*, unless its control was as good."""
+        return self.best.i2t_prompt if self.best and self.best not in self.rejected else None
 
 
 @dataclass(frozen=True, slots=True)
