@@ -73,7 +73,7 @@ def main() -> None:
             for seed in range(arguments.null_seeds)
         ]
         for arm in arms
-        if arm.judge_calls == arguments.judge_calls
+        if arm.name in arguments.null_arm
     }
     every = [*configs.values(), *shuffled.values()]
     finished = iter(execute_runs([config for own in every for config in own]))
@@ -94,6 +94,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--judge-calls", type=int, default=800, help="budget of a search")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--null-seeds", type=int, default=10, help="shuffled labels, per task")
+    parser.add_argument(
+        "--null-arm", nargs="*", default=["paper", "plus"], help="arms run on shuffled labels"
+    )
     parser.add_argument("--task", action="append", choices=list(MICRO_TASKS))
     parser.add_argument(
         "--switch",
