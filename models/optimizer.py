@@ -34,11 +34,11 @@ _PLACEHOLDERS = {
 class Case:
     """A judged example as the optimizer LLM sees it.
 
-    verbalization: in place of the image, which it never sees in Update_p. image: in place of a
-    verbalization, for an optimizer that sees images (Eq 5).
+    verbalization: what it reads in place of the image. image: set where it sees the image itself,
+    in place of a verbalization (Eq 5).
     """
 
-    verbalization: Verbalization | None
+    verbalization: Verbalization
     text: str | None
     human_label: str
     verdict: str | None
@@ -161,6 +161,11 @@ def parse_answers(reply: Reply, tag: str = "prompt") -> tuple[list[str], str]:
     if reply.finish_reason == "length":
         return [], "truncated"
     return [], "unparsable"
+
+
+def render_cases(cases: Sequence[Case]) -> str:
+    """Cases as they stand in a meta-prompt."""
+    return _environment().get_template("cases.txt").render(cases=cases)
 
 
 @cache
