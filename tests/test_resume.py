@@ -74,7 +74,8 @@ def test_preset_plus_killed_after_every_third_store_write_ends_with_the_same_byt
     kills = next(n for n in count() if start(folders[1], "after", "3") == 0)
     assert kills > 3
     assert contents(folders[1]) == contents(folders[0])
-    assert asked(folders[1]) == asked(folders[0])
+    # A batch goes to several partitions: a kill between two of them leaves some in flight.
+    assert set(asked(folders[1])) == set(asked(folders[0]))
 
 
 @pytest.mark.parametrize("write", ["1", "2", "5", "9"])
