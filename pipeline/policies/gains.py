@@ -6,7 +6,7 @@ weights: items are grouped in strata, and a stratum counts by its share of the t
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
@@ -51,15 +51,25 @@ class PairedGain:
 
 
 def paired_gain(before: Losses, after: Losses, strata: Strata) -> PairedGain:
-    """The gain of `after` over `before` on the items that both were judged on."""
+    """The gain of `after` over `before` on the items that both were judged on.
+
+    The strata's own means and variances count by their shares. In each variance, too, two items
+    without a difference are added.
+    """
     items = [item for item in after if item in before]
     if not items:
         return PairedGain(0.0, math.inf, 0)
     weights = _weights(items, strata)
-    differences = [weights[item] * (before[item] - after[item]) for item in items]
-    n = len(differences)
-    standard_error = float(np.std([*differences, *[0.0] * _ADDED_ITEMS], ddof=1)) / math.sqrt(n)
-    return PairedGain(sum(differences) / n, standard_error, n)
+    weighted = {item: weights[item] * (before[item] - after[item]) for item in items}
+    own: defaultdict[Hashable, list[float]] = defaultdict(list)
+    for item in items:
+        own[strata[item]].append(weighted[item])
+    variance = sum(
+        len(values) * float(np.var([*values, *[0.0] * _ADDED_ITEMS], ddof=1))
+        for values in own.values()
+    )
+    n = len(items)
+    return PairedGain(sum(weighted.values()) / n, math.sqrt(variance) / n, n)
 
 
 def _weights(items: list[str], strata: Strata) -> dict[str, float]:
