@@ -12,6 +12,7 @@ from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
 from .noise import NoiseFloor
+from .policies.calibration import CutPoints
 from .steps import Step
 
 
@@ -46,6 +47,8 @@ class SplitResult(BaseModel):
 class RunResult(BaseModel):
     """What result.json holds.
 
+    reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
+        label.
     stopped: why the search ended before its last step, if a budget ended it.
     seconds: wall time of the session that finished the run.
     """
@@ -64,6 +67,7 @@ class RunResult(BaseModel):
     judge_prompt_initial: str
     judge_prompt_final: str
     i2t_prompt_final: str
+    reading: CutPoints | None = None
     test: SplitResult
     stopped: str | None = None
     calls: dict[Role, CallCounts]

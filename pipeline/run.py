@@ -18,6 +18,7 @@ from .budget import Budget, BudgetSpentError
 from .config import RunConfig
 from .metrics import agreement, gain
 from .noise import NoiseFloor, noise_floor
+from .policies.calibration import CutPoints
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
 from .run_directory import (
@@ -134,25 +135,28 @@ class Run:
     def _test(self, steps: list[Step], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
+        reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
         judge = Judge(self.engines["judge"], self.task)
         initial = judge(self.judge_prompt, test)
-        final = judge(final_prompt, test)
+        final = _read(judge(final_prompt, test), reading)
         labels = self.task.labels
         test_result = SplitResult(
             initial=agreement(test, initial, labels, seed),
             final=agreement(test, final, labels, seed),
             gain=gain(test, initial, final, labels, seed),
-            noise_floor=self._noise_floor(final_prompt, final),
+            noise_floor=self._noise_floor(final_prompt, reading, final),
         )
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
-    def _noise_floor(self, judge_prompt: str, verdicts: Sequence[Verdict]) -> NoiseFloor | None:
+    def _noise_floor(
+        self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
+    ) -> NoiseFloor | None:
         if not self.config.noise_floor:
             return None
-        test = self.dataset.test
-        again = Judge(self.engines["judge"], self.task)(judge_prompt, test, sample_index=1)
+        test, judge = self.dataset.test, Judge(self.engines["judge"], self.task)
+        again = _read(judge(judge_prompt, test, sample_index=1), reading)
         return noise_floor(test, verdicts, again, self.task.labels)
 
     def _result(
@@ -171,6 +175,7 @@ class Run:
             judge_prompt_initial=self.judge_prompt,
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
+            reading=steps[-1].reading if steps else None,
             test=test,
             stopped=self.budget.stopped,
             calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},
@@ -191,6 +196,10 @@ class Run:
         directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
         directory.write_text("report.html", render_report(record))
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
+
+
+def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:
+    return [reading(verdict) for verdict in verdicts] if reading else verdicts
 
 
 def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
