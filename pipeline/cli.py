@@ -3,12 +3,17 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..data.errors import BlpoError
+from .import_cli import Rescale, add_importers, read_scale
 from .methods import Method
+from .options import parse_pairs
+
+if TYPE_CHECKING:
+    from ..data.tasks import Task
 
 EXIT_PROBLEM = 1
 
@@ -160,7 +165,7 @@ def judge(
 @import_app.command("table")
 def import_table(
     source: Annotated[
-        Path, typer.Argument(help="csv, tsv, jsonl or parquet table, or an image folder.")
+        Path, typer.Argument(help="csv, tsv, jsonl, json or parquet table, or an image folder.")
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
     out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
@@ -177,6 +182,7 @@ def import_table(
         list[str] | None,
         typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
     ] = None,
+    rescale: Rescale = None,
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
     ] = None,
@@ -194,13 +200,14 @@ def import_table(
     from .progress import counting  # noqa: PLC0415
     from .show import show_import  # noqa: PLC0415
 
+    loaded = load_task(task)
     with counting(source.name, "rows") as count:
         summary = run_import(
             source,
             out,
-            load_task(task),
-            columns=_pairs("--column", columns),
-            label_map=_pairs("--label", label_map),
+            loaded,
+            columns=parse_pairs("--column", columns),
+            label_map=_label_map(rescale, label_map, loaded),
             image_root=image_root,
             test_fraction=test_fraction,
             train_per_class=train_per_class,
@@ -209,6 +216,9 @@ def import_table(
             on_row=count,
         )
     show_import(summary, as_json=as_json)
+
+
+add_importers(import_app)
 
 
 @app.command()
@@ -257,13 +267,13 @@ def _existing(store: Path) -> Path:
     return store
 
 
-def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
-    """ "key=value" arguments as a mapping."""
-    split = [value.partition("=") for value in values or []]
-    wrong = next((key for key, separator, _ in split if not separator or not key), None)
-    if wrong is not None:
-        raise BlpoError(f"{option} {wrong}: expected two names with = between them")
-    return {key: value for key, _, value in split}
+def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale or with other names; names go first."""
+    from ..data.label_sets import rescaled_labels  # noqa: PLC0415
+
+    scale = read_scale(rescale)
+    by_scale = rescaled_labels(int(scale[0]), int(scale[1]), task) if scale else {}
+    return by_scale | parse_pairs("--label", renamed)
 
 
 def _say(message: str) -> None:
