@@ -331,6 +331,9 @@ def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Ta
     label, split = record["label"], record["split"]
     if label is not None and label_text(label) not in task.labels:
         problems.add(_where(row, record), unknown_label(label, task))
+    for rating in record.get("ratings") or ():
+        if label_text(rating) not in task.labels:
+            problems.add(_where(row, record), f"rating: {unknown_label(label_text(rating), task)}")
     if split is not None and split not in SPLITS:
         problems.add(_where(row, record), f"split {split!r} is not one of {', '.join(SPLITS)}")
 

@@ -135,10 +135,10 @@ def evaluate(
 ) -> None:
     """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
     from .scoring import evaluate_prompt, judge_source  # noqa: PLC0415
-    from .show import show_agreement  # noqa: PLC0415
+    from .show import show_evaluation  # noqa: PLC0415
 
     source = judge_source(run, task, prompt, overrides or [])
-    show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+    show_evaluation(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
 
 
 @app.command()

@@ -27,6 +27,7 @@ from ..models.verbalizer import Verbalization
 from .blpo import Candidate, OuterStep
 from .metrics import Interval, accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
+from .report_scorecard import scorecard_view
 from .result import CallCounts, RunRecord, SplitResult
 
 Change = Literal["fixed", "broken", "other"]
@@ -62,6 +63,7 @@ def render_report(record: RunRecord) -> str:
         changes=changes,
         shown_changes=_spread(changes, _GALLERY_SIZE),
         total_calls=_total(result.calls.values()),
+        **scorecard_view(record),
     )
 
 

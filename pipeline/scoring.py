@@ -18,6 +18,7 @@ from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
 from .progress import Tracked, progress
 from .run_directory import load_run
+from .scorecard import Scorecard, scorecard
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -31,6 +32,14 @@ class JudgeSource:
     task: Task
     judge_prompt: str
     config: JudgeConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Agreement of a prompt's verdicts with the labels, and the judge beside its references."""
+
+    agreement: Agreement
+    scorecard: Scorecard
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +66,7 @@ def judge_source(
     return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
 
 
-def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Agreement:
+def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
     """Agreement of the prompt's verdicts with the labels of one split."""
     data = read_dataset(dataset, source.task, source.config.images.bounds)
     examples = data.test if split == "test" else data.train
@@ -69,7 +78,10 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
             verdicts = Judge(engine, source.task)(source.judge_prompt, examples)
     finally:
         pool.close()
-    return agreement(examples, verdicts, source.task.labels, seed=0)
+    return Evaluation(
+        agreement(examples, verdicts, source.task.labels, seed=0),
+        scorecard(examples, verdicts, source.task),
+    )
 
 
 def judge_dataset(

@@ -13,9 +13,10 @@ from rich.table import Table
 from ..data.store import ReplyStore, Verification
 from ..data.table import ImportSummary
 from ..data.tasks import Task, load_task, task_names
-from .metrics import Agreement, Interval
+from .metrics import Interval
 from .runner import FailedRun, FinishedRun
-from .scoring import JudgedCounts
+from .scoring import Evaluation, JudgedCounts
+from .show_scorecard import print_scorecard
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
@@ -88,9 +89,10 @@ def show_sweep(
     return not failed
 
 
-def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:
+def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> None:
+    agreement, card = evaluation.agreement, evaluation.scorecard
     if as_json:
-        _print_json(agreement.model_dump(mode="json"))
+        _print_json(agreement.model_dump(mode="json") | {"scorecard": card.model_dump(mode="json")})
         return
     console = _console()
     for name in ("accuracy", "macro_f1"):
@@ -103,6 +105,7 @@ def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:
     for label, row in zip(task.labels, agreement.confusion, strict=True):
         table.add_row(label, *map(str, row))
     console.print(table)
+    print_scorecard(console, card, task)
 
 
 def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
