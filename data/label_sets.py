@@ -64,7 +64,8 @@ def _what(found: list[str], counts: Counter[str], missing: list[str], task: Task
 
 
 def _ways_out(found: list[str], task: Task) -> tuple[str, str, str]:
-    ends = f"{found[0]}-{found[-1]}" if label_numbers(found) else "LOW-HIGH"
+    is_scale = len(found) > 1 and label_numbers(found) is not None
+    ends = f"{found[0]}-{found[-1]}" if is_scale else "LOW-HIGH"
     return (
         f"  1. judge on the data's scale: a task file that declares labels: "
         f"[{', '.join(found)}], also in its prompt and answer instruction",

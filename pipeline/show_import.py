@@ -37,7 +37,8 @@ def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:
     console.print(_counts_table(manifest))
     near = len(manifest.near_duplicates)
     console.print(
-        f"near-duplicates across the split (perceptual hash, {NEAR_BITS} of 64 bits): {near:,}"
+        f"test examples with a near-duplicate in train (perceptual hash, at most {NEAR_BITS} of 64 "
+        f"bits apart): {near:,}"
     )
     console.print(f"manifest: {manifest_path(out)}")
 

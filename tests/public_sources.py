@@ -365,3 +365,100 @@ def _tf_example(values: Mapping[str, bytes | float]) -> bytes:
 def _frame(data: bytes) -> bytes:
     """A TFRecord frame; the importer does not look at checksums, so they are zero."""
     return struct.pack("<Q", len(data)) + bytes(4) + data + bytes(4)
+
+
+# ---------------------------------------------------------------------------------------- pairs
+
+
+def hpdv2(folder: Path, *, card_spelling: bool = False) -> Path:
+    """One vote per train row, some twice and one invalid; a test row of nine ranked images."""
+    path, annotation = ("file_path", "rank") if card_spelling else ("image_path", "annotation")
+    train = [
+        {"human_preference": [1, 0], "prompt": "p0", path: ["a.jpg", "b.jpg"], "user_hash": "u0"},
+        {"human_preference": [1, 0], "prompt": "p0", path: ["a.jpg", "b.jpg"], "user_hash": "u1"},
+        {"human_preference": [1, 0], "prompt": "p0", path: ["b.jpg", "a.jpg"], "user_hash": "u2"},
+        {"human_preference": [1, 1], "prompt": "p0", path: ["a.jpg", "b.jpg"], "user_hash": "u3"},
+        {"human_preference": [0, 1], "prompt": "p1", path: ["c.jpg", "d.jpg"], "user_hash": "u0"},
+        {"human_preference": [0, 1], "prompt": "p2", path: ["c.jpg", "x.jpg"], "user_hash": "u0"},
+    ]
+    names = [f"t{k}.jpg" for k in range(9)]
+    test = [
+        {
+            "prompt": "p",
+            path: names,
+            "rank": list(range(9)),
+            "raw_annotations": [
+                {annotation: list(range(9)), "user_hash": "u0"},
+                {annotation: list(range(9)), "user_hash": "u1"},
+                {annotation: list(range(8, -1, -1)), "user_hash": "u2"},
+            ],
+        }
+    ]
+    for split, rows, images in (
+        ("train", train, ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]),
+        ("test", test, names),
+    ):
+        write_files(folder, {f"{split}.json": json.dumps(rows).encode()})
+        members = {f"{split}/{name}": picture(i, "JPEG") for i, name in enumerate(images)}
+        write_tar(folder / f"{split}.tar.gz", members)
+    return folder
+
+
+def hpdv3(folder: Path, count: int = 20) -> Path:
+    """The preferred image always first, votes of some rows only, one image not unpacked."""
+    for split in ("train", "test"):
+        rows = [
+            {
+                "prompt": f"prompt {i} {split}",
+                "path1": f"images/{split}{i}a.jpg",
+                "path2": f"images/{split}{i}b.jpg",
+                "model1": "flux",
+                "model2": "sdxl",
+                "confidence": 0.99 if i % 2 else None,
+                "choice_dist": [12, 7] if i % 2 else None,
+            }
+            for i in range(count)
+        ]
+        names = [f"images/{split}{i}{side}.jpg" for i in range(count) for side in "ab"]
+        members = dict.fromkeys(names, picture(0, "JPEG"))
+        del members[f"images/{split}0b.jpg"]
+        write_files(folder, {**members, f"{split}.json": json.dumps(rows).encode()})
+    return folder
+
+
+def pickapic(folder: Path) -> Path:
+    """Bare image bytes, a tie of .5 and .5, a row without a label, dead urls."""
+    labels = [(1.0, 0.0), (0.0, 1.0), (0.5, 0.5), (1.0, 0.0)]
+    columns: dict[str, list[Any]] = {
+        "are_different": [True] * 4,
+        "caption": [f"caption {i // 2}" for i in range(4)],
+        "has_label": [True, True, True, False],
+        "image_0_uid": ["same"] * 4,
+        "image_0_url": ["dead"] * 4,
+        "jpg_0": [picture(i, "JPEG") for i in range(4)],
+        "jpg_1": [picture(i + 5, "JPEG") for i in range(4)],
+        "label_0": [first for first, _ in labels],
+        "label_1": [second for _, second in labels],
+        "ranking_id": list(range(4)),
+    }
+    kinds = {"jpg_0": pa.binary(), "jpg_1": pa.binary(), "ranking_id": pa.int64()}
+    kinds |= dict.fromkeys(("label_0", "label_1"), pa.float64())
+    kinds |= dict.fromkeys(("are_different", "has_label"), pa.bool_())
+    for split in ("train", "validation_unique", "test_unique"):
+        write_table(folder / "data" / f"{split}-00000-of-00001.parquet", columns, **kinds)
+    return folder
+
+
+def mj_bench(folder: Path, *, newer: bool, count: int = 20) -> Path:
+    """The older schema with labels 0 and 1, or the newer one, whose label is always 0."""
+    columns: dict[str, list[Any]] = {
+        "image0": [cell(picture(i)) for i in range(count)],
+        "image1": [cell(picture(100 + i)) for i in range(count)],
+        "caption": [f"caption {i}" for i in range(count)],
+        "label": [0 if newer else i % 2 for i in range(count)],
+    }
+    extra = ("category", "subcategory", "model") if newer else ("info",)
+    columns |= {name: [f"some {name}"] * count for name in extra}
+    path = folder / "data" / "safety.parquet"
+    write_table(path, columns, image0=IMAGE, image1=IMAGE, label=pa.int64())
+    return folder

@@ -296,7 +296,7 @@ def test_the_command_prints_licence_columns_skips_bins_and_writes_a_manifest(
         "skipped 1: no such image file (first: line 3: SD2_1.png)",
         "scores from 1 to 5; binned by round, cuts at 1.5, 2.5, 3.5, 4.5",
         "split: new, disjoint by group; by label: 3 train, all test; seed 0",
-        "near-duplicates across the split",
+        "test examples with a near-duplicate in train",
     ):
         assert part in outcome.out
     manifest = json.loads(Path("agin.manifest.json").read_text())

@@ -292,7 +292,11 @@ def _near_duplicates(
     drawn: Sequence[Candidate], inspector: Inspector
 ) -> list[tuple[str, str, int]]:
     test, train = (
-        {c.row.row_id: inspector.images[c.row.image].phash for c in drawn if c.split == split}
+        {
+            c.row.row_id: inspector.images[c.row.image].phash
+            for c in sorted(drawn, key=lambda c: c.row.row_id)
+            if c.split == split
+        }
         for split in ("test", "train")
     )
     return near_duplicates(test, train)

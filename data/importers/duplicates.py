@@ -23,19 +23,20 @@ def perceptual_hash(image: Image.Image) -> int:
 def near_duplicates(
     test: Mapping[str, int], train: Mapping[str, int]
 ) -> list[tuple[str, str, int]]:
-    """Pairs of a test and a train example whose hashes are near, with the bits that differ.
+    """Test examples whose nearest train example is near, with it and the bits that differ.
 
-    test, train: hashes by example id. Nearest pairs first.
+    test, train: hashes by example id. Nearest first; of equally near train examples the first.
     """
     test_bits, train_bits = _as_array(test), _as_array(train)
     test_ids, train_ids = list(test), list(train)
     found: list[tuple[str, str, int]] = []
     for start in range(0, len(test_ids), _ROWS_AT_ONCE):
-        block = test_bits[start : start + _ROWS_AT_ONCE, None] ^ train_bits[None, :]
-        distances = np.bitwise_count(block)
-        for i, j in zip(*np.nonzero(distances <= NEAR_BITS), strict=True):
-            found.append((test_ids[start + int(i)], train_ids[int(j)], int(distances[i, j])))
-    return sorted(found, key=lambda pair: (pair[2], pair[0], pair[1]))
+        distances = np.bitwise_count(test_bits[start : start + _ROWS_AT_ONCE, None] ^ train_bits)
+        for row, column in enumerate(distances.argmin(axis=1)):
+            if distances[row, column] <= NEAR_BITS:
+                bits = int(distances[row, column])
+                found.append((test_ids[start + row], train_ids[int(column)], bits))
+    return sorted(found, key=lambda pair: (pair[2], pair[0]))
 
 
 def _as_array(hashes: Mapping[str, int]) -> NDArray[np.uint64]:

@@ -43,7 +43,7 @@ class ImageReward:
     def rows(self, source: Path, target: str, intake: Intake) -> Iterator[RawRow]:
         for path in find_files(source, "metadata-train.parquet", "metadata-test.parquet"):
             split: Split = "test" if path.stem.endswith("test") else "train"
-            archives = _Archives(folder_of(path))
+            archives = Archives(folder_of(path))
             table = Table(path, intake)
             needed = ["image_path", "prompt_id", "prompt", target]
             category = [name for name in ("classification",) if table.has(name)]
@@ -59,18 +59,20 @@ class ImageReward:
 
 
 def _row(values: dict[str, Any], place: ImagePlace, split: Split, target: str) -> RawRow:
+    text = text_of(values["prompt"])
     return RawRow(
         f"{split}/{Path(values['image_path']).stem}",
         place,
         label_text(values[target]),
-        text=text_of(values["prompt"]),
-        groups=(str(values["prompt_id"]),),
+        text=text,
+        # One prompt text may have several ids.
+        groups=(str(values["prompt_id"]), f"text: {text}"),
         category=text_of(values.get("classification")),
         split=split,
     )
 
 
-class _Archives:
+class Archives:
     """The archives of a snapshot, each listed once."""
 
     def __init__(self, root: Path) -> None:

@@ -40,7 +40,8 @@ class Manifest:
     revision: the commit that the source is a snapshot of, as far as known.
     own_splits: whether train and test are the source's.
     files: files read, with their columns. binning: None where the source has labels.
-    near_duplicates: test example, train example, bits in which their perceptual hashes differ.
+    near_duplicates: a test example, the train example nearest to it, and the bits in which their
+        perceptual hashes differ.
     """
 
     importer: str
