@@ -79,9 +79,10 @@ def import_named(
     ] = False,
 ) -> None:
     """Make a dataset file from a public dataset as it was downloaded."""
-    from ..data.importers.driver import ImportOptions, import_source  # noqa: PLC0415
+    from ..data.importers.driver import import_source  # noqa: PLC0415
+    from ..data.importers.options import ImportOptions  # noqa: PLC0415
     from ..data.importers.registry import IMPORTERS  # noqa: PLC0415
-    from ..data.importers.sampling import Sampling  # noqa: PLC0415
+    from ..data.importers.sampling import SamplePlan  # noqa: PLC0415
     from .progress import counting  # noqa: PLC0415
     from .show_import import show_card, show_manifest  # noqa: PLC0415
 
@@ -94,7 +95,7 @@ def import_named(
         bins=bins,
         scale=read_scale(rescale),
         label_map=parse_pairs("--label", label_map),
-        sampling=Sampling(strata, train_per_class, test_per_class, max_per_group),
+        plan=SamplePlan(strata, train_per_class, test_per_class, max_per_group),
         use_paper_split=paper_split,
         resplit=resplit,
         test_fraction=test_fraction,

@@ -56,10 +56,10 @@ def _print_binning(console: Console, manifest: Manifest) -> None:
 
 
 def _split_line(manifest: Manifest) -> str:
-    sampling = manifest.sampling
+    plan = manifest.plan
     origin = "the source's own" if manifest.own_splits else "new, disjoint by group"
-    per_class = f"{sampling.train or 'all'} train, {sampling.test or 'all'} test"
-    return f"split: {origin}; by {sampling.strata}: {per_class}; seed {manifest.seed}"
+    per_class = f"{plan.train or 'all'} train, {plan.test or 'all'} test"
+    return f"split: {origin}; by {plan.strata}: {per_class}; seed {manifest.seed}"
 
 
 def _counts_table(manifest: Manifest) -> Table:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, Example, read_dataset
-from blpo.data.importers.driver import ImportOptions, import_source
+from blpo.data.importers.driver import import_source
 from blpo.data.importers.manifest import Manifest
+from blpo.data.importers.options import ImportOptions
 from blpo.data.importers.registry import IMPORTERS
 from blpo.data.tasks import load_task
 

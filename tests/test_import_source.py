@@ -13,7 +13,7 @@ from blpo.data.errors import DataError
 from blpo.data.importers import hub
 from blpo.data.importers.manifest import manifest_path
 from blpo.data.importers.registry import IMPORTERS
-from blpo.data.importers.sampling import Sampling
+from blpo.data.importers.sampling import SamplePlan
 from command_line import Blpo
 from huggingface_hub.errors import GatedRepoError, LocalEntryNotFoundError
 from importing import by_id, imported, output, refused, skipped
@@ -38,7 +38,7 @@ def test_the_paper_samples_ten_of_each_unsafebench_category(tmp_path: Path) -> N
     manifest, dataset = imported("unsafebench", source, use_paper_split=True)
     for side in (dataset.train, dataset.test):
         assert Counter(e.category for e in side) == dict.fromkeys(public.CATEGORIES, 10)
-    assert manifest.sampling == Sampling("category", 10, 10, None, 11)
+    assert manifest.plan == SamplePlan("category", 10, 10, None, 11)
 
 
 def test_the_paper_samples_a_hundred_of_each_seetrue_label(tmp_path: Path) -> None:
@@ -90,8 +90,8 @@ def test_a_category_that_is_missing_altogether_is_told(tmp_path: Path) -> None:
 
 def test_any_number_per_class_can_be_drawn_from_categories_by_label(tmp_path: Path) -> None:
     source = public.unsafebench(tmp_path / "source", {"train": 8, "test": 6})
-    sampling = Sampling("category-label", 4, 2)
-    _, dataset = imported("unsafebench", source, sampling=sampling)
+    plan = SamplePlan("category-label", 4, 2)
+    _, dataset = imported("unsafebench", source, plan=plan)
     mix = Counter((e.category, e.label) for e in dataset.train)
     assert set(mix.values()) == {4}
     assert len(mix) == 22
@@ -99,14 +99,14 @@ def test_any_number_per_class_can_be_drawn_from_categories_by_label(tmp_path: Pa
 
 def test_the_sample_does_not_depend_on_the_order_of_rows_but_on_the_seed(tmp_path: Path) -> None:
     source = public.seetrue(tmp_path / "source", 120)
-    sampling = Sampling(train=10, test=10)
-    first, dataset = imported("seetrue", source, sampling=sampling)
+    plan = SamplePlan(train=10, test=10)
+    first, dataset = imported("seetrue", source, plan=plan)
     lines = (source / "SeeTRUE.csv").read_text().splitlines()
     (source / "SeeTRUE.csv").write_text("\n".join([lines[0], *lines[:0:-1]]) + "\n")
-    again, turned = imported("seetrue", source, sampling=sampling, overwrite=True)
+    again, turned = imported("seetrue", source, plan=plan, overwrite=True)
     assert turned.fingerprint == dataset.fingerprint
     assert again.examples == first.examples
-    _, other = imported("seetrue", source, sampling=sampling, seed=1, overwrite=True)
+    _, other = imported("seetrue", source, plan=plan, seed=1, overwrite=True)
     assert other.fingerprint != dataset.fingerprint
 
 
@@ -138,8 +138,8 @@ def test_scarce_labels_are_drawn_before_frequent_ones_take_their_groups(tmp_path
     rows = [(f"{i}.png", f"text {i // 10}", int(i % 10 != 0)) for i in range(200)]
     public.write_csv(source / "SeeTRUE.csv", ("image", "text", "label"), rows)
     public.write_zip(source / "images.zip", {f"{i}.png": public.picture(i) for i in range(200)})
-    sampling = Sampling(train=5, test=5, max_per_group=1)
-    manifest, _ = imported("seetrue", source, sampling=sampling)
+    plan = SamplePlan(train=5, test=5, max_per_group=1)
+    manifest, _ = imported("seetrue", source, plan=plan)
     assert manifest.counts() == {split: {"0": 5, "1": 5} for split in ("train", "test")}
 
 

@@ -6,53 +6,24 @@ into a manifest beside the dataset.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
 from ..errors import DataError
-from ..examples import SPLITS, Example, Split, check_coverage, write_dataset
+from ..examples import Example, check_coverage, write_dataset
 from ..images import ImageBounds, ImageRef
-from ..label_sets import explain_contradiction, rescaled_labels
 from ..problems import Problems
-from ..splits import assign_splits
-from ..tasks import Task, label_text, load_task
-from .binning import Binning, Bins, Scale, fit_binning
+from ..tasks import Task, load_task
 from .duplicates import near_duplicates
-from .groups import connected_groups
 from .inspection import Inspector
-from .manifest import Drawn, Manifest, Skipped, snapshot_revision, write_manifest
+from .labelling import label_rows
+from .manifest import Drawn, Manifest, Skipped, manifest_path, snapshot_revision, write_manifest
+from .options import ImportOptions
 from .places import ImagePlace, read_images
 from .protocol import Card, Importer, Intake, RawRow
-from .sampling import Candidate, Sampling, draw
-
-_EVERYTHING = Sampling()
-
-
-@dataclass(frozen=True, slots=True)
-class ImportOptions:
-    """How a source becomes a dataset; the defaults take every row that can be used.
-
-    target: the column that is the label, the card's first if None.
-    bins, scale: how raw scores become labels, see `fit_binning`.
-    label_map: the task's label for labels that the source spells otherwise.
-    sampling: how much to draw; `paper_split` of the card if `use_paper_split`.
-    resplit: whether the source's own train and test are ignored.
-    test_fraction: share of the test split where the source has none of its own.
-    """
-
-    task: str | None = None
-    target: str | None = None
-    bins: Bins | None = None
-    scale: Scale | None = None
-    label_map: Mapping[str, str] | None = None
-    sampling: Sampling = _EVERYTHING
-    use_paper_split: bool = False
-    resplit: bool = False
-    test_fraction: float = 0.5
-    seed: int = 0
-    overwrite: bool = False
+from .sampling import LabelledRow, SamplePlan, draw
 
 
 def import_source(
@@ -79,16 +50,13 @@ def import_source(
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))
-    sampling = _sampling(card, options)
+    plan = _plan(card, options)
     intake = Intake()
     rows = _read(importer, source, target, intake, on_row)
     rows = _usable(rows, task, intake, name)
-    binning = _binning(rows, task, options, intake, name)
-    label_map = _label_map(task, options, binning)
-    candidates = _candidates(rows, task, binning, label_map, options, name)
-    candidates = _disjoint(candidates, intake)
+    labelling = label_rows(rows, task, options, intake, name)
     inspector = Inspector(intake, on_row)
-    drawn = draw(candidates, task.labels, sampling, options.seed, inspector.accept, name)
+    drawn = draw(labelling.rows, task.labels, plan, options.seed, inspector.accept, name)
     _check_coverage(drawn, task, name)
     manifest = Manifest(
         importer=card.name,
@@ -102,15 +70,17 @@ def import_source(
         task=task.name,
         target=target,
         seed=options.seed,
-        own_splits=_has_own_splits(rows, options),
-        sampling=sampling,
-        label_map=label_map,
+        own_splits=labelling.own_splits,
+        plan=plan,
+        label_map=labelling.label_map,
         files=intake.files,
         skipped={r: Skipped(n, intake.places[r]) for r, n in sorted(intake.skipped.items())},
-        binning=binning,
+        binning=labelling.binning,
         near_duplicates=_near_duplicates(drawn, inspector),
         examples=sorted((_drawn(c, inspector) for c in drawn), key=attrgetter("example_id")),
     )
+    # Never the manifest of an earlier import beside a new dataset.
+    manifest_path(out).unlink(missing_ok=True)
     write_dataset(out, _examples(drawn, inspector))
     write_manifest(out, manifest)
     return manifest
@@ -132,13 +102,13 @@ def _default_task(card: Card, target: str) -> str:
     return task
 
 
-def _sampling(card: Card, options: ImportOptions) -> Sampling:
+def _plan(card: Card, options: ImportOptions) -> SamplePlan:
     if not options.use_paper_split:
-        return options.sampling
+        return options.plan
     paper = card.paper_split
     if paper is None:
         raise DataError(f"{card.name}: is not in the paper: give numbers per class")
-    return Sampling(
+    return SamplePlan(
         paper.strata, paper.per_stratum, paper.per_stratum, paper.max_per_group, paper.num_strata
     )
 
@@ -170,97 +140,15 @@ def _usable(rows: Sequence[RawRow], task: Task, intake: Intake, source: str) -> 
     return usable
 
 
-def _binning(
-    rows: Sequence[RawRow], task: Task, options: ImportOptions, intake: Intake, source: str
-) -> Binning | None:
-    """The binning of a source of raw scores; None for one of labels."""
-    scores = [row.value for row in rows if isinstance(row.value, float)]
-    if not scores:
-        if options.bins:
-            raise DataError(f"{source}: has labels, not raw scores: leave --bins out")
-        return None
-    return fit_binning(scores, task, options.bins, options.scale or intake.scale, source)
-
-
-def _label_map(task: Task, options: ImportOptions, binning: Binning | None) -> dict[str, str]:
-    """The label for labels that the source spells otherwise or has on another scale."""
-    given = dict(options.label_map or {})
-    if binning is not None or options.scale is None:
-        return given
-    low, high = options.scale
-    return rescaled_labels(int(low), int(high), task) | given
-
-
-def _candidates(
-    rows: Sequence[RawRow],
-    task: Task,
-    binning: Binning | None,
-    label_map: Mapping[str, str],
-    options: ImportOptions,
-    source: str,
-) -> list[Candidate]:
-    def label(value: str | float) -> str:
-        if binning is not None and isinstance(value, float):
-            return binning.label(value)
-        text = label_text(value)
-        return label_map.get(text, text)
-
-    labels = [label(row.value) for row in rows]
-    _check_labels(rows, labels, task, source)
-    groups = connected_groups([row.groups or (row.row_id,) for row in rows])
-    splits = _splits(rows, labels, groups, options)
-    return [
-        Candidate(row, chosen, tuple(map(label, row.ratings)), split, group)
-        for row, chosen, split, group in zip(rows, labels, splits, groups, strict=True)
-    ]
-
-
-def _check_labels(rows: Sequence[RawRow], labels: Sequence[str], task: Task, source: str) -> None:
-    """Raises DataError where the labels of the whole source and of the task are not the same."""
-    problems = Problems(source)
-    problems.explain(explain_contradiction(labels, task))
-    for row, label in zip(rows, labels, strict=True):
-        if label not in task.labels:
-            problems.add(row.row_id, f"label {label!r} is not one of {task.label_set()}")
-    for label in sorted(set(task.labels) - set(labels), key=task.labels.index):
-        problems.add(f"label {label!r}", "never occurs")
-    problems.raise_if_any()
-
-
-def _splits(
-    rows: Sequence[RawRow], labels: Sequence[str], groups: Sequence[str], options: ImportOptions
-) -> list[Split]:
-    if _has_own_splits(rows, options):
-        return [row.split for row in rows if row.split is not None]
-    return assign_splits(labels, groups, seed=options.seed, test_fraction=options.test_fraction)
-
-
-def _has_own_splits(rows: Sequence[RawRow], options: ImportOptions) -> bool:
-    """Whether train and test are the source's: every row has a split, and both occur."""
-    return not options.resplit and {row.split for row in rows} == set(SPLITS)
-
-
-def _disjoint(candidates: Sequence[Candidate], intake: Intake) -> list[Candidate]:
-    """Without the train rows of groups that are in test, too."""
-    in_test = {candidate.group for candidate in candidates if candidate.split == "test"}
-    kept: list[Candidate] = []
-    for candidate in candidates:
-        if candidate.split == "train" and candidate.group in in_test:
-            intake.skip("train row of a group that is in test", candidate.row.row_id)
-        else:
-            kept.append(candidate)
-    return kept
-
-
-def _check_coverage(drawn: Sequence[Candidate], task: Task, source: str) -> None:
+def _check_coverage(drawn: Sequence[LabelledRow], task: Task, source: str) -> None:
     problems = Problems(source)
     check_coverage(problems, [(c.split, c.label) for c in drawn], task)
     problems.raise_if_any()
 
 
-def _examples(drawn: Sequence[Candidate], inspector: Inspector) -> Iterator[Example]:
+def _examples(drawn: Sequence[LabelledRow], inspector: Inspector) -> Iterator[Example]:
     """Examples in the order of their images in the source."""
-    by_place: defaultdict[ImagePlace, list[Candidate]] = defaultdict(list)
+    by_place: defaultdict[ImagePlace, list[LabelledRow]] = defaultdict(list)
     for candidate in sorted(drawn, key=lambda candidate: candidate.row.row_id):
         by_place[candidate.row.image].append(candidate)
     bounds = ImageBounds()
@@ -273,7 +161,7 @@ def _examples(drawn: Sequence[Candidate], inspector: Inspector) -> Iterator[Exam
         yield from (_example(candidate, image) for candidate in by_place[place])
 
 
-def _example(candidate: Candidate, image: ImageRef) -> Example:
+def _example(candidate: LabelledRow, image: ImageRef) -> Example:
     row = candidate.row
     return Example(
         example_id=row.row_id,
@@ -289,7 +177,7 @@ def _example(candidate: Candidate, image: ImageRef) -> Example:
 
 
 def _near_duplicates(
-    drawn: Sequence[Candidate], inspector: Inspector
+    drawn: Sequence[LabelledRow], inspector: Inspector
 ) -> list[tuple[str, str, int]]:
     test, train = (
         {
@@ -302,7 +190,7 @@ def _near_duplicates(
     return near_duplicates(test, train)
 
 
-def _drawn(candidate: Candidate, inspector: Inspector) -> Drawn:
+def _drawn(candidate: LabelledRow, inspector: Inspector) -> Drawn:
     row = candidate.row
     sha256 = inspector.images[row.image].sha256
     return Drawn(

@@ -12,7 +12,7 @@ from ..images import ImageBounds, ImageRef, decode_image
 from .duplicates import perceptual_hash
 from .places import Found, ImagePlace, read_images
 from .protocol import Intake
-from .sampling import Candidate
+from .sampling import LabelledRow
 
 _IMAGES_AT_ONCE = 64
 # Enough to hash, and cheap to hold; every pixel is decoded first.
@@ -38,7 +38,7 @@ class Inspector:
         self._shown: set[tuple[str, str | None]] = set()
         self._sides: dict[str, Split] = {}
 
-    def accept(self, batch: Sequence[Candidate]) -> Iterator[tuple[Candidate, bool]]:
+    def accept(self, batch: Sequence[LabelledRow]) -> Iterator[tuple[LabelledRow, bool]]:
         """See `sampling.Accept`. An image may come again with another text, on the same side."""
         self._look({candidate.row.image for candidate in batch} - self.images.keys())
         for candidate in batch:
@@ -47,7 +47,7 @@ class Inspector:
                 self._intake.skip(reason, candidate.row.row_id)
             yield candidate, reason is None
 
-    def _objection(self, candidate: Candidate) -> str | None:
+    def _objection(self, candidate: LabelledRow) -> str | None:
         image = self.images[candidate.row.image]
         if image.problem is not None:
             return image.problem

@@ -10,7 +10,7 @@ from typing import Any
 from ..arrow import atomic_path
 from ..examples import SPLITS, Split
 from .binning import Binning
-from .sampling import Sampling
+from .sampling import SamplePlan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ class Manifest:
     target: str
     seed: int
     own_splits: bool
-    sampling: Sampling
+    plan: SamplePlan
     label_map: Mapping[str, str]
     files: Mapping[str, list[str]]
     skipped: Mapping[str, Skipped]

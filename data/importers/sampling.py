@@ -14,7 +14,7 @@ Stratum = tuple[Split, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class LabelledRow:
     """A row with its label, and the sides and strata that it may be drawn for."""
 
     row: RawRow
@@ -25,7 +25,7 @@ class Candidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
+class SamplePlan:
     """How much to draw; a number that is None takes all rows.
 
     strata: what a stratum is. train, test: examples per stratum. max_per_group: of one group.
@@ -49,18 +49,18 @@ class Sampling:
         return str(category) if self.strata == "category" else f"{category} x {label}"
 
 
-Accept = Callable[[Sequence[Candidate]], Iterable[tuple[Candidate, bool]]]
+Accept = Callable[[Sequence[LabelledRow]], Iterable[tuple[LabelledRow, bool]]]
 """Reads the images of candidates, and says of each, in order, whether it can be used."""
 
 
 def draw(
-    candidates: Sequence[Candidate],
+    candidates: Sequence[LabelledRow],
     labels: Sequence[str],
-    sampling: Sampling,
+    plan: SamplePlan,
     seed: int,
     accept: Accept,
     source: str,
-) -> list[Candidate]:
+) -> list[LabelledRow]:
     """The sample, the same under any order of `candidates`.
 
     Each stratum is drawn in the order of sha256 of seed and row id; what `accept` turns down is
@@ -68,56 +68,56 @@ def draw(
 
     Raises DataError if strata are missing or short of rows, saying how short each one is.
     """
-    queues = _queues(candidates, labels, sampling, seed)
-    _check_number(queues, sampling, source)
-    room = {stratum: sampling.size(stratum[0]) for stratum in queues}
-    drawn: list[Candidate] = []
+    queues = _queues(candidates, labels, plan, seed)
+    _check_number(queues, plan, source)
+    room = {stratum: plan.size(stratum[0]) for stratum in queues}
+    drawn: list[LabelledRow] = []
     filled: Counter[Stratum] = Counter()
     per_group: Counter[str] = Counter()
-    while batch := _next_batch(queues, room, filled, per_group, sampling.max_per_group):
+    while batch := _next_batch(queues, room, filled, per_group, plan.max_per_group):
         for candidate, is_usable in accept(batch):
             if is_usable:
                 drawn.append(candidate)
-                filled[_stratum(candidate, sampling)] += 1
+                filled[_stratum(candidate, plan)] += 1
             else:
                 per_group[candidate.group] -= 1
-    _check_filled(queues, room, filled, Counter(_stratum(c, sampling) for c in candidates), source)
+    _check_filled(queues, room, filled, Counter(_stratum(c, plan) for c in candidates), source)
     return drawn
 
 
 def _queues(
-    candidates: Sequence[Candidate], labels: Sequence[str], sampling: Sampling, seed: int
-) -> dict[Stratum, deque[Candidate]]:
+    candidates: Sequence[LabelledRow], labels: Sequence[str], plan: SamplePlan, seed: int
+) -> dict[Stratum, deque[LabelledRow]]:
     """Candidates by stratum in the order to draw: test before train, scarce before frequent."""
     categories = {c.row.category for c in candidates}
-    if sampling.strata == "label":
+    if plan.strata == "label":
         names = list(labels)
     else:
         pairs = [(category, label) for category in categories for label in labels]
-        names = sorted({sampling.name(category, label) for category, label in pairs})
-    queues: dict[Stratum, deque[Candidate]] = {(s, n): deque() for s in SPLITS for n in names}
+        names = sorted({plan.name(category, label) for category, label in pairs})
+    queues: dict[Stratum, deque[LabelledRow]] = {(s, n): deque() for s in SPLITS for n in names}
     for candidate in sorted(candidates, key=lambda c: _draw_key(seed, c.row.row_id)):
-        queues[_stratum(candidate, sampling)].append(candidate)
+        queues[_stratum(candidate, plan)].append(candidate)
     return dict(sorted(queues.items(), key=lambda item: (item[0][0], len(item[1]), item[0])))
 
 
-def _stratum(candidate: Candidate, sampling: Sampling) -> Stratum:
-    return candidate.split, sampling.name(candidate.row.category, candidate.label)
+def _stratum(candidate: LabelledRow, plan: SamplePlan) -> Stratum:
+    return candidate.split, plan.name(candidate.row.category, candidate.label)
 
 
 def _next_batch(
-    queues: Mapping[Stratum, deque[Candidate]],
+    queues: Mapping[Stratum, deque[LabelledRow]],
     room: Mapping[Stratum, int | None],
     filled: Counter[Stratum],
     per_group: Counter[str],
     max_per_group: int | None,
-) -> list[Candidate]:
+) -> list[LabelledRow]:
     """What would fill every stratum if all of it can be used; counted into `per_group`."""
-    batch: list[Candidate] = []
+    batch: list[LabelledRow] = []
     for stratum, queue in queues.items():
         size = room[stratum]
         open_places = len(queue) if size is None else size - filled[stratum]
-        held: list[Candidate] = []
+        held: list[LabelledRow] = []
         while queue and open_places > 0:
             candidate = queue.popleft()
             if max_per_group is not None and per_group[candidate.group] >= max_per_group:
@@ -132,18 +132,18 @@ def _next_batch(
 
 
 def _check_number(
-    queues: Mapping[Stratum, deque[Candidate]], sampling: Sampling, source: str
+    queues: Mapping[Stratum, deque[LabelledRow]], plan: SamplePlan, source: str
 ) -> None:
     names = sorted({name for _, name in queues})
-    if sampling.num_strata is not None and len(names) != sampling.num_strata:
+    if plan.num_strata is not None and len(names) != plan.num_strata:
         raise DataError(
-            f"{source}: the split needs {sampling.num_strata} strata by {sampling.strata}, found "
+            f"{source}: the split needs {plan.num_strata} strata by {plan.strata}, found "
             f"{len(names)} ({', '.join(names)}): give numbers per class in place of the paper's"
         )
 
 
 def _check_filled(
-    queues: Mapping[Stratum, deque[Candidate]],
+    queues: Mapping[Stratum, deque[LabelledRow]],
     room: Mapping[Stratum, int | None],
     filled: Counter[Stratum],
     available: Counter[Stratum],
