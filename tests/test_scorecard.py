@@ -1,6 +1,7 @@
 """Scores equal the libraries', the traps are avoided, and every reference is in the table."""
 
 import io
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,8 +12,11 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.judge import Verdict
+from blpo.pipeline.metrics import agreement
 from blpo.pipeline.scorecard import human_ceiling, krippendorff_alpha, scorecard
 from blpo.pipeline.scores import NO_LABEL, Scores, score
+from blpo.pipeline.scoring import Evaluation
+from blpo.pipeline.show import show_evaluation
 from blpo.pipeline.show_scorecard import print_scorecard, score_columns
 from rich.console import Console
 from scipy import stats
@@ -278,6 +282,25 @@ def test_the_table_has_the_judge_people_the_majority_and_chance() -> None:
         assert part in text
     assert "on 6 examples; Krippendorff's alpha 1.000" in text
     assert "-" in next(line for line in text.splitlines() if "majority" in line)
+
+
+def test_evaluate_shows_the_scorecard_to_people_and_to_scripts(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    labels = ["Safe", "Unsafe", "Unsafe"]
+    data = examples(labels, categories=["Hate", "Hate", "Spam"])
+    verdicts = judged_by(["Safe", "Safe", "Unsafe"])
+    evaluation = Evaluation(
+        agreement(data, verdicts, SAFETY.labels, 0), scorecard(data, verdicts, SAFETY)
+    )
+    show_evaluation(SAFETY, evaluation, as_json=True)
+    shown_json = json.loads(capsys.readouterr().out)
+    assert shown_json["accuracy"] == shown_json["scorecard"]["judge"]["accuracy"]
+    assert shown_json["scorecard"]["categories"]["Hate"]["accuracy"] == 0.5
+    show_evaluation(SAFETY, evaluation, as_json=False)
+    text = capsys.readouterr().out
+    assert "majority class" in text
+    assert "By category" in text
 
 
 def test_a_binary_table_names_the_positive_label() -> None:
