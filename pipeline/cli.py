@@ -3,12 +3,17 @@
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..data.errors import BlpoError
+from .import_cli import Rescale, add_importers, read_scale
 from .methods import Method
+from .options import parse_pairs
+
+if TYPE_CHECKING:
+    from ..data.tasks import Task
 
 EXIT_PROBLEM = 1
 
@@ -159,10 +164,10 @@ def evaluate(
 ) -> None:
     """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
     from .scoring import evaluate_prompt, judge_source  # noqa: PLC0415
-    from .show import show_agreement  # noqa: PLC0415
+    from .show import show_evaluation  # noqa: PLC0415
 
     source = judge_source(run, task, prompt, overrides or [])
-    show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+    show_evaluation(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
 
 
 @app.command()
@@ -209,7 +214,7 @@ def judge(
 @import_app.command("table")
 def import_table(
     source: Annotated[
-        Path, typer.Argument(help="csv, tsv, jsonl or parquet table, or an image folder.")
+        Path, typer.Argument(help="csv, tsv, jsonl, json or parquet table, or an image folder.")
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
     out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
@@ -226,6 +231,7 @@ def import_table(
         list[str] | None,
         typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
     ] = None,
+    rescale: Rescale = None,
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
     ] = None,
@@ -243,13 +249,14 @@ def import_table(
     from .progress import counting  # noqa: PLC0415
     from .show import show_import  # noqa: PLC0415
 
+    loaded = load_task(task)
     with counting(source.name, "rows") as count:
         summary = run_import(
             source,
             out,
-            load_task(task),
-            columns=_pairs("--column", columns),
-            label_map=_pairs("--label", label_map),
+            loaded,
+            columns=parse_pairs("--column", columns),
+            label_map=_label_map(rescale, label_map, loaded),
             image_root=image_root,
             test_fraction=test_fraction,
             train_per_class=train_per_class,
@@ -258,6 +265,9 @@ def import_table(
             on_row=count,
         )
     show_import(summary, as_json=as_json)
+
+
+add_importers(import_app)
 
 
 @app.command()
@@ -318,13 +328,13 @@ def _existing(store: Path) -> Path:
     return store
 
 
-def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
-    """ "key=value" arguments as a mapping."""
-    split = [value.partition("=") for value in values or []]
-    wrong = next((key for key, separator, _ in split if not separator or not key), None)
-    if wrong is not None:
-        raise BlpoError(f"{option} {wrong}: expected two names with = between them")
-    return {key: value for key, _, value in split}
+def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale or with other names; names go first."""
+    from ..data.label_sets import rescaled_labels  # noqa: PLC0415
+
+    scale = read_scale(rescale)
+    by_scale = rescaled_labels(int(scale[0]), int(scale[1]), task) if scale else {}
+    return by_scale | parse_pairs("--label", renamed)
 
 
 def _say(message: str) -> None:

@@ -25,6 +25,7 @@ from ..data.tasks import Metric
 from ..models.judge import Verdict
 from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
+from .report_scorecard import scorecard_view
 from .result import CallCounts, RunRecord, SplitResult
 from .statistics import Interval, detectable_difference
 from .steps import ShownCase, Step, num_right
@@ -60,6 +61,7 @@ def render_report(record: RunRecord) -> str:
         changes=changes,
         shown_changes=_spread(changes, _GALLERY_SIZE),
         total_calls=_total(result.calls.values()),
+        **scorecard_view(record),
     )
 
 

@@ -23,6 +23,7 @@ from .metrics import Agreement, agreement
 from .policies.calibration import CutPoints
 from .progress import Tracked, progress
 from .run_directory import RESULT_FILE, load_run
+from .scorecard import Scorecard, scorecard
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -54,6 +55,14 @@ class JudgeSource:
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Agreement of a prompt's verdicts with the labels, and the judge beside its references."""
+
+    agreement: Agreement
+    scorecard: Scorecard
+
+
 @dataclass(slots=True)
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
@@ -82,7 +91,7 @@ def judge_source(
     return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
 
 
-def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Agreement:
+def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
     """Agreement of the prompt's verdicts with the labels of one split."""
     data = read_dataset(dataset, source.task, source.config.images.bounds)
     examples = data.test if split == "test" else data.train
@@ -94,7 +103,10 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()
-    return agreement(examples, verdicts, source.task.labels, seed=0)
+    return Evaluation(
+        agreement(examples, verdicts, source.task.labels, seed=0),
+        scorecard(examples, verdicts, source.task),
+    )
 
 
 def judge_dataset(

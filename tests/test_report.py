@@ -373,6 +373,13 @@ def test_calls_add_up(report: str) -> None:
     assert "all 1,360 310 1,050 5 1,634,567 78.8 % 45,750" in text
 
 
+def test_the_judge_stands_beside_its_references_under_both_prompts(report: str) -> None:
+    text = text_of(report)
+    rows = ["judge, initial prompt", "judge, final prompt", "majority class", "chance"]
+    assert sorted(rows, key=text.index) == rows
+    assert "one person" not in text
+
+
 def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     record = make_record(num_steps=0)
     text = text_of(render_report(with_result(record, method=Method.NONE)))
