@@ -17,11 +17,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-from polars.exceptions import PanicException
 
 from .arrow import ARROW_ERRORS, is_temporary, open_parquet, pq, sync, temporary_name
 from .errors import StoreError
+from .frames import pl
 from .replies import SCHEMA
 
 ROWS_PER_GROUP = 2048
@@ -145,7 +144,7 @@ def read_all_prefixes(parts: Sequence[Path]) -> list[Prefixes | None]:
         chunk = parts[start : start + _PARTS_AT_ONCE]
         try:
             found += _read_together(chunk)
-        except (pl.exceptions.PolarsError, PanicException, OSError):
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             found += [read_prefixes(part) for part in chunk]
     return found
 
