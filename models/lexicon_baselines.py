@@ -82,8 +82,7 @@ def propose_judge_prompt(meta_prompt: str, draw: int) -> str:
     worth = {name: _worth(name, history) for name in known}
     kept = [name for name in lexicon_words(best) if worth[name] >= 0]
     fresh = [name for name in lexicon(meta_prompt, best) if worth[name] >= 0]
-    order = by_hash(fresh, f"{draw}/{history}")
-    added = order[: 1 + draw % 2]
+    added = by_hash(fresh, f"{draw}/{meta_prompt}")[: 1 + draw % 2]
     return with_aspects(best, [*kept, *added])
 
 

@@ -33,11 +33,11 @@ _PLACEHOLDERS = {
 class Case:
     """A judged example as the optimizer LLM sees it.
 
-    verbalization: in place of the image, which it never sees in Update_p. image: in place of a
-    verbalization, for an optimizer that sees images (Eq 5).
+    verbalization: what it reads in place of the image. image: set where it sees the image itself,
+    in place of a verbalization (Eq 5).
     """
 
-    verbalization: Verbalization | None
+    verbalization: Verbalization
     text: str | None
     human_label: str
     verdict: str | None

@@ -10,6 +10,8 @@ from ..models.optimizer import Case
 from ..models.verbalizer import Verbalization
 from .steps import ShownCase
 
+_SEEN = Verbalization("", "the optimizer sees the image")
+
 
 class Verbalizes(Protocol):
     """The question that describing an image asks."""
@@ -45,7 +47,7 @@ def described_cases(roles: Verbalizes, i2t_prompt: str, items: Sequence[Judged])
 def image_cases(items: Sequence[Judged]) -> list[Case]:
     """Cases of which the optimizer sees the image itself."""
     return [
-        Case(None, item.example.text, item.example.label, item.verdict.label, item.example.image)
+        Case(_SEEN, item.example.text, item.example.label, item.verdict.label, item.example.image)
         for item in items
     ]
 

@@ -150,9 +150,7 @@ def make_step(
     items = rewrite.batch
     details = {
         "batch": verdict_records([i.example for i in items], [i.verdict for i in items]),
-        "verbalizations": verbalization_records(
-            [case.verbalization for case in rewrite.cases if case.verbalization is not None]
-        ),
+        "verbalizations": verbalization_records([case.verbalization for case in rewrite.cases]),
         "criticism": [
             {"text": "\n".join(answer.texts), "failures": list(answer.failures)}
             for answer in rewrite.criticism

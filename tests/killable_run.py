@@ -1,7 +1,7 @@
 """A run on the ideal engine, in a process that can kill itself around a store write.
 
-python killable_run.py FOLDER [before|after N]: the run of FOLDER; with SIGKILL just before or
-after its N-th write to the store. Requests that reach the engine are appended to FOLDER/asked.
+python killable_run.py FOLDER METHOD [before|after N]: the run of FOLDER; with SIGKILL just before
+or after its N-th write to the store. Requests that reach the engine are appended to FOLDER/asked.
 """
 
 import os
@@ -15,8 +15,10 @@ from blpo.data.store import Collection, ReplyRow, ReplyStore
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
 from blpo.models.stored import request_key
+from blpo.pipeline.apo import ApoConfig
 from blpo.pipeline.blpo import BlpoConfig
 from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.methods import Method
 from blpo.pipeline.run import Run
 from blpo.pipeline.session import EnginePool
 from ideal_engine import IdealEngine, ideal_world
@@ -47,10 +49,10 @@ class IdealPool(EnginePool):
         return super().engine(settings) if settings.kind == "lexicon" else self._ideal
 
 
-def make_run(folder: Path) -> Run:
+def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
     """The run of a folder, which becomes the working directory.
 
-    Two outer steps of two I2T prompts on a few images.
+    Two short steps on a few images.
     """
     os.chdir(folder)
     dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
@@ -64,8 +66,10 @@ def make_run(folder: Path) -> Run:
         dataset=Path("data.parquet"),
         output=Path("run"),
         store=Path("store"),
+        method=method,
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
         algorithm=BlpoConfig(outer_steps=2, inner_steps=2),
+        apo=ApoConfig(rounds=2, beam_size=2, minibatch_size=12, gradients=2, bandit_rounds=2),
     )
     return Run(config, IdealPool(logged))
 
@@ -91,9 +95,9 @@ def kill_around_put(when: str, number: int) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        kill_around_put(sys.argv[2], int(sys.argv[3]))
-    make_run(folder).execute()
+    if len(sys.argv) > 3:
+        kill_around_put(sys.argv[3], int(sys.argv[4]))
+    make_run(folder, Method(sys.argv[2])).execute()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Meta-prompts and the reading of their answers."""
 
 from collections.abc import Sequence
+from importlib import resources
 
 import pytest
 from blpo.data.tasks import load_task
@@ -15,6 +16,11 @@ from blpo.models.optimizer import (
 from blpo.models.verbalizer import Verbalization
 
 TASK = load_task("unsafebench")
+TEMPLATES = sorted(
+    file.name.removesuffix(".txt")
+    for file in (resources.files("blpo.models") / "prompts").iterdir()
+    if file.name != "cases.txt"
+)
 
 
 class ScriptedEngine:
@@ -102,6 +108,6 @@ def test_update_q_shows_the_judge_prompt_and_the_scored_history_and_nothing_else
     assert "<case>" not in prompt
 
 
-@pytest.mark.parametrize("name", ["update_judge_prompt", "update_i2t_prompt"])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_the_shipped_templates_ask_for_known_placeholders_only(name: str) -> None:
     assert load_template(name) is load_template(name)

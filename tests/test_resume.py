@@ -9,15 +9,16 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from blpo.pipeline.methods import Method
 from killable_run import make_run
 
 SCRIPT = Path(__file__).with_name("killable_run.py")
 
 
-def start(folder: Path, *kill: str) -> int:
+def start(folder: Path, *kill: str, method: Method = Method.BLPO) -> int:
     """Exit code of a run in a process of its own; negative for a signal."""
     run = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), *kill],
+        [sys.executable, str(SCRIPT), str(folder), method, *kill],
         capture_output=True,
         text=True,
         check=False,
@@ -78,6 +79,20 @@ def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
 def asked_by_complete_writes(folder: Path, before: Counter[str]) -> Counter[str]:
     """Of the requests asked before the kill, those that were not asked again."""
     return Counter({key: 1 for key in before if asked(folder)[key] == 1})
+
+
+def test_a_killed_baseline_ends_as_if_it_had_never_been_killed(tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (undisturbed, killed):
+        folder.mkdir()
+    assert start(undisturbed, method=Method.APO) == 0
+    for kill in (("after", "3"), ("before", "4"), ("after", "9")):
+        assert start(killed, *kill, method=Method.APO) == -signal.SIGKILL
+    assert start(killed, method=Method.APO) == 0
+    assert contents(killed) == contents(undisturbed)
+    repeated = asked(killed) - asked(undisturbed)
+    assert set(repeated.values()) == {1}
+    assert len(asked(killed)) == len(asked(undisturbed))
 
 
 def test_a_finished_run_replays_without_asking_and_changes_no_file(undisturbed: Path) -> None:
