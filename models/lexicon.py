@@ -18,6 +18,7 @@ from pathlib import Path
 from ..data.micro.world import named_aspects
 from . import lexicon_baselines as baselines
 from . import lexicon_reading
+from . import lexicon_reflection as reflection
 from .engine import EngineIdentity, Reply, Request
 from .lexicon_reading import (
     block,
@@ -60,7 +61,7 @@ class LexiconEngine:
 @cache
 def _revision() -> str:
     """Another program is another optimizer: its replies are not those of the one before."""
-    files = (__file__, baselines.__file__, lexicon_reading.__file__)
+    files = (__file__, baselines.__file__, lexicon_reading.__file__, reflection.__file__)
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
 
 
@@ -91,7 +92,8 @@ def _prompt(meta_prompt: str, draw: int) -> str | None:
     if "<case>" in meta_prompt:
         return improve_judge_prompt(meta_prompt)
     if "<i2t_prompt" in meta_prompt:
-        return propose_i2t_prompt(meta_prompt)
+        several = reflection.is_asked(meta_prompt)
+        return (reflection.propose_i2t_prompts if several else propose_i2t_prompt)(meta_prompt)
     if "<judge_prompt>" in meta_prompt:
         return baselines.paraphrase(meta_prompt, draw)
     return None

@@ -21,6 +21,7 @@ from .verbalizer import Verbalization
 _PLACEHOLDERS = {
     "update_judge_prompt": {"task", "judge_prompt", "cases"},
     "update_i2t_prompt": {"task", "judge_prompt", "history"},
+    "update_i2t_prompts": {"task", "judge_prompt", "history", "reflections", "count"},
     "propose_judge_prompt": {"task", "history", "cases"},
     "criticize_judge_prompt": {"task", "judge_prompt", "cases", "has_images"},
     "criticize_on_case": {"task", "judge_prompt", "cases"},

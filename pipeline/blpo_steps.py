@@ -4,7 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..data.examples import Example
-from .blpo import BlpoConfig, Candidate, OuterStep, Roles, optimize
+from ..models.judge import Verdict
+from .blpo import optimize
+from .blpo_config import BlpoConfig
+from .outer_step import Candidate, FinalChoice, OuterStep
+from .policies.gains import PairedGain
+from .search_state import Roles
 from .steps import (
     ShownCase,
     Step,
@@ -25,15 +30,26 @@ def search(
     seed: int,
 ) -> Iterator[Step]:
     """Contract: `search.Search`."""
-    for outer_step in optimize(roles, train, judge_prompt, i2t_prompt, config, seed):
-        yield make_step(outer_step, train)
+    for step in optimize(roles, train, judge_prompt, i2t_prompt, config, seed):
+        match step:
+            case OuterStep():
+                yield make_step(step, train)
+            case FinalChoice():
+                yield make_final_step(step)
 
 
 def expected_calls(config: BlpoConfig, num_train: int) -> int:
-    """Calls of all roles if no step ends early and no proposal has to be asked again."""
-    tries = config.inner_steps + 1 if config.i2t == "learned" else 1
-    proposals = 2 * tries - 1
-    return config.outer_steps * (num_train + 2 * tries * config.minibatch_size + proposals)
+    """Calls of all roles if no step ends early and no proposal has to be asked again.
+
+    An upper bound where a race may drop proposals or a verdict is asked for once.
+    """
+    openers = 3 if config.q0_competes else 1
+    tries, rounds = 1, 0
+    if config.i2t == "learned":
+        tries, rounds = openers + config.inner_steps, config.inner_rounds
+    scored = config.minibatch_size if config.score_on == "errors" else config.probe_size
+    per_step = num_train + tries * (config.minibatch_size + 1 + scored) + rounds
+    return config.outer_steps * per_step
 
 
 def make_step(outer_step: OuterStep, train: Sequence[Example]) -> Step:
@@ -52,19 +68,76 @@ def make_step(outer_step: OuterStep, train: Sequence[Example]) -> Step:
     )
 
 
+def make_final_step(choice: FinalChoice) -> Step:
+    """The choice as a step of its own; it is shown nothing and tries nothing."""
+    num_judged = sum(1 for ranked in choice.ranked if ranked.entry.losses)
+    told = f"Chosen among {num_judged} judge prompts by the lower bound of the gain over the first."
+    reading = "" if choice.reading is None else f"Cut-points on the scale: {choice.reading.cuts}."
+    return Step(
+        index=choice.index,
+        judge_prompt=choice.judge_prompt,
+        next_judge_prompt=choice.final_judge_prompt,
+        examples=[],
+        verdicts=[],
+        details={
+            "archive": [
+                {
+                    "judge_prompt": ranked.entry.judge_prompt,
+                    "accepted": ranked.entry.accepted,
+                    "num_judged": len(ranked.entry.losses),
+                    "gain": _gain_record(ranked.gain),
+                }
+                for ranked in choice.ranked
+            ],
+            "reading": None if choice.reading is None else choice.reading.model_dump(mode="json"),
+        },
+        notes=[*([told] if choice.ranked else []), *([reading] if reading else [])],
+        reading=choice.reading,
+    )
+
+
 def _details(step: OuterStep) -> dict[str, Any]:
-    """Minibatch, every candidate with its score and verbalizations, and which one was chosen."""
-    search = step.search
+    """Minibatch, every candidate with its score and verbalizations, and which one was chosen.
+
+    chosen: place among the candidates; null where an opener was chosen, or nothing.
+    """
+    search, chosen = step.search, step.chosen
+    openers, candidates = (search.openers, search.candidates) if search else ([], [])
+    further = [_candidate_record(candidate) for candidate in openers[1:]]
     return {
         "error_minibatch": verdict_records(
             [wrong.example for wrong in step.misjudgments],
             [wrong.verdict for wrong in step.misjudgments],
         ),
-        "baseline": _candidate_record(search.baseline) if search and search.baseline else None,
-        "candidates": [_candidate_record(c) for c in search.candidates] if search else [],
+        "baseline": _candidate_record(openers[0]) if openers else None,
+        **({"further_openers": further} if further else {}),
+        "candidates": [_candidate_record(candidate) for candidate in candidates],
         "i2t_failures": [list(p.failures) for p in search.failures] if search else [],
-        "chosen": search.candidates.index(step.chosen) if search and step.chosen else None,
+        "chosen": next((i for i, c in enumerate(candidates) if c is chosen), None),
+        **_decision_record(step),
     }
+
+
+def _decision_record(step: OuterStep) -> dict[str, Any]:
+    """What the policies beyond the paper decided; nothing where none was at work."""
+    decision, search = step.decision, step.search
+    if decision is None or search is None or (decision.gain is None and decision.accepted):
+        return {}
+    return {
+        "chosen_i2t_prompt": step.chosen.i2t_prompt if step.chosen else None,
+        "rejected_by_control": [candidate.i2t_prompt for candidate in search.rejected],
+        "shown_to_update_q": sorted(search.shown),
+        "accepted": decision.accepted,
+        "reason": decision.reason,
+        "gain": None if decision.gain is None else _gain_record(decision.gain),
+    }
+
+
+def _gain_record(gain: PairedGain) -> dict[str, Any]:
+    """n: items. Both numbers are in units of the loss, null without items."""
+    if gain.n == 0:
+        return {"n": 0, "mean": None, "standard_error": None}
+    return {"n": gain.n, "mean": gain.mean, "standard_error": gain.standard_error}
 
 
 def _candidate_record(candidate: Candidate) -> dict[str, Any]:
@@ -76,6 +149,7 @@ def _candidate_record(candidate: Candidate) -> dict[str, Any]:
         "proposal_failures": list(candidate.proposal.failures),
         "verbalizations": verbalization_records(candidate.verbalizations),
         "verdicts": [verdict.label for verdict in candidate.verdicts],
+        "judged": [example.example_id for example in candidate.examples],
     }
 
 
@@ -83,13 +157,16 @@ def _tried(step: OuterStep) -> list[Tried]:
     search = step.search
     if search is None:
         return []
-    baseline = [_tried_prompt("initial", search.baseline, step)] if search.baseline else []
+    openers = [
+        _tried_prompt("initial" if i == 0 else "opener", c, step)
+        for i, c in enumerate(search.openers)
+    ]
     candidates = [_tried_prompt(str(n), c, step) for n, c in enumerate(search.candidates, 1)]
     failed = [
         Tried("failed", "", note=failure_note(proposal, "I2T prompt"))
         for proposal in search.failures
     ]
-    return [*baseline, *candidates, *failed]
+    return [*openers, *candidates, *failed]
 
 
 def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
@@ -98,7 +175,7 @@ def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
         name,
         candidate.i2t_prompt,
         candidate.score,
-        num_right([wrong.example for wrong in step.misjudgments], candidate.verdicts),
+        num_right(candidate.examples, candidate.verdicts),
         len(candidate.verdicts),
         is_chosen=candidate is step.chosen,
         led_to=None if proposal.prompt is None else candidate.judge_prompt,
@@ -107,17 +184,26 @@ def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
 
 
 def _shown(step: OuterStep) -> list[ShownCase]:
-    baseline, chosen = step.search and step.search.baseline, step.chosen
+    chosen = step.chosen
+    opener = next(iter(step.search.openers), None) if step.search else None
+    after = _by_example(chosen)
     return [
         ShownCase(
             wrong.example,
             wrong.verdict,
-            chosen.verdicts[i] if chosen else None,
-            baseline.verbalizations[i] if baseline else None,
+            after.get(wrong.example.example_id),
+            opener.verbalizations[i] if opener else None,
             chosen.verbalizations[i] if chosen else None,
         )
         for i, wrong in enumerate(step.misjudgments)
     ]
+
+
+def _by_example(candidate: Candidate | None) -> dict[str, Verdict]:
+    if candidate is None:
+        return {}
+    judged = zip(candidate.examples, candidate.verdicts, strict=True)
+    return {example.example_id: verdict for example, verdict in judged}
 
 
 def _notes(step: OuterStep) -> list[str]:
@@ -125,6 +211,8 @@ def _notes(step: OuterStep) -> list[str]:
         return ["No example was misjudged: the loop ended here."]
     if step.chosen is None:
         return ["No I2T prompt to choose from: the judge prompt was kept."]
-    if step.next_judge_prompt == step.judge_prompt:
-        return ["The judge prompt was kept."]
-    return []
+    kept = ["The judge prompt was kept."] if step.next_judge_prompt == step.judge_prompt else []
+    decision = step.decision
+    if decision and decision.reason:
+        return [f"The proposal was not accepted: {decision.reason}.", *kept]
+    return kept

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.settings import EngineSettings
 from .apo import ApoConfig
-from .blpo import BlpoConfig
+from .blpo_config import PLUS, BlpoConfig
 from .budget import BudgetConfig
 from .methods import Method
 from .opro import OproConfig
@@ -69,6 +69,8 @@ class RunConfig(BaseModel):
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
+    preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
+        published, "plus" what `blpo_config.PLUS` says.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
     """
@@ -79,7 +81,7 @@ class RunConfig(BaseModel):
     dataset: Path
     output: Path
     store: Path = Path("store")
-    preset: Literal["paper"] = "paper"
+    preset: Literal["paper", "plus"] = "paper"
     method: Method = Method.BLPO
     seed: int = 0
     judge_prompt: str | None = None
@@ -93,6 +95,16 @@ class RunConfig(BaseModel):
     opro: OproConfig = OproConfig()
     apo: ApoConfig = ApoConfig()
     textgrad: TextGradConfig = TextGradConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("preset") != "plus":
+            return fields
+        given: Any = fields.get("algorithm", {})
+        if isinstance(given, BlpoConfig):
+            given = given.model_dump(exclude_unset=True)
+        return {**fields, "algorithm": {**PLUS, **given} if isinstance(given, dict) else given}
 
     @property
     def search(self) -> Search:

@@ -11,6 +11,7 @@ from ..models.stored import Role
 from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
+from .policies.calibration import CutPoints
 from .steps import Step
 
 
@@ -41,6 +42,8 @@ class SplitResult(BaseModel):
 class RunResult(BaseModel):
     """What result.json holds.
 
+    reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
+        label.
     stopped: why the search ended before its last step, if a budget ended it.
     seconds: wall time of the session that finished the run.
     """
@@ -59,6 +62,7 @@ class RunResult(BaseModel):
     judge_prompt_initial: str
     judge_prompt_final: str
     i2t_prompt_final: str
+    reading: CutPoints | None = None
     test: SplitResult
     stopped: str | None = None
     calls: dict[Role, CallCounts]

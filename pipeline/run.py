@@ -125,10 +125,13 @@ class Run:
     def _test(self, steps: list[Step], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
+        reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
         judge = Judge(self.engines["judge"], self.task)
         initial = judge(self.judge_prompt, test)
         final = judge(final_prompt, test)
+        if reading:
+            final = [reading(verdict) for verdict in final]
         labels = self.task.labels
         test_result = SplitResult(
             initial=agreement(test, initial, labels, seed),
@@ -154,6 +157,7 @@ class Run:
             judge_prompt_initial=self.judge_prompt,
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
+            reading=steps[-1].reading if steps else None,
             test=test,
             stopped=self.budget.stopped,
             calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},

@@ -14,6 +14,7 @@ from ..models.context import Context
 from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
 from ..models.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
+from ..models.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ..models.second_hand import SecondHandImages
 from ..models.settings import EngineSettings, make_engine, takes_several_images
 from ..models.stored import InFlight, Role, StoredEngine
@@ -91,6 +92,7 @@ class RunRoles:
     """Judge, verbalizer and prompt optimizer of one run."""
 
     def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
+        self.task = task
         self._judge = Judge(engines["judge"], task)
         self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
         self._optimizer = PromptOptimizer(
@@ -104,6 +106,28 @@ class RunRoles:
 
     def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
         return self._judge(judge_prompt, examples)
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        return self._judge.pairs(pairs)
+
+    def verbalize_each(
+        self, i2t_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verbalization]]:
+        return self._verbalizer.each(i2t_prompts, examples)
+
+    def update_judge_prompts(
+        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+    ) -> list[Proposal]:
+        return update_judge_prompts(self._optimizer, judge_prompt, cases)
+
+    def update_i2t_prompts(
+        self,
+        judge_prompt: str,
+        history: Sequence[ScoredPrompt],
+        reflections: Sequence[Reflection],
+        count: int,
+    ) -> list[Proposal]:
+        return update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count)
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self._verbalizer(i2t_prompt, examples)

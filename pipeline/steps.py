@@ -8,6 +8,7 @@ from ..data.examples import Example
 from ..models.judge import Verdict
 from ..models.optimizer import Proposal
 from ..models.verbalizer import Verbalization
+from .policies.calibration import CutPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ class Step:
     i2t_prompt: the one that led to next_judge_prompt; None where none did.
     details: what the method adds to the step's record, JSON values.
     notes: sentences for the report.
+    reading: how verdicts under next_judge_prompt are read; None for the likeliest label.
     """
 
     index: int
@@ -68,6 +70,7 @@ class Step:
     shown: Sequence[ShownCase] = ()
     i2t_prompt: str | None = None
     notes: Sequence[str] = field(default_factory=list[str])
+    reading: CutPoints | None = None
 
 
 def num_right(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> int:
