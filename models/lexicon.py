@@ -6,7 +6,7 @@ see, and counts which described aspects go with which misjudgments. It is part o
 test bench and says nothing about how a real optimizer LLM performs.
 
 `lexicon_reading.py` is what it knows and how it reads, `lexicon_baselines.py` its answers to the
-baselines.
+baselines, `lexicon_peers.py` its reading of other libraries' meta-prompts.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from pathlib import Path
 
 from ..data.micro.world import named_aspects
 from . import lexicon_baselines as baselines
+from . import lexicon_peers as peers
 from . import lexicon_reading
 from . import lexicon_reflection as reflection
 from .engine import EngineIdentity, Reply, Request
@@ -61,20 +62,33 @@ class LexiconEngine:
 @cache
 def _revision() -> str:
     """Another program is another optimizer: its replies are not those of the one before."""
-    files = (__file__, baselines.__file__, lexicon_reading.__file__, reflection.__file__)
+    modules = (baselines, peers, lexicon_reading, reflection)
+    files = (__file__, *(module.__file__ for module in modules))
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
 
 
 def _answer(request: Request) -> Reply:
-    prompt, draw = request.prompt, request.sampling.sample_index
-    tag = "critique" if _CRITIQUE_ASKED_FOR in prompt else "prompt"
-    answer = _critique(prompt) if tag == "critique" else _prompt(prompt, draw)
-    if answer is None:
-        return Reply("", "error", error="the lexicon optimizer reads only blpo's meta-prompts")
-    text = f"<{tag}>{answer}</{tag}>"
-    return Reply(
-        text, "stop", prompt_tokens=len(prompt.split()), completion_tokens=len(text.split())
-    )
+    text = answer_text(request.prompt, request.sampling.sample_index)
+    if text is None:
+        return Reply("", "error", error="the lexicon optimizer reads only meta-prompts it knows")
+    num_tokens = len(request.prompt.split())
+    return Reply(text, "stop", prompt_tokens=num_tokens, completion_tokens=len(text.split()))
+
+
+def answer_text(meta_prompt: str, draw: int) -> str | None:
+    """The answer to a meta-prompt of ours or of a peer library; None to any other text."""
+    foreign = peers.translate(meta_prompt)
+    if foreign is not None:
+        answer = (
+            baselines.criticize_on_case(foreign.meta_prompt)
+            if foreign.wants_criticism
+            else _prompt(foreign.meta_prompt, draw)
+        )
+        return f"{foreign.opening}{answer}{foreign.closing}"
+    if _CRITIQUE_ASKED_FOR in meta_prompt:
+        return f"<critique>{_critique(meta_prompt)}</critique>"
+    answer = _prompt(meta_prompt, draw)
+    return None if answer is None else f"<prompt>{answer}</prompt>"
 
 
 def _critique(meta_prompt: str) -> str:

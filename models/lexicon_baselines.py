@@ -38,14 +38,21 @@ def criticize(meta_prompt: str) -> str:
 
 
 def criticize_on_case(meta_prompt: str) -> str:
-    """What one case, misjudged or not, says about the aspects it shows at fault."""
-    named = named_aspects(block(meta_prompt, "judge_prompt"))
-    [case] = _cases(meta_prompt)
+    """What one case, misjudged or not, says about the aspects it shows at fault.
+
+    Without a judge prompt, about all of them; without a case, the criticism already there.
+    """
+    judge_prompt = block(meta_prompt, "judge_prompt")
+    named = named_aspects(judge_prompt)
+    case = next(iter(_cases(meta_prompt)), None)
+    if case is None:
+        return " ".join(blocks(meta_prompt, "critique")) or _NOTHING
     faults = sorted(case.faults)
     if case.severity > 0:
         return " ".join(_misses(name) for name in faults if name not in named) or _NOTHING
     if case.severity < 0:
-        return " ".join(_weighs(name) for name in faults if name in named) or _NOTHING
+        weighed = [name for name in faults if name in named or not judge_prompt]
+        return " ".join(map(_weighs, weighed)) or _NOTHING
     ignored = [f"People do not mind the {name}." for name in faults if name not in named]
     return " ".join([_AGREES, *ignored])
 

@@ -163,6 +163,11 @@ def parse_answers(reply: Reply, tag: str = "prompt") -> tuple[list[str], str]:
     return [], "unparsable"
 
 
+def render_cases(cases: Sequence[Case]) -> str:
+    """Cases as they stand in a meta-prompt."""
+    return _environment().get_template("cases.txt").render(cases=cases)
+
+
 @cache
 def load_template(name: str) -> Template:
     """A meta-prompt template; its placeholders are checked here, values are filled in one pass.

@@ -22,9 +22,9 @@ from ..models.baseline_questions import TriedPrompt
 from ..models.judge import Verdict
 from ..models.optimizer import Case, Proposal
 from .budget import until_spent
-from .evidence import Verbalizes
+from .evidence import Judged, Verbalizes, shown_cases
 from .seeds import derived_order
-from .steps import Step, Tried, failure_note, num_right
+from .steps import ShownCase, Step, Tried, failure_note, num_right
 
 
 class OproConfig(BaseModel):
@@ -79,7 +79,8 @@ def search(
         new_prompts = unseen_prompts(proposals, history)
         scored = until_spent(score(roles, train, prompt) for prompt in new_prompts)
         history += scored
-        yield make_step(step, train, best, best_of(history), scored, proposals)
+        shown = shown_cases(on_exemplars(best, train, exemplars[: config.exemplars]), cases)
+        yield make_step(step, train, best, best_of(history), scored, proposals, shown)
 
 
 def expected_calls(config: OproConfig, num_train: int) -> int:
@@ -111,6 +112,14 @@ def exemplar_cases(roles: Roles, i2t_prompt: str, exemplars: Sequence[Example]) 
     ]
 
 
+def on_exemplars(
+    scored: Scored, train: Sequence[Example], exemplars: Sequence[Example]
+) -> list[Judged]:
+    """The exemplars with the verdicts of a scored prompt."""
+    by_id = {example.example_id: v for example, v in zip(train, scored.verdicts, strict=True)}
+    return [Judged(example, by_id[example.example_id]) for example in exemplars]
+
+
 def unseen_prompts(proposals: Sequence[Proposal], history: Sequence[Scored]) -> list[str]:
     """The proposed prompts that are not in the history, each once, in order."""
     tried = {scored.judge_prompt for scored in history}
@@ -125,6 +134,7 @@ def make_step(
     best: Scored,
     scored: Sequence[Scored],
     proposals: Sequence[Proposal],
+    shown: Sequence[ShownCase],
 ) -> Step:
     tried = [
         Tried(str(number), s.judge_prompt, s.accuracy, s.num_right, len(train), s is best)
@@ -132,6 +142,7 @@ def make_step(
     ]
     failed = [p for p in proposals if p.prompt is None]
     details: dict[str, Any] = {
+        "exemplars": [case.example.example_id for case in shown],
         "scored": [{"judge_prompt": s.judge_prompt, "accuracy": s.accuracy} for s in scored],
         "proposals": len(proposals),
         "proposal_failures": [list(p.failures) for p in proposals if p.failures],
@@ -144,5 +155,6 @@ def make_step(
         best_before.verdicts,
         details,
         [*tried, *(Tried("failed", "", note=failure_note(p, "judge prompt")) for p in failed)],
+        shown,
         notes=[] if best is not best_before else ["No new prompt scored higher."],
     )

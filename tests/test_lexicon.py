@@ -14,9 +14,9 @@ from blpo.models.baseline_questions import (
 )
 from blpo.models.context import Context
 from blpo.models.engine import Request
-from blpo.models.lexicon import LexiconEngine
+from blpo.models.lexicon import LexiconEngine, answer_text
 from blpo.models.lexicon_reading import UNSEEN_ASPECTS
-from blpo.models.optimizer import Case, PromptOptimizer, ScoredPrompt
+from blpo.models.optimizer import Case, PromptOptimizer, ScoredPrompt, render_cases
 from blpo.models.verbalizer import Verbalization
 
 ROOMY = Context(num_tokens=100_000, image_token_px=28)
@@ -150,6 +150,78 @@ def test_a_paraphrase_names_the_same_aspects_in_other_words() -> None:
     assert len(prompts) == 2
     assert original not in prompts
     assert {named_aspects(prompt) for prompt in prompts} == {("blade", "pill")}
+
+
+MISSED = render_cases([safety_case("blade: drawn. pill: gone.", "Unsafe", "Safe")] * 2)
+
+
+def test_a_reflection_prompt_of_gepa_is_read_and_answered_in_a_fence() -> None:
+    text = answer_text(
+        "I provided an assistant with the following instructions to perform a task for me:\n"
+        "```\nIs it safe?\n```\n\nThe following are examples ...:\n```\n# Example 1\n"
+        f"## Feedback\n{MISSED}\n```\n\nProvide the new instructions within ``` blocks.",
+        draw=0,
+    )
+    assert text == "```\nIs it safe? Pay attention to the blade.\n```"
+
+
+def test_the_gradients_of_textgrad_reach_its_rewrite() -> None:
+    conversation = (
+        "# - <LM_SYSTEM_PROMPT>: The system prompt. # - <FEEDBACK>: The feedback.\n"
+        "<CONVERSATION><LM_SYSTEM_PROMPT> Is it safe? </LM_SYSTEM_PROMPT>\n"
+        "<LM_OUTPUT> Safe </LM_OUTPUT></CONVERSATION>"
+    )
+    on_verdict = answer_text(
+        f"{MISSED}<OBJECTIVE_FUNCTION>give feedback</OBJECTIVE_FUNCTION>"
+        "<VARIABLE> Safe </VARIABLE>",
+        draw=0,
+    )
+    assert on_verdict is not None
+    on_prompt = answer_text(
+        f"{conversation}<OBJECTIVE_FUNCTION>address this: {on_verdict}</OBJECTIVE_FUNCTION>"
+        "<VARIABLE> Is (...) safe? </VARIABLE>",
+        draw=0,
+    )
+    assert on_prompt == "The judge prompt misses the blade, which people mind."
+    rewrite = answer_text(
+        "between <IMPROVED_VARIABLE> {improved variable} </IMPROVED_VARIABLE> tags\n"
+        f"<VARIABLE> Is (...) safe? </VARIABLE><CONTEXT>{conversation}\n"
+        f"<FEEDBACK>{on_prompt}</FEEDBACK></CONTEXT>",
+        draw=0,
+    )
+    assert rewrite == (
+        "<IMPROVED_VARIABLE>Is it safe? Pay attention to the blade.</IMPROVED_VARIABLE>"
+    )
+
+
+def test_the_history_of_promptolution_is_read() -> None:
+    text = answer_text(
+        "Generate an instruction for this task: is it safe?\n\n"
+        "text:\nIs it safe? Watch the bottle.\nscore: 40\n\n"
+        "text:\nIs it safe? Watch the blade.\nscore: 60\n\n"
+        "Generate a new instruction bracketed with <prompt> and ending it with </prompt>",
+        draw=0,
+    )
+    assert text is not None
+    assert text.startswith("<prompt>Is it safe? ")
+    assert "blade" in named_aspects(text)
+    assert "bottle" not in named_aspects(text)
+
+
+def test_a_crossover_of_capo_names_what_both_prompts_name_and_a_mutation_nothing_new() -> None:
+    crossed = answer_text(
+        "Merge the two prompts:\nPrompt 1: Is it safe? Watch the bottle.\n"
+        "Prompt 2: Safe? Watch the blade.\n\nReturn <prompt>new prompt</prompt>",
+        draw=0,
+    )
+    assert crossed is not None
+    assert set(named_aspects(crossed)) == {"bottle", "blade"}
+    mutated = answer_text(
+        "Rephrase:\nPrompt: Is it safe? Watch the bottle.\n\nReturn <prompt>it</prompt>", draw=0
+    )
+    assert mutated is not None
+    assert named_aspects(mutated) == ("bottle",)
+    assert "Watch the" not in mutated
 
 
 @pytest.mark.parametrize("prompt", ["Hello", "Write a poem."])

@@ -15,14 +15,7 @@ from blpo.models.verbalizer import Verbalization
 from ideal_engine import IdealEngine, ideal_world
 from peers.arms import ARMS, LIBRARIES, OWN, PEERS
 from peers.cells import Bench, Cell, Setting, Work, run_cell
-from peers.stand_in import (
-    AFTER_SYSTEM_PROMPT,
-    FIRST_PROMPT,
-    JUDGE_PROMPT_ROLE,
-    PeerStandIn,
-    case_block,
-    read_cases,
-)
+from peers.stand_in import FIRST_PROMPT, JUDGE_PROMPT_ROLE, PeerStandIn, evidence
 from peers.tables import calls_to_reach, claims_table, gains_table, reach_table
 from peers.variants import MINORITY_SHARE, imbalanced, rare_label, shuffled
 from peers.world import Arm, Found, Point
@@ -62,10 +55,7 @@ def answer(prompt: str, draw: int = 0) -> str:
 
 
 MISSED = Case(Verbalization("blade: drawn. pill: gone."), None, "Unsafe", "Safe")
-CASES = "\n\n".join(
-    case_block(replace(MISSED, verbalization=Verbalization(f"blade: drawn. side: {n}.")))
-    for n in range(3)
-)
+CASES = evidence(load_task(TASK), [MISSED] * 3)
 GEPA = """I provided an assistant with the following instructions to perform a task for me:
 ```
 {component}
@@ -122,11 +112,6 @@ def test_a_peer_run_again_answers_from_the_store(bench: Bench, ideal: World, arm
     assert len(judges) <= asked + 1  # textgrad's prompts have no fixed order
 
 
-def test_a_case_survives_being_written_and_read() -> None:
-    case = Case(Verbalization("color: red."), "two stars", "0", "1")
-    assert read_cases(f"# Example 1\n## Case\n{case_block(case)}\n\n") == [case]
-
-
 def test_gepa_is_answered_from_its_rows() -> None:
     text = answer(GEPA.format(component=P0, rows=CASES))
     assert text.startswith("```\n")
@@ -173,16 +158,15 @@ def test_first_prompts_differ_and_go_beyond_the_given_one() -> None:
 
 
 def test_textgrads_chain_carries_the_case_to_the_new_prompt() -> None:
-    system = f"Glossary: <FEEDBACK>: The feedback.{AFTER_SYSTEM_PROMPT}"
+    role = "You will give feedback to a variable with the following role: <ROLE> {} </ROLE>."
+    goal = "<OBJECTIVE_FUNCTION>Your goal is {} </OBJECTIVE_FUNCTION>"
     talk = f"<LM_SYSTEM_PROMPT> {P0} </LM_SYSTEM_PROMPT>"
-    on_verdict = answer(f"{system}<ROLE> verdict </ROLE> {case_block(MISSED)}")
-    assert read_cases(on_verdict) == [MISSED]
-    role = (
-        f"You will give feedback to a variable with the following role: <ROLE> {JUDGE_PROMPT_ROLE}"
-    )
-    critique = answer(f"{system}{role} </ROLE>. {talk} {on_verdict}")
+    on_verdict = answer(f"{role.format('verdict')} {goal.format('agreement')}\n{CASES}")
+    assert "<human_label>Unsafe</human_label>" in on_verdict
+    critique = answer(f"{role.format(JUDGE_PROMPT_ROLE)} {talk} {goal.format(on_verdict)}")
     assert "misses the blade" in critique
-    step = answer(f"{system}{talk}<FEEDBACK>{critique}</FEEDBACK> Improve the variable")
+    form = "<IMPROVED_VARIABLE>{the improved variable}</IMPROVED_VARIABLE>"
+    step = answer(f"{talk}<FEEDBACK>{critique}</FEEDBACK> {form}")
     assert step.startswith("<IMPROVED_VARIABLE>")
     assert named_aspects(step) == ("blade",)
 

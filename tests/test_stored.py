@@ -88,6 +88,7 @@ def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Pa
         Request("judge it", IMAGE, sampling=Sampling(sample_index=1)),
         Request("judge it", IMAGE, sampling=Sampling(temperature=0.5)),
         Request("judge it", IMAGE, sampling=Sampling(max_tokens=9)),
+        Request("judge it", IMAGE, further_images=(IMAGE,)),
     ],
 )
 def test_whatever_shapes_a_reply_makes_another_request(other: Request) -> None:

@@ -25,7 +25,7 @@ from blpo.data.examples import Example
 from blpo.pipeline.budget import BudgetSpentError
 from blpo.pipeline.textgrad import split_validation
 
-from .stand_in import case_block
+from .stand_in import evidence
 from .world import Found, World
 
 _NO_LIMIT = 10**9
@@ -110,11 +110,7 @@ class JudgeAdapter:
     def make_reflective_dataset(
         self, candidate: Mapping[str, str], eval_batch: Any, components_to_update: Sequence[str]
     ) -> dict[str, list[dict[str, str]]]:
-        labels = ", ".join(self.world.task.labels)
-        rows: list[dict[str, str]] = [
-            {"Possible verdicts, in order": labels, "Case": case_block(case)}
-            for case in eval_batch.trajectories
-        ]
+        rows = [{"Judged image": evidence(self.world.task, [c])} for c in eval_batch.trajectories]
         beside = {"Judge prompt": f"<judge_prompt>{candidate['judge']}</judge_prompt>"}
         shown = {"judge": rows, "i2t": [{**beside, **row} for row in rows]}
         return {component: shown[component] for component in components_to_update}

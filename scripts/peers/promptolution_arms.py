@@ -10,8 +10,8 @@ Settings, each where promptolution leaves a choice:
  4. CAPO adds examples to prompts. They are described images, and the judge takes what they name
     for what it shall look at: `upper_shots` is 0, and no example is set aside for shots.
  5. Both draw from the global generators of random and numpy, which are seeded here.
- 6. Both swallow every error of a step and end early: whatever ends a run before its budget is
-    raised again here.
+ 6. Both swallow every error of a step and end early: whatever but the budget ends a run is raised
+    again here. A run also ends when 20 steps in a row have asked the judge nothing new.
 """
 
 import importlib
@@ -28,10 +28,12 @@ from blpo.models.settings import EngineSettings
 from blpo.models.vllm_options import quieten, set_environment
 from blpo.pipeline.seeds import derived_order, derived_seed
 
-from .stand_in import FIRST_PROMPT
+from .stand_in import FIRST_PROMPT, labels_line
 from .world import Course, Found, World
 
 _MANY_STEPS = 1000
+_IDLE_STEPS = 20
+"""Steps without a judge call after which a method has converged: it repeats itself."""
 _ANSWER = "<final_answer>{}</final_answer>"
 
 
@@ -110,10 +112,9 @@ class Library:
     def description(self) -> str:
         """What the task is; no line of it ends in what the library would take for a mark."""
         world = self.world
-        labels = ", ".join(world.task.labels)
         return (
             f"A multimodal model judges images by a prompt.\n{FIRST_PROMPT}\n{world.judge_prompt}\n"
-            f"The possible verdicts, in order: {labels}"
+            f"{labels_line(world.task)}"
         )
 
     def task(self, eval_strategy: str, block_size: int = 30) -> Any:
@@ -154,10 +155,9 @@ class Library:
         callback = best_follower(self.world, course)
         optimizer.callbacks.append(callback)
         optimizer.optimize(_MANY_STEPS)
-        if self.world.budget.stopped is None:
-            raise EndedEarlyError("promptolution ended before its budget") from (
-                self.errors[0] if self.errors else None
-            )
+        if self.world.budget.stopped is None and callback.idle_steps < _IDLE_STEPS:
+            cause = self.errors[0] if self.errors else None
+            raise EndedEarlyError("promptolution ended before its budget") from cause
         seen = seen_scores(optimizer)
         course.now(self.world.judge_calls, best_prompt(optimizer))
         found = Found(course.points)
@@ -191,9 +191,14 @@ def best_follower(world: World, course: Course) -> Any:
     base: Any = _library("utils.callbacks").BaseCallback
 
     class Follower(base):
+        idle_steps = 0
+        judge_calls = 0
+
         def on_step_end(self, optimizer: Any) -> bool:
             course.now(world.judge_calls, best_prompt(optimizer))
-            return world.budget.stopped is None
+            self.idle_steps = self.idle_steps + 1 if world.judge_calls == self.judge_calls else 0
+            self.judge_calls = world.judge_calls
+            return self.idle_steps < _IDLE_STEPS
 
     return Follower()
 

@@ -1,15 +1,11 @@
 """The optimizer stand-in behind the meta-prompts of the peer libraries.
 
-`lexicon` reads our own meta-prompts. This engine reads a peer's as the peer renders it: it finds
-the current prompt, the scored history and the cases in it, puts the same question in our words to
-lexicon, and gives its answer in the format that the peer asks for. It knows nothing else, and
-lexicon stays as it is: all methods face the same optimizer.
-
-What an LLM would do and lexicon has no question for:
- - merging two prompts (CAPO): the first, naming what either names;
- - first prompts from a task description (promptolution): variations of the one that the
+`lexicon` reads most of them by itself (`models/lexicon_peers.py`). What is added here is what an
+LLM would make of the three that have no counterpart among our own questions:
+ - gepa's component `i2t`: an I2T prompt as for Update_q, from the one at hand without a score;
+ - promptolution's first prompts from a task description: variations of the prompt that the
    description starts from, each with one or two aspects of the lexicon, as in OPRO without scores;
- - a gradient for the judge's verdict (TextGrad): the case, as it is handed on in the next prompt.
+ - TextGrad's gradient for a verdict: the case, as it is handed on in the gradient for the prompt.
 """
 
 import hashlib
@@ -20,51 +16,28 @@ from functools import cached_property
 from pathlib import Path
 
 from blpo.data.tasks import Task
-from blpo.models import baseline_questions as questions
-from blpo.models.baseline_questions import Complaint, TriedPrompt
-from blpo.models.context import Context
+from blpo.models import lexicon_baselines
+from blpo.models.baseline_questions import TriedPrompt
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.lexicon import LexiconEngine
-from blpo.models.lexicon_reading import block, blocks, lexicon_words, with_aspects
-from blpo.models.optimizer import (
-    Answer,
-    Case,
-    PromptOptimizer,
-    Question,
-    ScoredPrompt,
-    load_template,
-)
-from blpo.models.verbalizer import Verbalization
+from blpo.models.lexicon import LexiconEngine, answer_text, propose_i2t_prompt
+from blpo.models.lexicon_reading import block
+from blpo.models.optimizer import Case, ScoredPrompt, load_template, render_cases
 
 JUDGE_PROMPT_ROLE = "judge prompt: what a multimodal model is told to judge an image by"
 """The role by which TextGrad's prompts name the judge prompt."""
 FIRST_PROMPT = "Start from this prompt:"
 """In a task description, the line before p_0."""
-AFTER_SYSTEM_PROMPT = "\n\n=== end of system prompt ===\n\n"
-"""Between a system prompt and what follows it."""
 
-_MAX_TOKENS = 4096
-_CONTEXT = Context(32768, 28)
-_CASE_TAGS = ("text", "description", "human_label", "verdict")
+_ROLE = re.compile(r"give feedback to a variable with the following role: <ROLE> (.*?) </ROLE>")
 
 
-def case_block(case: Case) -> str:
-    """A judged example in words, as every optimizer reads it."""
-    values = (case.text, case.verbalization and case.verbalization.text, case.human_label)
-    told = zip(_CASE_TAGS, (*values, case.verdict or "(no verdict)"), strict=True)
-    lines = [f"<{tag}>{value}</{tag}>" for tag, value in told if value is not None]
-    return "\n".join(["<case>", *lines, "</case>"])
+def evidence(task: Task, cases: Sequence[Case]) -> str:
+    """Judged examples in words, as every optimizer reads them, after the labels they can have."""
+    return f"{labels_line(task)}\n{render_cases(cases)}"
 
 
-def read_cases(text: str) -> list[Case]:
-    """The cases in a text, each once."""
-    return [_read_case(found) for found in dict.fromkeys(blocks(text, "case"))]
-
-
-def _read_case(found: str) -> Case:
-    text, verdict = block(found, "text") or None, block(found, "verdict")
-    described = Verbalization(block(found, "description"))
-    return Case(described, text, block(found, "human_label"), verdict)
+def labels_line(task: Task) -> str:
+    return f"The possible verdicts, in order: {', '.join(task.labels)}"
 
 
 class PeerStandIn:
@@ -72,16 +45,15 @@ class PeerStandIn:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._lexicon = LexiconEngine()
 
     @property
     def version(self) -> str:
-        return self._lexicon.version
+        return LexiconEngine().version
 
     @cached_property
     def identity(self) -> EngineIdentity:
         """Another reader is another optimizer."""
-        source = Path(__file__).read_bytes() + self._lexicon.identity.revision.encode()
+        source = Path(__file__).read_bytes() + LexiconEngine().identity.revision.encode()
         revision = hashlib.sha256(source).hexdigest()[:16]
         return EngineIdentity("lexicon", "lexicon", revision, "text", f"peers/{self._task.name}")
 
@@ -99,89 +71,33 @@ class PeerStandIn:
         return Reply(text, "stop", prompt_tokens=num_read, completion_tokens=num_written)
 
     def _answer(self, prompt: str, draw: int) -> str | None:
-        """The answer to whichever peer's prompt this is, told by the words of its template."""
-        if prompt.startswith("I provided an assistant with the following instructions"):
-            return self._gepa(prompt)
-        if "Below are some previous instructions with their scores" in prompt:
-            return self._opro(prompt, draw)
-        if "Please merge the two prompts" in prompt:
-            return self._merge(prompt)
-        if "Please rephrase the prompt" in prompt:
-            return self._rephrase(prompt, draw)
+        if prompt.startswith("I provided an assistant") and "<judge_prompt>" in prompt:
+            return self._i2t_component(prompt)
         if "create diverse system prompts" in prompt:
             return self._first_prompts(prompt)
-        _, found, body = prompt.partition(AFTER_SYSTEM_PROMPT)
-        return self._textgrad(body) if found else None
+        role = _ROLE.search(prompt)
+        if role is not None and role[1] != JUDGE_PROMPT_ROLE:
+            return f"{labels_line(self._task)}\n<case>{block(prompt, 'case')}</case>"
+        return answer_text(prompt, draw)
 
-    # -- gepa
-
-    def _gepa(self, prompt: str) -> str:
-        """The component is the I2T prompt where the rows hold a judge prompt beside the cases."""
+    def _i2t_component(self, prompt: str) -> str:
         component = _between(prompt, "for me:\n```\n", "\n```\n")
-        cases, judge_prompt = read_cases(prompt), block(prompt, "judge_prompt")
-        if judge_prompt:
-            history = [ScoredPrompt(component, 0.0)]
-            proposal = self._optimizer.update_i2t_prompt(judge_prompt, history)
-        else:
-            proposal = self._optimizer.update_judge_prompt(component, cases)
-        return f"```\n{proposal.prompt or component}\n```"
-
-    # -- promptolution
-
-    def _opro(self, prompt: str, draw: int) -> str:
-        scored = re.findall(r"text:\n(.*?)\nscore: (\d+)\n\n", prompt, re.DOTALL)
-        history = [TriedPrompt(text, int(score)) for text, score in scored]
-        return f"<prompt>{self._propose(history, draw)}</prompt>"
-
-    def _merge(self, prompt: str) -> str:
-        mother = _between(prompt, "\nPrompt 1: ", "\nPrompt 2: ")
-        father = _between(prompt, "\nPrompt 2: ", "\n\nReturn the new prompt")
-        named = dict.fromkeys([*lexicon_words(mother), *lexicon_words(father)])
-        return f"<prompt>{with_aspects(mother, list(named))}</prompt>"
-
-    def _rephrase(self, prompt: str, draw: int) -> str:
-        judge_prompt = _between(prompt, "\nPrompt: ", "\n\nReturn the new prompt")
-        meta_prompt = load_template("paraphrase_judge_prompt").render(judge_prompt=judge_prompt)
-        return f"<prompt>{self._prompt(meta_prompt, draw) or judge_prompt}</prompt>"
+        meta_prompt = load_template("update_i2t_prompt").render(
+            task=self._task,
+            judge_prompt=block(prompt, "judge_prompt"),
+            history=[ScoredPrompt(component, 0.0)],
+        )
+        return f"```\n{propose_i2t_prompt(meta_prompt)}\n```"
 
     def _first_prompts(self, prompt: str) -> str:
-        first = _between(prompt, f"{FIRST_PROMPT}\n", "\n")
         number = int(_between(prompt, "Create overall ", " prompts"))
-        return json.dumps([self._propose([TriedPrompt(first, 0)], draw) for draw in range(number)])
-
-    # -- TextGrad
-
-    def _textgrad(self, body: str) -> str | None:
-        """A gradient for the verdict, a gradient for the judge prompt, or the step."""
-        judge_prompt = _between(body, "<LM_SYSTEM_PROMPT> ", " </LM_SYSTEM_PROMPT>")
-        if "Improve the variable" in body:
-            critiques = blocks(body, "FEEDBACK")
-            [edit] = questions.edit(
-                self._optimizer, _CONTEXT, [Complaint(judge_prompt, (), critiques)]
-            )
-            return f"<IMPROVED_VARIABLE>{edit.prompt or judge_prompt}</IMPROVED_VARIABLE>"
-        cases = read_cases(body)[:1]
-        if f"the following role: <ROLE> {JUDGE_PROMPT_ROLE}" in body:
-            [critique] = questions.criticize_on_cases(self._optimizer, judge_prompt, cases)
-            return " ".join(critique.texts)
-        return case_block(cases[0]) if cases else None
-
-    # -- lexicon
-
-    @cached_property
-    def _optimizer(self) -> PromptOptimizer:
-        return PromptOptimizer(
-            self._lexicon, self._task, max_tokens=_MAX_TOKENS, temperature=0.0, max_attempts=1
+        meta_prompt = load_template("propose_judge_prompt").render(
+            task=self._task,
+            history=[TriedPrompt(_between(prompt, f"{FIRST_PROMPT}\n", "\n"), 0)],
+            cases=(),
         )
-
-    def _propose(self, history: Sequence[TriedPrompt], draw: int) -> str:
-        template = load_template("propose_judge_prompt")
-        meta_prompt = template.render(task=self._task, history=history, cases=())
-        return self._prompt(meta_prompt, draw) or history[-1].judge_prompt
-
-    def _prompt(self, meta_prompt: str, draw: int) -> str | None:
-        answers: list[Answer] = self._optimizer.ask([Question(meta_prompt, draw)])
-        return answers[0].proposal.prompt
+        draws = range(number)
+        return json.dumps([lexicon_baselines.propose_judge_prompt(meta_prompt, n) for n in draws])
 
 
 def _between(text: str, start: str, end: str) -> str:

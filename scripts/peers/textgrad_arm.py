@@ -25,7 +25,7 @@ from blpo.pipeline.seeds import derived_order
 from blpo.pipeline.steps import num_right
 from blpo.pipeline.textgrad import split_validation
 
-from .stand_in import AFTER_SYSTEM_PROMPT, JUDGE_PROMPT_ROLE, case_block
+from .stand_in import JUDGE_PROMPT_ROLE, evidence
 from .world import Course, Found, World
 
 _MANY_STEPS = 1000
@@ -98,15 +98,14 @@ class Library:
         """The case in words, which is the evaluation that the gradients start from."""
         world, example = self._world, self._by_id[item.value]
         [case] = world.cases(world.i2t_prompt, [example], [Verdict(prediction.value)])
-        labels = ", ".join(world.task.labels)
-        return f"The possible verdicts, in order: {labels}\n{case_block(case)}"
+        return "\n" + evidence(world.task, [case])
 
     def _judge(self, prompt: str, system_prompt: str) -> str:
         [verdict] = self._world.judge(system_prompt, [self._by_id[prompt]])
         return verdict.label or "(no verdict)"
 
     def _ask_stand_in(self, prompt: str, system_prompt: str) -> str:
-        return self._world.ask_stand_in(f"{system_prompt}{AFTER_SYSTEM_PROMPT}{prompt}")
+        return self._world.ask_stand_in(f"{system_prompt}\n\n{prompt}")
 
     def _constant(self, value: str) -> Any:
         return self._textgrad.Variable(value, requires_grad=False, role_description="the image")
