@@ -4,6 +4,7 @@
     python scripts/bench_peers.py                       # everything, at 800 judge calls
     python scripts/bench_peers.py --quick               # a look: one task, one seed
     python scripts/bench_peers.py --part plain --arms blpo,blpo-plus,gepa --seeds 0,1,2
+    python scripts/bench_peers.py --ideal --out runs/peers-ideal    # an ideal judge, no model
 
 Synthetic test bench: rendered images, invented labels, a micro judge in a vLLM engine, a program in
 place of the optimizer LLM. It tells which method finds a hidden rubric with fewer judge calls, and
@@ -30,15 +31,17 @@ line is JSON.
 import argparse
 import json
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, cast
 
 from blpo.data.errors import BlpoError
 from blpo.data.micro.rubrics import MICRO_TASKS
 from blpo.pipeline.progress import Tracked, progress
 from peers.arms import ARMS, PEERS, check_libraries
 from peers.cells import Bench, Cell, Setting, Work, run_cells
+from peers.ideal import IdealJudge
 from peers.restart import try_restart
 from peers.tables import Figures, claims_table, gains_table, reach_table, restart_table, show
 from peers.variants import BINARY_TASKS, Variant, variant_data
@@ -58,6 +61,7 @@ class Plan:
     seeds: Sequence[int]
     null_seeds: Sequence[int]
     judge_calls: int
+    ideal: bool
 
 
 def main() -> int:
@@ -70,8 +74,21 @@ def main() -> int:
         print(f"bench_peers: {error}", file=sys.stderr)
         return 1
     show(list(tables.values()))
-    print(json.dumps({name: table.records for name, table in tables.items()}))
+    print(json.dumps({name: rounded(table.records) for name, table in tables.items()}))
     return 0
+
+
+def rounded(value: Any) -> Any:
+    """JSON values with four decimals."""
+    match value:
+        case float():
+            return round(value, 4)
+        case dict():
+            return {name: rounded(child) for name, child in cast("dict[str, Any]", value).items()}
+        case list() | tuple():
+            return [rounded(child) for child in cast("list[Any]", value)]
+        case _:
+            return value
 
 
 def make_plan() -> Plan:
@@ -85,16 +102,17 @@ def make_plan() -> Plan:
     parser.add_argument("--seeds", type=_numbers, default=[0, 1, 2])
     parser.add_argument("--null-seeds", type=_numbers, default=[0, 1, 2], help="of part shuffled")
     parser.add_argument("--judge-calls", type=int, default=800)
+    parser.add_argument("--ideal", action="store_true", help="an ideal judge in place of a model")
     parser.add_argument("--quick", action="store_true", help="one task, one seed, two parts")
     given = parser.parse_args()
-    if given.quick:
-        return Plan(given.out, PARTS[:2], given.arms, [RESTART_TASK], [0], [0], given.judge_calls)
-    fields = {name: getattr(given, name) for name in Plan.__dataclass_fields__}
-    return Plan(**fields)
+    plan = Plan(**{name: getattr(given, name) for name in Plan.__dataclass_fields__})
+    if not given.quick:
+        return plan
+    return replace(plan, parts=PARTS[:2], tasks=[RESTART_TASK], seeds=[0], null_seeds=[0])
 
 
 def compare(plan: Plan) -> dict[str, Figures]:
-    bench = Bench(plan.out)
+    bench = Bench(plan.out, IdealJudge() if plan.ideal else None)
     try:
         tables: dict[str, Figures] = {}
         if "plain" in plan.parts:
@@ -110,7 +128,9 @@ def compare(plan: Plan) -> dict[str, Figures]:
         bench.close()
     if "restart" in plan.parts:
         setting = Setting("plain", RESTART_TASK, plan.seeds[0], plan.judge_calls)
-        restarts = [try_restart(arm, setting, plan.out.resolve()) for arm in plan.arms]
+        restarts = [
+            try_restart(arm, setting, plan.out.resolve(), ideal=plan.ideal) for arm in plan.arms
+        ]
         tables["restart"] = restart_table(restarts)
     return tables
 
@@ -154,7 +174,7 @@ def cells_of(
         return run_cells(bench, work)
 
 
-def _names(known: Sequence[str]):
+def _names(known: Sequence[str]) -> Callable[[str], list[str]]:
     def parse(text: str) -> list[str]:
         unknown = [name for name in text.split(",") if name not in known]
         if unknown:

@@ -134,7 +134,6 @@ def run_cell(bench: Bench, work: Work) -> Cell:
     final = verdicts[-1]
     if found.reading is not None:
         final = [found.reading(verdict) for verdict in final]
-    measured = [agreement(data.test, each, labels, seed) for each in (verdicts[0], final)]
     rights = [
         sum(v.label == e.label for e, v in zip(data.test, each, strict=True))
         for each in (*verdicts[:-1], final)
@@ -146,7 +145,8 @@ def run_cell(bench: Bench, work: Work) -> Cell:
         world.calls(),
         world.budget.stopped,
         [right / len(data.test) for right in rights],
-        *measured,
+        agreement(data.test, verdicts[0], labels, seed),
+        agreement(data.test, final, labels, seed),
         gain(data.test, verdicts[0], final, labels, seed),
     )
 

@@ -28,9 +28,11 @@ from blpo.data.store import ReplyStore
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.stored import StoredEngine, request_key
 from blpo.pipeline.session import EnginePool
+from pydantic import TypeAdapter
 
 from .arms import ARMS, PEERS
 from .cells import MICRO_JUDGE, Bench, Setting
+from .ideal import IdealJudge
 from .variants import variant_data
 
 _KEEPS = {"gepa": "its run_dir"}
@@ -62,6 +64,7 @@ class Session:
     datasets: Path
     folder: Path
     number: int
+    ideal: bool
     kill_after: int | None = None
 
     @property
@@ -73,14 +76,14 @@ class Session:
         return self.folder / "found.json"
 
 
-def try_restart(arm: str, setting: Setting, main: Path) -> Restart:
+def try_restart(arm: str, setting: Setting, main: Path, *, ideal: bool) -> Restart:
     """Raises EngineError if a session ends otherwise than it should."""
     whole, killed = main / "restart" / arm / "whole", main / "restart" / arm / "killed"
     shared = (arm, setting, main / "store", main / "datasets")
-    reference = _run(Session(*shared, whole, 0))
+    reference = _run(Session(*shared, whole, 0, ideal))
     half = len(reference) // 2
-    before = _run(Session(*shared, killed, 0, kill_after=half))
-    after = _run(Session(*shared, killed, 1))
+    before = _run(Session(*shared, killed, 0, ideal, half))
+    after = _run(Session(*shared, killed, 1, ideal))
     return Restart(
         arm,
         _keeps(arm),
@@ -103,7 +106,7 @@ def _run(session: Session) -> list[str]:
         subprocess.run(["rm", "-rf", str(session.folder)], check=True)
     session.folder.mkdir(parents=True, exist_ok=True)
     request = session.folder / f"session-{session.number}.json"
-    request.write_text(json.dumps(asdict(session), default=str))
+    request.write_bytes(TypeAdapter(Session).dump_json(session))
     command = [sys.executable, "-m", "peers.restart", str(request)]
     ended = subprocess.run(
         command, cwd=Path(__file__).parents[1], capture_output=True, text=True, check=False
@@ -120,7 +123,8 @@ class ModelOfSession:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._num_asked = 0
-        engine, store = EnginePool().engine(MICRO_JUDGE), ReplyStore(session.main_store)
+        engine = IdealJudge() if session.ideal else EnginePool().engine(MICRO_JUDGE)
+        store = ReplyStore(session.main_store)
         self._judge = StoredEngine(engine, store, "judge", "restart")
         self._verbalizer = StoredEngine(engine, store, "verbalizer", "restart")
 
@@ -147,9 +151,7 @@ class ModelOfSession:
 
 
 def main() -> None:
-    fields = json.loads(Path(sys.argv[1]).read_text())
-    paths = {name: Path(fields[name]) for name in ("main_store", "datasets", "folder")}
-    session = Session(**{**fields, **paths, "setting": Setting(**fields["setting"])})
+    session = TypeAdapter(Session).validate_json(Path(sys.argv[1]).read_text())
     own = _keeps(session.arm) == "its reply store"
     store = session.folder / ("store" if own else f"store-{session.number}")
     bench = Bench(session.folder, ModelOfSession(session), store, resume=True)

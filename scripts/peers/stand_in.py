@@ -12,7 +12,6 @@ import hashlib
 import json
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from pathlib import Path
 
 from blpo.data.tasks import Task
@@ -45,17 +44,18 @@ class PeerStandIn:
 
     def __init__(self, task: Task) -> None:
         self._task = task
+        source = Path(__file__).read_bytes() + LexiconEngine().identity.revision.encode()
+        self._revision = hashlib.sha256(source).hexdigest()[:16]
 
     @property
     def version(self) -> str:
         return LexiconEngine().version
 
-    @cached_property
+    @property
     def identity(self) -> EngineIdentity:
         """Another reader is another optimizer."""
-        source = Path(__file__).read_bytes() + LexiconEngine().identity.revision.encode()
-        revision = hashlib.sha256(source).hexdigest()[:16]
-        return EngineIdentity("lexicon", "lexicon", revision, "text", f"peers/{self._task.name}")
+        settings = f"peers/{self._task.name}"
+        return EngineIdentity("lexicon", "lexicon", self._revision, "text", settings)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return [self._reply(request) for request in requests]

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from blpo.pipeline.seeds import derived_seed
+from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
@@ -99,9 +100,10 @@ def paired_difference(
     if not both:
         return float("nan"), float("nan"), float("nan")
     generator = np.random.default_rng(derived_seed(0, "cells", arm, metric))
-    draws = generator.choice(np.array(both), (_RESAMPLES, len(both))).mean(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return mean(both), float(low), float(high)
+    draws: NDArray[np.float64] = generator.choice(np.array(both), (_RESAMPLES, len(both))).mean(
+        axis=1
+    )
+    return mean(both), float(np.quantile(draws, 0.025)), float(np.quantile(draws, 0.975))
 
 
 def claims_table(title: str, cells: Sequence[Cell]) -> Figures:

@@ -22,7 +22,7 @@ VARIANTS: tuple[Variant, ...] = get_args(Variant)
 BINARY_TASKS = ("micro-seetrue", "micro-unsafebench")
 """What the imbalanced variant is made of."""
 MINORITY_SHARE = 0.12
-_NUM_TRAIN, _NUM_TEST = 100, 200
+NUM_TRAIN, NUM_TEST = 100, 200
 
 
 def variant_data(variant: Variant, task_name: str, seed: int, folder: Path) -> Dataset:
@@ -49,13 +49,13 @@ def imbalanced(task: Task) -> Dataset:
 
     Subsampled from twice as many images.
     """
-    rows = generate(task.name, DATA_SEED, 2 * _NUM_TRAIN, 2 * _NUM_TEST)
+    rows = generate(task.name, DATA_SEED, 2 * NUM_TRAIN, 2 * NUM_TEST)
     examples = [example_of(row, ImageConfig().bounds) for row in rows]
     if not task.carries_text:
         examples = [replace(example, text=None) for example in examples]
     train = [example for example in examples if example.split == "train"]
     test = [example for example in examples if example.split == "test"]
-    kept = _subsample(train, task, _NUM_TRAIN), _subsample(test, task, _NUM_TEST)
+    kept = _subsample(train, task, NUM_TRAIN), _subsample(test, task, NUM_TEST)
     return Dataset(*kept, fingerprint([*kept[0], *kept[1]]))
 
 

@@ -110,7 +110,9 @@ class World:
 
     def calls(self) -> dict[Role, int]:
         """Calls asked so far, whoever answered them."""
-        asked = {role: engine.ledger.asked for role, engine in self._stored.items()}
+        asked: dict[Role, int] = {
+            role: engine.ledger.asked for role, engine in self._stored.items()
+        }
         asked["optimizer"] += self._stored_stand_in.ledger.asked
         return asked
 
