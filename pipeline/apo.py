@@ -29,6 +29,7 @@ from ..data.examples import Example
 from ..models.baseline_questions import Complaint
 from ..models.judge import Verdict
 from ..models.optimizer import Answer, Case, Proposal
+from ..models.stored import Role
 from .budget import until_spent
 from .evidence import Judged, Verbalizes, described_cases, image_cases, judged, shown_cases
 from .seeds import derived_order
@@ -137,16 +138,18 @@ def search(
         beam = [arm.judge_prompt for arm in ranked]
 
 
-def expected_calls(config: ApoConfig, num_train: int) -> int:
-    """Counts on full beams from the second round on, and on errors for every gradient."""
+def expected_calls(config: ApoConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`. Counts on full beams from the second round on, and on errors."""
     parents = 1 + (config.rounds - 1) * config.beam_size if config.rounds else 0
-    minibatch = min(config.minibatch_size, num_train)
-    described = config.evidence == "verbalizations"
-    errors = config.gradients * config.errors_per_gradient if described else 0
+    pulls = config.rounds * config.bandit_rounds * config.prompts_per_round
+    shown = config.gradients * config.errors_per_gradient
     questions = 2 * config.gradients + (config.gradients + 1) * config.paraphrases
-    pulls = config.bandit_rounds * config.prompts_per_round
-    bandit = config.rounds * pulls * min(config.examples_per_pull, num_train)
-    return parents * (minibatch + errors + questions) + bandit
+    return {
+        "judge": parents * min(config.minibatch_size, num_train)
+        + pulls * min(config.examples_per_pull, num_train),
+        "verbalizer": parents * shown if config.evidence == "verbalizations" else 0,
+        "optimizer": parents * questions,
+    }
 
 
 def expand(this: Round, parent: str) -> Expansion:

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..data.examples import Example
 from ..models.judge import Verdict
+from ..models.stored import Role
 from .blpo import optimize
 from .blpo_config import BlpoConfig
 from .outer_step import Candidate, FinalChoice, OuterStep
@@ -38,8 +39,8 @@ def search(
                 yield make_final_step(step)
 
 
-def expected_calls(config: BlpoConfig, num_train: int) -> int:
-    """Calls of all roles if no step ends early and no proposal has to be asked again.
+def expected_calls(config: BlpoConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`.
 
     An upper bound where a race may drop proposals or a verdict is asked for once.
     """
@@ -48,8 +49,12 @@ def expected_calls(config: BlpoConfig, num_train: int) -> int:
     if config.i2t == "learned":
         tries, rounds = openers + config.inner_steps, config.inner_rounds
     scored = config.minibatch_size if config.score_on == "errors" else config.probe_size
-    per_step = num_train + tries * (config.minibatch_size + 1 + scored) + rounds
-    return config.outer_steps * per_step
+    steps = config.outer_steps
+    return {
+        "judge": steps * (num_train + tries * scored),
+        "verbalizer": steps * tries * config.minibatch_size,
+        "optimizer": steps * (tries + rounds),
+    }
 
 
 def make_step(outer_step: OuterStep, train: Sequence[Example]) -> Step:

@@ -29,6 +29,11 @@ class BudgetConfig(BaseModel):
     def limit(self, role: Role) -> int | None:
         return getattr(self, f"{role}_calls")
 
+    def cap(self, role: Role, number: int) -> int:
+        """At most as many calls as the role may ask for."""
+        limit = self.limit(role)
+        return number if limit is None else min(number, limit)
+
 
 class BudgetSpentError(Exception):
     """The search may ask for nothing more. Ends the search, never a run."""

@@ -6,7 +6,8 @@ After section 5.1 and the published code; what is set otherwise here, or left op
     scores in whole percent; 3 random training examples beside them: all as published.
  2. The score is the accuracy on all training examples (published: on a share of a larger set).
  3. 20 steps (published: 200): give a budget of judge calls to compare methods.
- 4. The training examples in the meta-prompt are described under q_0, since they are images.
+ 4. The training examples in the meta-prompt are described under q_0, since they are images, and
+    shown with their labels alone.
  5. A prompt proposed before is not scored again.
  6. The result is the prompt with the highest score; a tie goes to the one tried first.
 """
@@ -21,8 +22,9 @@ from ..data.examples import Example
 from ..models.baseline_questions import TriedPrompt
 from ..models.judge import Verdict
 from ..models.optimizer import Case, Proposal
+from ..models.stored import Role
 from .budget import until_spent
-from .evidence import Judged, Verbalizes, shown_cases
+from .evidence import Judged, Verbalizes, described_cases, judged, shown_cases
 from .seeds import derived_order
 from .steps import ShownCase, Step, Tried, failure_note, num_right
 
@@ -71,21 +73,26 @@ def search(
     history = [score(roles, train, judge_prompt)]
     for step in range(config.steps):
         best = best_of(history)
-        exemplars = derived_order(train, lambda e: e.example_id, seed, "exemplars", step)
-        cases = exemplar_cases(roles, i2t_prompt, exemplars[: config.exemplars])
+        exemplars = draw_exemplars(best, train, config.exemplars, seed, step)
+        cases = described_cases(roles, i2t_prompt, exemplars)
         proposals = roles.propose_judge_prompts(
             meta_history(history, config.history_size), cases, config.proposals, config.temperature
         )
         new_prompts = unseen_prompts(proposals, history)
         scored = until_spent(score(roles, train, prompt) for prompt in new_prompts)
         history += scored
-        shown = shown_cases(on_exemplars(best, train, exemplars[: config.exemplars]), cases)
+        shown = shown_cases(exemplars, cases)
         yield make_step(step, train, best, best_of(history), scored, proposals, shown)
 
 
-def expected_calls(config: OproConfig, num_train: int) -> int:
-    per_step = config.proposals * (num_train + 1) + config.exemplars
-    return num_train + config.steps * per_step if config.steps else 0
+def expected_calls(config: OproConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`."""
+    num_proposals = config.steps * config.proposals
+    return {
+        "judge": (1 + num_proposals) * num_train,
+        "verbalizer": config.steps * config.exemplars,
+        "optimizer": num_proposals,
+    }
 
 
 def score(roles: Roles, train: Sequence[Example], judge_prompt: str) -> Scored:
@@ -104,20 +111,13 @@ def meta_history(history: Sequence[Scored], size: int) -> list[TriedPrompt]:
     return [TriedPrompt(scored.judge_prompt, round(100 * scored.accuracy)) for scored in best]
 
 
-def exemplar_cases(roles: Roles, i2t_prompt: str, exemplars: Sequence[Example]) -> list[Case]:
-    verbalizations = roles.verbalize(i2t_prompt, exemplars)
-    return [
-        Case(verbalization, example.text, example.label, None)
-        for example, verbalization in zip(exemplars, verbalizations, strict=True)
-    ]
-
-
-def on_exemplars(
-    scored: Scored, train: Sequence[Example], exemplars: Sequence[Example]
+def draw_exemplars(
+    best: Scored, train: Sequence[Example], number: int, seed: int, step: int
 ) -> list[Judged]:
-    """The exemplars with the verdicts of a scored prompt."""
-    by_id = {example.example_id: v for example, v in zip(train, scored.verdicts, strict=True)}
-    return [Judged(example, by_id[example.example_id]) for example in exemplars]
+    """Random training examples with the verdicts of the best prompt."""
+    items = judged(train, best.verdicts)
+    order = derived_order(items, lambda i: i.example.example_id, seed, "exemplars", step)
+    return order[:number]
 
 
 def unseen_prompts(proposals: Sequence[Proposal], history: Sequence[Scored]) -> list[str]:

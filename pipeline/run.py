@@ -52,10 +52,11 @@ class Run:
 
     @property
     def expected_calls(self) -> int:
-        """Calls of all roles if no step ends early and no proposal has to be asked again."""
+        """Calls of all roles, within the budget, if no step of the search ends early."""
         config, num_train = self.config, len(self.dataset.train)
         calls = config.search.expected_calls(config.resolved_algorithm, num_train)
-        return calls + 2 * len(self.dataset.test)
+        searching = sum(config.budget.cap(role, number) for role, number in calls.items())
+        return searching + 2 * len(self.dataset.test)
 
     @property
     def ledgers(self) -> dict[Role, RoleLedger]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..models.stored import Role
 from . import apo, blpo_steps, opro, textgrad
 from .methods import Method
 from .steps import Step
@@ -21,14 +22,14 @@ class Search:
         yielded as soon as it is done, and the next one starts from its next judge prompt. The
         search asks models through `roles` alone, which may raise `BudgetSpentError` on any
         question: a step ends there with what it has (`budget.until_spent`), or is left undone.
-    sees_images: whether the optimizer is shown images.
-    expected_calls: (configuration, number of training examples) -> calls of all roles.
+    expected_calls: (configuration, number of training examples) -> calls of every role if no step
+        ends early and nothing has to be asked again.
     section: key of the method's configuration in a run file. fixed: values of it that the method
-        decides.
+        decides. sees_images: whether the optimizer is shown images.
     """
 
     run: Callable[..., Iterator[Step]]
-    expected_calls: Callable[[Any, int], int]
+    expected_calls: Callable[[Any, int], Mapping[Role, int]]
     section: str
     fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
     sees_images: bool = False

@@ -26,6 +26,7 @@ from ..data.examples import Example
 from ..models.baseline_questions import Complaint
 from ..models.judge import Verdict
 from ..models.optimizer import Answer, Case, Proposal
+from ..models.stored import Role
 from .evidence import Judged, Verbalizes, described_cases, judged, shown_cases
 from .seeds import derived_order
 from .steps import Step, Tried, failure_note, num_right, verbalization_records, verdict_records
@@ -86,10 +87,15 @@ def search(
             verdicts = rewrite.verdicts
 
 
-def expected_calls(config: TextGradConfig, num_train: int) -> int:
+def expected_calls(config: TextGradConfig, num_train: int) -> dict[Role, int]:
+    """Contract: `search.Search`."""
     num_validation = round(num_train * config.validation_fraction)
-    per_step = num_validation + 3 * config.batch_size + 1
-    return num_validation + config.steps * per_step if config.steps else 0
+    criticized = config.steps * config.batch_size
+    return {
+        "judge": (1 + config.steps) * num_validation + criticized,
+        "verbalizer": criticized,
+        "optimizer": criticized + config.steps,
+    }
 
 
 def descend(

@@ -23,6 +23,7 @@ SEARCHING = [method for method in Method if method is not Method.NONE]
 def make_run(folder: Path, method: Method, **fields: Any) -> Run:
     dataset, engine = ideal_world("micro-unsafebench", num_train=24, num_test=NUM_TEST)
     path = folder / "data.parquet"
+    folder.mkdir(exist_ok=True)
     if not path.exists():
         write_dataset(path, [*dataset.train, *dataset.test])
     config = RunConfig.model_validate(
@@ -65,6 +66,7 @@ def test_every_step_says_what_was_asked_for_until_then_and_leads_to_the_next(
     assert steps[-1]["calls"]["optimizer"] == result.calls["optimizer"].asked > 0
     assert steps[-1]["train"]["n"] > 0
     assert result.stopped is None
+    assert sum(calls.asked for calls in result.calls.values()) <= run.expected_calls
     assert "Step 0" in (run.config.output / "report.html").read_text()
 
 
@@ -83,7 +85,10 @@ def test_a_budget_stops_every_search_at_the_same_place_and_leaves_the_final_test
 
 
 def test_a_budget_of_optimizer_calls_is_kept_too(tmp_path: Path) -> None:
-    result = make_run(tmp_path, Method.BLPO, budget={"optimizer_calls": 7}).execute()
+    run = make_run(tmp_path, Method.BLPO, budget={"optimizer_calls": 7})
+    unlimited = make_run(tmp_path / "unlimited", Method.BLPO)
+    assert run.expected_calls == unlimited.expected_calls - (2 * 5 - 7)
+    result = run.execute()
     assert result.calls["optimizer"].asked == 7
     assert result.stopped == "7 of 7 optimizer calls asked, the next batch needs 1"
     assert "The search stopped early: 7 of 7" in (tmp_path / "run/report.html").read_text()
