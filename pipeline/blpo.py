@@ -37,6 +37,7 @@ from ..models.judge import Verdict
 from .blpo_config import BlpoConfig
 from .budget import BudgetSpentError
 from .outer_step import FinalChoice, I2TSearch, Misjudgment, OuterStep
+from .policies.acceptance import Decision
 from .search_state import Roles, SearchState
 from .seeds import derived_order
 from .trial import Trial
@@ -56,44 +57,50 @@ def optimize(
     loop, not the choice.
     """
     state = SearchState.start(roles, train, judge_prompt, config, seed)
-    last_i2t_prompt, num_steps = i2t_prompt, 0
+    steps: list[OuterStep] = []
     with suppress(BudgetSpentError):
         for outer_step in range(config.outer_steps):
             parent = state.parent(outer_step)
             verdicts = state.judge_train(parent)
             misjudgments = sample_error_minibatch(state, verdicts, outer_step)
-            if not misjudgments:
-                yield OuterStep(outer_step, parent, verdicts, misjudgments, search=None)
+            search: I2TSearch | None = None
+            decision: Decision | None = None
+            if misjudgments:
+                trial = Trial(state, parent, verdicts, misjudgments, outer_step)
+                search = search_i2t_prompt(trial, i2t_prompt, steps)
+                decision = trial.decide(search)
+            steps.append(OuterStep(outer_step, parent, verdicts, misjudgments, search, decision))
+            yield steps[-1]
+            if not misjudgments or is_stuck(steps, config.patience):
                 break
-            trial = Trial(state, parent, verdicts, misjudgments, outer_step)
-            search = search_i2t_prompt(trial, i2t_prompt, last_i2t_prompt)
-            decision = trial.decide(search)
-            step = OuterStep(outer_step, parent, verdicts, misjudgments, search, decision)
-            yield step
-            judge_prompt, num_steps = step.next_judge_prompt, outer_step + 1
-            if step.chosen:
-                last_i2t_prompt = step.chosen.i2t_prompt
     if config.chooses_final:
-        yield state.final_choice(num_steps, judge_prompt)
+        last = steps[-1].next_judge_prompt if steps else judge_prompt
+        yield state.final_choice(len(steps), last)
 
 
-def search_i2t_prompt(trial: Trial, i2t_prompt: str, last_i2t_prompt: str) -> I2TSearch:
-    """The inner loop, or its replacement in an ablation; at the end, the controls."""
+def search_i2t_prompt(trial: Trial, i2t_prompt: str, before: Sequence[OuterStep]) -> I2TSearch:
+    """The inner loop, or its replacement in an ablation."""
     config = trial.state.config
     match config.i2t:
         case "learned":
-            first = last_i2t_prompt if config.warm_start_q else i2t_prompt
-            others = [i2t_prompt, trial.judge_prompt] if config.q0_competes else []
-            search = inner_loop(trial, list(dict.fromkeys([first, *others])))
+            last = before[-1].search if config.warm_start_q and before else None
+            first = (last and last.warm_start) or i2t_prompt
+            rivals = [i2t_prompt, trial.judge_prompt] if config.q0_competes else []
+            search = inner_loop(trial, list(dict.fromkeys([first, *rivals])))
         case "fixed":
             search = I2TSearch()
             search.candidates.extend(trial.run([i2t_prompt], search))
         case "judge_prompt":
             search = I2TSearch()
             search.candidates.extend(trial.run([trial.judge_prompt], search))
-    if config.controls == "shuffled":
-        trial.control(search)
     return search
+
+
+def is_stuck(steps: Sequence[OuterStep], patience: int | None) -> bool:
+    """Whether the last `patience` outer steps all left the judge prompt as it was."""
+    if patience is None or len(steps) < patience:
+        return False
+    return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
 
 
 def inner_loop(trial: Trial, openers: Sequence[str]) -> I2TSearch:

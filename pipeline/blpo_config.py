@@ -83,6 +83,12 @@ class BlpoConfig(BaseModel):
         description="pareto: p_t is drawn from the accepted prompts that are best on some item, in "
         "place of one greedy chain",
     )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="outer steps in a row that may leave the judge prompt as it is; after that "
+        "many the loop ends",
+    )
     decode: Literal["argmax", "expectation"] = Field(
         default="argmax",
         description="expectation: for ordinal labels, a verdict of the final prompt is the label "
@@ -101,7 +107,7 @@ class BlpoConfig(BaseModel):
     controls: Annotated[Literal["off", "shuffled"], BeforeValidator(_off)] = Field(
         default="off",
         description="shuffled: a q whose p' gains no more than one made from other images' "
-        "descriptions is rejected",
+        "descriptions is rejected: no later step starts from it",
     )
     ask_once: bool = Field(
         default=False,
@@ -141,8 +147,9 @@ class BlpoConfig(BaseModel):
 PLUS: Mapping[str, Any] = {
     "inner_steps": 6,
     "inner_width": 3,
-    "loss": "brier",
+    "loss": "expected_abs",
     "score_on": "probe",
+    "probe_size": 40,
     "selector": "racing",
     "accept": "paired",
     "final": "archive",
@@ -150,6 +157,7 @@ PLUS: Mapping[str, Any] = {
     "warm_start_q": True,
     "q0_competes": True,
     "parent": "pareto",
+    "patience": 5,
     "decode": "expectation",
     "calibrate": "cutpoints",
     "lint": True,

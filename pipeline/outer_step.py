@@ -1,6 +1,6 @@
 """What an outer step of Algorithm 1 saw, tried and decided."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..data.examples import Example
@@ -28,8 +28,8 @@ class Candidate:
     verbalizations: under q, in the order of the error minibatch.
     verdicts: under p', on `examples`: the error minibatch, or as much of the probe as the race
         asked for.
-    losses: of the verdicts, by example_id.
     score: Eq 9, mean decrease of the loss on these examples.
+    losses: of the verdicts, by example_id.
     seen: example_ids that an optimizer call of its lineage was shown.
     """
 
@@ -39,9 +39,9 @@ class Candidate:
     judge_prompt: str
     examples: Sequence[Example]
     verdicts: list[Verdict]
-    losses: dict[str, float]
     score: float
-    seen: frozenset[str]
+    losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    seen: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class I2TSearch:
     candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
     openers_compete: whether an opener can be chosen, too.
     shown: example_ids that Update_q was shown.
-    rejected: what was ranked first and lost to its shuffled control.
+    rejected: whose shuffled control was as good: their I2T prompts open no further history.
     """
 
     openers: list[Candidate] = field(default_factory=list[Candidate])
@@ -71,8 +71,12 @@ class I2TSearch:
     def best(self) -> Candidate | None:
         """Eq 11: the first of the candidates with the highest score."""
         candidates = self.tried if self.openers_compete else self.candidates
-        standing = [c for c in candidates if not any(c is other for other in self.rejected)]
-        return max(standing, key=lambda candidate: candidate.score, default=None)
+        return max(candidates, key=lambda candidate: candidate.score, default=None)
+
+    @property
+    def warm_start(self) -> str | None:
+        """q*, unless its control was as good."""
+        return self.best.i2t_prompt if self.best and self.best not in self.rejected else None
 
 
 @dataclass(frozen=True, slots=True)

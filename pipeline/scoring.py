@@ -9,15 +9,17 @@ from typing import Any
 
 from ..data.arrow import atomic_path, pa, pq
 from ..data.errors import ConfigError, DataError
-from ..data.examples import Item, Split, count_rows, iter_dataset, read_dataset
+from ..data.examples import Example, Item, Split, count_rows, iter_dataset, read_dataset
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
+from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
+from .policies.calibration import CutPoints
 from .progress import Tracked, progress
-from .run_directory import load_run
+from .run_directory import RESULT_FILE, load_run
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -26,11 +28,20 @@ _BATCH_ROWS = 1024
 
 @dataclass(frozen=True, slots=True)
 class JudgeSource:
-    """Which judge, on which task, under which prompt."""
+    """Which judge, on which task, under which prompt.
+
+    reading: how its verdicts are read; None for the likeliest label.
+    """
 
     task: Task
     judge_prompt: str
     config: JudgeConfig
+    reading: CutPoints | None = None
+
+    def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
+        """One verdict per item, in order."""
+        verdicts = Judge(engine, self.task)(self.judge_prompt, items)
+        return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +77,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
         with progress({split: Tracked(lambda: ledger.answered, len(examples))}, "images"):
-            verdicts = Judge(engine, source.task)(source.judge_prompt, examples)
+            verdicts = source.judge(engine, examples)
     finally:
         pool.close()
     return agreement(examples, verdicts, source.task.labels, seed=0)
@@ -86,11 +97,11 @@ def judge_dataset(
     pool = EnginePool()
     try:
         engine = _stored_judge(source, pool, store)
-        judge, ledger = Judge(engine, source.task), engine.ledger
+        ledger = engine.ledger
         bar = progress({dataset.name: Tracked(lambda: ledger.answered, counts.rows)}, "images")
         with bar, atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
             for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
-                verdicts = judge(source.judge_prompt, items)
+                verdicts = source.judge(engine, items)
                 counts.verdicts.update(verdict.label for verdict in verdicts)
                 writer.write_table(_judged_table(items, verdicts, source.task))
     finally:
@@ -103,11 +114,16 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
     if not directory.is_finished:
         raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
     fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
+    task = load_task(config.task)
+    judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    other_prompt = _read_prompt(prompt)
+    if other_prompt is not None:
+        return JudgeSource(task, other_prompt, judge_config)
     judge_prompt = (run / "prompts" / "judge_prompt_final.txt").read_text("utf-8")
+    # Fitted for this prompt alone.
+    reading = directory.read_json(RESULT_FILE).get("reading")
     return JudgeSource(
-        load_task(config.task),
-        _read_prompt(prompt) or judge_prompt,
-        parse_config(JudgeConfig, fields, str(run), overrides),
+        task, judge_prompt, judge_config, CutPoints.model_validate(reading) if reading else None
     )
 
 

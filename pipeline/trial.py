@@ -83,13 +83,12 @@ class Trial:
             self.judge_prompt, history, reflections, self.state.config.inner_width
         )
 
-    def control(self, search: I2TSearch) -> None:
-        """Reject the best candidates, one after another, until one passes its control."""
-        while (best := search.best) and best.score > 0 and self._control_wins(best):
-            search.rejected.append(best)
-
     def decide(self, search: I2TSearch) -> Decision | None:
-        """Whether the chosen p' is accepted; where policies need it, it is judged further."""
+        """Whether the chosen p' is accepted; where policies need it, it is judged further.
+
+        Under controls, the q of an accepted p' is rejected if its descriptions were not what did
+        it. Not p': it has gained on items that it had no part in.
+        """
         chosen, config = search.best, self.state.config
         if chosen is None:
             return None
@@ -108,6 +107,8 @@ class Trial:
                 )
         if decision.accepted:
             self.state.archive.accept(chosen.judge_prompt)
+            if config.controls == "shuffled" and self._control_wins(chosen):
+                search.rejected.append(chosen)
         return decision
 
     def _judge_unseen(self, candidate: Candidate) -> dict[str, float]:
@@ -133,8 +134,8 @@ class Trial:
         [proposal] = self._update_p([cases])
         if proposal.prompt is None:
             return False
-        judged = self._race([proposal.prompt], candidate.examples, [candidate])
-        control = self._losses(judged[proposal.prompt])
+        block = candidate.examples[: state.config.block_size]
+        control = state.losses(block, state.judge(proposal.prompt, block))
         return control_wins(self._parent_losses, candidate.losses, control, self._strata)
 
     def _cases(self, verbalizations: Sequence[Verbalization]) -> list[Case]:

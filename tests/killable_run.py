@@ -16,7 +16,7 @@ from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
 from blpo.models.stored import request_key
 from blpo.pipeline.apo import ApoConfig
-from blpo.pipeline.blpo import BlpoConfig
+from blpo.pipeline.blpo_config import BlpoConfig
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.methods import Method
 from blpo.pipeline.run import Run
@@ -52,7 +52,7 @@ class IdealPool(EnginePool):
 def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
     """The run of a folder, which becomes the working directory.
 
-    Two short steps on a few images.
+    Two short steps on a few images; under `preset: plus` if there is a file FOLDER/plus.
     """
     os.chdir(folder)
     dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
@@ -61,14 +61,16 @@ def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
         write_dataset(path, [*dataset.train, *dataset.test])
     logged = LoggedEngine(engine.scenes, engine.scale)
     logged.log = folder / "asked"
+    plus = (folder / "plus").exists()
     config = RunConfig(
         task=TASK,
         dataset=Path("data.parquet"),
         output=Path("run"),
         store=Path("store"),
         method=method,
+        preset="plus" if plus else "paper",
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
-        algorithm=BlpoConfig(outer_steps=2, inner_steps=2),
+        algorithm=BlpoConfig(outer_steps=2, inner_steps=2, inner_width=2 if plus else 1),
         apo=ApoConfig(rounds=2, beam_size=2, minibatch_size=12, gradients=2, bandit_rounds=2),
     )
     return Run(config, IdealPool(logged))

@@ -28,11 +28,11 @@ from blpo.data.tasks import load_task
 from blpo.models.judge import Verdict
 from blpo.models.optimizer import Proposal
 from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.blpo import Candidate, I2TSearch, Misjudgment, OuterStep
 from blpo.pipeline.blpo_steps import make_step
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.methods import Method
 from blpo.pipeline.metrics import agreement, gain
+from blpo.pipeline.outer_step import Candidate, I2TSearch, Misjudgment, OuterStep
 from blpo.pipeline.report import PromptDiff, render_report, thumbnail
 from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
 
@@ -147,12 +147,13 @@ def make_outer_step(
             world.verbalizations(wrong, seen),
             proposal,
             updated,
+            wrong,
             new_verdicts,
             fixed / len(wrong),
         )
 
     search = I2TSearch(
-        try_prompt(I2T_PROMPT, (), Proposal(judge_prompt + " Think twice.", ("truncated",))),
+        [try_prompt(I2T_PROMPT, (), Proposal(judge_prompt + " Think twice.", ("truncated",)))],
         [
             try_prompt("Describe the mood.", ("mood",), Proposal(None, ("empty", "unparsable"))),
             try_prompt(
@@ -409,7 +410,7 @@ def test_an_ablation_without_baseline_shows_the_one_verbalization(
 ) -> None:
     step = outer_steps[0]
     assert step.search is not None
-    search = I2TSearch(None, step.search.candidates[1:], [])
+    search = I2TSearch([], step.search.candidates[1:], [])
     html = render_report(with_steps(record, [replace(step, search=search)]))
     assert "under the chosen I2T prompt" in html
     assert "under the initial I2T prompt" not in html

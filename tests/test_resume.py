@@ -63,6 +63,20 @@ def test_killed_after_every_store_write_in_turn_it_ends_with_the_same_bytes_and_
     assert asked(tmp_path) == asked(undisturbed)
 
 
+def test_preset_plus_killed_after_every_third_store_write_ends_with_the_same_bytes(
+    tmp_path: Path,
+) -> None:
+    folders = [tmp_path / "undisturbed", tmp_path / "killed"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "plus").touch()
+    assert start(folders[0]) == 0
+    kills = next(n for n in count() if start(folders[1], "after", "3") == 0)
+    assert kills > 3
+    assert contents(folders[1]) == contents(folders[0])
+    assert asked(folders[1]) == asked(folders[0])
+
+
 @pytest.mark.parametrize("write", ["1", "2", "5", "9"])
 def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
     undisturbed: Path, tmp_path: Path, write: str

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t
 
+_ADDED_ITEMS = 2
+
 Losses = Mapping[str, float]
 """Loss by example_id, on the items that a prompt was judged on."""
 
@@ -22,37 +24,41 @@ Strata = Mapping[str, Hashable]
 
 @dataclass(frozen=True, slots=True)
 class PairedGain:
-    """Mean decrease of the loss on n items, with its standard error; inf for n = 0."""
+    """Mean decrease of the loss on n items, with its standard error; inf for n = 0.
+
+    The bounds are Student's, with two items without a difference added: a few that agree are no
+    certainty.
+    """
 
     mean: float
     standard_error: float
     n: int
 
     def lower(self, confidence: float) -> float:
-        """One-sided lower bound of the mean, by Student's t."""
-        if self.n == 0:
-            return -math.inf
-        return self.mean - float(t.ppf(confidence, self.n)) * self.standard_error
+        """One-sided lower bound of the mean."""
+        return -math.inf if self.n == 0 else self._center - self._width(confidence)
 
     def upper(self, confidence: float) -> float:
         """One-sided upper bound of the mean."""
-        if self.n == 0:
-            return math.inf
-        return self.mean + float(t.ppf(confidence, self.n)) * self.standard_error
+        return math.inf if self.n == 0 else self._center + self._width(confidence)
+
+    @property
+    def _center(self) -> float:
+        return self.mean * self.n / (self.n + _ADDED_ITEMS)
+
+    def _width(self, confidence: float) -> float:
+        return float(t.ppf(confidence, self.n)) * self.standard_error
 
 
 def paired_gain(before: Losses, after: Losses, strata: Strata) -> PairedGain:
-    """The gain of `after` over `before` on the items that both were judged on.
-
-    One difference of 0 is added for the standard error: two items that agree are no certainty.
-    """
+    """The gain of `after` over `before` on the items that both were judged on."""
     items = [item for item in after if item in before]
     if not items:
         return PairedGain(0.0, math.inf, 0)
     weights = _weights(items, strata)
     differences = [weights[item] * (before[item] - after[item]) for item in items]
     n = len(differences)
-    standard_error = float(np.std([*differences, 0.0], ddof=1)) / math.sqrt(n)
+    standard_error = float(np.std([*differences, *[0.0] * _ADDED_ITEMS], ddof=1)) / math.sqrt(n)
     return PairedGain(sum(differences) / n, standard_error, n)
 
 

@@ -49,6 +49,8 @@ def held_out(train: Sequence[Example], share: float, seed: int) -> frozenset[str
 def blocks(probe: Sequence[Example], size: int) -> list[Sequence[Example]]:
     """The probe cut into blocks of `size`; a rest shorter than half a block joins the last."""
     starts = list(range(0, len(probe), size))
+    if not starts:
+        return []
     if len(starts) > 1 and len(probe) - starts[-1] < size / 2:
         starts.pop()
     return [probe[a:b] for a, b in zip(starts, [*starts[1:], len(probe)], strict=True)]
