@@ -31,7 +31,7 @@ line is JSON.
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -43,7 +43,15 @@ from peers.arms import ARMS, PEERS, check_libraries
 from peers.cells import Bench, Cell, Setting, Work, run_cells
 from peers.ideal import IdealJudge
 from peers.restart import try_restart
-from peers.tables import Figures, claims_table, gains_table, reach_table, restart_table, show
+from peers.tables import (
+    Figures,
+    claims_table,
+    gains_table,
+    print_markdown,
+    reach_table,
+    restart_table,
+    show,
+)
 from peers.variants import BINARY_TASKS, Variant, variant_data
 
 PARTS = ("plain", "shuffled", "imbalanced", "restart")
@@ -69,11 +77,14 @@ def main() -> int:
     try:
         if any(arm.name in plan.arms for arm in PEERS):
             check_libraries()
-        tables = compare(plan)
+        tables: dict[str, Figures] = {}
+        for part in compare(plan):
+            tables |= part
+            show(list(part.values()))
     except BlpoError as error:
         print(f"bench_peers: {error}", file=sys.stderr)
         return 1
-    show(list(tables.values()))
+    print_markdown(list(tables.values()))
     print(json.dumps({name: rounded(table.records) for name, table in tables.items()}))
     return 0
 
@@ -111,28 +122,25 @@ def make_plan() -> Plan:
     return replace(plan, parts=PARTS[:2], tasks=[RESTART_TASK], seeds=[0], null_seeds=[0])
 
 
-def compare(plan: Plan) -> dict[str, Figures]:
+def compare(plan: Plan) -> Iterator[dict[str, Figures]]:
+    """The tables of each part, as soon as it is done."""
     bench = Bench(plan.out, IdealJudge() if plan.ideal else None)
     try:
-        tables: dict[str, Figures] = {}
         if "plain" in plan.parts:
-            tables |= plain_tables(cells_of(bench, plan, "plain", plan.tasks, plan.seeds))
+            yield plain_tables(cells_of(bench, plan, "plain", plan.tasks, plan.seeds))
         if "shuffled" in plan.parts:
-            tables |= shuffled_tables(
-                cells_of(bench, plan, "shuffled", plan.tasks, plan.null_seeds)
-            )
+            yield shuffled_tables(cells_of(bench, plan, "shuffled", plan.tasks, plan.null_seeds))
         if "imbalanced" in plan.parts:
             tasks = [task for task in plan.tasks if task in BINARY_TASKS]
-            tables |= imbalanced_tables(cells_of(bench, plan, "imbalanced", tasks, plan.seeds))
+            yield imbalanced_tables(cells_of(bench, plan, "imbalanced", tasks, plan.seeds))
+        print(f"{bench.new_calls:,} replies of models, the others from the store", file=sys.stderr)
     finally:
         bench.close()
     if "restart" in plan.parts:
         setting = Setting("plain", RESTART_TASK, plan.seeds[0], plan.judge_calls)
-        restarts = [
-            try_restart(arm, setting, plan.out.resolve(), ideal=plan.ideal) for arm in plan.arms
-        ]
-        tables["restart"] = restart_table(restarts)
-    return tables
+        main_folder = plan.out.resolve()
+        restarts = [try_restart(arm, setting, main_folder, ideal=plan.ideal) for arm in plan.arms]
+        yield {"restart": restart_table(restarts)}
 
 
 def plain_tables(cells: Sequence[Cell]) -> dict[str, Figures]:

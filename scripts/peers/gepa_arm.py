@@ -12,7 +12,8 @@ Settings, each where gepa leaves a choice:
     of 3 or 10 this did best on the ideal judge (mean gain .067; `round_robin` with
     `improvement_or_equal` .033, the others below).
  4. `cache_evaluation` stays off: its key does not tell the sets apart (gepa issue 424).
- 5. The budget stops it: what it then holds to be best on the validation set is the result.
+ 5. The budget stops it: what it then holds to be best on the validation set is the result. Its own
+    limit is the same number; it matters only where gepa goes on from a `run_dir`.
 """
 
 import importlib
@@ -27,8 +28,6 @@ from blpo.pipeline.textgrad import split_validation
 
 from .stand_in import evidence
 from .world import Found, World
-
-_NO_LIMIT = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +54,7 @@ class GepaArm:
                 module_selector=self.module_selector,
                 reflection_minibatch_size=self.minibatch_size,
                 acceptance_criterion=self.acceptance,
-                max_metric_calls=_NO_LIMIT,
+                max_metric_calls=world.max_judge_calls,
                 callbacks=[best],
                 logger=Silent(),
                 run_dir=str(world.folder / "gepa"),

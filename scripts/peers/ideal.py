@@ -26,13 +26,15 @@ class IdealJudge:
 
     version = "ideal"
 
-    def __init__(self) -> None:
+    def __init__(self, tasks: Sequence[str] = tuple(MICRO_TASKS)) -> None:
+        """tasks: whose images it knows."""
         sys.path.append(str(_TESTS))
         module: Any = importlib.import_module("ideal_engine")
-        scenes = _all_scenes()
+        scenes = _all_scenes(tasks)
         self._by_labels: dict[tuple[str, ...], Engine] = {
             load_task(name).labels: module.IdealEngine(scenes, task.scale)
             for name, task in MICRO_TASKS.items()
+            if name in tasks
         }
         self._any = next(iter(self._by_labels.values()))
 
@@ -49,10 +51,10 @@ class IdealJudge:
         pass
 
 
-def _all_scenes() -> dict[bytes, Scene]:
+def _all_scenes(tasks: Sequence[str]) -> dict[bytes, Scene]:
     """The scene behind every image of every variant."""
-    sizes = {name: [(NUM_TRAIN, NUM_TEST)] for name in MICRO_TASKS}
-    for name in BINARY_TASKS:
+    sizes = {name: [(NUM_TRAIN, NUM_TEST)] for name in tasks}
+    for name in set(tasks) & set(BINARY_TASKS):
         sizes[name].append((2 * NUM_TRAIN, 2 * NUM_TEST))
     scenes: dict[bytes, Scene] = {}
     for name, counts in sizes.items():

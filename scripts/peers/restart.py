@@ -15,6 +15,7 @@ counts are of interest, not the seconds.
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -91,7 +92,7 @@ def try_restart(arm: str, setting: Setting, main: Path, *, ideal: bool) -> Resta
         len(reference),
         len(before),
         len(after),
-        len([key for key in after if key in set(before)]),
+        len(set(before) & set(after)),
     )
 
 
@@ -103,7 +104,7 @@ def _keeps(arm: str) -> str:
 def _run(session: Session) -> list[str]:
     """Run a session in a process of its own; the keys of the requests that reached the model."""
     if session.number == 0:
-        subprocess.run(["rm", "-rf", str(session.folder)], check=True)
+        shutil.rmtree(session.folder, ignore_errors=True)
     session.folder.mkdir(parents=True, exist_ok=True)
     request = session.folder / f"session-{session.number}.json"
     request.write_bytes(TypeAdapter(Session).dump_json(session))
@@ -123,7 +124,11 @@ class ModelOfSession:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._num_asked = 0
-        engine = IdealJudge() if session.ideal else EnginePool().engine(MICRO_JUDGE)
+        engine = (
+            IdealJudge([session.setting.task])
+            if session.ideal
+            else EnginePool().engine(MICRO_JUDGE)
+        )
         store = ReplyStore(session.main_store)
         self._judge = StoredEngine(engine, store, "judge", "restart")
         self._verbalizer = StoredEngine(engine, store, "verbalizer", "restart")

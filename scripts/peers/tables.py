@@ -42,9 +42,12 @@ class Figures:
 
 
 def show(tables: Sequence[Figures]) -> None:
-    console = Console()
+    """Tables for people."""
     for table in tables:
-        console.print(table.rich())
+        Console().print(table.rich())
+
+
+def print_markdown(tables: Sequence[Figures]) -> None:
     for table in tables:
         print(f"\n{table.markdown()}")
 

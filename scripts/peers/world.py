@@ -95,6 +95,7 @@ class World:
         self.folder = folder
         self.judge_prompt = task.judge_prompt
         self.i2t_prompt = task.i2t_prompt
+        self.max_judge_calls = budget.judge_calls
         self.budget = Budget(budget)
         self._stored: Mapping[Role, StoredEngine] = engines
         self._stored_stand_in = stand_in
