@@ -109,8 +109,8 @@ def test_a_run_whose_steps_do_not_tell_their_calls_is_named(
     cells = finished_cells(tmp_path, engine)
     assert cells[0].run is not None
     _, directory = load_run(cells[0].run.path)
-    record = directory.read_json("steps/outer-0.json")
+    record = directory.read_json("steps/step-0.json")
     del record["calls"]
-    directory.write_json("steps/outer-0.json", record)
+    directory.write_json("steps/step-0.json", record)
     with pytest.raises(DataError, match="do not tell their calls; start the run again"):
         judge_courses(cells, IdealPool(engine))

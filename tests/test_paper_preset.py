@@ -16,6 +16,7 @@ from blpo.pipeline.session import EnginePool
 from ideal_engine import ideal_world
 
 GOLDEN = Path(__file__).with_name("golden")
+JUDGE_PROMPT = "Decide whether the image matches the text. Pay attention to the side and the color."
 METHODS = (Method.BLPO, Method.BLPO_FIXED_I2T, Method.BLPO_JUDGE_I2T)
 
 
@@ -73,6 +74,7 @@ def test_the_requests_and_the_result_of_the_paper_preset_are_pinned(
         task="micro-seetrue",
         dataset=Path("data.parquet"),
         output=Path("run"),
+        judge_prompt=JUDGE_PROMPT,
         method=method,
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
     )
