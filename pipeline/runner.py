@@ -1,5 +1,6 @@
 """Run one or several configurations in this process, over one engine."""
 
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -12,6 +13,8 @@ from .progress import Tracked, progress
 from .result import RunResult
 from .run import Run
 from .session import EnginePool
+
+_log = logging.getLogger("blpo.runs")
 
 _RUNS_AT_ONCE = 16
 
@@ -87,6 +90,7 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
         try:
             wait(futures)
         except KeyboardInterrupt:
+            _log.info("interrupted; the same command goes on where this one stopped")
             # Closing the engines wakes the runs that wait for replies; they end with an error.
             pool.close()
             raise
