@@ -19,11 +19,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
-from polars.exceptions import PanicException
 
 from .arrow import ARROW_ERRORS, is_temporary, open_parquet, pq, sync, temporary_name
 from .errors import StoreError
+from .frames import pl
 from .part_names import listed_parts, single
 from .replies import SCHEMA
 from .row_group import GROUP_COLUMNS, RowGroup, text_starts
@@ -139,7 +138,7 @@ def read_all_prefixes(parts: Sequence[Path]) -> list[Prefixes | None]:
         chunk = parts[start : start + _PARTS_AT_ONCE]
         try:
             found += _read_together(chunk)
-        except (pl.exceptions.PolarsError, PanicException, OSError):
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
             found += [read_prefixes(part) for part in chunk]
     return found
 

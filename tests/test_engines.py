@@ -458,6 +458,15 @@ def test_several_reads_of_one_request_survive_a_miss(
     engine.close()
 
 
+@pytest.fixture
+def sigint_heard() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("sigint_heard")
 def test_an_interrupted_caller_leaves_no_request_behind(
     monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
 ) -> None:

@@ -43,15 +43,18 @@ def test_a_room_imports_only_rooms_below_it(room: str) -> None:
     assert not offenders
 
 
-def test_vllm_is_imported_in_one_file() -> None:
+@pytest.mark.parametrize(
+    ("library", "owner"), [("vllm", "vllm_engine.py"), ("polars", "frames.py")]
+)
+def test_a_library_with_side_effects_is_imported_in_one_file(library: str, owner: str) -> None:
     importers = {
         file.name
         for room in ROOMS
         for file in source_files(room)
         for module in imported_modules(file)
-        if module.split(".")[0] == "vllm"
+        if module.split(".")[0] == library
     }
-    assert importers == {"vllm_engine.py"}
+    assert importers == {owner}
 
 
 def test_the_help_imports_nothing_heavy() -> None:

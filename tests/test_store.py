@@ -378,3 +378,26 @@ def test_many_threads_waiting_on_one_cold_partition_all_get_their_rows(tmp_path:
 
     with ThreadPoolExecutor(6) as pool:
         assert list(pool.map(read, range(6))) == [60] * 6
+
+
+def test_ctrl_c_reaches_a_waiting_main_thread_after_parts_were_listed(tmp_path: Path) -> None:
+    ReplyStore(tmp_path).put("verbalizations", PARTITION, [row(1)])
+    code = (
+        "import signal, sys, threading; from pathlib import Path\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from blpo.data.store import ReplyStore\n"
+        "ReplyStore(Path(sys.argv[1])).stats()\n"
+        "print('waiting', flush=True)\n"
+        "try:\n    threading.Event().wait()\n"
+        "except KeyboardInterrupt:\n    print('interrupted')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "waiting\n"
+        time.sleep(0.5)
+        waiting.send_signal(signal.SIGINT)
+        try:
+            assert waiting.communicate(timeout=30)[0] == "interrupted\n"
+        finally:
+            waiting.kill()
