@@ -2,31 +2,46 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..data.errors import BlpoError
+from ..models.stopping import StoppedError
+from .default_command import DefaultCommandGroup
 from .methods import Method
 
+if TYPE_CHECKING:
+    from .sweep import SweepConfig
+    from .sweep_state import Outcome
+
 EXIT_PROBLEM = 1
+EXIT_STOPPED = 75
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
+Launcher = Literal["local", "slurm"]
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
     epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
-    "130 interrupted (the same command goes on where it stopped).",
+    "75 stopped by USR2 or TERM, 130 interrupted (the same command goes on where it stopped).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 store_app = typer.Typer(help="Look after the reply store.", no_args_is_help=True)
+sweep_app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Run a grid of runs: blpo sweep SWEEP.yaml is short for blpo sweep run SWEEP.yaml.",
+    no_args_is_help=True,
+)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
+app.add_typer(sweep_app, name="sweep")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Overrides = Annotated[
@@ -84,25 +99,80 @@ def optimize(
     show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
 
 
-@app.command()
+@sweep_app.command("run")
 def sweep(
     sweep_file: Annotated[Path, typer.Argument(help="YAML file with a grid of runs.")],
     overrides: Overrides = None,
+    launcher: Annotated[
+        Launcher, typer.Option(help="Run here, or submit to Slurm what is not finished yet.")
+    ] = "local",
+    cells_file: Annotated[
+        Path | None,
+        typer.Option("--cells", help="File with names of cells, one a line: only these."),
+    ] = None,
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a grid of tasks, methods and seeds over one engine; a failing cell stops no other."""
-    from .runner import execute_cells  # noqa: PLC0415
-    from .show import show_sweep  # noqa: PLC0415
-    from .sweep import load_sweep, sweep_cells, write_summary  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, str(sweep_file))
-    runs = execute_cells(list(cells.values()), start_over=start_over)
-    outcomes = dict(zip(cells, runs, strict=True))
-    summary = write_summary(config, outcomes)
-    if not show_sweep(outcomes, summary, as_json=as_json):
-        raise typer.Exit(EXIT_PROBLEM)
+    if launcher == "slurm":
+        from .show_sweep import show_submission  # noqa: PLC0415
+        from .slurm_launcher import submit_sweep  # noqa: PLC0415
+
+        if cells_file or start_over:
+            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
+        show_submission(submit_sweep(config, cells), config.output, as_json=as_json)
+        return
+    from .runner import execute_cells  # noqa: PLC0415
+    from .sweep_state import SWEEP_FILE, announced, chosen_cells, record_failures, write_sweep_file  # noqa: PLC0415  # noqa: PLC0415
+
+    wanted = chosen_cells(cells, cells_file) if cells_file else cells
+    if wanted is cells:
+        write_sweep_file(config, config.output / SWEEP_FILE)
+    with announced(config, wanted):
+        runs = execute_cells(list(wanted.values()), start_over=start_over)
+    outcomes = dict(zip(wanted, runs, strict=True))
+    record_failures(config, outcomes)
+    _conclude_sweep(config, outcomes, is_whole=wanted is cells, as_json=as_json)
+
+
+@sweep_app.command("collect")
+def sweep_collect(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sum up the cells that others ran, compact the store; exit code 1 if any is missing."""
+    from ..data.store import ReplyStore  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .sweep_state import collected  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    outcomes = collected(config, sweep_cells(config, str(sweep_file)))
+    if config.store.is_dir():
+        ReplyStore(config.store).compact()
+    _conclude_sweep(config, outcomes, is_whole=True, as_json=as_json)
+
+
+@sweep_app.command("status")
+def sweep_status(
+    folder: Annotated[Path, typer.Argument(help="Output folder of the sweep.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which cells of a sweep are done, running, queued, failed or missing."""
+    from .show_sweep import show_status  # noqa: PLC0415
+    from .slurm_queue import queued_cells  # noqa: PLC0415
+    from .sweep import sweep_cells  # noqa: PLC0415
+    from .sweep_state import cell_states, failure_of, read_sweep_folder  # noqa: PLC0415
+
+    config = read_sweep_folder(folder)
+    cells = sweep_cells(config, str(folder))
+    states = cell_states(config, cells, queued_cells(folder))
+    failures = {name: failure_of(config, name) for name in cells if states[name] == "failed"}
+    show_status(states, failures, as_json=as_json)
 
 
 RunOption = Annotated[
@@ -261,6 +331,21 @@ def main() -> None:
     except BlpoError as error:
         _say(f"error: {error}")
         sys.exit(EXIT_PROBLEM)
+    except StoppedError:
+        _say("stopped as asked; the same command goes on where it stopped")
+        sys.exit(EXIT_STOPPED)
+
+
+def _conclude_sweep(
+    config: "SweepConfig", outcomes: "Mapping[str, Outcome]", *, is_whole: bool, as_json: bool
+) -> None:
+    """Write the summary of a whole sweep and print its cells; exit code 1 if one is missing."""
+    from .show import show_sweep  # noqa: PLC0415
+    from .sweep import write_summary  # noqa: PLC0415
+
+    summary = write_summary(config, outcomes) if is_whole else None
+    if not show_sweep(outcomes, summary, as_json=as_json):
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def _existing(store: Path) -> Path:

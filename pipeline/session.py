@@ -11,6 +11,7 @@ from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
 from ..models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
 from ..models.settings import EngineSettings, make_engine
+from ..models.stopping import StoppableEngine, StopRequest
 from ..models.stored import InFlight, Role, RoleLedger, StoredEngine
 from ..models.verbalizer import Verbalization, Verbalizer
 from .config import RunConfig
@@ -19,9 +20,14 @@ ROLES: tuple[Role, ...] = get_args(Role)
 
 
 class EnginePool:
-    """One engine for each distinct settings, and the requests in flight for each role."""
+    """One engine for each distinct settings, and the requests in flight for each role.
+
+    From construction to `close` a stop signal makes its engines take no request any more.
+    """
 
     def __init__(self) -> None:
+        self.stop = StopRequest()
+        self.stop.listen()
         self._lock = threading.Lock()
         self._engines: dict[EngineSettings, Engine] = {}
         self._in_flight = {role: InFlight() for role in ROLES}
@@ -29,7 +35,7 @@ class EnginePool:
     def engine(self, settings: EngineSettings) -> Engine:
         with self._lock:
             if settings not in self._engines:
-                self._engines[settings] = make_engine(settings)
+                self._engines[settings] = StoppableEngine(make_engine(settings), self.stop)
             return self._engines[settings]
 
     def in_flight(self, role: Role) -> InFlight:
@@ -38,6 +44,7 @@ class EnginePool:
     def close(self) -> None:
         for engine in self._engines.values():
             engine.close()
+        self.stop.stop_listening()
 
 
 def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:

@@ -27,6 +27,7 @@ from ..data.errors import ConfigError
 from .config import RunConfig, load_config, parse_config
 from .demo import is_micro, micro_dataset
 from .runner import FailedRun, FinishedRun
+from .slurm_settings import SlurmSettings
 
 _COLUMNS = (
     "cell",
@@ -51,6 +52,7 @@ class SweepConfig(BaseModel):
     base: dict[str, Any] = {}
     datasets: dict[str, Path] = {}
     grid: dict[str, list[Any]] = Field(min_length=1)
+    slurm: SlurmSettings = SlurmSettings()
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
