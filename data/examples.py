@@ -48,6 +48,7 @@ The metadata key `huggingface` makes `datasets.load_dataset("parquet", ...)` sho
 
 _GROUP_ROWS = 256
 _GROUP_BYTES = 64 * 2**20
+_ID_BATCH_ROWS = 8192
 _REMEDY = "make the file with `blpo import table`"
 _LAYOUT: dict[str, Any] = {
     "compression": dict.fromkeys(_STRINGS, "zstd"),
@@ -154,10 +155,11 @@ def iter_dataset(
         yield [_item(record, bounds or ImageBounds()) for record in batch]
 
 
-def count_rows(path: Path) -> int:
-    """Rows of a dataset file. Raises DataError as `read_dataset` does for the file."""
-    with _opened(path) as file:
-        return int(file.metadata.num_rows)
+def iter_example_ids(path: Path) -> Iterator[str | None]:
+    """The example_id of every row. Raises DataError as `read_dataset` does for the file."""
+    for _, batch in _batches(path, ("example_id",), (), _ID_BATCH_ROWS):
+        for record in batch:
+            yield record["example_id"]
 
 
 def fingerprint(examples: Iterable[Example]) -> str:

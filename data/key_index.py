@@ -5,7 +5,7 @@ import numpy.typing as npt
 
 from .parts import Prefixes
 
-_FOLD_AT = 32_768
+_FOLD_AT = 8192
 
 Place = tuple[int, int]
 """(part, by its position in the order in which parts were added, row in that part)"""
@@ -27,13 +27,15 @@ class KeyIndex:
 
     def add(self, part: int, prefixes: Prefixes) -> None:
         """Adds the rows of a part, in row order."""
-        for start in range(0, len(prefixes), _FOLD_AT):
-            chunk = prefixes[start : start + _FOLD_AT]
-            new = np.flatnonzero(self._known(chunk) < 0)
-            for row, prefix in zip(new.tolist(), chunk[new].tolist(), strict=True):
-                self._recent.setdefault(prefix, part << 32 | (start + row))
-            if len(self._recent) >= _FOLD_AT:
-                self._fold()
+        if len(prefixes) >= _FOLD_AT:
+            self._fold()
+            self._insert(*_first_places(prefixes, part))
+            return
+        new = np.flatnonzero(self._known(prefixes) < 0)
+        for row, prefix in zip(new.tolist(), prefixes[new].tolist(), strict=True):
+            self._recent.setdefault(prefix, part << 32 | row)
+        if len(self._recent) >= _FOLD_AT:
+            self._fold()
 
     def find(self, prefixes: Prefixes) -> list[Place | None]:
         """Place of each prefix; None where there is none."""
@@ -56,7 +58,18 @@ class KeyIndex:
         prefixes = np.fromiter(self._recent.keys(), np.uint64, len(self._recent))
         places = np.fromiter(self._recent.values(), np.int64, len(self._recent))
         order = np.argsort(prefixes)
-        at = np.searchsorted(self._prefixes, prefixes[order])
-        self._prefixes = np.insert(self._prefixes, at, prefixes[order])
-        self._places = np.insert(self._places, at, places[order])
+        self._insert(prefixes[order], places[order])
         self._recent = {}
+
+    def _insert(self, prefixes: Prefixes, places: npt.NDArray[np.int64]) -> None:
+        """Adds sorted distinct prefixes to the sorted arrays, less those that are there."""
+        new = self._known(prefixes) < 0
+        at = np.searchsorted(self._prefixes, prefixes[new])
+        self._prefixes = np.insert(self._prefixes, at, prefixes[new])
+        self._places = np.insert(self._places, at, places[new])
+
+
+def _first_places(prefixes: Prefixes, part: int) -> tuple[Prefixes, npt.NDArray[np.int64]]:
+    """The distinct prefixes of a part, sorted, each with the place of its first row."""
+    distinct, first_rows = np.unique(prefixes, return_index=True)
+    return distinct, (first_rows | part << 32).astype(np.int64)

@@ -41,7 +41,9 @@ _REPEATED = [
 FILE_OPTIONS: dict[str, Any] = {
     # Not the texts, which are read one by one, and not hashes, which do not get smaller.
     "compression": {name: "none" if name in _UNIQUE else "lz4" for name in SCHEMA.names},
-    "use_dictionary": [name for name in SCHEMA.names if name not in {*_UNIQUE, "time"}],
+    "use_dictionary": [
+        name for name in SCHEMA.names if name not in {*_UNIQUE, "time", "text_crc32"}
+    ],
     "write_statistics": False,
     "write_page_checksum": True,
     # One page for the texts of a row group.

@@ -1,12 +1,13 @@
 """The reply store: what was asked once is never asked again.
 
-    store/verbalizations/i2t=<hash>/part-00000001.parquet
+    store/verbalizations/i2t=<hash>/part-00000001-00000050.parquet      merged by `compact`
+                                    part-00000051.parquet
     store/verdicts/judge=<hash>/...
     store/proposals/optimizer=<hash>/...
 
 Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
 number of threads, processes and hosts read and write at once without locks: parts appear whole
-and never change (`parts`).
+and never change (`parts`), and may be merged meanwhile (`compaction`).
 """
 
 import re
@@ -36,7 +37,7 @@ PARTITION_KEYS: dict[Collection, str] = {
 }
 """What the hash in the name of a partition's folder is a hash of."""
 
-_CACHE_BYTES = 64 * 2**20
+DEFAULT_CACHE_BYTES = 64 * 2**20
 _LEFTOVER_AGE_S = 3600.0
 
 
@@ -77,11 +78,14 @@ class ReplyStore:
     A key may be stored more than once, by writers that did not know of one another. Readers take
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. After a `put`, `get` tells a writer whose row that is.
+
+    Memory: 16 bytes for every key of the partitions that were looked into, and `cache_bytes` for
+    what was read last.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self.root = root
-        self._groups = GroupCache(_CACHE_BYTES)
+        self._groups = GroupCache(cache_bytes)
         self._partitions: dict[Path, Partition] = {}
         self._lock = threading.Lock()
 

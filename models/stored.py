@@ -15,10 +15,13 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, cast
+from functools import lru_cache
+from typing import Any, Literal, cast
 
+from ..data.key_index import KeyIndex
+from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
-from .engine import Engine, EngineIdentity, FinishReason, Reply, Request
+from .engine import Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 
@@ -65,16 +68,18 @@ class RoleLedger:
     session: Usage = field(default_factory=Usage)
     session_seconds: float = 0.0
     answered: int = 0
-    _paid_keys: set[str] = field(default_factory=set[str])
+    _paid_keys: KeyIndex = field(default_factory=KeyIndex)
 
     def count(self, rows: Sequence[StoredReply], run_id: str) -> None:
         """Count the replies to one batch of requests."""
-        for row in rows:
-            self.asked += 1
-            self.errors += row.finish_reason == "error"
-            if row.run_id == run_id and row.key not in self._paid_keys:
-                self._paid_keys.add(row.key)
+        self.asked += len(rows)
+        self.errors += sum(row.finish_reason == "error" for row in rows)
+        own = {row.key: row for row in rows if row.run_id == run_id}
+        prefixes = key_prefixes(list(own))
+        for row, place in zip(own.values(), self._paid_keys.find(prefixes), strict=True):
+            if place is None:
                 self.paid.add(row)
+        self._paid_keys.add(0, prefixes)
         self.answered = self.asked
 
 
@@ -255,15 +260,21 @@ class StoredEngine:
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
     fields = {
-        "engine": asdict(identity),
+        "engine": _fields(identity),
         "prompt": request.prompt,
         "text": request.text,
         "image": request.image.digest if request.image else None,
         "labels": request.labels,
-        "sampling": asdict(request.sampling),
+        "sampling": _fields(request.sampling),
     }
     canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@lru_cache
+def _fields(shared: EngineIdentity | Sampling) -> dict[str, Any]:
+    """Of what many requests have in common."""
+    return asdict(shared)
 
 
 def prompt_hash(prompt: str) -> str:

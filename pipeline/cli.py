@@ -215,15 +215,21 @@ def judge(
     prompt: PromptOption = None,
     overrides: Overrides = None,
     store: StoreFolder = Path("store"),
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    from ..data.shards import parse_shard  # noqa: PLC0415
     from .scoring import judge_dataset, judge_source  # noqa: PLC0415
     from .show import show_judged  # noqa: PLC0415
 
+    share = None if shard is None else parse_shard(shard)
     source = judge_source(run, task, prompt, overrides or [])
-    counts = judge_dataset(source, dataset, out, store, overwrite=overwrite)
+    counts = judge_dataset(source, dataset, out, store, shard=share, overwrite=overwrite)
     show_judged(source.task, counts, out, as_json=as_json)
 
 

@@ -1,15 +1,18 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
 import uuid
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ..data.arrow import atomic_path, pa, pq
 from ..data.errors import ConfigError, DataError
-from ..data.examples import Item, Split, count_rows, iter_dataset, read_dataset
+from ..data.examples import Item, Split, iter_dataset, iter_example_ids, read_dataset
+from ..data.shards import Shard
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.judge import Judge, Verdict
@@ -21,7 +24,14 @@ from .run_directory import load_run
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
-_BATCH_ROWS = 1024
+_BATCH_ROWS = 128
+_BATCHES_IN_FLIGHT = 8
+_GROUP_ROWS = 4096
+_STORE_CACHE_BYTES = 2**20
+_SHARD_KEY = "blpo.shard"
+
+T = TypeVar("T")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +43,16 @@ class JudgeSource:
     config: JudgeConfig
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class JudgedCounts:
-    """Rows scored, and how many got each verdict; None counts verdicts without a label."""
+    """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    rows: int
-    verdicts: Counter[str | None]
+    new_calls: replies that an engine gave in this session; all others came from the store.
+    """
+
+    rows: int = 0
+    verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
+    new_calls: int = 0
 
 
 def judge_source(
@@ -73,29 +87,89 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
 
 
 def judge_dataset(
-    source: JudgeSource, dataset: Path, out: Path, store: Path, *, overwrite: bool
+    source: JudgeSource,
+    dataset: Path,
+    out: Path,
+    store: Path,
+    *,
+    shard: Shard | None = None,
+    overwrite: bool = False,
+    pool: EnginePool | None = None,
 ) -> JudgedCounts:
-    """Score every row of a dataset file; `out` appears when it is complete.
+    """Score every row of a dataset file, or of one shard of it, in file order.
 
-    Interrupted and started again, it takes what is already answered from the store.
+    `out` appears when it is complete; it is there, without rows, for a shard that has none.
+    Interrupted and started again, it takes what is already answered from the store. Memory does
+    not grow with the rows, but for indexes of 16 bytes a row. pool: closed at the end.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: exists already; name another file or pass --overwrite")
-    schema = _judged_schema(source.task)
-    counts = JudgedCounts(count_rows(dataset), Counter())
-    pool = EnginePool()
+    shard = shard or Shard()
+    counts = JudgedCounts()
+    total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
+    pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
-        engine = _stored_judge(source, pool, store)
-        judge, ledger = Judge(engine, source.task), engine.ledger
-        bar = progress({dataset.name: Tracked(lambda: ledger.answered, counts.rows)}, "images")
-        with bar, atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-            for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
-                verdicts = judge(source.judge_prompt, items)
-                counts.verdicts.update(verdict.label for verdict in verdicts)
-                writer.write_table(_judged_table(items, verdicts, source.task))
+        engine = _stored_judge(source, pool, store, _STORE_CACHE_BYTES)
+        judge = Judge(engine, source.task)
+        items = _shard_items(dataset, source, shard)
+        judged = map_ahead(
+            lambda batch: (batch, judge(source.judge_prompt, batch)),
+            _batched(items, _BATCH_ROWS),
+            threads,
+            _BATCHES_IN_FLIGHT,
+        )
+        with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
+            _write_judged(judged, out, source.task, shard, counts)
+        counts.new_calls = engine.ledger.session.calls
     finally:
+        # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
+        threads.shutdown(cancel_futures=True)
     return counts
+
+
+def map_ahead(
+    function: Callable[[T], Result], items: Iterable[T], threads: Executor, ahead: int
+) -> Iterator[Result]:
+    """Results in the order of the items; at most `ahead` items are taken before their results."""
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(threads.submit(function, item))
+        if len(pending) == ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
+    for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
+        yield from (item for item in items if shard.holds(item.example_id))
+
+
+def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def _write_judged(
+    judged: Iterator[tuple[list[Item], list[Verdict]]],
+    out: Path,
+    task: Task,
+    shard: Shard,
+    counts: JudgedCounts,
+) -> None:
+    schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        waiting: list[Any] = []
+        for items, verdicts in judged:
+            waiting.append(_judged_table(items, verdicts, task))
+            counts.rows += len(items)
+            counts.verdicts.update(verdict.label for verdict in verdicts)
+            if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
+                writer.write_table(pa.concat_tables(waiting).cast(schema))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).cast(schema))
 
 
 def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> JudgeSource:
@@ -123,9 +197,12 @@ def _read_prompt(path: Path | None) -> str | None:
     return prompt
 
 
-def _stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
+def _stored_judge(
+    source: JudgeSource, pool: EnginePool, store: Path, cache_bytes: int | None = None
+) -> StoredEngine:
     engine = pool.engine(source.config.judge)
-    return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
+    replies = ReplyStore(store, cache_bytes) if cache_bytes else ReplyStore(store)
+    return StoredEngine(engine, replies, "judge", run_id=uuid.uuid4().hex)
 
 
 def _judged_schema(task: Task) -> Any:

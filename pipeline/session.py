@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Sequence
-from typing import get_args
+from pathlib import Path
 
 from ..data.examples import Example
 from ..data.store import ReplyStore
@@ -16,11 +16,9 @@ from ..models.stored import InFlight, Role, RoleLedger, StoredEngine
 from ..models.verbalizer import Verbalization, Verbalizer
 from .config import RunConfig
 
-ROLES: tuple[Role, ...] = get_args(Role)
-
 
 class EnginePool:
-    """One engine for each distinct settings, and the requests in flight for each role.
+    """One engine for each distinct settings, and the requests in flight for each role and store.
 
     From construction to `close` a stop signal makes its engines take no request any more.
     """
@@ -30,7 +28,7 @@ class EnginePool:
         self.stop.listen()
         self._lock = threading.Lock()
         self._engines: dict[EngineSettings, Engine] = {}
-        self._in_flight = {role: InFlight() for role in ROLES}
+        self._in_flight: dict[tuple[Role, Path], InFlight] = {}
 
     def engine(self, settings: EngineSettings) -> Engine:
         with self._lock:
@@ -38,8 +36,10 @@ class EnginePool:
                 self._engines[settings] = StoppableEngine(make_engine(settings), self.stop)
             return self._engines[settings]
 
-    def in_flight(self, role: Role) -> InFlight:
-        return self._in_flight[role]
+    def in_flight(self, role: Role, store: Path) -> InFlight:
+        """Shared by the runs over one store: what one of them asks is not stored in another's."""
+        with self._lock:
+            return self._in_flight.setdefault((role, store.resolve()), InFlight())
 
     def close(self) -> None:
         for engine in self._engines.values():
@@ -63,7 +63,7 @@ class RunRoles:
         self, config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
     ) -> None:
         self.engines: dict[Role, StoredEngine] = {
-            role: StoredEngine(engine, store, role, run_id, pool.in_flight(role))
+            role: StoredEngine(engine, store, role, run_id, pool.in_flight(role, store.root))
             for role, engine in role_engines(config, pool).items()
         }
         self._judge = Judge(self.engines["judge"], task)

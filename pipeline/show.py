@@ -108,7 +108,13 @@ def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -
     if as_json:
         without = counts.verdicts[None]
         print_json(
-            {"rows": counts.rows, "verdicts": verdicts, "no_label": without, "out": str(out)}
+            {
+                "rows": counts.rows,
+                "verdicts": verdicts,
+                "no_label": without,
+                "new_calls": counts.new_calls,
+                "out": str(out),
+            }
         )
         return
     shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())

@@ -1,17 +1,19 @@
 """The store in front of an engine asks nothing twice and loses nothing."""
 
 import threading
+from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.data.store import ReplyStore
+from blpo.data.store import ReplyStore, StoredReply
 from blpo.models.engine import EngineIdentity, Reply, Request, Sampling
 from blpo.models.stored import InFlight, StoredEngine, request_key
+from blpo.pipeline.session import EnginePool
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
 IMAGE = ImageRef(b"image", ImageBounds())
@@ -111,26 +113,83 @@ def test_error_replies_are_stored_like_others(tmp_path: Path) -> None:
     assert len(engine.asked) == 1
 
 
+class WatchedInFlight(InFlight):
+    """Tells when a caller has found out that another is asking."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.has_waiter = threading.Event()
+
+    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
+        claimed, awaited = super().claim(keys)
+        if awaited:
+            self.has_waiter.set()
+        return claimed, awaited
+
+
 def test_two_runs_that_need_a_reply_at_the_same_moment_ask_once(tmp_path: Path) -> None:
-    gate = threading.Barrier(2, timeout=10)
+    in_flight = WatchedInFlight()
     entered = threading.Event()
 
-    class SlowEngine(CountingEngine):
+    class ParkedEngine(CountingEngine):
+        """Answers only when another run waits for what it was asked."""
+
         def ask(self, requests: Sequence[Request]) -> list[Reply]:
             entered.set()
-            gate.wait()
+            assert in_flight.has_waiter.wait(20), "the second run did not wait for the first"
             return super().ask(requests)
 
-    engine, store, in_flight = SlowEngine(), ReplyStore(tmp_path / "store"), InFlight()
-    runs = [StoredEngine(engine, store, "judge", f"run{i}", in_flight) for i in range(2)]
+    engine = ParkedEngine()
+    runs = [
+        StoredEngine(engine, ReplyStore(tmp_path / "store"), "judge", f"run{i}", in_flight)
+        for i in range(2)
+    ]
+    shared, other = Request("judge it", IMAGE), Request("judge that", IMAGE)
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(runs[0].ask, [Request("judge it", IMAGE)])
-        assert entered.wait(10)
-        second = pool.submit(runs[1].ask, [Request("judge it", IMAGE)])
-        gate.wait()
-        assert first.result(10) == second.result(10)
+        first = pool.submit(runs[0].ask, [shared])
+        assert entered.wait(20)
+        second = pool.submit(runs[1].ask, [other, shared])
+        assert first.result(20) == second.result(20)[1:]
+    assert Counter(request.prompt for request in engine.asked) == {"judge it": 1, "judge that": 1}
+    assert [run.ledger.paid.calls for run in runs] == [1, 1]
+
+
+def test_a_reply_stored_between_look_up_and_claim_is_not_asked_again(tmp_path: Path) -> None:
+    looked_up, answered = threading.Event(), threading.Event()
+
+    class LateInFlight(InFlight):
+        """Lets the caller whose look-up found nothing claim only when the reply is stored."""
+
+        def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
+            if threading.current_thread() is not threading.main_thread():
+                looked_up.set()
+                assert answered.wait(20)
+            return super().claim(keys)
+
+    engine, in_flight, request = CountingEngine(), LateInFlight(), Request("judge it", IMAGE)
+    runs = [
+        StoredEngine(engine, ReplyStore(tmp_path / "store"), "judge", f"run{i}", in_flight)
+        for i in range(2)
+    ]
+    with ThreadPoolExecutor(1) as pool:
+        late = pool.submit(runs[1].ask, [request])
+        assert looked_up.wait(20)
+        first = runs[0].ask([request])
+        answered.set()
+        assert late.result(20) == first
     assert len(engine.asked) == 1
-    assert [run.ledger.paid.calls for run in runs] == [1, 0]
+
+
+def test_runs_over_different_stores_do_not_wait_for_one_another(tmp_path: Path) -> None:
+    engine, pool, request = CountingEngine(), EnginePool(), Request("judge it", IMAGE)
+    for name in ("a", "b"):
+        store = ReplyStore(tmp_path / name)
+        run = StoredEngine(engine, store, "judge", name, pool.in_flight("judge", store.root))
+        run.ask([request])
+        assert [partition.num_rows for partition in store.stats()] == [1]
+    shared = pool.in_flight("judge", tmp_path / "a")
+    assert shared is pool.in_flight("judge", tmp_path / "b" / ".." / "a")
+    assert shared is not pool.in_flight("judge", tmp_path / "b")
 
 
 def test_when_the_engine_dies_every_waiter_learns_of_it_and_later_asks_go_on(

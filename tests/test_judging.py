@@ -1,0 +1,181 @@
+"""Judging in bulk: streamed, in shards, and after a kill only what was in flight again."""
+
+import threading
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import polars as pl
+import pytest
+from blpo.data.arrow import pq
+from blpo.data.errors import EngineError
+from blpo.data.examples import Example, write_dataset
+from blpo.data.shards import Shard
+from blpo.data.tasks import load_task
+from blpo.models.engine import Reply, Request
+from blpo.pipeline import scoring
+from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.scoring import JudgedCounts, JudgeSource, judge_dataset, map_ahead
+from command_line import Blpo
+from ideal_engine import IdealEngine, ideal_world
+from killable_run import IdealPool
+
+TASK = "micro-unsafebench"
+PROMPT = "Is there a weapon in the image?"
+
+
+class World:
+    """A dataset file and the engine that judges it, four images at a time."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, engine_class: type[IdealEngine]) -> None:
+        dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
+        self.examples: list[Example] = [*dataset.train, *dataset.test]
+        self.engine = engine_class(engine.scenes, engine.scale)
+        monkeypatch.setattr(scoring, "_BATCH_ROWS", 4)
+        self.write(self.examples)
+
+    def write(self, examples: Sequence[Example]) -> None:
+        write_dataset(Path("data.parquet"), examples)
+
+    def judge(self, out: str = "out.parquet", shard: Shard | None = None) -> JudgedCounts:
+        source = JudgeSource(load_task(TASK), PROMPT, JudgeConfig())
+        return judge_dataset(
+            source,
+            Path("data.parquet"),
+            Path(out),
+            Path("store"),
+            shard=shard,
+            pool=IdealPool(self.engine),
+        )
+
+    def asked(self) -> Counter[str]:
+        return Counter(request.image.digest for request in self.engine.asked if request.image)
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
+    monkeypatch.chdir(tmp_path)
+    return World(monkeypatch, IdealEngine)
+
+
+def test_the_output_has_a_row_per_image_in_file_order(world: World) -> None:
+    counts = world.judge()
+    frame = pl.read_parquet("out.parquet")
+    assert frame["example_id"].to_list() == [example.example_id for example in world.examples]
+    assert frame.columns == ["example_id", "verdict", "probabilities", "label_mass", "reason"]
+    assert Counter(frame["verdict"].to_list()) == counts.verdicts
+    assert frame["label_mass"].round(9).unique().to_list() == [1.0]
+    assert sum(frame["probabilities"].struct.unnest().row(0)) == pytest.approx(1.0)
+    assert (counts.rows, counts.new_calls) == (40, 40)
+    again = world.judge("again.parquet")
+    assert (again.rows, again.new_calls) == (40, 0)
+    assert Path("again.parquet").read_bytes() == Path("out.parquet").read_bytes()
+
+
+def test_each_row_is_in_one_shard_whatever_the_order_of_the_rows(world: World) -> None:
+    found: list[list[str]] = []
+    for index in range(1, 4):
+        world.judge(f"{index}.parquet", Shard(index, 3))
+        found.append(pl.read_parquet(f"{index}.parquet")["example_id"].to_list())
+        metadata = pq.read_metadata(f"{index}.parquet").metadata
+        assert metadata[b"blpo.shard"] == f"{index}/3".encode()
+    ids = [example_id for shard in found for example_id in shard]
+    assert Counter(ids) == Counter(example.example_id for example in world.examples)
+    assert all(5 < len(shard) < 25 for shard in found)
+    world.write(world.examples[::-1])
+    world.judge("reversed.parquet", Shard(2, 3))
+    assert pl.read_parquet("reversed.parquet")["example_id"].to_list() == found[1][::-1]
+
+
+def test_a_shard_without_rows_gives_a_file_without_rows(world: World) -> None:
+    world.write([example for example in world.examples if Shard(1, 2).holds(example.example_id)])
+    counts = world.judge(shard=Shard(2, 2))
+    assert (counts.rows, counts.verdicts) == (0, Counter())
+    assert pl.read_parquet("out.parquet").shape == (0, 5)
+    assert world.engine.asked == []
+
+
+@pytest.mark.parametrize("shard", ["5/4", "0/4", "1", "a/b", "-1/4", "1/0"])
+def test_a_shard_that_does_not_exist_is_refused(world: World, blpo: Blpo, shard: str) -> None:
+    outcome = blpo("judge", "data.parquet", "--task", TASK, "--out", "o.parquet", "--shard", shard)
+    assert outcome.code == 1
+    assert f"--shard {shard}" in outcome.err
+    assert "1/4 to 4/4" in outcome.err
+    assert world.engine.asked == []
+
+
+def test_an_output_that_exists_is_refused_before_anything_is_asked(
+    world: World, blpo: Blpo
+) -> None:
+    Path("out.parquet").write_text("mine")
+    outcome = blpo("judge", "data.parquet", "--task", TASK, "--out", "out.parquet")
+    assert (outcome.code, Path("out.parquet").read_text()) == (1, "mine")
+    assert "--overwrite" in outcome.err
+    assert world.engine.asked == []
+
+
+def test_started_again_after_the_engine_died_it_asks_only_what_was_in_flight(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    class DyingEngine(IdealEngine):
+        batches_left = 5
+
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            with self._lock:
+                self.batches_left -= 1
+                died = self.batches_left < 0
+            if died:
+                raise EngineError("the GPU fell off the bus")
+            return super().ask(requests)
+
+    monkeypatch.chdir(tmp_path)
+    world = World(monkeypatch, DyingEngine)
+    with pytest.raises(EngineError, match="fell off"):
+        world.judge()
+    assert not Path("out.parquet").exists()
+    assert world.asked().total() == 20
+    assert isinstance(world.engine, DyingEngine)
+    world.engine.batches_left = 100
+    counts = world.judge()
+    assert (counts.rows, counts.new_calls) == (40, 20)
+    assert set(world.asked().values()) == {1}
+    assert [path for path in tmp_path.iterdir() if path.name.endswith(".tmp")] == []
+
+
+def test_later_images_are_asked_about_while_the_first_wait(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    third = threading.Event()
+
+    class SlowStart(IdealEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            with self._lock:
+                self.batches = getattr(self, "batches", 0) + 1
+                number = self.batches
+            if number == 3:
+                third.set()
+            assert number != 1 or third.wait(20), "the first batch kept all others waiting"
+            return super().ask(requests)
+
+    monkeypatch.chdir(tmp_path)
+    world = World(monkeypatch, SlowStart)
+    assert world.judge().rows == 40
+    ids = pl.read_parquet("out.parquet")["example_id"].to_list()
+    assert ids == [example.example_id for example in world.examples]
+
+
+def test_what_is_read_ahead_is_bounded() -> None:
+    taken = 0
+
+    def items() -> Iterator[int]:
+        nonlocal taken
+        for number in range(100):
+            taken += 1
+            yield number
+
+    with ThreadPoolExecutor(4) as threads:
+        for number, result in enumerate(map_ahead(lambda item: item * 2, items(), threads, 4)):
+            assert result == number * 2
+            assert taken <= number + 4
+    assert taken == 100
