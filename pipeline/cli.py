@@ -39,9 +39,15 @@ sweep_app = typer.Typer(
     help="Run a grid of runs: blpo sweep SWEEP.yaml is short for blpo sweep run SWEEP.yaml.",
     no_args_is_help=True,
 )
+judge_app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Score images in bulk: blpo judge DATASET is short for blpo judge run DATASET.",
+    no_args_is_help=True,
+)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")
+app.add_typer(judge_app, name="judge")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Overrides = Annotated[
@@ -164,7 +170,7 @@ def sweep_status(
 ) -> None:
     """Say which cells of a sweep are done, running, queued, failed or missing."""
     from .show_sweep import show_status  # noqa: PLC0415
-    from .slurm_queue import queued_cells  # noqa: PLC0415
+    from .slurm_launcher import queued_cells  # noqa: PLC0415
     from .sweep import sweep_cells  # noqa: PLC0415
     from .sweep_state import cell_states, failure_of, read_sweep_folder  # noqa: PLC0415
 
@@ -206,7 +212,7 @@ def evaluate(
     show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
 
 
-@app.command()
+@judge_app.command("run")
 def judge(
     dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
@@ -219,10 +225,34 @@ def judge(
         str | None,
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
     ] = None,
+    launcher: Annotated[
+        Launcher, typer.Option(help="Judge here, or submit to Slurm the shards that are missing.")
+    ] = "local",
+    num_shards: Annotated[
+        int, typer.Option("--shards", min=1, help="slurm: how many shards, a task for each.")
+    ] = 8,
+    gpus: Annotated[int, typer.Option(min=0, help="slurm: GPUs of a task.")] = 1,
+    max_running: Annotated[int, typer.Option(min=1, help="slurm: tasks at work at a time.")] = 8,
+    sbatch_options: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    if launcher == "slurm":
+        from .judge_array import judge_manifest, submit_judging  # noqa: PLC0415
+        from .scoring import judge_source  # noqa: PLC0415
+        from .show_sweep import show_judge_submission  # noqa: PLC0415
+
+        if shard or overwrite:
+            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
+        source = judge_source(run, task, prompt, overrides or [])
+        manifest = judge_manifest(source, dataset, out, store, num_shards)
+        submission = submit_judging(manifest, sbatch_options or [], max_running, gpus)
+        show_judge_submission(submission, as_json=as_json)
+        return
     from ..data.shards import parse_shard  # noqa: PLC0415
     from .scoring import judge_dataset, judge_source  # noqa: PLC0415
     from .show import show_judged  # noqa: PLC0415
@@ -231,6 +261,29 @@ def judge(
     source = judge_source(run, task, prompt, overrides or [])
     counts = judge_dataset(source, dataset, out, store, shard=share, overwrite=overwrite)
     show_judged(source.task, counts, out, as_json=as_json)
+
+
+@judge_app.command("shard")
+def judge_one_shard(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+    number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
+) -> None:
+    """Judge one shard of a folder, as the tasks of an array do."""
+    from .judge_array import judge_shard  # noqa: PLC0415
+
+    counts = judge_shard(folder, number)
+    print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
+
+
+@judge_app.command("collect")
+def judge_collect(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+) -> None:
+    """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
+    from .judge_array import collect_shards  # noqa: PLC0415
+
+    out, rows = collect_shards(folder)
+    print(f"{rows:,} images; verdicts: {out}")
 
 
 @import_app.command("table")

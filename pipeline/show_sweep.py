@@ -1,9 +1,11 @@
-"""What the commands print about a sweep that others run."""
+"""What the commands print about work that others do."""
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 
+from .judge_array import JudgeSubmission
 from .printing import print_json
 from .slurm_launcher import Submission
 from .sweep_state import CellState
@@ -30,6 +32,18 @@ def show_submission(submission: Submission, output: Path, *, as_json: bool) -> N
     print(f"array {submission.array}: {num_cells} cells in {len(submission.tasks)} tasks")
     print(f"collect {submission.collect}: when they have ended")
     print(f"logs: {submission.folder}/logs; progress: blpo sweep status {output}")
+
+
+def show_judge_submission(submission: JudgeSubmission, *, as_json: bool) -> None:
+    """Ids of the jobs, and which shards they judge."""
+    if as_json:
+        print_json(asdict(submission) | {"folder": str(submission.folder)})
+    elif submission.collect is None:
+        print("all shards are judged or in the queue, nothing was submitted")
+    else:
+        print(f"array {submission.array or 'not needed'}: {len(submission.shards)} shards")
+        print(f"collect {submission.collect}: when they have ended")
+        print(f"logs: {submission.folder}/logs")
 
 
 def show_status(

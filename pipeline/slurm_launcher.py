@@ -10,32 +10,27 @@ The scripts are `sweep.sbatch` and `collect.sbatch` of the package's folder `slu
 """
 
 import json
-import os
-import shutil
-import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from itertools import count
 from pathlib import Path
 
 from ..data.arrow import atomic_path
-from ..data.errors import ConfigError, LaunchError
-from ..models.checkpoint import is_available_offline
-from ..models.settings import EngineSettings
+from ..data.errors import ConfigError
 from .config import RunConfig
-from .slurm_queue import (
-    SUBMISSION_FILE,
+from .slurm_commands import (
+    active_tasks,
+    array_option,
     max_array_tasks,
-    queued_cells,
-    slurm_command,
-    task_list,
+    refuse_engine,
+    refuse_request,
+    submit,
 )
 from .sweep import SweepConfig
 from .sweep_state import SWEEP_FILE, CellState, cell_states, finished_result, write_sweep_file
 
-_LOCAL_ENGINES = ("vllm", "transformers")
+SUBMISSION_FILE = "submission.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,46 +75,31 @@ def assign_cells(cells: Mapping[str, RunConfig], cells_per_task: int) -> list[li
     ]
 
 
+def queued_cells(folder: Path) -> dict[str, CellState]:
+    """Cells of a sweep's output folder that wait in Slurm's queue or are at work."""
+    cells: dict[str, CellState] = {}
+    for submission in sorted((folder / "slurm").glob(f"*/{SUBMISSION_FILE}")):
+        job = str(json.loads(submission.read_text("utf-8"))["array"])
+        for task, state in active_tasks(job).items():
+            names = (submission.parent / "tasks" / f"{task}.txt").read_text("utf-8").split()
+            is_running = state == "RUNNING"
+            cells |= dict.fromkeys(names, CellState.RUNNING if is_running else CellState.QUEUED)
+    return cells
+
+
 def _refuse_impossible(config: SweepConfig, cells: Mapping[str, RunConfig], num_tasks: int) -> None:
     for name, cell in cells.items():
-        for engine in _engines(cell):
-            _refuse_engine(name, engine, config.slurm.gpus)
+        for engine in (cell.judge, cell.verbalizer.engine, cell.optimizer.engine):
+            if engine is not None:
+                refuse_engine(f"cell {name}", engine, config.slurm.gpus)
     most = max_array_tasks()
     if num_tasks > most:
         raise ConfigError(
             f"{num_tasks} tasks, but an array may have {most} here: raise slurm.cells_per_task "
             f"to {-(-len(cells) // most)} or more"
         )
-    _refuse_request("tasks", _array_options(config, num_tasks), "sweep")
-    _refuse_request("job that collects", config.slurm.collect_options, "collect")
-
-
-def _refuse_request(what: str, options: Sequence[str], script: str) -> None:
-    """Let Slurm say what it thinks of a request; nothing is queued."""
-    try:
-        slurm_command("sbatch", "--test-only", *options, str(_script(script)))
-    except LaunchError as error:
-        asked = " ".join(options) or "as in the script"
-        raise LaunchError(f"the {what} cannot be submitted ({asked}): {error}") from None
-
-
-def _engines(cell: RunConfig) -> list[EngineSettings]:
-    """The engines that a run starts in its own process."""
-    engines = (cell.judge, cell.verbalizer.engine, cell.optimizer.engine)
-    return [engine for engine in engines if engine is not None and engine.kind in _LOCAL_ENGINES]
-
-
-def _refuse_engine(cell: str, engine: EngineSettings, gpus: int) -> None:
-    if engine.tensor_parallel_size > max(gpus, 1):
-        raise ConfigError(
-            f"cell {cell}: {engine.model} is shared by {engine.tensor_parallel_size} GPUs "
-            f"(tensor_parallel_size), but slurm.gpus gives a task {gpus}"
-        )
-    if os.environ.get("BLPO_ONLINE") != "1" and not is_available_offline(engine):
-        raise ConfigError(
-            f"cell {cell}: {engine.model} is not in the Hugging Face cache, and jobs run offline: "
-            f"fetch it with `hf download {engine.model}`, or set BLPO_ONLINE=1"
-        )
+    refuse_request("tasks", "sweep", _array_options(config, num_tasks))
+    refuse_request("job that collects", "collect", config.slurm.collect_options)
 
 
 def _write_submission(config: SweepConfig, tasks: Sequence[Sequence[str]]) -> Path:
@@ -148,32 +128,12 @@ def _new_folder(parent: Path) -> Path:
 
 def _submit(config: SweepConfig, folder: Path, num_tasks: int) -> tuple[str, str]:
     """Put the array and the job that collects into the queue; their ids."""
-    environment = _job_environment(config, folder)
-    output = f"--output={folder / 'logs' / 'slurm-%x-%A_%a.out'}"
-    sweep = str(folder / SWEEP_FILE)
-    array = slurm_command(
-        "sbatch",
-        "--parsable",
-        output,
-        *_array_options(config, num_tasks),
-        str(_script("sweep")),
-        sweep,
-        str(folder / "tasks"),
-        environment=environment,
-    )
-    array = array.strip().split(";")[0]
-    collect = slurm_command(
-        "sbatch",
-        "--parsable",
-        f"--output={folder / 'logs' / 'slurm-%x-%j.out'}",
-        # After any end of the tasks: it is the one to say what is missing.
-        f"--dependency=afterany:{array}",
-        *config.slurm.collect_options,
-        str(_script("collect")),
-        sweep,
-        environment=environment,
-    )
-    collect = collect.strip().split(";")[0]
+    sweep, logs, container = str(folder / SWEEP_FILE), folder / "logs", config.slurm.container
+    options = _array_options(config, num_tasks)
+    array = submit("sweep", options, [sweep, str(folder / "tasks")], logs, container)
+    # After any end of the tasks: it is the one to say what is missing.
+    options = [f"--dependency=afterany:{array}", *config.slurm.collect_options]
+    collect = submit("collect", options, ["sweep", "collect", sweep], logs, container)
     with atomic_path(folder / SUBMISSION_FILE) as temporary:
         temporary.write_text(json.dumps({"array": array, "collect": collect}) + "\n", "utf-8")
     return array, collect
@@ -181,28 +141,5 @@ def _submit(config: SweepConfig, folder: Path, num_tasks: int) -> tuple[str, str
 
 def _array_options(config: SweepConfig, num_tasks: int) -> list[str]:
     slurm = config.slurm
-    array = f"--array={task_list(range(num_tasks))}%{slurm.max_running}"
+    array = array_option(range(num_tasks), slurm.max_running)
     return [array, f"--gpus-per-node={slurm.gpus}", *slurm.options]
-
-
-def _job_environment(config: SweepConfig, folder: Path) -> dict[str, str]:
-    """The environment that sbatch hands on to the jobs."""
-    return os.environ | {
-        "BLPO": "blpo" if config.slurm.container else _own_command(),
-        "BLPO_CONTAINER": config.slurm.container,
-        "BLPO_SLURM": str(_scripts()),
-        "BLPO_LOGS": str(folder / "logs"),
-    }
-
-
-def _own_command() -> str:
-    beside = Path(sys.executable).with_name("blpo")
-    return str(beside) if beside.exists() else shutil.which("blpo") or "blpo"
-
-
-def _scripts() -> Path:
-    return Path(str(resources.files("blpo.slurm")))
-
-
-def _script(name: str) -> Path:
-    return _scripts() / f"{name}.sbatch"

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from blpo.data.arrow import open_parquet
@@ -179,7 +180,7 @@ def test_a_cancelled_task_stays_away(slurm: SlurmCluster, blpo: Blpo, tmp_path: 
             "job that collects cannot be submitted",
         ),
         ({"grid": {"seed": list(range(101))}, "slurm": {"cells_per_task": 1}}, "may have 100 here"),
-        ({"base": {"judge": {"kind": "vllm", "tensor_parallel_size": 2}}}, "slurm.gpus gives a"),
+        ({"base": {"judge": {"kind": "vllm", "tensor_parallel_size": 2}}}, "but a task is given 1"),
         ({"base": {"judge": {"kind": "vllm", "model": "nobody/has-this"}}}, "jobs run offline"),
         ({"base": {"judge": {"kind": "vllm", "model": "./nowhere"}}}, "does not exist"),
     ],
@@ -196,3 +197,35 @@ def test_an_impossible_request_is_refused_before_submission(
     assert reason in refused.err
     assert slurm.run(*ids) == before
     assert not Path("sweep/slurm").exists()
+
+
+def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_datasets_order(
+    slurm: SlurmCluster, blpo: Blpo
+) -> None:
+    write_datasets("micro-unsafebench")
+    data = [
+        "micro-unsafebench.parquet",
+        "--task",
+        "micro-unsafebench",
+        "--set",
+        "judge.kind=lexicon",
+    ]
+    assert blpo("judge", *data, "--out", "here.parquet", "--store", "local").code == 0
+    array = ["judge", *data, "--out", "out.parquet", "--launcher", "slurm", "--shards", "3"]
+    submitted = json.loads(blpo(*array, "--json").out)
+    assert submitted["shards"] == [0, 1, 2]
+    assert json.loads(blpo(*array, "--json").out)["collect"] is None
+    slurm.wait(submitted["collect"], 120)
+    assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
+
+    Path("out.parquet").unlink()
+    Path("out.parquet.shards/1.parquet").unlink()
+    refused = blpo("judge", "collect", "out.parquet.shards")
+    assert (refused.code, "1 of 3 shards are missing (1)" in refused.err) == (1, True)
+    assert "num_shards: 3 -> 4" in blpo(*array[:-1], "4").err
+    again = json.loads(blpo(*array, "--json").out)
+    assert again["shards"] == [1]
+    slurm.wait(again["collect"], 120)
+    assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
+    too_many = blpo(*array[:-1], "101", "--out", "out3.parquet").err
+    assert "an array may have 100 tasks" in too_many
