@@ -32,8 +32,9 @@ export TMPDIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}
 # goes back into the queue.
 run_blpo() {
     local child status=0
+    # A session of its own, so that `end_all` reaches whatever it has started.
     # shellcheck disable=SC2086  # words of a command
-    ${BLPO_CONTAINER:-} ${BLPO:-blpo} "$@" &
+    setsid ${BLPO_CONTAINER:-} ${BLPO:-blpo} "$@" &
     child=$!
     trap 'kill -USR2 "$child" 2>/dev/null || true' USR2 TERM
     wait "$child" || status=$?
@@ -43,10 +44,16 @@ run_blpo() {
         wait "$child" || status=$?
     done
     trap - USR2 TERM
+    end_all "$child"
     case $status in
     75 | 137 | 140 | 143) requeue "$status" ;;
     esac
     return "$status"
+}
+
+# End what a killed process has left behind: the processes of its engine would hold on to the GPU.
+end_all() {
+    kill -KILL -- "-$1" 2>/dev/null || true
 }
 
 requeue() {
