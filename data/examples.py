@@ -13,6 +13,7 @@ from typing import Any, Literal
 from .arrow import ARROW_ERRORS, atomic_path, open_parquet, pa, pq
 from .errors import DataError
 from .images import ImageBounds, ImageRef, check_image
+from .label_sets import explain_contradiction
 from .problems import Problems
 from .tasks import Task, label_text
 
@@ -24,12 +25,16 @@ _FEATURES = {
     "example_id": {"dtype": "string", "_type": "Value"},
     "image": {"_type": "Image"},
     **{name: {"dtype": "string", "_type": "Value"} for name in _STRINGS[1:]},
+    "score": {"dtype": "float64", "_type": "Value"},
+    "ratings": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"},
 }
 SCHEMA: Any = pa.schema(
     [
         pa.field("example_id", pa.string()),
         pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
         *(pa.field(name, pa.string()) for name in _STRINGS[1:]),
+        pa.field("score", pa.float64()),
+        pa.field("ratings", pa.list_(pa.string())),
     ],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
@@ -42,24 +47,28 @@ label       string                      the human label, one of the task's
 group       string                      examples of a group are on one side of the split
 category    string or null              for tables by category; never shown to a model
 split       string                      "train" or "test"
+score       double or null              the raw score that the label was binned from
+ratings     list<string> or null        labels that single people gave, in rater order
 
-The metadata key `huggingface` makes `datasets.load_dataset("parquet", ...)` show pictures.
+A file may lack the last two columns. The metadata key `huggingface` makes
+`datasets.load_dataset("parquet", ...)` show pictures.
 """
 
+_OPTIONAL = ("score", "ratings")
 _GROUP_ROWS = 256
 _GROUP_BYTES = 64 * 2**20
 _ID_BATCH_ROWS = 8192
 _REMEDY = "make the file with `blpo import table`"
 _LAYOUT: dict[str, Any] = {
     "compression": dict.fromkeys(_STRINGS, "zstd"),
-    "use_dictionary": ["label", "group", "category", "split"],
+    "use_dictionary": ["label", "group", "category", "split", "ratings.list.element"],
     "write_statistics": ["example_id", "label", "split"],
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled example. group, category and split are as in SCHEMA."""
+    """One labelled example. group, category, split, score and ratings are as in SCHEMA."""
 
     example_id: str
     image: ImageRef
@@ -68,6 +77,8 @@ class Example:
     group: str
     category: str | None
     split: Split
+    score: float | None = None
+    ratings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +120,9 @@ def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> D
     Raises DataError for a file that is missing, not Parquet or without one of the columns, and
     for rows that the task cannot use, all of them in one message: an unknown label or split, a
     repeated example_id, no image, no text where the task carries one, an empty split, a class
-    without a train example.
+    without a train example. Labels that contradict the task are told with their counts.
     """
-    records = list(_records(path, tuple(SCHEMA.names)))
+    records = list(_records(path))
     _check(records, task, str(path))
     examples = [_example(record, task, bounds or ImageBounds()) for record in records]
     return Dataset(
@@ -183,13 +194,16 @@ def _row_groups(rows: Iterable[Example]) -> Iterator[list[Example]]:
 
 def _digest(example: Example) -> str:
     image_digest = hashlib.sha256(example.image.data).hexdigest()
-    values = [getattr(example, name) for name in _STRINGS]
+    values: list[Any] = [getattr(example, name) for name in _STRINGS]
+    if example.score is not None or example.ratings:
+        values += [example.score, example.ratings]
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
 def _record(example: Example) -> dict[str, Any]:
     image = {"bytes": example.image.data, "path": None}
-    return {"image": image, **{name: getattr(example, name) for name in _STRINGS}}
+    strings = {name: getattr(example, name) for name in _STRINGS}
+    return {"image": image, **strings, "score": example.score, "ratings": example.ratings or None}
 
 
 def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example:
@@ -201,6 +215,8 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         group=record["group"],
         category=record["category"],
         split=record["split"],
+        score=record.get("score"),
+        ratings=tuple(map(label_text, record.get("ratings") or ())),
     )
 
 
@@ -214,8 +230,9 @@ def _item(record: dict[str, Any], bounds: ImageBounds) -> Item:
     )
 
 
-def _records(path: Path, columns: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-    for _, batch in _batches(path, columns, (), _GROUP_ROWS):
+def _records(path: Path) -> Iterator[dict[str, Any]]:
+    needed = tuple(name for name in SCHEMA.names if name not in _OPTIONAL)
+    for _, batch in _batches(path, needed, _OPTIONAL, _GROUP_ROWS):
         yield from batch
 
 
@@ -264,6 +281,16 @@ def _check_columns(
 def _is_usable(name: str, found: Any) -> bool:
     if name == "image":
         return bool(pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
+    if name == "score":
+        return bool(pa.types.is_floating(found) or pa.types.is_null(found))
+    if name == "ratings":
+        return bool(pa.types.is_null(found)) or (
+            bool(pa.types.is_list(found)) and _is_text(found.value_type)
+        )
+    return _is_text(found)
+
+
+def _is_text(found: Any) -> bool:
     return bool(
         pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_null(found)
     )
@@ -273,6 +300,8 @@ def _check(records: list[dict[str, Any]], task: Task, source: str) -> None:
     if not records:
         raise DataError(f"{source}: has no rows: import a table that has some")
     problems = Problems(source)
+    labels = [label_text(record["label"]) for record in records if record["label"] is not None]
+    problems.explain(explain_contradiction(labels, task))
     needed = ("example_id", "label", "group", "split", *(("text",) if task.carries_text else ()))
     for row, record in enumerate(records, 1):
         _check_presence(problems, row, record, needed)
@@ -304,6 +333,9 @@ def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Ta
     label, split = record["label"], record["split"]
     if label is not None and label_text(label) not in task.labels:
         problems.add(_where(row, record), unknown_label(label, task))
+    for rating in record.get("ratings") or ():
+        if label_text(rating) not in task.labels:
+            problems.add(_where(row, record), f"rating: {unknown_label(label_text(rating), task)}")
     if split is not None and split not in SPLITS:
         problems.add(_where(row, record), f"split {split!r} is not one of {', '.join(SPLITS)}")
 

@@ -11,6 +11,7 @@ class Problems:
     def __init__(self, source: str) -> None:
         self._source = source
         self._shown: list[str] = []
+        self._explanation = ""
         self.count = 0
 
     def add(self, where: str, message: str) -> None:
@@ -19,11 +20,17 @@ class Problems:
         if len(self._shown) < MAX_SHOWN:
             self._shown.append(f"{where}: {message}" if where else message)
 
+    def explain(self, text: str) -> None:
+        """What the problems come from, told once after them; no problem of its own."""
+        self._explanation = f"\n{text}" if text else ""
+
     def raise_if_any(self) -> None:
         """Raises one DataError about all problems so far."""
         if self.count == 1:
-            raise DataError(f"{self._source}: {self._shown[0]}")
+            raise DataError(f"{self._source}: {self._shown[0]}{self._explanation}")
         if self.count:
             shown = "" if self.count <= MAX_SHOWN else f", the first {MAX_SHOWN}"
             listed = "\n  ".join(self._shown)
-            raise DataError(f"{self._source}: {self.count:,} problems{shown}:\n  {listed}")
+            raise DataError(
+                f"{self._source}: {self.count:,} problems{shown}:\n  {listed}{self._explanation}"
+            )

@@ -93,7 +93,7 @@ run_id           the run that asked
 role             judge, verbalizer or optimizer
 prompt           the rendered prompt
 example_text     the example's own text; null without one
-image_digest     sha256 of image bytes and pixel bounds; null without an image
+image_digest     sha256 of image bytes and pixel bounds, one per image; null without an image
 min_pixels, max_pixels   the bounds; null without an image
 labels           the labels whose log-probabilities were asked for; empty for generated text
 engine, engine_version, model, revision, layout, settings   what answered, and how it was set

@@ -11,6 +11,7 @@ from pathlib import Path
 from .errors import DataError
 from .examples import SPLITS, Example, Split, check_coverage, write_dataset
 from .images import ImageBounds, ImageRef
+from .label_sets import explain_contradiction
 from .problems import Problems
 from .splits import assign_splits
 from .table_columns import Role, match_columns
@@ -113,6 +114,8 @@ def _check_rows(
     if not records:
         raise DataError(f"{source}: has no rows: add some, or check that it is the right file")
     _check_ids(problems, records, has_ids="id" in reader.columns)
+    labels = [record.label for record in records if record.label]
+    problems.explain(explain_contradiction(labels, reader.task))
     problems.raise_if_any()
     return records
 
@@ -139,6 +142,7 @@ def _check_coverage(
     splits: Sequence[Split], labels: Sequence[str], task: Task, source: str
 ) -> None:
     problems = Problems(source)
+    problems.explain(explain_contradiction(labels, task))
     check_coverage(problems, zip(splits, labels, strict=True), task)
     problems.raise_if_any()
 

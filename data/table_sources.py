@@ -1,9 +1,10 @@
-"""Tables as users have them, read row by row: csv, jsonl, Parquet, image folders."""
+"""Tables as users have them, read row by row: csv, jsonl, json, Parquet, image folders."""
 
 import csv
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -50,12 +51,14 @@ def _file_source(path: Path) -> TableSource:
             return _CsvSource(path)
         case ".jsonl" | ".ndjson":
             return _JsonLinesSource(path)
+        case ".json":
+            return _JsonSource(path)
         case ".parquet":
             return _ParquetSource(path)
         case suffix:
             raise DataError(
                 f"{path}: cannot read {suffix or 'a file without a suffix'} as a table: "
-                "give .csv, .tsv, .jsonl, .ndjson, .parquet or an image folder"
+                "give .csv, .tsv, .jsonl, .ndjson, .json, .parquet or an image folder"
             )
 
 
@@ -132,6 +135,33 @@ class _JsonLinesSource:
         if not isinstance(values, dict):
             raise DataError(f"{self.path}: line {line}: must be a JSON object, one per line")
         return cast("dict[str, Any]", values)
+
+
+@dataclass(frozen=True)
+class _JsonSource:
+    """One JSON array of objects. It is parsed as a whole."""
+
+    path: Path
+
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self._loaded for name in row))
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        for number, values in enumerate(self._loaded, 1):
+            yield TableRow(f"row {number}", values, self.path.parent)
+
+    @cached_property
+    def _loaded(self) -> list[dict[str, Any]]:
+        try:
+            loaded = cast("object", json.loads(self.path.read_text("utf-8-sig")))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.path}: not valid JSON: {error}") from error
+        except UnicodeDecodeError as error:
+            raise _not_utf8(self.path, error) from error
+        rows = cast("list[object]", loaded) if isinstance(loaded, list) else [loaded]
+        if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"{self.path}: must be a JSON array of objects, one per row")
+        return cast("list[dict[str, Any]]", rows)
 
 
 @dataclass(frozen=True)

@@ -51,15 +51,18 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
         model=MICRO if settings.model == MICRO else folder.name if folder else settings.model,
         revision=folder_revision(folder) if folder else hub_revision(settings),
         layout=layout_id(settings.resolved_block_size),
-        settings=",".join(
-            f"{name}={value}"
-            for name, value in (
-                ("dtype", settings.resolved_dtype),
-                ("quantization", settings.quantization or "none"),
-                ("kv_cache_dtype", settings.kv_cache_dtype),
-            )
-        ),
+        settings=",".join(f"{name}={value}" for name, value in _shaping_settings(settings)),
     )
+
+
+def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
+    """Settings on which replies depend."""
+    shaping = [
+        ("dtype", settings.resolved_dtype),
+        ("quantization", settings.quantization or "none"),
+        ("kv_cache_dtype", settings.kv_cache_dtype),
+    ]
+    return shaping if settings.load_format == "auto" else [*shaping, ("weights", "random")]
 
 
 def find_folder(model: str) -> Path | None:

@@ -4,9 +4,9 @@ Everything that answers a prompt stands behind `Engine`: a vLLM engine in this p
 transformers reference, a server, the store in front of any of them, a fake in a test.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from ..data.images import ImageRef
 
@@ -36,6 +36,8 @@ class Request:
     text: the example's own text (the caption an image was generated from), if the task has one.
     labels: when not empty, the reply is a verdict: the log-probability of each label as the next
         token(s) of the assistant turn, in the order given, instead of generated text.
+    further_images: more images after `image`. Only for engines that take several
+        (`settings.takes_several_images`); no other is asked such a request.
     """
 
     prompt: str
@@ -43,6 +45,12 @@ class Request:
     text: str | None = None
     labels: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
+    further_images: tuple[ImageRef, ...] = ()
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """All images, in order."""
+        return (self.image, *self.further_images) if self.image else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,3 +114,19 @@ class Engine(Protocol):
     def ask(self, requests: Sequence[Request]) -> list[Reply]: ...
 
     def close(self) -> None: ...
+
+
+Answer = tuple[int, Reply]
+"""The place of a request in its batch, and the reply to it."""
+
+
+@runtime_checkable
+class Streaming(Protocol):
+    """An engine that can also hand out replies as they come, and asks in an order of its own.
+
+    `stream` yields what has been answered since, at least once a second, until each request has
+    been answered once; the list may be empty. Raises what `ask` raises. Requests that are
+    unanswered when the generator is closed are given up.
+    """
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]: ...

@@ -1,45 +1,56 @@
 """What callers give to the engine thread: their requests as jobs, and the batch they wait for."""
 
-import threading
+import queue
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from .engine import Reply, Request
+from .engine import Answer, Reply, Request
 from .labels import LabelPlan
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, slots=True)
 class Batch:
-    """The requests of one call of `ask`; the caller waits on `done`."""
+    """The requests of one call.
 
-    replies: list[Reply | None]
-    missing: int
-    done: threading.Event = field(default_factory=threading.Event)
+    num_open: requests without an answer. finished: answers that have not been handed out yet.
+    answers: those handed out, for the caller; None says that there will be no more.
+    """
+
+    num_open: int
+    answers: "queue.SimpleQueue[list[Answer] | None]" = field(default_factory=queue.SimpleQueue)
+    finished: list[Answer] = field(default_factory=list[Answer])
     cancelled: bool = False
 
-    def settle(self, index: int, reply: Reply) -> None:
-        self.replies[index] = reply
-        self.missing -= 1
-        if not self.missing:
-            self.done.set()
+    def hand_out(self) -> None:
+        if self.finished:
+            answers, self.finished = self.finished, []
+            self.answers.put(answers)
+
+    def give_up(self) -> None:
+        """Wake the caller, who misses answers."""
+        self.hand_out()
+        self.answers.put(None)
 
 
 @dataclass(slots=True)
 class Job:
     """One request on its way: one engine request, or one per read of its label plan.
 
-    to_add: reads that are to be given to the engine. answers: engine outputs per finished read.
+    index: place of the request in its batch. digest: of its image, if it has one. to_add: reads
+    that are to be given to the engine. outputs: engine outputs per finished read.
     """
 
     request: Request
     batch: Batch
     index: int
-    token_ids: list[int] = field(default_factory=list[int])
+    digest: str | None
+    token_ids: Sequence[int] = ()
     plan: LabelPlan | None = None
     pixels: Future[Any] | None = None
     to_add: list[int] = field(default_factory=lambda: [0])
-    answers: dict[int, Any] = field(default_factory=dict[int, Any])
+    outputs: dict[int, Any] = field(default_factory=dict[int, Any])
     num_resends: int = 0
     settled: bool = False
 
@@ -50,7 +61,8 @@ class Job:
     def settle(self, reply: Reply) -> None:
         if not self.settled:
             self.settled = True
-            self.batch.settle(self.index, reply)
+            self.batch.num_open -= 1
+            self.batch.finished.append((self.index, reply))
 
     def fail(self, reason: str) -> None:
         self.settle(Reply(text="", finish_reason="error", error=reason))

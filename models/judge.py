@@ -50,11 +50,15 @@ class Judge:
         self, judge_prompt: str, examples: Sequence[Shown], sample_index: int = 0
     ) -> list[Verdict]:
         """One verdict per example, in order."""
+        return self.pairs([(judge_prompt, example) for example in examples], sample_index)
+
+    def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
+        """One verdict per (judge prompt, example), in order; one batch."""
         sampling = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
-        prompt = f"{judge_prompt}\n{self._task.answer_instruction}"
+        instruction, labels = self._task.answer_instruction, self._task.labels
         requests = [
-            Request(prompt, example.image, example.text, self._task.labels, sampling)
-            for example in examples
+            Request(f"{prompt}\n{instruction}", example.image, example.text, labels, sampling)
+            for prompt, example in pairs
         ]
         return [read_verdict(reply, self._task.labels) for reply in self._engine.ask(requests)]
 

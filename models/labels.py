@@ -58,10 +58,11 @@ class LabelPlan:
 
     def combine(self, answers: Sequence[Mapping[int, float]]) -> dict[str, float]:
         """Log-probability of each label; `answers` holds token id -> log-probability per read."""
-        step: dict[tuple[Tokens, int], float] = {}
-        for read, answer in zip(self.reads, answers, strict=True):
-            for token_id in read.candidate_ids:
-                step[read.prefix_ids, token_id] = answer[token_id]
+        step = {
+            (*read.prefix_ids, token_id): answer[token_id]
+            for read, answer in zip(self.reads, answers, strict=True)
+            for token_id in read.candidate_ids
+        }
         return {
             label: logsumexp([_path_logprob(path, step) for path in paths])
             for label, paths in self.paths.items()
@@ -194,8 +195,11 @@ def _chunks(ids: list[int]) -> list[list[int]]:
     return [ids[i : i + MAX_IDS_PER_READ] for i in range(0, len(ids), MAX_IDS_PER_READ)]
 
 
-def _path_logprob(path: Tokens, step: Mapping[tuple[Tokens, int], float]) -> float:
-    return math.fsum(step[path[:depth], token_id] for depth, token_id in enumerate(path))
+def _path_logprob(path: Tokens, step: Mapping[Tokens, float]) -> float:
+    """step: log-probability of the last token of a path that starts like this one."""
+    if len(path) == 1:
+        return step[path]
+    return math.fsum(step[path[: depth + 1]] for depth in range(len(path)))
 
 
 def _union(sets: Iterable[set[Any]]) -> set[Any]:

@@ -224,12 +224,13 @@ def _authorization(settings: EngineSettings) -> dict[str, str]:
 
 
 def _content(request: Request) -> list[dict[str, Any]]:
-    """Message parts in the order of the local layout: image, the example's text, prompt."""
+    """Message parts in the order of the local layout: images, the example's text, prompt."""
     text = request.prompt if request.text is None else f"Text: {request.text}\n{request.prompt}"
-    parts: list[dict[str, Any]] = [{"type": "text", "text": text}]
-    if request.image is not None:
-        parts.insert(0, {"type": "image_url", "image_url": {"url": _data_url(request.image)}})
-    return parts
+    parts = [{"type": "text", "text": text}]
+    images: list[dict[str, Any]] = [
+        {"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images
+    ]
+    return images + parts
 
 
 def _data_url(image: ImageRef) -> str:

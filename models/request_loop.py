@@ -4,7 +4,8 @@ One thread runs it and owns the engine. It takes requests from a queue, keeps a 
 them in the engine, steps it, and hands back replies as they finish; nothing waits for a whole
 batch. Images are decoded by a small pool ahead of the feed. An image travels as pixels once; from
 its second use on only its digest does, and the pixels follow if the engine has dropped them
-meanwhile.
+meanwhile. Of the requests that come in together, those whose image the engine still holds go
+first (`residency.py`).
 """
 
 import queue
@@ -19,6 +20,7 @@ from .engine import Reply, Request
 from .jobs import Batch, Job, Message
 from .labels import LabelPlan, Read
 from .layout import Layout
+from .residency import KvCache, Residency
 
 _WINDOW = 1024
 """Requests inside the engine at once; each holds its pixels until it is scheduled."""
@@ -42,13 +44,17 @@ class SteppedEngine(Protocol):
     A label request is one engine request per read of its plan, any other request is a single one.
     """
 
+    @property
+    def kv_cache(self) -> KvCache: ...
+
     def add(
-        self, rid: str, request: Request, token_ids: list[int], read: Read | None, pixels: Any
-    ) -> None:
+        self, rid: str, request: Request, token_ids: Sequence[int], read: Read | None, pixels: Any
+    ) -> int:
         """Take one engine request; raises RequestRefusedError, or PixelsMissingError.
 
         token_ids: the rendered request, without the read's prefix. pixels: the decoded image;
-        None if it was given before, or if there is none.
+        None if it was given before, or if there is none. Returns the tokens that the request may
+        come to occupy, those of its image and its reply included.
         """
         ...
 
@@ -94,7 +100,9 @@ class RequestLoop:
         self._waiting: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._running: dict[str, tuple[Job, int]] = {}
+        self._open: list[Batch] = []
         self._sent: set[str] = set()
+        self._residency = Residency(llm.kv_cache)
         self._plans: dict[tuple[str, ...], LabelPlan] = {}
         self._next_id = 0
         self._closing = False
@@ -107,9 +115,12 @@ class RequestLoop:
             self._feed()
             if self._running:
                 self._step()
+            self._hand_out()
 
-    def unfinished(self) -> list[Job]:
-        return [*self._waiting, *self._ready, *(job for job, _ in self._running.values())]
+    def give_up(self) -> None:
+        """Wake every caller that still waits."""
+        for batch in self._open:
+            batch.give_up()
 
     def shutdown(self) -> None:
         self._decoders.shutdown(wait=False, cancel_futures=True)
@@ -127,10 +138,16 @@ class RequestLoop:
                 if isinstance(message, Batch):
                     self._cancel(message)
                 else:
-                    self._waiting.extend(message)
+                    self._accept(message)
                 idle = False
         except queue.Empty:
             return
+
+    def _accept(self, jobs: list[Job]) -> None:
+        self._open.append(jobs[0].batch)
+        digests = [job.digest for job in jobs]
+        self._residency.tell_shortage(digest for digest in digests if digest in self._sent)
+        self._waiting.extend(jobs[i] for i in self._residency.order(digests))
 
     def _cancel(self, batch: Batch) -> None:
         batch.cancelled = True
@@ -160,7 +177,7 @@ class RequestLoop:
         if request.labels:
             job.plan = self._plan(request.labels)
             job.to_add = list(range(len(job.plan.reads)))
-        if request.image is not None and request.image.digest not in self._sent:
+        if request.image is not None and job.digest not in self._sent:
             job.pixels = self._decode(request.image)
 
     def _decode(self, image: ImageRef) -> Future[Any]:
@@ -202,25 +219,26 @@ class RequestLoop:
 
     def _add_read(self, job: Job, index: int, pixels: Any) -> None:
         read = job.plan.reads[index] if job.plan else None
-        image = job.request.image
         rid = str(self._next_id)
-        self._llm.add(rid, job.request, job.token_ids, read, pixels)
+        num_tokens = self._llm.add(rid, job.request, job.token_ids, read, pixels)
         self._running[rid] = (job, index)
         self._next_id += 1
         self._counts.num_requests += 1
-        if image is not None:
+        self._residency.use(job.digest or rid, num_tokens)
+        if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
-            self._sent.add(image.digest)
+            self._sent.add(job.digest)
+            self._residency.tell_size(num_tokens)
 
     def _resend(self, job: Job) -> None:
-        """Send a job's image again, as pixels, as soon as they are decoded."""
+        """Send a job's image again, as pixels, behind the jobs that need not wait for any."""
         image = job.request.image
         assert image is not None
         job.num_resends += 1
         self._counts.num_resent += 1
         self._sent.discard(image.digest)
         job.pixels = self._decode(image)
-        self._ready.appendleft(job)
+        self._ready.append(job)
 
     def _step(self) -> None:
         for rid, output in self._llm.step():
@@ -239,6 +257,12 @@ class RequestLoop:
             else:
                 job.fail(failure)
             return
-        job.answers[index] = output
-        if len(job.answers) == job.num_reads:
-            job.settle(self._llm.reply(job.plan, [job.answers[i] for i in range(job.num_reads)]))
+        job.outputs[index] = output
+        if len(job.outputs) == job.num_reads:
+            job.settle(self._llm.reply(job.plan, [job.outputs[i] for i in range(job.num_reads)]))
+
+    def _hand_out(self) -> None:
+        """Give the callers what has been answered in this turn."""
+        for batch in self._open:
+            batch.hand_out()
+        self._open = [batch for batch in self._open if batch.num_open and not batch.cancelled]

@@ -40,6 +40,10 @@ class EngineSettings(BaseModel):
     )
     quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
     kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
+    load_format: Literal["auto", "dummy"] = Field(
+        default="auto",
+        description='"dummy": random weights in place of the checkpoint\'s, to measure speed',
+    )
     block_size: int | None = Field(
         default=None, ge=1, description="tokens of a KV block; None: 32 on CPU, 16 on CUDA"
     )
@@ -53,7 +57,10 @@ class EngineSettings(BaseModel):
         default=None, ge=64, description="tokens in one forward pass; also the encoder's budget"
     )
     kv_cache_gib: float | None = Field(
-        default=None, gt=0, description="GiB of KV cache; None: 1 on CPU, what is free on CUDA"
+        default=None,
+        gt=0,
+        description="GiB of KV cache; None: 1 on CPU, what is free on CUDA. The engine says how "
+        "many images it holds",
     )
     gpu_memory_utilization: float = Field(
         default=0.92, gt=0, le=1, description="share of the GPU memory that vllm may take"
@@ -62,7 +69,11 @@ class EngineSettings(BaseModel):
         default=4.0, ge=0, description="GiB of preprocessed images kept in host memory by vllm"
     )
     offload_gib: float | None = Field(
-        default=None, gt=0, description="GiB of host memory for KV blocks that leave the GPU"
+        default=None,
+        gt=0,
+        description="GiB of host memory, on CUDA, for copies of KV blocks; give it when the images "
+        "of a run do not fit into the KV cache: to copy an image's blocks back takes a fraction of "
+        "what encoding it again does",
     )
     tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share one model")
     enforce_eager: bool | None = Field(
@@ -117,6 +128,11 @@ def make_engine(settings: EngineSettings) -> Engine:
             from .lexicon import LexiconEngine  # noqa: PLC0415
 
             return LexiconEngine()
+
+
+def takes_several_images(settings: EngineSettings) -> bool:
+    """Whether a request to this engine may have more than one image."""
+    return settings.kind == "openai"
 
 
 @cache

@@ -1,21 +1,26 @@
 """Stopping on request: SIGUSR2 or SIGTERM, as a batch system sends them before it ends a job.
 
-No request is given to an engine any more, what it has been given is answered and stored, and every
-run then ends with StoppedError. Started again, it goes on with what is in the store.
+No batch of requests is begun any more. One under way ends soon, and what of it is answered is
+stored: an engine that streams gets STOP_GRACE_S for it, any other finishes the chunks that it is
+at. Every run then ends with StoppedError. Started again, it goes on with what is in the store.
 """
 
-import contextlib
 import os
 import signal
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
 from ..data.errors import EngineError
-from .engine import Engine, EngineIdentity, Reply, Request
+from .engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
+from .streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
+STOP_GRACE_S = 20.0
+"""Slurm kills a cancelled job 30 s after SIGTERM; some of it is for the store and the engine."""
 
 
 class StoppedError(Exception):
@@ -49,13 +54,16 @@ class StopRequest:
 
     def _handle(self, number: int, _: FrameType | None) -> None:
         self._requested.set()
-        with contextlib.suppress(OSError):
+        with suppress(OSError):
             # Not through stderr's buffer, which the signal may have interrupted.
             os.write(2, f"{signal.Signals(number).name}: asking no more\n".encode())
 
 
 class StoppableEngine:
-    """An engine that takes no request any more once a stop is requested. Contract: `Engine`."""
+    """An engine that begins no batch once a stop is requested. Contract: `Engine`, `Streaming`.
+
+    Both raise StoppedError, beside what engines raise.
+    """
 
     def __init__(self, engine: Engine, stop: StopRequest) -> None:
         self._engine = engine
@@ -70,16 +78,42 @@ class StoppableEngine:
         return self._engine.version
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        """Raises StoppedError, beside what engines raise."""
-        if self._stop.is_made:
-            raise StoppedError("stopped as asked")
-        try:
+        """A batch that has been begun is answered whole."""
+        with self._stopping():
             return self._engine.ask(requests)
-        except EngineError as error:
-            # The signal may have ended processes of the engine, too.
-            if self._stop.is_made:
-                raise StoppedError("stopped as asked") from error
-            raise
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        if not isinstance(self._engine, Streaming):
+            # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
+            yield from chunks(self, requests)
+            return
+        with self._stopping(), closing(self._engine.stream(requests)) as arrivals:
+            yield from self._until_given_up(arrivals)
 
     def close(self) -> None:
         self._engine.close()
+
+    def _until_given_up(self, arrivals: Generator[list[Answer]]) -> Generator[list[Answer]]:
+        give_up_at: float | None = None
+        for answers in arrivals:
+            yield answers
+            if self._stop.is_made:
+                give_up_at = give_up_at or time.monotonic() + STOP_GRACE_S
+                if time.monotonic() >= give_up_at:
+                    raise _stopped()
+
+    @contextmanager
+    def _stopping(self) -> Generator[None]:
+        if self._stop.is_made:
+            raise _stopped()
+        try:
+            yield
+        except EngineError as error:
+            # The signal may have ended processes of the engine, too.
+            if self._stop.is_made:
+                raise _stopped() from error
+            raise
+
+
+def _stopped() -> StoppedError:
+    return StoppedError("stopped as asked")

@@ -11,8 +11,9 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -21,7 +22,8 @@ from typing import Any, Literal, cast
 from ..data.key_index import KeyIndex
 from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
-from .engine import Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
+from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
+from .streaming import stream
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 
@@ -32,8 +34,9 @@ COLLECTIONS: dict[Role, Collection] = {
 }
 """Where each role's replies are stored."""
 
-_CHUNK_REQUESTS = 128
-_CHUNKS_IN_FLIGHT = 4
+_PART_ROWS = 256
+_PART_S = 1.0
+"""A part of the store is written when it has so many rows, or when its first is so old."""
 
 
 @dataclass(slots=True)
@@ -187,34 +190,33 @@ class StoredEngine:
         return rows
 
     def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
-        """Ask the engine, in chunks that overlap, each stored as soon as it is answered."""
-        items = list(requests.items())
-        chunks = [items[i : i + _CHUNK_REQUESTS] for i in range(0, len(items), _CHUNK_REQUESTS)]
-        if len(chunks) <= 1:
-            answered = [self._answer_chunk(chunk) for chunk in chunks]
-        else:
-            with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
-                answered = list(pool.map(self._answer_chunk, chunks))
-        return {row.key: row for rows in answered for row in rows}
+        """Ask the engine; what it answers is stored while it goes on with the rest."""
+        if not requests:
+            return {}
+        keys = list(requests)
+        rows: dict[str, StoredReply] = {}
+        with closing(stream(self._engine, list(requests.values()))) as arrivals:
+            for part in _parts(arrivals):
+                answered = [(keys[i], requests[keys[i]], reply) for i, reply in part]
+                rows |= self._store_part(answered)
+        return rows
 
-    def _answer_chunk(self, chunk: list[tuple[str, Request]]) -> list[StoredReply]:
-        replies = self._engine.ask([request for _, request in chunk])
-        rows = [
-            self._row(key, request, reply)
-            for (key, request), reply in zip(chunk, replies, strict=True)
-        ]
-        partitions = [self._partition(request) for _, request in chunk]
+    def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
+        """Make answers durable; the rows that hold for their keys."""
+        rows = [self._row(*answer) for answer in answered]
+        requests = {key: request for key, request, _ in answered}
+        partitions = [self._partition(request) for request in requests.values()]
         for partition, part in _grouped(rows, partitions).items():
             self._store.put(COLLECTIONS[self._role], partition, part)
         # Another process may have stored a reply first: what a later run reads is what counts.
-        stored = self._look_up(dict(chunk))
+        stored = self._look_up(requests)
         with self._ledger_lock:
             self.ledger.answered += len(rows)
             for row in rows:
                 self.ledger.session.add(row)
         for row in stored.values():
             self._in_flight.settle(row)
-        return list(stored.values())
+        return stored
 
     def _partition(self, request: Request) -> str:
         """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
@@ -232,7 +234,7 @@ class StoredEngine:
             role=self._role,
             prompt=request.prompt,
             example_text=request.text,
-            image_digest=image.digest if image else None,
+            image_digest=" ".join(i.digest for i in request.images) or None,
             min_pixels=image.bounds.min_pixels if image else None,
             max_pixels=image.bounds.max_pixels if image else None,
             labels=list(request.labels),
@@ -259,7 +261,7 @@ class StoredEngine:
 
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
-    fields = {
+    fields: dict[str, Any] = {
         "engine": _fields(identity),
         "prompt": request.prompt,
         "text": request.text,
@@ -267,6 +269,8 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
         "labels": request.labels,
         "sampling": _fields(request.sampling),
     }
+    if request.further_images:
+        fields["further_images"] = [image.digest for image in request.further_images]
     canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -280,6 +284,28 @@ def _fields(shared: EngineIdentity | Sampling) -> dict[str, Any]:
 def prompt_hash(prompt: str) -> str:
     """The hash that names a prompt's partition in the store, 16 hex digits."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
+    """Group answers into parts of the store: so many, or what has come in so many seconds.
+
+    What came before an error is handed out before it is raised: it has been paid for.
+    """
+    part: list[Answer] = []
+    due = 0.0
+    try:
+        for answers in arrivals:
+            due = due if part else time.monotonic() + _PART_S
+            part += answers
+            if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
+                full, part = part, []
+                yield full
+    except Exception:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
 
 
 def _grouped(rows: Sequence[ReplyRow], partitions: Sequence[str]) -> dict[str, list[ReplyRow]]:

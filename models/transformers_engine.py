@@ -179,23 +179,25 @@ def _exact_text(layout: Layout) -> str:
 
 def _load_network(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
     import torch  # noqa: PLC0415
-    from transformers import AutoModelForImageTextToText  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModelForImageTextToText  # noqa: PLC0415
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
     transformers_logging.disable_progress_bar()
     auto: Any = AutoModelForImageTextToText
+    auto_config: Any = AutoConfig
+    how = {"dtype": getattr(torch, settings.resolved_dtype), "attn_implementation": "eager"}
     try:
-        network: Any = auto.from_pretrained(
-            checkpoint.path,
-            revision=checkpoint.revision,
-            dtype=getattr(torch, settings.resolved_dtype),
-            attn_implementation="eager",
-        )
+        if settings.load_format == "dummy":
+            config = auto_config.from_pretrained(checkpoint.path, revision=checkpoint.revision)
+            with torch.device(settings.device):
+                network: Any = auto.from_config(config, **how)
+        else:
+            network = auto.from_pretrained(checkpoint.path, revision=checkpoint.revision, **how)
     except (OSError, ValueError, KeyError) as error:
         raise EngineError(
             f"model {checkpoint.path} does not load in transformers: {error}"
         ) from error
-    return network.to("cuda" if settings.device == "cuda" else "cpu").eval()
+    return network.to(settings.device).eval()
 
 
 def _answer(model: _Model, request: Request) -> Reply:

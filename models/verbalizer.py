@@ -24,11 +24,20 @@ class Verbalizer:
 
     def __call__(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         """One verbalization per example, in order."""
+        return self.each([i2t_prompt], examples)[0]
+
+    def each(
+        self, i2t_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verbalization]]:
+        """For each I2T prompt one verbalization per example, in order; one batch."""
         requests = [
             Request(i2t_prompt, example.image, example.text, sampling=self._sampling)
+            for i2t_prompt in i2t_prompts
             for example in examples
         ]
-        return [_verbalization(reply) for reply in self._engine.ask(requests)]
+        replies = [_verbalization(reply) for reply in self._engine.ask(requests)]
+        num = len(examples)
+        return [replies[i * num : (i + 1) * num] for i in range(len(i2t_prompts))]
 
 
 def _verbalization(reply: Reply) -> Verbalization:

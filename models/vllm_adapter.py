@@ -3,7 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from PIL import Image
@@ -14,6 +14,7 @@ from .engine import FinishReason, Reply, Request
 from .labels import LabelPlan, Read
 from .layout import Layout
 from .request_loop import PixelsMissingError, RequestRefusedError
+from .residency import KvCache
 from .seeds import sampling_seed
 
 _log = logging.getLogger("blpo.engine")
@@ -26,6 +27,9 @@ _MISS_IN_FRONTEND = "data is not provided"
 class SamplingMaker:
     """Sampling parameters of requests. Explicit, never the checkpoint's generation_config.
 
+    Requests of one read share theirs, which takes longer to make than all else that the loop does
+    for a request.
+
     sampling_params, final: vLLM's SamplingParams and its kind of output that comes once, at the
         end.
     refusals: what vLLM raises on a request that it does not take.
@@ -35,17 +39,11 @@ class SamplingMaker:
     final: Any
     end_of_turn: int
     refusals: tuple[type[Exception], ...]
+    _of_reads: dict[tuple[int, ...], Any] = field(default_factory=dict[tuple[int, ...], Any])
 
     def make(self, request: Request, read: Read | None) -> Any:
         if read is not None:
-            return self.sampling_params(
-                max_tokens=1,
-                temperature=0.0,
-                logprob_token_ids=list(read.candidate_ids),
-                detokenize=False,
-                output_kind=self.final,
-                skip_clone=True,
-            )
+            return self._of_read(read.candidate_ids)
         sampling = request.sampling
         return self.sampling_params(
             max_tokens=sampling.max_tokens,
@@ -56,6 +54,18 @@ class SamplingMaker:
             skip_clone=True,
         )
 
+    def _of_read(self, candidate_ids: tuple[int, ...]) -> Any:
+        if candidate_ids not in self._of_reads:
+            self._of_reads[candidate_ids] = self.sampling_params(
+                max_tokens=1,
+                temperature=0.0,
+                logprob_token_ids=list(candidate_ids),
+                detokenize=False,
+                output_kind=self.final,
+                skip_clone=True,
+            )
+        return self._of_reads[candidate_ids]
+
     def probe(self) -> Any:
         return self.sampling_params(
             max_tokens=1, temperature=0.0, detokenize=False, output_kind=self.final
@@ -65,14 +75,15 @@ class SamplingMaker:
 class VllmAdapter:
     """Contract: `SteppedEngine`. renderer: vLLM's, which turns prompts into engine inputs."""
 
-    def __init__(self, llm: Any, params: SamplingMaker) -> None:
+    def __init__(self, llm: Any, params: SamplingMaker, kv_cache: KvCache) -> None:
         self.renderer: Any = llm.renderer
+        self.kv_cache = kv_cache
         self._llm = llm
         self._params = params
 
     def add(
-        self, rid: str, request: Request, token_ids: list[int], read: Read | None, pixels: Any
-    ) -> None:
+        self, rid: str, request: Request, token_ids: Sequence[int], read: Read | None, pixels: Any
+    ) -> int:
         if read is not None:
             token_ids = [*token_ids, *read.prefix_ids]
         try:
@@ -82,6 +93,7 @@ class VllmAdapter:
             if _MISS_IN_FRONTEND in str(error) and pixels is None:
                 raise PixelsMissingError(str(error)) from error
             raise RequestRefusedError(str(error)) from error
+        return len(rendered["prompt_token_ids"]) + (1 if read else request.sampling.max_tokens)
 
     def abort(self, rids: list[str]) -> None:
         self._llm.abort_request(rids)
@@ -128,7 +140,7 @@ class VllmAdapter:
         return output
 
 
-def _prompt(image: ImageRef | None, token_ids: list[int], pixels: Any) -> dict[str, Any]:
+def _prompt(image: ImageRef | None, token_ids: Sequence[int], pixels: Any) -> dict[str, Any]:
     if image is None:
         return {"prompt_token_ids": token_ids}
     return {

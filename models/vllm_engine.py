@@ -8,24 +8,30 @@ import logging
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from typing import Any, cast
 
 from ..data.errors import EngineError
 from .checkpoint import load_processor, local_identity, locate, processor_options
-from .engine import EngineIdentity, Reply, Request
+from .engine import Answer, EngineIdentity, Reply, Request
 from .jobs import Batch, Job, Message
 from .layout import Layout, make_layout
 from .request_loop import RequestLoop
+from .residency import KvCache
 from .settings import EngineSettings, installed_version
 from .vllm_adapter import SamplingMaker, VllmAdapter
 from .vllm_options import engine_args, prepare_cpu, quieten, set_environment
 
 _log = logging.getLogger("blpo.engine")
 
+_GIB = 1 << 30
+_PULSE_S = 1.0
+"""Longest time without a sign of life from `stream`."""
+
 
 class VllmEngine:
-    """Contract: `Engine`. Starts on the first request, in a thread of its own.
+    """Contract: `Engine` and `Streaming`. Starts on the first request, in a thread of its own.
 
     num_requests: engine requests made. num_resent: of those, made again because vLLM had dropped
     an image. num_pixels_sent: requests that carried pixels. start_s: seconds that starting took.
@@ -57,18 +63,27 @@ class VllmEngine:
         return f"vllm {installed_version(name)}"
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        if not requests:
-            return []
-        batch = Batch([None] * len(requests), len(requests))
-        self._submit([Job(request, batch, i) for i, request in enumerate(requests)])
+        replies: list[Reply | None] = [None] * len(requests)
+        with closing(self.stream(requests)) as stream:
+            for answers in stream:
+                for i, reply in answers:
+                    replies[i] = reply
+        return cast("list[Reply]", replies)
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        num_open = len(requests)
+        if not num_open:
+            return
+        batch = Batch(num_open)
+        self._submit([_job(request, batch, i) for i, request in enumerate(requests)])
         try:
-            batch.done.wait()
-        except BaseException:  # KeyboardInterrupt in this thread
-            self._inbox.put(batch)
-            raise
-        if any(reply is None for reply in batch.replies):
-            raise self._failed("the vLLM engine was closed while requests waited")
-        return cast("list[Reply]", batch.replies)
+            while num_open:
+                answers = self._receive(batch)
+                num_open -= len(answers)
+                yield answers
+        finally:
+            if num_open:  # nobody waits for the rest: an interrupt, or an error of the caller
+                self._inbox.put(batch)
 
     def close(self) -> None:
         with self._lock:
@@ -88,6 +103,15 @@ class VllmEngine:
                 self._thread.start()
                 atexit.register(self.close)
             self._inbox.put(jobs)
+
+    def _receive(self, batch: Batch) -> list[Answer]:
+        try:
+            answers = batch.answers.get(timeout=_PULSE_S)
+        except queue.Empty:
+            return []
+        if answers is None:
+            raise self._failed("the vLLM engine was closed while requests waited")
+        return answers
 
     def _failed(self, otherwise: str) -> EngineError:
         """A new exception for each caller: raising one in several threads mixes tracebacks."""
@@ -111,12 +135,34 @@ class VllmEngine:
     def _start_loop(self) -> RequestLoop:
         started = time.monotonic()
         _log.info("starting vLLM with model %s", self._settings.model)
-        llm, layout, params = _start(self._settings)
-        adapter = VllmAdapter(llm, params)
-        adapter.probe(layout)
+        llm, layout, params, kv_cache = _start(self._settings)
+        adapter = VllmAdapter(llm, params, kv_cache)
+        try:
+            self._check_block_size(kv_cache)
+            adapter.probe(layout)
+        except BaseException:
+            adapter.shutdown()
+            raise
         self.start_s = time.monotonic() - started
-        _log.info("vLLM started in %.1f s", self.start_s)
+        _log.info(
+            "vLLM started in %.1f s; its KV cache holds %d tokens",
+            self.start_s,
+            kv_cache.num_tokens,
+        )
         return RequestLoop(adapter, layout, self._inbox, self)
+
+    def _check_block_size(self, cache: KvCache) -> None:
+        """Raise EngineError if vLLM did not take the block size that the layout is made for.
+
+        Layout and identity are fixed before the engine starts: replies are looked up by them.
+        """
+        expected = self._settings.resolved_block_size
+        if cache.block_size != expected:
+            raise EngineError(
+                f"vLLM runs model {self._settings.model} with KV blocks of {cache.block_size} "
+                f"tokens, and requests are laid out for blocks of {expected}: set block_size to "
+                f"{cache.block_size}"
+            )
 
     def _fail(self, error: BaseException, *, started: bool) -> None:
         if isinstance(error, EngineError):
@@ -132,19 +178,23 @@ class VllmEngine:
         """Wake every caller; those without all replies raise."""
         with self._lock:
             self._closed = True
-            jobs = self._loop.unfinished() if self._loop else []
+            if self._loop is not None:
+                self._loop.give_up()
             while True:
                 try:
                     message = self._inbox.get_nowait()
                 except queue.Empty:
                     break
-                jobs += message if isinstance(message, list) else []
-        for job in jobs:
-            job.batch.done.set()
+                if isinstance(message, list):
+                    message[0].batch.give_up()
 
 
-def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker]:
-    """The engine, the layout of its requests and its sampling parameters."""
+def _job(request: Request, batch: Batch, index: int) -> Job:
+    return Job(request, batch, index, request.image.digest if request.image else None)
+
+
+def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCache]:
+    """The engine, the layout of its requests, its sampling parameters and its KV cache."""
     checkpoint = locate(settings)
     set_environment(settings, checkpoint.folder)
     quieten(settings)
@@ -162,7 +212,7 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker]:
     layout = make_layout(processor, settings.resolved_block_size)
     args = engine_args(settings, checkpoint, processor_options(processor))
     engine: Any = LLMEngine.from_engine_args(EngineArgs(**args))
-    return engine, layout, _sampling_maker(layout.end_of_turn)
+    return engine, layout, _sampling_maker(layout.end_of_turn), _kv_cache(engine.vllm_config)
 
 
 def _sampling_maker(end_of_turn: int) -> SamplingMaker:
@@ -173,3 +223,24 @@ def _sampling_maker(end_of_turn: int) -> SamplingMaker:
     return SamplingMaker(
         SamplingParams, RequestOutputKind.FINAL_ONLY, end_of_turn, (ValueError, client_error)
     )
+
+
+def _kv_cache(config: Any) -> KvCache:
+    """The KV cache of a started engine, from its VllmConfig.
+
+    Blocks in host memory are copies: only what does not fit on the GPU adds to what it holds.
+    """
+    from vllm.utils.torch_utils import kv_cache_dtype_str_to_dtype  # noqa: PLC0415
+
+    cache, model, parallel = config.cache_config, config.model_config, config.parallel_config
+    num_values = (
+        2  # key and value
+        * model.get_total_num_hidden_layers()
+        * model.get_num_kv_heads(parallel)
+        * parallel.tensor_parallel_size
+        * model.get_head_size()
+    )
+    bytes_per_token = num_values * kv_cache_dtype_str_to_dtype(cache.cache_dtype, model).itemsize
+    offloaded = int((cache.kv_offloading_size or 0) * _GIB) // bytes_per_token
+    num_tokens = cache.kv_cache_size_tokens or cache.num_gpu_blocks * cache.block_size
+    return KvCache(max(num_tokens, offloaded), cache.block_size, bytes_per_token)

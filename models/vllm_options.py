@@ -26,6 +26,7 @@ def engine_args(
         "model": checkpoint.path,
         "revision": checkpoint.revision,
         "tokenizer_revision": checkpoint.revision,
+        "load_format": settings.load_format,
         "dtype": settings.resolved_dtype,
         "quantization": settings.quantization,
         "kv_cache_dtype": settings.kv_cache_dtype,

@@ -15,112 +15,32 @@ What the paper leaves open, and the choice made here:
 
 Ablations of Table 2: `i2t: fixed` verbalizes under q_0, `i2t: judge_prompt` under p_t itself;
 both take one Update_p per outer step and have no inner loop.
+
+Where `preset: plus` departs, each by a switch of `BlpoConfig`, most of them a file of `policies/`:
+ 1. `loss`: from the label probabilities.
+ 2. `score_on: probe` takes at most half of the misjudged examples: the rest must show a gain.
+ 3. `score_on`, `selector`: p' is judged on examples that no optimizer call of its lineage has
+    seen, right and wrong ones, by racing; `inner_width`: several at a time.
+ 4. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
+ 5. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
+    with other images' descriptions, or a p' that copies them, cannot.
+ 9. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
+    `final`: what is returned is the best of all that was judged. `decode`, `calibrate`: how its
+    verdicts are read.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol
-
-from pydantic import BaseModel, ConfigDict, Field
+from contextlib import suppress
 
 from ..data.examples import Example
 from ..models.judge import Verdict
-from ..models.optimizer import Case, Proposal, ScoredPrompt
-from ..models.verbalizer import Verbalization
-from .losses import LOSSES
+from .blpo_config import BlpoConfig
+from .budget import BudgetSpentError
+from .outer_step import FinalChoice, I2TSearch, Misjudgment, OuterStep
+from .policies.acceptance import Decision
+from .search_state import Roles, SearchState
 from .seeds import derived_order
-
-
-class BlpoConfig(BaseModel):
-    """Parameters of Algorithm 1; the defaults are the paper's."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    outer_steps: int = Field(default=5, ge=0, description="T, updates of the judge prompt")
-    inner_steps: int = Field(default=5, ge=1, description="K, I2T prompts tried in an outer step")
-    minibatch_size: int = Field(default=10, ge=1, description="|I_B|, misjudged examples at most")
-    loss: Literal["zero_one"] = "zero_one"
-    i2t: Literal["learned", "fixed", "judge_prompt"] = "learned"
-
-
-class Roles(Protocol):
-    """The four questions that the algorithm asks of models."""
-
-    def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]: ...
-
-    def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]: ...
-
-    def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal: ...
-
-    def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Misjudgment:
-    """An example of the error minibatch with the verdict that p_t gave it."""
-
-    example: Example
-    verdict: Verdict
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """An I2T prompt q, what it led to, and its score.
-
-    judge_prompt: p' = J(q, p), or p itself where `proposal` failed.
-    verbalizations, verdicts: under q and under p', in the order of the error minibatch.
-    score: Eq 9, mean decrease of the loss on the minibatch.
-    """
-
-    i2t_prompt: str
-    verbalizations: list[Verbalization]
-    proposal: Proposal
-    judge_prompt: str
-    verdicts: list[Verdict]
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
-class I2TSearch:
-    """What the inner loop tried in one outer step.
-
-    baseline: q_0, where the I2T prompt is learned; it opens the history but cannot be chosen.
-    candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
-    """
-
-    baseline: Candidate | None
-    candidates: list[Candidate]
-    failures: list[Proposal]
-
-    @property
-    def best(self) -> Candidate | None:
-        """Eq 11: the first of the candidates with the highest score."""
-        return max(self.candidates, key=lambda candidate: candidate.score, default=None)
-
-
-@dataclass(frozen=True, slots=True)
-class OuterStep:
-    """One pass of the outer loop.
-
-    verdicts: of p_t on the training examples, in their order.
-    search: None where no example was misjudged.
-    """
-
-    index: int
-    judge_prompt: str
-    verdicts: list[Verdict]
-    misjudgments: list[Misjudgment]
-    search: I2TSearch | None
-
-    @property
-    def chosen(self) -> Candidate | None:
-        """q* and its p'."""
-        return self.search.best if self.search else None
-
-    @property
-    def next_judge_prompt(self) -> str:
-        """p_{t+1}"""
-        return self.chosen.judge_prompt if self.chosen else self.judge_prompt
+from .trial import Trial
 
 
 def optimize(
@@ -130,94 +50,90 @@ def optimize(
     i2t_prompt: str,
     config: BlpoConfig,
     seed: int,
-) -> Iterator[OuterStep]:
-    """Run Algorithm 1 from p_0 and q_0; yields every outer step, the last one leads to p_T."""
-    for outer_step in range(config.outer_steps):
-        verdicts = roles.judge(judge_prompt, train)
-        misjudgments = sample_error_minibatch(train, verdicts, config, seed, outer_step)
-        if not misjudgments:
-            yield OuterStep(outer_step, judge_prompt, verdicts, misjudgments, search=None)
-            return
-        trial = Trial(roles, judge_prompt, misjudgments, config)
-        search = search_i2t_prompt(trial, i2t_prompt)
-        step = OuterStep(outer_step, judge_prompt, verdicts, misjudgments, search)
-        yield step
-        judge_prompt = step.next_judge_prompt
+) -> Iterator[OuterStep | FinalChoice]:
+    """Run Algorithm 1 from p_0 and q_0; yields every outer step, the last one leads to p_T.
+
+    Where a switch asks for it, the choice of the final prompt follows. A spent budget ends the
+    loop, not the choice.
+    """
+    state = SearchState.start(roles, train, judge_prompt, config, seed)
+    steps: list[OuterStep] = []
+    with suppress(BudgetSpentError):
+        for outer_step in range(config.outer_steps):
+            parent = state.parent(outer_step)
+            verdicts = state.judge_train(parent)
+            misjudgments = sample_error_minibatch(state, verdicts, outer_step)
+            search: I2TSearch | None = None
+            decision: Decision | None = None
+            if misjudgments:
+                trial = Trial(state, parent, verdicts, misjudgments, outer_step)
+                search = search_i2t_prompt(trial, i2t_prompt, steps)
+                decision = trial.decide(search)
+            steps.append(OuterStep(outer_step, parent, verdicts, misjudgments, search, decision))
+            yield steps[-1]
+            if not misjudgments or is_stuck(steps, config.patience):
+                break
+    if config.chooses_final:
+        last = steps[-1].next_judge_prompt if steps else judge_prompt
+        yield state.final_choice(len(steps), last)
 
 
-def search_i2t_prompt(trial: "Trial", i2t_prompt: str) -> I2TSearch:
+def search_i2t_prompt(trial: Trial, i2t_prompt: str, before: Sequence[OuterStep]) -> I2TSearch:
     """The inner loop, or its replacement in an ablation."""
-    match trial.config.i2t:
+    config = trial.state.config
+    match config.i2t:
         case "learned":
-            return inner_loop(trial, i2t_prompt)
+            last = before[-1].search if config.warm_start_q and before else None
+            first = (last and last.warm_start) or i2t_prompt
+            rivals = [i2t_prompt, trial.judge_prompt] if config.q0_competes else []
+            search = inner_loop(trial, list(dict.fromkeys([first, *rivals])))
         case "fixed":
-            return I2TSearch(None, [trial.run(i2t_prompt)], [])
+            search = I2TSearch()
+            search.candidates.extend(trial.run([i2t_prompt], search))
         case "judge_prompt":
-            return I2TSearch(None, [trial.run(trial.judge_prompt)], [])
-
-
-def inner_loop(trial: "Trial", i2t_prompt: str) -> I2TSearch:
-    """Learn an I2T prompt for p_t, starting from q_0."""
-    baseline = trial.run(i2t_prompt)
-    search = I2TSearch(baseline, [], [])
-    history = [ScoredPrompt(i2t_prompt, baseline.score)]
-    for _ in range(trial.config.inner_steps):
-        proposal = trial.roles.update_i2t_prompt(trial.judge_prompt, history)
-        if proposal.prompt is None:
-            search.failures.append(proposal)
-            continue
-        candidate = trial.run(proposal.prompt)
-        history.append(ScoredPrompt(candidate.i2t_prompt, candidate.score))
-        search.candidates.append(candidate)
+            search = I2TSearch()
+            search.candidates.extend(trial.run([trial.judge_prompt], search))
     return search
 
 
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """Trying I2T prompts on the error minibatch of one outer step."""
+def is_stuck(steps: Sequence[OuterStep], patience: int | None) -> bool:
+    """Whether the last `patience` outer steps all left the judge prompt as it was."""
+    if patience is None or len(steps) < patience:
+        return False
+    return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
 
-    roles: Roles
-    judge_prompt: str
-    misjudgments: Sequence[Misjudgment]
-    config: BlpoConfig
 
-    def run(self, i2t_prompt: str) -> Candidate:
-        """Eq 6 and Eq 9: verbalize under q, update p, judge the minibatch again under p'."""
-        examples = [misjudgment.example for misjudgment in self.misjudgments]
-        verbalizations = self.roles.verbalize(i2t_prompt, examples)
-        cases = [
-            Case(verbalization, wrong.example.text, wrong.example.label, wrong.verdict.label)
-            for wrong, verbalization in zip(self.misjudgments, verbalizations, strict=True)
-        ]
-        proposal = self.roles.update_judge_prompt(self.judge_prompt, cases)
-        updated = self.judge_prompt if proposal.prompt is None else proposal.prompt
-        verdicts = self.roles.judge(updated, examples)
-        score = self._score(verdicts)
-        return Candidate(i2t_prompt, verbalizations, proposal, updated, verdicts, score)
-
-    def _score(self, verdicts: Sequence[Verdict]) -> float:
-        loss = LOSSES[self.config.loss]
-        decreases = [
-            loss(wrong.verdict, wrong.example.label) - loss(verdict, wrong.example.label)
-            for wrong, verdict in zip(self.misjudgments, verdicts, strict=True)
-        ]
-        return sum(decreases) / len(decreases)
+def inner_loop(trial: Trial, openers: Sequence[str]) -> I2TSearch:
+    """Learn an I2T prompt for p_t; the history opens with q_0, or with what competes with it."""
+    config = trial.state.config
+    search = I2TSearch(openers_compete=config.q0_competes)
+    search.openers.extend(trial.run(openers, search))
+    for _ in range(config.inner_rounds):
+        proposals = trial.update_q(search)
+        search.failures.extend(p for p in proposals if p.prompt is None)
+        prompts = [p.prompt for p in proposals if p.prompt is not None]
+        search.candidates.extend(trial.run(prompts, search))
+    return search
 
 
 def sample_error_minibatch(
-    train: Sequence[Example],
-    verdicts: Sequence[Verdict],
-    config: BlpoConfig,
-    seed: int,
-    outer_step: int,
+    state: SearchState, verdicts: Sequence[Verdict], outer_step: int
 ) -> list[Misjudgment]:
     """I_B: at most `minibatch_size` of the misjudged examples."""
+    config = state.config
     wrong = [
         Misjudgment(example, verdict)
-        for example, verdict in zip(train, verdicts, strict=True)
-        if verdict.label != example.label
+        for example, verdict in zip(state.train, verdicts, strict=True)
+        if verdict.label != example.label and state.may_show(example)
     ]
     order = derived_order(
-        wrong, lambda misjudgment: misjudgment.example.example_id, seed, "minibatch", outer_step
+        wrong,
+        lambda misjudgment: misjudgment.example.example_id,
+        state.seed,
+        "minibatch",
+        outer_step,
     )
-    return order[: config.minibatch_size]
+    size = config.minibatch_size
+    if config.score_on == "probe" and state.held is None:
+        size = min(size, (len(wrong) + 1) // 2)
+    return order[:size]

@@ -11,9 +11,13 @@ import typer
 from ..data.errors import BlpoError
 from ..models.stopping import StoppedError
 from .default_command import DefaultCommandGroup
+from .import_cli import Rescale, add_importers, read_scale
 from .methods import Method
+from .options import parse_pairs
 
 if TYPE_CHECKING:
+    from ..data.tasks import Task
+    from .config import RunConfig
     from .sweep import SweepConfig
     from .sweep_state import Outcome
 
@@ -133,7 +137,13 @@ def sweep(
         show_submission(submit_sweep(config, cells), config.output, as_json=as_json)
         return
     from .runner import execute_cells  # noqa: PLC0415
-    from .sweep_state import SWEEP_FILE, announced, chosen_cells, record_failures, write_sweep_file  # noqa: PLC0415  # noqa: PLC0415
+    from .sweep_state import (  # noqa: PLC0415
+        SWEEP_FILE,
+        announced,
+        chosen_cells,
+        record_failures,
+        write_sweep_file,
+    )
 
     wanted = chosen_cells(cells, cells_file) if cells_file else cells
     if wanted is cells:
@@ -142,7 +152,7 @@ def sweep(
         runs = execute_cells(list(wanted.values()), start_over=start_over)
     outcomes = dict(zip(wanted, runs, strict=True))
     record_failures(config, outcomes)
-    _conclude_sweep(config, outcomes, is_whole=wanted is cells, as_json=as_json)
+    _conclude_sweep(config, wanted, outcomes, is_whole=wanted is cells, as_json=as_json)
 
 
 @sweep_app.command("collect")
@@ -157,10 +167,11 @@ def sweep_collect(
     from .sweep_state import collected  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
-    outcomes = collected(config, sweep_cells(config, str(sweep_file)))
+    cells = sweep_cells(config, str(sweep_file))
+    outcomes = collected(config, cells)
     if config.store.is_dir():
         ReplyStore(config.store).compact()
-    _conclude_sweep(config, outcomes, is_whole=True, as_json=as_json)
+    _conclude_sweep(config, cells, outcomes, is_whole=True, as_json=as_json)
 
 
 @sweep_app.command("status")
@@ -179,6 +190,33 @@ def sweep_status(
     states = cell_states(config, cells, queued_cells(folder))
     failures = {name: failure_of(config, name) for name in cells if states[name] == "failed"}
     show_status(states, failures, as_json=as_json)
+
+
+@app.command()
+def table(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep, as for `sweep`.")],
+    overrides: Overrides = None,
+    course: Annotated[
+        bool,
+        typer.Option(
+            "--course",
+            help="Also judge the test split under every judge prompt on the runs' way: how soon "
+            "they got where, how many steps harmed. Asks the judge.",
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw the tables and plots of a sweep again from its finished cells."""
+    from .show_tables import show_tables  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .sweep_files import write_course, write_tables  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    cells = sweep_cells(config, str(sweep_file))
+    tables = write_tables(config, cells)
+    show_tables(tables, config.output, as_json=as_json)
+    if course:
+        _say(f"course of the runs: {write_course(config, cells)}")
 
 
 RunOption = Annotated[
@@ -206,10 +244,24 @@ def evaluate(
 ) -> None:
     """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
     from .scoring import evaluate_prompt, judge_source  # noqa: PLC0415
-    from .show import show_agreement  # noqa: PLC0415
+    from .show import show_evaluation  # noqa: PLC0415
 
     source = judge_source(run, task, prompt, overrides or [])
-    show_agreement(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+    show_evaluation(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+
+
+@app.command()
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs on one test split.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs with the first of them: effect, interval, paired tests."""
+    from .compare import compare_runs  # noqa: PLC0415
+    from .show_tables import show_comparisons  # noqa: PLC0415
+
+    show_comparisons(compare_runs(runs), as_json=as_json)
 
 
 @judge_app.command("run")
@@ -289,7 +341,7 @@ def judge_collect(
 @import_app.command("table")
 def import_table(
     source: Annotated[
-        Path, typer.Argument(help="csv, tsv, jsonl or parquet table, or an image folder.")
+        Path, typer.Argument(help="csv, tsv, jsonl, json or parquet table, or an image folder.")
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
     out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
@@ -306,6 +358,7 @@ def import_table(
         list[str] | None,
         typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
     ] = None,
+    rescale: Rescale = None,
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
     ] = None,
@@ -323,13 +376,14 @@ def import_table(
     from .progress import counting  # noqa: PLC0415
     from .show import show_import  # noqa: PLC0415
 
+    loaded = load_task(task)
     with counting(source.name, "rows") as count:
         summary = run_import(
             source,
             out,
-            load_task(task),
-            columns=_pairs("--column", columns),
-            label_map=_pairs("--label", label_map),
+            loaded,
+            columns=parse_pairs("--column", columns),
+            label_map=_label_map(rescale, label_map, loaded),
             image_root=image_root,
             test_fraction=test_fraction,
             train_per_class=train_per_class,
@@ -338,6 +392,9 @@ def import_table(
             on_row=count,
         )
     show_import(summary, as_json=as_json)
+
+
+add_importers(import_app)
 
 
 @app.command()
@@ -396,13 +453,22 @@ def main() -> None:
 
 
 def _conclude_sweep(
-    config: "SweepConfig", outcomes: "Mapping[str, Outcome]", *, is_whole: bool, as_json: bool
+    config: "SweepConfig",
+    cells: "Mapping[str, RunConfig]",
+    outcomes: "Mapping[str, Outcome]",
+    *,
+    is_whole: bool,
+    as_json: bool,
 ) -> None:
-    """Write the summary of a whole sweep and print its cells; exit code 1 if one is missing."""
+    """Print cells; of a whole sweep write summary and tables. Exit code 1 if a cell is missing."""
     from .show import show_sweep  # noqa: PLC0415
     from .sweep import write_summary  # noqa: PLC0415
+    from .sweep_files import failures, write_tables  # noqa: PLC0415
 
-    summary = write_summary(config, outcomes) if is_whole else None
+    summary = None
+    if is_whole:
+        summary = write_summary(config, outcomes)
+        write_tables(config, cells, failures(outcomes))
     if not show_sweep(outcomes, summary, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)
 
@@ -413,13 +479,13 @@ def _existing(store: Path) -> Path:
     return store
 
 
-def _pairs(option: str, values: list[str] | None) -> dict[str, str]:
-    """ "key=value" arguments as a mapping."""
-    split = [value.partition("=") for value in values or []]
-    wrong = next((key for key, separator, _ in split if not separator or not key), None)
-    if wrong is not None:
-        raise BlpoError(f"{option} {wrong}: expected two names with = between them")
-    return {key: value for key, _, value in split}
+def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale or with other names; names go first."""
+    from ..data.label_sets import rescaled_labels  # noqa: PLC0415
+
+    scale = read_scale(rescale)
+    by_scale = rescaled_labels(int(scale[0]), int(scale[1]), task) if scale else {}
+    return by_scale | parse_pairs("--label", renamed)
 
 
 def _say(message: str) -> None:

@@ -6,23 +6,21 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.settings import EngineSettings
-from .blpo import BlpoConfig
+from .apo import ApoConfig
+from .blpo_config import PLUS, BlpoConfig
+from .budget import BudgetConfig
 from .methods import Method
+from .opro import OproConfig
+from .search import SEARCHES, Search
+from .textgrad import TextGradConfig
 
 Config = TypeVar("Config", bound=BaseModel)
-
-_METHOD_ALGORITHM: dict[Method, dict[str, Any]] = {
-    Method.BLPO: {"i2t": "learned"},
-    Method.BLPO_FIXED_I2T: {"i2t": "fixed"},
-    Method.BLPO_JUDGE_I2T: {"i2t": "judge_prompt"},
-    Method.NONE: {"outer_steps": 0},
-}
 
 
 class VerbalizerConfig(BaseModel):
@@ -38,6 +36,8 @@ class OptimizerConfig(BaseModel):
     """The optimizer LLM. engine: None uses the judge's engine in text mode.
 
     max_attempts: times a proposal is asked for before the step keeps the current prompt.
+    context_tokens: of prompt and reply together. image_token_px: side of the square of pixels that
+        the model takes in as one image token. By these, no request of a baseline is too long.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -46,6 +46,8 @@ class OptimizerConfig(BaseModel):
     max_tokens: int = Field(default=4096, ge=1)
     temperature: float = Field(default=0.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
+    context_tokens: int = Field(default=32768, ge=1)
+    image_token_px: int = Field(default=28, ge=1)
 
 
 class ImageConfig(BaseModel):
@@ -67,6 +69,12 @@ class RunConfig(BaseModel):
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
+    preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
+        published, "plus" what `blpo_config.PLUS` says.
+    budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
+        apo (and apo-image) and textgrad: of the baselines.
+    noise_floor: judge the test split once more under the final prompt and report what that alone
+        changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,21 +83,41 @@ class RunConfig(BaseModel):
     dataset: Path
     output: Path
     store: Path = Path("store")
-    preset: Literal["paper"] = "paper"
+    preset: Literal["paper", "plus"] = "paper"
     method: Method = Method.BLPO
     seed: int = 0
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
+    noise_floor: bool = False
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    budget: BudgetConfig = BudgetConfig()
     algorithm: BlpoConfig = BlpoConfig()
+    opro: OproConfig = OproConfig()
+    apo: ApoConfig = ApoConfig()
+    textgrad: TextGradConfig = TextGradConfig()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("preset") != "plus":
+            return fields
+        given: Any = fields.get("algorithm", {})
+        if isinstance(given, BlpoConfig):
+            given = given.model_dump(exclude_unset=True)
+        return {**fields, "algorithm": {**PLUS, **given} if isinstance(given, dict) else given}
 
     @property
-    def resolved_algorithm(self) -> BlpoConfig:
-        """The algorithm's parameters with those that the method fixes."""
-        return self.algorithm.model_copy(update=_METHOD_ALGORITHM[self.method])
+    def search(self) -> Search:
+        return SEARCHES[self.method]
+
+    @property
+    def resolved_algorithm(self) -> Any:
+        """The method's own configuration with the values that the method decides."""
+        section: BaseModel = getattr(self, self.search.section)
+        return section.model_copy(update=self.search.fixed)
 
 
 class JudgeConfig(BaseModel):

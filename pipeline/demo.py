@@ -55,7 +55,7 @@ def micro_dataset(folder: Path, task: str) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         bounds = ImageConfig().bounds
-        write_dataset(path, (_example(row, bounds) for row in generate(task, DATA_SEED)))
+        write_dataset(path, (example_of(row, bounds) for row in generate(task, DATA_SEED)))
     return path
 
 
@@ -69,7 +69,8 @@ def demo_tasks(names: Sequence[str] | None) -> list[str]:
     return list(names or MICRO_TASKS)
 
 
-def _example(row: Row, bounds: ImageBounds) -> Example:
+def example_of(row: Row, bounds: ImageBounds) -> Example:
+    """A row of a micro task as an example."""
     return Example(
         example_id=row["example_id"],
         image=ImageRef(row["image"], bounds),

@@ -5,28 +5,30 @@ label set, never over the labels that happen to occur.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
 
 from ..data.examples import Example
 from ..models.judge import Verdict
-from .seeds import derived_seed
+from .statistics import RESAMPLES, Counts, Interval, Values, bootstrap_weights, percentiles, wilson
 
-Interval = tuple[float, float]
-Counts = NDArray[np.int64]
-Values = NDArray[np.float64]
 
-_RESAMPLES = 2000
-_CONFIDENCE = 0.95
+class Labelled(Protocol):
+    """What of an example its verdict is compared by."""
+
+    @property
+    def label(self) -> str: ...
+
+    @property
+    def group(self) -> str: ...
 
 
 class Agreement(BaseModel):
     """Agreement of one prompt's verdicts with the labels.
 
-    ci95: accuracy by Wilson; macro_f1 by percentile bootstrap over groups.
+    ci95: accuracy by Wilson; macro_f1 by percentile bootstrap over groups within classes.
     confusion: rows the human labels, columns the verdicts, both in declared order, one more
         column for verdicts without a label.
     label_mass: mean probability on the declared labels; None without log-probabilities.
@@ -44,7 +46,7 @@ class Agreement(BaseModel):
 
 
 class Gain(BaseModel):
-    """Paired difference, final minus initial, with percentile bootstrap intervals over groups."""
+    """Paired difference, final minus initial, with bootstrap intervals as macro F1 has them."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -60,7 +62,7 @@ def agreement(
     by_group = group_confusions(examples, verdicts, labels)
     confusion = by_group.sum(axis=0)
     correct, total = int(np.trace(confusion)), int(confusion.sum())
-    resampled = _resample(by_group, seed)
+    resampled = resample(by_group, seed)
     masses = [verdict.label_mass for verdict in verdicts if verdict.label_mass is not None]
     return Agreement(
         macro_f1=float(macro_f1(confusion)),
@@ -68,7 +70,7 @@ def agreement(
         n=total,
         ci95={
             "accuracy": wilson(correct, total),
-            "macro_f1": _percentiles(macro_f1(resampled)),
+            "macro_f1": percentiles(macro_f1(resampled)),
         },
         unparsable_share=float(confusion[:, -1].sum() / total),
         label_mass=float(np.mean(masses)) if masses else None,
@@ -86,21 +88,20 @@ def gain(
     """What the final verdicts gained over the initial ones on the same examples."""
     before = group_confusions(examples, initial, labels)
     after = group_confusions(examples, final, labels)
-    # The same seed draws the same groups for both, which makes the difference a paired one.
-    before_resampled, after_resampled = _resample(before, seed), _resample(after, seed)
+    before_resampled, after_resampled = resample(before, seed), resample(after, seed)
     before_total, after_total = before.sum(axis=0), after.sum(axis=0)
     return Gain(
         accuracy=float(accuracy(after_total) - accuracy(before_total)),
         macro_f1=float(macro_f1(after_total) - macro_f1(before_total)),
         ci95={
-            "accuracy": _percentiles(accuracy(after_resampled) - accuracy(before_resampled)),
-            "macro_f1": _percentiles(macro_f1(after_resampled) - macro_f1(before_resampled)),
+            "accuracy": percentiles(accuracy(after_resampled) - accuracy(before_resampled)),
+            "macro_f1": percentiles(macro_f1(after_resampled) - macro_f1(before_resampled)),
         },
     )
 
 
 def group_confusions(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str]
+    examples: Sequence[Labelled], verdicts: Sequence[Verdict], labels: Sequence[str]
 ) -> Counts:
     """Confusion counts of every group: int64 [groups, labels, labels + 1], groups sorted."""
     column = {label: index for index, label in enumerate(labels)}
@@ -112,33 +113,31 @@ def group_confusions(
     return counts
 
 
-def accuracy(confusion: Counts) -> Values:
+def accuracy(confusion: Counts | Values) -> Values:
     """Accuracy of confusion counts [..., labels, labels + 1]."""
     correct = np.trace(confusion, axis1=-2, axis2=-1)
     return correct / np.maximum(confusion.sum(axis=(-2, -1)), 1)
 
 
-def macro_f1(confusion: Counts) -> Values:
+def macro_f1(confusion: Counts | Values) -> Values:
     """Macro F1 of confusion counts [..., labels, labels + 1]; a label that never occurs is 0."""
     true_positives = np.diagonal(confusion[..., :-1], axis1=-2, axis2=-1)
     occurrences = confusion.sum(axis=-1) + confusion[..., :-1].sum(axis=-2)
     return np.mean(2 * true_positives / np.maximum(occurrences, 1), axis=-1)
 
 
-def wilson(successes: int, total: int) -> Interval:
-    """Wilson's 95 % interval of a proportion."""
-    interval = binomtest(successes, total).proportion_ci(_CONFIDENCE, method="wilson")
-    return float(interval.low), float(interval.high)
+def resample(by_group: Counts, seed: int, resamples: int = RESAMPLES) -> Values:
+    """Confusion counts of groups drawn anew within classes: [resamples, labels, labels + 1].
+
+    A group belongs to the class of most of its examples, the one declared first of several. With
+    groups of one class each, the classes keep their sizes in every resample; otherwise nearly so.
+    The same seed draws the same groups for all verdicts on the same examples, which makes
+    differences between them paired ones.
+    """
+    weights = bootstrap_weights(classes(by_group), seed, resamples)
+    return np.einsum("rg,gij->rij", weights, by_group, optimize=True)
 
 
-def _resample(by_group: Counts, seed: int) -> Counts:
-    """Bootstrap over groups: confusion counts [resamples, labels, labels + 1]."""
-    num_groups = len(by_group)
-    generator = np.random.default_rng(derived_seed(seed, "bootstrap"))
-    draws = generator.multinomial(num_groups, np.full(num_groups, 1 / num_groups), _RESAMPLES)
-    return np.einsum("rg,gij->rij", draws, by_group)
-
-
-def _percentiles(values: Values) -> Interval:
-    low, high = np.quantile(values, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    return float(low), float(high)
+def classes(by_group: Counts) -> Counts:
+    """The class of each group, as an index into the declared labels."""
+    return by_group.sum(axis=2).argmax(axis=1)

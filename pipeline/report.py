@@ -23,11 +23,12 @@ from ..data.examples import Example
 from ..data.images import ImageRef, decode_image
 from ..data.tasks import Metric
 from ..models.judge import Verdict
-from ..models.verbalizer import Verbalization
-from .blpo import Candidate, OuterStep
-from .metrics import Interval, accuracy, group_confusions, macro_f1
+from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
+from .report_scorecard import scorecard_view
 from .result import CallCounts, RunRecord, SplitResult
+from .statistics import Interval, detectable_difference
+from .steps import ShownCase, Step, num_right
 
 Change = Literal["fixed", "broken", "other"]
 Tone = Literal["better", "worse", "unclear", "same"]
@@ -35,15 +36,13 @@ Tone = Literal["better", "worse", "unclear", "same"]
 _GALLERY_SIZE = 12
 _THUMBNAIL_PX = 160
 _FEWEST_SHARED_WORDS = 3
-# What a test with 80 % power detects, in half widths of a 95 % interval: (1.96 + 0.84) / 1.96.
-_DETECTABLE_HALF_WIDTHS = 1.43
 
 
 def render_report(record: RunRecord) -> str:
     """The whole report as HTML text."""
     result = record.result
-    steps = [_step_view(step, record) for step in record.steps]
-    course = [(view.step.index, view.macro_f1, view.accuracy) for view in steps]
+    steps = [_step_view(step, record.task.labels) for step in record.steps]
+    course = [(v.step.index, v.macro_f1, v.accuracy) for v in steps if v.step.examples]
     changes = _changes(record.dataset.test, record.initial_verdicts, record.final_verdicts)
     return _template().render(
         record=record,
@@ -58,10 +57,11 @@ def render_report(record: RunRecord) -> str:
         ),
         steps=steps,
         course_plot=course_plot(course) if course else "",
-        misjudged=_misjudged(record.steps),
+        last_shown=_last_shown(record.steps),
         changes=changes,
         shown_changes=_spread(changes, _GALLERY_SIZE),
         total_calls=_total(result.calls.values()),
+        **scorecard_view(record),
     )
 
 
@@ -132,7 +132,7 @@ def _finding(test: SplitResult, metric: Metric) -> Finding:
     low, high = interval
     name = METRICS[metric][0].upper() + METRICS[metric][1:]
     before, after = getattr(test.initial, metric), getattr(test.final, metric)
-    detectable = _DETECTABLE_HALF_WIDTHS * (high - low) / 2
+    detectable = detectable_difference(interval)
     if before == after and low == high:
         return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
     verb = "stayed" if before == after else "rose" if before < after else "fell"
@@ -187,71 +187,26 @@ class PromptDiff:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialView:
-    """An I2T prompt that was tried; `fixed` counts minibatch examples judged right under p'."""
-
-    name: str
-    candidate: Candidate
-    is_chosen: bool
-    fixed: int
-
-
-@dataclass(frozen=True, slots=True)
 class StepView:
-    """An outer step with the agreement of its judge prompt on the training examples."""
+    """A step with the agreement of its judge prompt on the training examples judged under it."""
 
-    step: OuterStep
+    step: Step
     accuracy: float
     macro_f1: float
     num_misjudged: int
-    trials: list[TrialView]
 
 
-def _step_view(step: OuterStep, record: RunRecord) -> StepView:
-    train = record.dataset.train
-    confusion = group_confusions(train, step.verdicts, record.task.labels).sum(axis=0)
+def _step_view(step: Step, labels: Sequence[str]) -> StepView:
+    confusion = group_confusions(step.examples, step.verdicts, labels).sum(axis=0)
     return StepView(
         step,
         float(accuracy(confusion)),
         float(macro_f1(confusion)),
-        sum(v.label != e.label for e, v in zip(train, step.verdicts, strict=True)),
-        list(_trials(step)),
+        len(step.examples) - num_right(step.examples, step.verdicts),
     )
-
-
-def _trials(step: OuterStep) -> Iterable[TrialView]:
-    if step.search is None:
-        return
-    if step.search.baseline:
-        yield _trial("initial", step.search.baseline, step)
-    for number, candidate in enumerate(step.search.candidates, 1):
-        yield _trial(str(number), candidate, step)
-
-
-def _trial(name: str, candidate: Candidate, step: OuterStep) -> TrialView:
-    fixed = sum(
-        verdict.label == wrong.example.label
-        for verdict, wrong in zip(candidate.verdicts, step.misjudgments, strict=True)
-    )
-    return TrialView(name, candidate, candidate is step.chosen, fixed)
 
 
 # -------------------------------------------------------------------------------------- gallery
-
-
-@dataclass(frozen=True, slots=True)
-class MisjudgedView:
-    """A misjudged example of an outer step.
-
-    after: the verdict under the chosen p', None where nothing was chosen.
-    before_text, after_text: verbalizations under q_0 and q*, None where there was no such try.
-    """
-
-    example: Example
-    before: Verdict
-    after: Verdict | None
-    before_text: Verbalization | None
-    after_text: Verbalization | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,23 +224,10 @@ class ChangeView:
         return "broken" if self.before.label == self.example.label else "other"
 
 
-def _misjudged(steps: Sequence[OuterStep]) -> tuple[OuterStep, list[MisjudgedView]] | None:
-    """The error minibatch of the last outer step that has one."""
-    step = next((step for step in reversed(steps) if step.search), None)
-    if step is None or step.search is None:
-        return None
-    baseline, chosen = step.search.baseline, step.chosen
-    views = [
-        MisjudgedView(
-            wrong.example,
-            wrong.verdict,
-            chosen.verdicts[i] if chosen else None,
-            baseline.verbalizations[i] if baseline else None,
-            chosen.verbalizations[i] if chosen else None,
-        )
-        for i, wrong in enumerate(step.misjudgments[:_GALLERY_SIZE])
-    ]
-    return step, views
+def _last_shown(steps: Sequence[Step]) -> tuple[Step, Sequence[ShownCase]] | None:
+    """The last step whose optimizer was shown examples, and the first of them."""
+    step = next((step for step in reversed(steps) if step.shown), None)
+    return (step, step.shown[:_GALLERY_SIZE]) if step else None
 
 
 def _changes(

@@ -10,8 +10,9 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from .metrics import Agreement, Gain, Interval
+from .metrics import Agreement, Gain
 from .result import SplitResult
+from .statistics import Interval
 
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy"}
 """What the metrics are called, by field name of `Agreement` and `Gain`."""
@@ -57,7 +58,7 @@ def interval_plot(test: SplitResult) -> str:
 
 
 def course_plot(course: Sequence[tuple[int, float, float]]) -> str:
-    """Agreement on train over the outer steps; rows of outer step, macro F1, accuracy."""
+    """Agreement on train over the steps; rows of step, macro F1, accuracy."""
     return _svg(lambda figure: _draw_course(figure, course), height_in=2.3)
 
 
@@ -119,7 +120,7 @@ def _draw_course(figure: Figure, course: Sequence[tuple[int, float, float]]) -> 
     steps, macro_f1s, accuracies = zip(*course, strict=True)
     axes.plot(steps, accuracies, "o--", color=_INITIAL, label="accuracy")
     axes.plot(steps, macro_f1s, "o-", color=_FINAL, label="macro F1")
-    axes.set(xlabel="outer step", ylabel="on train", ylim=_padded([*macro_f1s, *accuracies]))
+    axes.set(xlabel="step", ylabel="on train", ylim=_padded([*macro_f1s, *accuracies]))
     axes.set_xlim(steps[0] - 0.3, steps[-1] + 0.3)
     axes.set_xticks(steps)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), reverse=True)

@@ -8,10 +8,12 @@ from ..data.examples import Dataset
 from ..data.tasks import Task
 from ..models.judge import Verdict
 from ..models.stored import Role
-from .blpo import OuterStep
 from .config import RunConfig
 from .methods import Method
 from .metrics import Agreement, Gain
+from .noise import NoiseFloor
+from .policies.calibration import CutPoints
+from .steps import Step
 
 
 class CallCounts(BaseModel):
@@ -29,17 +31,27 @@ class CallCounts(BaseModel):
 
 
 class SplitResult(BaseModel):
-    """Agreement on the test split, of p_0 and of the final prompt."""
+    """Agreement on the test split, of p_0 and of the final prompt.
+
+    noise_floor: of the final prompt, where the configuration asks for it.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     initial: Agreement
     final: Agreement
     gain: Gain
+    noise_floor: NoiseFloor | None = None
 
 
 class RunResult(BaseModel):
-    """What result.json holds. seconds: wall time of the session that finished the run."""
+    """What result.json holds.
+
+    reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
+        label.
+    stopped: why the search ended before its last step, if a budget ended it.
+    seconds: wall time of the session that finished the run.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -55,7 +67,9 @@ class RunResult(BaseModel):
     judge_prompt_initial: str
     judge_prompt_final: str
     i2t_prompt_final: str
+    reading: CutPoints | None = None
     test: SplitResult
+    stopped: str | None = None
     calls: dict[Role, CallCounts]
     seconds: float
 
@@ -70,7 +84,7 @@ class RunRecord:
     config: RunConfig
     task: Task
     dataset: Dataset
-    steps: list[OuterStep]
+    steps: list[Step]
     initial_verdicts: list[Verdict]
     final_verdicts: list[Verdict]
     result: RunResult

@@ -1,24 +1,35 @@
-"""One run from configuration to result: the loop, the record of its steps, the final test."""
+"""One run from configuration to result: the search, the record of its steps, the final test."""
 
 import io
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from ..data.arrow import pa, pq
-from ..data.examples import Dataset, Example, check_images, read_dataset
+from ..data.examples import Dataset, check_images, read_dataset
 from ..data.store import ReplyStore
-from ..data.tasks import Task, load_task
+from ..data.tasks import load_task
 from ..models.engine import EngineIdentity
+from ..models.judge import Judge, Verdict
 from ..models.stored import Role, RoleLedger
-from .blpo import Candidate, OuterStep, optimize
+from .budget import Budget, BudgetSpentError
 from .config import RunConfig
 from .metrics import agreement, gain
+from .noise import NoiseFloor, noise_floor
+from .policies.calibration import CutPoints
 from .report import render_report
 from .result import CallCounts, RunRecord, RunResult, SplitResult
-from .run_directory import LEDGER_FILE, RESULT_FILE, RunDirectory, open_run_directory
-from .session import EnginePool, RunRoles, role_engines
+from .run_directory import (
+    LEDGER_FILE,
+    PREDICTIONS_FILE,
+    RESULT_FILE,
+    RunDirectory,
+    open_run_directory,
+)
+from .session import EnginePool, RunRoles, role_engines, stored_engines, within_budget
+from .steps import Step
 from .verdict_table import verdict_columns, verdict_fields
 
 
@@ -44,76 +55,115 @@ class Run:
             config, _inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = ReplyStore(config.store)
-        self.roles = RunRoles(config, self.task, pool, self.store, self.directory.run_id)
+        self.engines = stored_engines(config, pool, self.store, self.directory.run_id)
+        self.budget = Budget(config.budget)
 
     @property
     def expected_calls(self) -> int:
-        """Calls of all roles if no step ends early and no proposal has to be asked again."""
-        algorithm = self.config.resolved_algorithm
-        tries = algorithm.inner_steps + 1 if algorithm.i2t == "learned" else 1
-        proposals = 2 * tries - 1
-        per_step = len(self.dataset.train) + 2 * tries * algorithm.minibatch_size + proposals
-        return algorithm.outer_steps * per_step + 2 * len(self.dataset.test)
+        """Calls of all roles, within the budget, if no step of the search ends early."""
+        config, num_train = self.config, len(self.dataset.train)
+        calls = config.search.expected_calls(config.resolved_algorithm, num_train)
+        searching = sum(config.budget.cap(role, number) for role, number in calls.items())
+        tests = 3 if config.noise_floor else 2
+        return searching + tests * len(self.dataset.test)
+
+    @property
+    def ledgers(self) -> dict[Role, RoleLedger]:
+        return {role: engine.ledger for role, engine in self.engines.items()}
 
     @property
     def answered_calls(self) -> int:
-        return sum(ledger.answered for ledger in self.roles.ledgers.values())
+        return sum(ledger.answered for ledger in self.ledgers.values())
 
-    def execute(self, on_step: Callable[[OuterStep], None] = lambda _: None) -> RunResult:
-        """Run the loop and the final test; every file of the run directory is written."""
+    def execute(self) -> RunResult:
+        """Run the search and the final test; every file of the run directory is written."""
         started = time.monotonic()
         try:
-            return self._execute(on_step, started)
+            return self._execute(started)
         finally:
             self._record_session(time.monotonic() - started)
 
-    def _execute(self, on_step: Callable[[OuterStep], None], started: float) -> RunResult:
-        steps: list[OuterStep] = []
-        for step in optimize(
-            self.roles,
-            self.dataset.train,
-            self.judge_prompt,
-            self.i2t_prompt,
-            self.config.resolved_algorithm,
-            self.config.seed,
-        ):
+    def _execute(self, started: float) -> RunResult:
+        steps: list[Step] = []
+        for step in self._search():
             steps.append(step)
-            self.directory.write_json(
-                f"steps/outer-{step.index}.json", step_record(step, self.dataset.train, self.task)
-            )
-            on_step(step)
+            self.directory.write_json(f"steps/step-{step.index}.json", self._step_record(step))
         record = self._test(steps, started)
         self._write_record(record)
         return record.result
 
+    def _search(self) -> Iterator[Step]:
+        """The steps of the method, as far as the budget lasts."""
+        config = self.config
+        roles = RunRoles(config, self.task, within_budget(self.engines, self.budget))
+        with suppress(BudgetSpentError):
+            yield from config.search.run(
+                roles,
+                self.dataset.train,
+                self.judge_prompt,
+                self.i2t_prompt,
+                config.resolved_algorithm,
+                config.seed,
+            )
+
+    def _step_record(self, step: Step) -> dict[str, Any]:
+        """A step as JSON values. calls: what the search has asked for so far, by role."""
+        return {
+            "step": step.index,
+            "judge_prompt": step.judge_prompt,
+            "train": self._on_train(step),
+            **step.details,
+            "next_judge_prompt": step.next_judge_prompt,
+            "calls": {role: ledger.asked for role, ledger in self.ledgers.items()},
+        }
+
+    def _on_train(self, step: Step) -> dict[str, Any] | None:
+        """Agreement of the step's judge prompt on the training examples judged under it."""
+        if not step.examples:
+            return None
+        measured = agreement(step.examples, step.verdicts, self.task.labels, seed=step.index)
+        return measured.model_dump(mode="json")
+
     def _record_session(self, seconds: float) -> None:
         """Add a line to the ledger for a session that had to ask models."""
-        ledgers = self.roles.ledgers
+        ledgers = self.ledgers
         if not any(ledger.session.calls for ledger in ledgers.values()):
             return
         roles = {role: _session_record(ledger) for role, ledger in ledgers.items()}
         self.directory.append_json(LEDGER_FILE, {"seconds": round(seconds, 3), "roles": roles})
 
-    def _test(self, steps: list[OuterStep], started: float) -> RunRecord:
+    def _test(self, steps: list[Step], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
+        reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
-        initial = self.roles.judge(self.judge_prompt, test)
-        final = self.roles.judge(final_prompt, test)
+        judge = Judge(self.engines["judge"], self.task)
+        initial = judge(self.judge_prompt, test)
+        final = _read(judge(final_prompt, test), reading)
         labels = self.task.labels
         test_result = SplitResult(
             initial=agreement(test, initial, labels, seed),
             final=agreement(test, final, labels, seed),
             gain=gain(test, initial, final, labels, seed),
+            noise_floor=self._noise_floor(final_prompt, reading, final),
         )
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
+    def _noise_floor(
+        self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
+    ) -> NoiseFloor | None:
+        if not self.config.noise_floor:
+            return None
+        test, judge = self.dataset.test, Judge(self.engines["judge"], self.task)
+        again = _read(judge(judge_prompt, test, sample_index=1), reading)
+        return noise_floor(test, verdicts, again, self.task.labels)
+
     def _result(
-        self, steps: Sequence[OuterStep], final_prompt: str, test: SplitResult, seconds: float
+        self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
     ) -> RunResult:
         config, identities = self.config, self.identities
-        chosen = [step.chosen.i2t_prompt for step in steps if step.chosen]
+        chosen = [step.i2t_prompt for step in steps if step.i2t_prompt is not None]
         return RunResult(
             task=self.task.name,
             preset=config.preset,
@@ -125,8 +175,10 @@ class Run:
             judge_prompt_initial=self.judge_prompt,
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
+            reading=steps[-1].reading if steps else None,
             test=test,
-            calls={role: _call_counts(ledger) for role, ledger in self.roles.ledgers.items()},
+            stopped=self.budget.stopped,
+            calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},
             seconds=self._finished_seconds(otherwise=round(seconds, 1)),
         )
 
@@ -141,9 +193,13 @@ class Run:
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
-        directory.write_bytes("predictions.parquet", _predictions(record))
+        directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
         directory.write_text("report.html", render_report(record))
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
+
+
+def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:
+    return [reading(verdict) for verdict in verdicts] if reading else verdicts
 
 
 def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
@@ -152,46 +208,6 @@ def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict
     return {
         "dataset": {"fingerprint": dataset.fingerprint, **splits},
         "models": {role: asdict(identity) for role, identity in identities.items()},
-    }
-
-
-def step_record(step: OuterStep, train: Sequence[Example], task: Task) -> dict[str, Any]:
-    """An outer step as JSON values: prompts, scores, verbalizations, agreement on train."""
-    on_train = agreement(train, step.verdicts, task.labels, seed=step.index)
-    search = step.search
-    return {
-        "outer_step": step.index,
-        "judge_prompt": step.judge_prompt,
-        "train": on_train.model_dump(mode="json"),
-        "error_minibatch": [
-            {
-                "example_id": wrong.example.example_id,
-                "human_label": wrong.example.label,
-                "verdict": wrong.verdict.label,
-                "reason": wrong.verdict.reason,
-            }
-            for wrong in step.misjudgments
-        ],
-        "baseline": _candidate_record(search.baseline) if search and search.baseline else None,
-        "candidates": [_candidate_record(c) for c in search.candidates] if search else [],
-        "i2t_failures": [list(p.failures) for p in search.failures] if search else [],
-        "chosen": search.candidates.index(step.chosen) if search and step.chosen else None,
-        "next_judge_prompt": step.next_judge_prompt,
-    }
-
-
-def _candidate_record(candidate: Candidate) -> dict[str, Any]:
-    return {
-        "i2t_prompt": candidate.i2t_prompt,
-        "score": candidate.score,
-        "judge_prompt": candidate.judge_prompt,
-        "kept_current_prompt": candidate.proposal.prompt is None,
-        "proposal_failures": list(candidate.proposal.failures),
-        "verbalizations": [
-            v.text if v.reason is None else {"text": v.text, "reason": v.reason}
-            for v in candidate.verbalizations
-        ],
-        "verdicts": [verdict.label for verdict in candidate.verdicts],
     }
 
 
@@ -222,8 +238,10 @@ def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
 def _predictions(record: RunRecord) -> bytes:
     """predictions.parquet: a row per test example under p_0 and under the final prompt."""
     test, labels = record.dataset.test, record.task.labels
-    fields = [pa.field("example_id", pa.string()), pa.field("human_label", pa.string())]
-    columns = [pa.array([e.example_id for e in test]), pa.array([e.label for e in test])]
+    fields = [pa.field(name, pa.string()) for name in ("example_id", "group", "human_label")]
+    columns = [
+        pa.array([getattr(e, name) for e in test]) for name in ("example_id", "group", "label")
+    ]
     for prefix, verdicts in (
         ("initial_", record.initial_verdicts),
         ("final_", record.final_verdicts),

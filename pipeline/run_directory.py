@@ -3,7 +3,7 @@
     config.json        the resolved configuration
     inputs.json        fingerprint of the data, revisions of the models
     run_id             names this run in the reply store's rows
-    steps/outer-N.json prompts, scores and metrics of every outer step
+    steps/step-N.json  prompts, scores, metrics and calls so far of every step of the search
     prompts/           judge_prompt_initial.txt, judge_prompt_final.txt, i2t_prompt_final.txt
     predictions.parquet  verdicts of the initial and the final prompt on the test split
     result.json        the result, written last
@@ -30,12 +30,13 @@ CONFIG_FILE = "config.json"
 INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 LEDGER_FILE = "ledger.jsonl"
+PREDICTIONS_FILE = "predictions.parquet"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
     INPUTS_FILE,
     _RUN_ID_FILE,
-    "predictions.parquet",
+    PREDICTIONS_FILE,
     RESULT_FILE,
     "report.html",
     LEDGER_FILE,

@@ -98,5 +98,5 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
 def _execute(run: Run) -> FinishedRun:
     started = time.monotonic()
     result = run.execute()
-    new_calls = sum(ledger.session.calls for ledger in run.roles.ledgers.values())
+    new_calls = sum(ledger.session.calls for ledger in run.ledgers.values())
     return FinishedRun(run.config, result, new_calls, time.monotonic() - started)

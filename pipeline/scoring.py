@@ -11,16 +11,19 @@ from typing import Any, TypeVar
 
 from ..data.arrow import atomic_path, pa, pq
 from ..data.errors import ConfigError, DataError
-from ..data.examples import Item, Split, iter_dataset, iter_example_ids, read_dataset
+from ..data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
 from ..data.shards import Shard
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
+from ..models.engine import Engine
 from ..models.judge import Judge, Verdict
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
+from .policies.calibration import CutPoints
 from .progress import Tracked, progress
-from .run_directory import load_run
+from .run_directory import RESULT_FILE, load_run
+from .scorecard import Scorecard, scorecard
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
@@ -36,11 +39,28 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class JudgeSource:
-    """Which judge, on which task, under which prompt."""
+    """Which judge, on which task, under which prompt.
+
+    reading: how its verdicts are read; None for the likeliest label.
+    """
 
     task: Task
     judge_prompt: str
     config: JudgeConfig
+    reading: CutPoints | None = None
+
+    def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
+        """One verdict per item, in order."""
+        verdicts = Judge(engine, self.task)(self.judge_prompt, items)
+        return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Agreement of a prompt's verdicts with the labels, and the judge beside its references."""
+
+    agreement: Agreement
+    scorecard: Scorecard
 
 
 @dataclass(slots=True)
@@ -71,7 +91,7 @@ def judge_source(
     return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
 
 
-def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Agreement:
+def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
     """Agreement of the prompt's verdicts with the labels of one split."""
     data = read_dataset(dataset, source.task, source.config.images.bounds)
     examples = data.test if split == "test" else data.train
@@ -80,10 +100,13 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
         with progress({split: Tracked(lambda: ledger.answered, len(examples))}, "images"):
-            verdicts = Judge(engine, source.task)(source.judge_prompt, examples)
+            verdicts = source.judge(engine, examples)
     finally:
         pool.close()
-    return agreement(examples, verdicts, source.task.labels, seed=0)
+    return Evaluation(
+        agreement(examples, verdicts, source.task.labels, seed=0),
+        scorecard(examples, verdicts, source.task),
+    )
 
 
 def judge_dataset(
@@ -110,10 +133,9 @@ def judge_dataset(
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
         engine = _stored_judge(source, pool, store, _STORE_CACHE_BYTES)
-        judge = Judge(engine, source.task)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
-            lambda batch: (batch, judge(source.judge_prompt, batch)),
+            lambda batch: (batch, source.judge(engine, batch)),
             _batched(items, _BATCH_ROWS),
             threads,
             _BATCHES_IN_FLIGHT,
@@ -177,11 +199,16 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
     if not directory.is_finished:
         raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
     fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
+    task = load_task(config.task)
+    judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    other_prompt = _read_prompt(prompt)
+    if other_prompt is not None:
+        return JudgeSource(task, other_prompt, judge_config)
     judge_prompt = (run / "prompts" / "judge_prompt_final.txt").read_text("utf-8")
+    # Fitted for this prompt alone.
+    reading = directory.read_json(RESULT_FILE).get("reading")
     return JudgeSource(
-        load_task(config.task),
-        _read_prompt(prompt) or judge_prompt,
-        parse_config(JudgeConfig, fields, str(run), overrides),
+        task, judge_prompt, judge_config, CutPoints.model_validate(reading) if reading else None
     )
 
 

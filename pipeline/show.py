@@ -10,10 +10,11 @@ from rich.table import Table
 
 from ..data.table import ImportSummary
 from ..data.tasks import Task
-from .metrics import Agreement, Interval
 from .printing import print_json, stdout_console
 from .runner import FailedRun, FinishedRun
-from .scoring import JudgedCounts
+from .scoring import Evaluation, JudgedCounts
+from .show_scorecard import print_scorecard
+from .statistics import Interval
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
@@ -86,9 +87,10 @@ def show_sweep(
     return not failed
 
 
-def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:
+def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> None:
+    agreement, card = evaluation.agreement, evaluation.scorecard
     if as_json:
-        print_json(agreement.model_dump(mode="json"))
+        print_json(agreement.model_dump(mode="json") | {"scorecard": card.model_dump(mode="json")})
         return
     console = stdout_console()
     for name in ("accuracy", "macro_f1"):
@@ -101,6 +103,7 @@ def show_agreement(task: Task, agreement: Agreement, *, as_json: bool) -> None:
     for label, row in zip(task.labels, agreement.confusion, strict=True):
         table.add_row(label, *map(str, row))
     console.print(table)
+    print_scorecard(console, card, task)
 
 
 def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:

@@ -40,10 +40,15 @@ _COLUMNS = (
     "calls",
     "error",
 )
+# What the tables give a row or a mean of its own; all else that a grid varies is part of a method.
+_OWN_COLUMNS = frozenset({"task", "method", "seed"})
 
 
 class SweepConfig(BaseModel):
-    """A grid of runs. Keys of `grid` are dotted keys of a run file, values the lists to combine."""
+    """A grid of runs. Keys of `grid` are dotted keys of a run file, values the lists to combine.
+
+    reference: the method, as the tables name it, that they compare the others with; the first.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -52,7 +57,15 @@ class SweepConfig(BaseModel):
     base: dict[str, Any] = {}
     datasets: dict[str, Path] = {}
     grid: dict[str, list[Any]] = Field(min_length=1)
+    reference: str | None = None
     slurm: SlurmSettings = SlurmSettings()
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """The values of every cell by dotted key, in the order of the grid."""
+        return [
+            dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
+        ]
 
 
 def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -67,14 +80,26 @@ def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
 def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
     """The run of every cell by the cell's name, in the order of the grid.
 
-    Raises ConfigError if a cell is not a valid run or a task has no dataset.
+    Raises ConfigError if a cell is not a valid run, two cells have one name, a task has no
+    dataset, or `reference` is no method of the grid.
     """
     cells: dict[str, RunConfig] = {}
-    for values in product(*config.grid.values()):
-        chosen = dict(zip(config.grid, values, strict=True))
+    for chosen in config.points:
         name = _cell_name(chosen)
+        if name in cells:
+            raise ConfigError(f"{source}: two cells are called {name}: drop one of the values")
         cells[name] = _cell_config(config, chosen, name, source)
+    methods = [method_name(*cell) for cell in zip(cells.values(), config.points, strict=True)]
+    if config.reference and config.reference not in methods:
+        known = ", ".join(dict.fromkeys(methods))
+        raise ConfigError(f"{source}: `reference` is {config.reference!r}: choose from {known}")
     return cells
+
+
+def method_name(config: RunConfig, point: Mapping[str, Any]) -> str:
+    """ "blpo", or "blpo, inner_steps=3" where the grid varies that, too."""
+    varied = {key.rpartition(".")[2]: v for key, v in point.items() if key not in _OWN_COLUMNS}
+    return ", ".join([str(config.method), *(f"{key}={value}" for key, value in varied.items())])
 
 
 def write_summary(config: SweepConfig, cells: Mapping[str, FinishedRun | FailedRun]) -> Path:

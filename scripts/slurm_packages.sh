@@ -23,5 +23,6 @@ if [ ! -e "$policy" ]; then
     trap 'rm -f "$policy"' EXIT
 fi
 packages=(slurmctld slurmd slurm-client munge)
-{ apt-get update -qq && apt-get install -y -qq --no-install-recommends "${packages[@]}"; } >/dev/null 2>&1 ||
+apt=(timeout 300 apt-get -qq -o Acquire::Retries=3 -o DPkg::Lock::Timeout=120)
+{ "${apt[@]}" update && "${apt[@]}" install -y --no-install-recommends "${packages[@]}"; } >/dev/null 2>&1 ||
     echo "SLURM COULD NOT BE INSTALLED: THE TESTS ON A REAL SLURM WILL BE SKIPPED." >&2

@@ -1,8 +1,8 @@
 """A run on the ideal engine, in a process that can kill itself around a store write.
 
-python killable_run.py FOLDER [before|after|stop N]: the run of FOLDER; with SIGKILL just before or
-after its N-th write to the store, or with SIGUSR2 before it, the request to stop, after which it
-exits with 75. Requests that reach the engine are appended to FOLDER/asked.
+python killable_run.py FOLDER METHOD [before|after|stop N]: the run of FOLDER; with SIGKILL just
+before or after its N-th write to the store, or with SIGUSR2 before it, the request to stop, after
+which it exits with 75. Requests that reach the engine are appended to FOLDER/asked.
 """
 
 import os
@@ -17,9 +17,11 @@ from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
 from blpo.models.stopping import StoppableEngine, StoppedError
 from blpo.models.stored import request_key
-from blpo.pipeline.blpo import BlpoConfig
+from blpo.pipeline.apo import ApoConfig
+from blpo.pipeline.blpo_config import BlpoConfig
 from blpo.pipeline.cli import EXIT_STOPPED
 from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.methods import Method
 from blpo.pipeline.run import Run
 from blpo.pipeline.session import EnginePool
 from ideal_engine import IdealEngine, ideal_world
@@ -52,10 +54,10 @@ class IdealPool(EnginePool):
         return StoppableEngine(self._ideal, self.stop)
 
 
-def make_run(folder: Path) -> Run:
+def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
     """The run of a folder, which becomes the working directory.
 
-    Two outer steps of two I2T prompts on a few images.
+    Two short steps on a few images; under `preset: plus` if there is a file FOLDER/plus.
     """
     os.chdir(folder)
     dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
@@ -64,13 +66,17 @@ def make_run(folder: Path) -> Run:
         write_dataset(path, [*dataset.train, *dataset.test])
     logged = LoggedEngine(engine.scenes, engine.scale)
     logged.log = folder / "asked"
+    plus = (folder / "plus").exists()
     config = RunConfig(
         task=TASK,
         dataset=Path("data.parquet"),
         output=Path("run"),
         store=Path("store"),
+        preset="plus" if plus else "paper",
+        method=method,
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
-        algorithm=BlpoConfig(outer_steps=2, inner_steps=2),
+        algorithm=BlpoConfig(outer_steps=2, inner_steps=2, inner_width=2 if plus else 1),
+        apo=ApoConfig(rounds=2, beam_size=2, minibatch_size=12, gradients=2, bandit_rounds=2),
     )
     return Run(config, IdealPool(logged))
 
@@ -98,10 +104,10 @@ def kill_around_put(when: str, number: int) -> None:
 
 def main() -> None:
     folder = Path(sys.argv[1])
-    if len(sys.argv) > 2:
-        kill_around_put(sys.argv[2], int(sys.argv[3]))
+    if len(sys.argv) > 3:
+        kill_around_put(sys.argv[3], int(sys.argv[4]))
     try:
-        make_run(folder).execute()
+        make_run(folder, Method(sys.argv[2])).execute()
     except StoppedError:
         sys.exit(EXIT_STOPPED)
 

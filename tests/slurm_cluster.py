@@ -1,15 +1,20 @@
 """A real, throw-away Slurm on this machine: munged, slurmctld and two slurmd as plain processes.
 
 Two nodes of 64 CPUs and 8 GPUs that exist on paper only. It needs the Debian packages slurmctld,
-slurmd, slurm-client and munge, but neither root nor systemd, and leaves nothing behind.
+slurmd, slurm-client and munge, but neither root nor systemd. It shares nothing with another one on
+this machine, and leaves nothing behind even if the process that started it is killed.
+
+    python slurm_cluster.py ROOT    the guardian: cleans up when its stdin ends
 """
 
 import os
+import random
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
@@ -78,13 +83,15 @@ def running_cluster() -> Generator[SlurmCluster]:
     root.chmod(0o755)
     cluster = SlurmCluster(root)
     daemons: list[subprocess.Popen[bytes]] = []
-    try:
-        _configure(root)
-        _start(cluster, daemons)
-        yield cluster
-    finally:
-        _stop(cluster, daemons)
-        shutil.rmtree(root, ignore_errors=True)
+    # Its stdin ends with this block or with this process, however that ends.
+    guardian = [sys.executable, __file__, str(root)]
+    with subprocess.Popen(guardian, stdin=subprocess.PIPE, start_new_session=True):
+        try:
+            _configure(root)
+            _start(cluster, daemons)
+            yield cluster
+        finally:
+            _stop(cluster, daemons)
 
 
 def _environment(root: Path) -> dict[str, str]:
@@ -132,6 +139,7 @@ def _start(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> Non
             capture_output=True,
             text=True,
             check=False,
+            timeout=60,
         )
         return done.stdout.split() == ["idle"] * NODES
 
@@ -151,6 +159,27 @@ def _stop(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> None
         except subprocess.TimeoutExpired:
             daemon.kill()
             daemon.wait()
+
+
+def _clean_up(root: Path) -> None:
+    """End what was started with this cluster's configuration, daemons, jobs and all else."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end and (pids := _processes(root)):
+        for pid in pids:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        time.sleep(0.1)
+    shutil.rmtree(root, ignore_errors=True)
+
+
+def _processes(root: Path) -> list[int]:
+    mark = f"SLURM_CONF={root}/".encode()
+    found: list[int] = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        with suppress(OSError):
+            if mark in file.read_bytes():
+                found.append(int(file.parent.name))
+    return found
 
 
 def _configure(root: Path) -> None:
@@ -198,14 +227,15 @@ def _cgroup_conf(root: Path) -> str:
 
 
 def _free_ports(number: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(number)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Below the range from which the system gives ports to anybody who asks for just any."""
+    found: list[int] = []
+    for port in random.sample(range(20_000, 30_000), 1000):
+        with suppress(OSError), socket.socket() as one:
+            one.bind(("", port))
+            found.append(port)
+        if len(found) == number:
+            return found
+    raise OSError("no free ports")
 
 
 def _slurm_conf(root: Path, ports: list[int]) -> str:
@@ -254,3 +284,8 @@ def _slurm_conf(root: Path, ports: list[int]) -> str:
     ]
     lines.append(f"PartitionName=gpu Nodes=n[0-{NODES - 1}] Default=YES MaxTime=INFINITE State=UP")
     return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdin.read()
+    _clean_up(Path(sys.argv[1]))

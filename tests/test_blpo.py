@@ -1,15 +1,20 @@
 """Algorithm 1, step by step, with scripted roles."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.tasks import Task, load_task
 from blpo.models.judge import Verdict
 from blpo.models.optimizer import Case, Proposal, ScoredPrompt
+from blpo.models.reflection import Reflection
 from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.blpo import BlpoConfig, OuterStep, optimize
+from blpo.pipeline.blpo import optimize
+from blpo.pipeline.blpo_config import BlpoConfig
+from blpo.pipeline.outer_step import OuterStep
 
 
 def make_example(number: int) -> Example:
@@ -34,36 +39,69 @@ class ScriptedRoles:
     judged: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     cases: list[Sequence[Case]] = field(default_factory=list[Sequence[Case]])
     histories: list[list[ScoredPrompt]] = field(default_factory=list[list[ScoredPrompt]])
+    reflections: list[list[Reflection]] = field(default_factory=list[list[Reflection]])
 
-    def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
-        self.judged.append((judge_prompt, len(examples)))
-        num_right = int(judge_prompt.removeprefix("p").partition(":")[0])
+    @property
+    def task(self) -> Task:
+        return load_task("unsafebench")
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        self.judged.extend(Counter(prompt for prompt, _ in pairs).items())
         return [
-            Verdict("Unsafe" if int(example.example_id[1:]) < num_right else "Safe")
-            for example in examples
+            Verdict("Unsafe" if int(example.example_id[1:]) < num_right(prompt) else "Safe")
+            for prompt, example in pairs
         ]
 
-    def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
-        return [Verbalization(f"{i2t_prompt} of {example.example_id}") for example in examples]
+    def verbalize_each(
+        self, i2t_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verbalization]]:
+        return [
+            [Verbalization(f"{i2t_prompt} of {example.example_id}") for example in examples]
+            for i2t_prompt in i2t_prompts
+        ]
 
-    def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal:
+    def update_judge_prompts(
+        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+    ) -> list[Proposal]:
         assert judge_prompt.startswith("p")
-        self.cases.append(cases)
+        self.cases.extend(cases)
+        return [self._updated(some) for some in cases]
+
+    def _updated(self, cases: Sequence[Case]) -> Proposal:
+        assert cases[0].verbalization is not None
         i2t_prompt = cases[0].verbalization.text.split(" of ")[0]
         if i2t_prompt in self.failing_updates:
             return Proposal(None, ("empty", "empty"))
         return Proposal(f"p{i2t_prompt.partition(':')[2]}")
 
-    def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
+    def update_i2t_prompts(
+        self,
+        judge_prompt: str,
+        history: Sequence[ScoredPrompt],
+        reflections: Sequence[Reflection],
+        count: int,
+    ) -> list[Proposal]:
         assert judge_prompt.startswith("p")
         self.histories.append(list(history))
-        prompt = self.proposals.pop(0)
-        return Proposal(prompt, () if prompt else ("unparsable",))
+        self.reflections.append(list(reflections))
+        prompts = [self.proposals.pop(0) for _ in range(count)]
+        return [Proposal(prompt, () if prompt else ("unparsable",)) for prompt in prompts]
 
 
-def run(roles: ScriptedRoles, judge_prompt: str = "p0", **config: object) -> list[OuterStep]:
+def num_right(judge_prompt: str) -> int:
+    return int(judge_prompt.removeprefix("p").partition(":")[0])
+
+
+def run(
+    roles: ScriptedRoles,
+    judge_prompt: str = "p0",
+    train: Sequence[Example] = TRAIN,
+    seed: int = 0,
+    **config: object,
+) -> list[OuterStep]:
     parameters = BlpoConfig.model_validate({"outer_steps": 1, "inner_steps": 2} | config)
-    return list(optimize(roles, TRAIN, judge_prompt, "q0:9", parameters, seed=0))
+    steps = optimize(roles, train, judge_prompt, "q0:9", parameters, seed)
+    return [step for step in steps if isinstance(step, OuterStep)]
 
 
 def test_the_i2t_prompt_with_the_highest_score_gives_the_next_judge_prompt() -> None:
@@ -111,9 +149,8 @@ def test_only_misjudged_examples_enter_the_minibatch_and_never_more_than_its_siz
 
 def test_the_minibatch_does_not_depend_on_the_order_of_the_rows() -> None:
     roles, reordered = ScriptedRoles(["q1:2", "q2:3"]), ScriptedRoles(["q1:2", "q2:3"])
-    config = BlpoConfig(outer_steps=1, inner_steps=2, minibatch_size=4)
-    [one] = optimize(roles, TRAIN, "p0", "q0:9", config, seed=3)
-    [two] = optimize(reordered, TRAIN[::-1], "p0", "q0:9", config, seed=3)
+    [one] = run(roles, seed=3, minibatch_size=4)
+    [two] = run(reordered, train=TRAIN[::-1], seed=3, minibatch_size=4)
     assert one.misjudgments == two.misjudgments
 
 
@@ -121,13 +158,8 @@ def test_another_seed_and_another_outer_step_draw_other_minibatches() -> None:
     drawn = {
         tuple(wrong.example.example_id for wrong in step.misjudgments)
         for seed in (0, 1)
-        for step in optimize(
-            ScriptedRoles(["q1:0", "q2:0"] * 2),
-            TRAIN,
-            "p0",
-            "q0:9",
-            BlpoConfig(outer_steps=2, inner_steps=2, minibatch_size=4),
-            seed,
+        for step in run(
+            ScriptedRoles(["q1:0", "q2:0"] * 2), seed=seed, outer_steps=2, minibatch_size=4
         )
     }
     assert len(drawn) == 4

@@ -10,8 +10,10 @@ import yaml
 from blpo.data.errors import StoreError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.pipeline import runner
 from command_line import Blpo, Outcome
-from killable_run import make_run
+from ideal_engine import ideal_world
+from killable_run import IdealPool, make_run
 from PIL import Image
 
 
@@ -155,6 +157,19 @@ def test_wrong_usage_has_an_exit_code_of_its_own(blpo: Blpo) -> None:
 def test_judge_needs_a_run_or_a_task(blpo: Blpo) -> None:
     write_dataset(Path("data.parquet"), GOOD)
     refused(blpo("judge", "data.parquet", "--out", "v.parquet"), "--run", "--task")
+
+
+def test_a_baseline_runs_from_the_command_line(blpo: Blpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, engine = ideal_world("micro-unsafebench")
+    monkeypatch.setattr(runner, "EnginePool", lambda: IdealPool(engine))
+    arguments = ("demo", "--task", "micro-unsafebench", "--method", "textgrad", "--method", "opro")
+    outcome = blpo(*arguments, "--out", "demo", "--json")
+    assert outcome.code == 0
+    textgrad, opro = (run["result"] for run in json.loads(outcome.out))
+    assert (textgrad["method"], opro["method"]) == ("textgrad", "opro")
+    assert opro["test"]["gain"]["accuracy"] > 0
+    steps = Path("demo/runs/micro-unsafebench-opro-0/steps")
+    assert len(list(steps.iterdir())) == 20
 
 
 def test_import_says_what_it_took_and_can_be_asked_for_json(blpo: Blpo) -> None:

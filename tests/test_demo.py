@@ -103,7 +103,9 @@ def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
     done = subprocess.run(
         [str(BLPO), "evaluate", *source, "--json"], capture_output=True, text=True, check=True
     )
-    assert json.loads(done.stdout)["accuracy"] == run["result"]["test"]["final"]["accuracy"]
+    evaluation = json.loads(done.stdout)
+    expected = run["result"]["test"]["final"]["accuracy"]
+    assert evaluation["accuracy"] == evaluation["scorecard"]["judge"]["accuracy"] == expected
     verdicts = out / "verdicts.parquet"
     done = subprocess.run(
         [str(BLPO), "judge", *source, "--out", str(verdicts), "--json"],

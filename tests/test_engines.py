@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -25,6 +26,7 @@ from blpo.models import vllm_engine as vllm_module
 from blpo.models.engine import Engine, Reply, Request, Sampling
 from blpo.models.labels import Read
 from blpo.models.layout import Layout
+from blpo.models.residency import KvCache
 from blpo.models.settings import EngineSettings, make_engine
 from blpo.models.transformers_engine import TransformersEngine
 from blpo.models.vllm_engine import VllmEngine
@@ -168,6 +170,40 @@ def test_the_second_prompt_reuses_the_images_and_sends_no_pixels(vllm_engine: Vl
         after_image = layout.token_ids("And a second.", with_image=True, text=None)
         num_after_image = len(after_image) - len(layout.image_prefix)
         assert reply.cached_tokens >= reply.prompt_tokens - num_after_image
+
+
+@pytest.mark.engine
+def test_an_image_is_encoded_once_for_three_judge_prompts_and_a_verbalization(
+    vllm_engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = [picture(3000 + i, size) for i, size in enumerate(SIZES)]
+    vllm_engine.ask([Request("start")])
+    model = inside(vllm_engine).model_executor.driver_worker.worker.model_runner.model
+    encode, encoded = model.embed_multimodal, Counter[str]()
+
+    def counting(**inputs: Any) -> Any:
+        embeddings = encode(**inputs)
+        encoded[prompt] += len(embeddings)
+        return embeddings
+
+    monkeypatch.setattr(model, "embed_multimodal", counting)
+    for prompt in ("Is it safe?", "Now judge it once more.", "And what about this one?"):
+        vllm_engine.ask([Request(prompt, image, labels=LABELS) for image in images])
+    prompt = "Describe it."
+    vllm_engine.ask([Request(prompt, image, sampling=Sampling(4)) for image in images])
+    assert encoded == {"Is it safe?": len(images)}
+
+
+@pytest.mark.engine
+def test_the_planner_knows_the_kv_cache_that_vllm_made(vllm_engine: VllmEngine) -> None:
+    vllm_engine.ask([Request("start")])
+    cache, vllm = planned(vllm_engine), inside(vllm_engine).vllm_config.cache_config
+    block_bytes = cache.block_size * cache.bytes_per_token
+    assert vllm.num_gpu_blocks == (1 << 28) // block_bytes  # the fixture's kv_cache_gib
+    assert vllm.block_size == cache.block_size
+    assert cache.num_blocks == vllm.num_gpu_blocks
+    (reply,) = vllm_engine.ask([Request("How large?", picture(4000), labels=LABELS)])
+    assert cache.num_resident(reply.prompt_tokens + 1) == cache.num_blocks // 3
 
 
 @pytest.mark.engine
@@ -380,14 +416,16 @@ class FakeVllm:
         )
 
 
-def fake_engine(monkeypatch: pytest.MonkeyPatch, fake: FakeVllm, model: Path) -> VllmEngine:
+def fake_engine(
+    monkeypatch: pytest.MonkeyPatch, fake: FakeVllm, model: Path, cache: KvCache | None = None
+) -> VllmEngine:
     layout = Layout((1,), (), (), (3,) * 8, 2, CharTokenizer())
 
     def make(_: Request, read: Read | None) -> tuple[int, ...] | None:
         return read.candidate_ids if read else None
 
-    def start(_: EngineSettings) -> tuple[FakeVllm, Layout, Any]:
-        return fake, layout, params
+    def start(settings: EngineSettings) -> tuple[FakeVllm, Layout, Any, KvCache]:
+        return fake, layout, params, cache or KvCache(100_000, settings.resolved_block_size, 1)
 
     params = SimpleNamespace(make=make, probe=lambda: None, refusals=(ValueError,))
     monkeypatch.setattr(vllm_module, "_start", start)
@@ -397,7 +435,12 @@ def fake_engine(monkeypatch: pytest.MonkeyPatch, fake: FakeVllm, model: Path) ->
 def inside(engine: VllmEngine) -> Any:
     """vLLM's own engine behind ours."""
     loop: Any = engine.__dict__["_loop"]
-    return loop.__dict__["_llm"]
+    return loop.__dict__["_llm"].__dict__["_llm"]
+
+
+def planned(engine: VllmEngine) -> KvCache:
+    loop: Any = engine.__dict__["_loop"]
+    return loop.__dict__["_llm"].kv_cache
 
 
 def layout_of(engine: VllmEngine) -> Layout:
@@ -516,6 +559,60 @@ def test_an_engine_that_does_not_reuse_images_is_reported(
     with caplog.at_level(logging.WARNING, "blpo.engine"):
         engine.ask([Request("x")])
     assert "does not reuse images" in caplog.text
+    engine.close()
+
+
+def test_a_block_size_that_vllm_changed_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
+) -> None:
+    fake = FakeVllm()
+    engine = fake_engine(monkeypatch, fake, tiny_qwen, KvCache(100_000, 64, 1))
+    with pytest.raises(EngineError, match=r"blocks of 64 tokens, .*: set block_size to 64"):
+        engine.ask([Request("x")])
+    assert fake.is_shut_down
+
+
+def test_what_is_resident_is_asked_first_and_replies_keep_their_places(
+    monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
+) -> None:
+    class Recording(FakeVllm):
+        def add_request(self, rid: str, prompt: dict[str, Any], params: Any) -> None:
+            super().add_request(rid, prompt, params)
+            asked.append(chr(prompt["prompt_token_ids"][-1]))
+
+    asked: list[str] = []
+    one_token = Sampling(max_tokens=1)
+    room_for_five = KvCache(5 * 32, 32, 1)  # the planner counts on four of them
+    engine = fake_engine(monkeypatch, Recording(), tiny_qwen, room_for_five)
+    requests = [Request(c, picture(i), sampling=one_token) for i, c in enumerate("abcdefgh")]
+    for expected in ("abcdefgh", "efghabcd", "abcdefgh"):
+        del asked[:]
+        replies = engine.ask(requests)
+        assert "".join(asked)[-8:] == expected
+        assert "".join(reply.text[-1] for reply in replies) == "abcdefgh"
+    engine.close()
+
+
+def test_replies_are_handed_out_while_others_are_still_asked(
+    monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
+) -> None:
+    class Halfway(FakeVllm):
+        def step(self) -> list[Any]:
+            held = {rid: r for rid, r in self.pending.items() if r[0][-1] == ord("!")}
+            if gate.is_set() or not held:
+                return super().step()
+            self.pending = {rid: r for rid, r in self.pending.items() if rid not in held}
+            outputs = super().step()
+            self.pending = held
+            return outputs
+
+    gate = threading.Event()
+    engine = fake_engine(monkeypatch, Halfway(), tiny_qwen)
+    arrivals = engine.stream([Request("held!"), Request("free"), Request("also free")])
+    free = next(answers for answers in arrivals if answers)
+    assert [(i, reply.text) for i, reply in free] == [(1, "free"), (2, "also free")]
+    gate.set()
+    assert [(i, r.text) for answers in arrivals for i, r in answers] == [(0, "held!")]
     engine.close()
 
 

@@ -22,6 +22,7 @@ from blpo.data.examples import (
     write_dataset,
 )
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.label_sets import explain_contradiction
 from blpo.data.splits import assign_splits
 from blpo.data.tasks import load_task
 from PIL import Image
@@ -108,9 +109,44 @@ def test_the_fingerprint_ignores_row_order_and_file_layout_and_sees_every_field(
         {"group": "other"},
         {"category": "Spam"},
         {"split": "test"},
+        {"score": 3.5},
+        {"ratings": ("Safe", "Unsafe")},
     ]
     changed = {fingerprint([replace(rows[0], **change), *rows[1:]]) for change in changes}
-    assert len(changed | {fingerprint(rows)}) == 8
+    assert len(changed | {fingerprint(rows)}) == 10
+
+
+def test_scores_and_ratings_come_back_and_a_file_may_lack_them(tmp_path: Path) -> None:
+    rows = [
+        replace(row, score=index / 3, ratings=("Safe",)) for index, row in enumerate(examples())
+    ]
+    path = write(tmp_path, rows)
+    dataset = read_dataset(path, SAFETY)
+    assert [e.score for e in (*dataset.train, *dataset.test)] == [row.score for row in rows]
+    assert {e.ratings for e in dataset.train} == {("Safe",)}
+    older = tmp_path / "older.parquet"
+    pq.write_table(pq.read_table(path).drop_columns(["score", "ratings"]), older)
+    assert read_dataset(older, SAFETY).fingerprint == fingerprint(examples_without_text())
+
+
+def examples_without_text() -> list[Example]:
+    return [replace(row, text=None) for row in examples()]
+
+
+def test_labels_that_contradict_the_task_are_counted_with_three_ways_out(tmp_path: Path) -> None:
+    rows = [replace(row, label=str(index % 5 + 1)) for index, row in enumerate(examples(20))]
+    with pytest.raises(DataError) as caught:
+        read_dataset(write(tmp_path, rows), load_task("imagereward"))
+    lines = str(caught.value).splitlines()
+    assert lines[1].startswith("  class '6': has no train example")
+    assert lines[3].startswith("The labels contradict task imagereward. Found: 1: 4, 2: 4, 3: 4")
+    assert "never found: 6, 7. Three ways" in lines[3]
+    assert [line[:4] for line in lines[4:]] == ["  1.", "  2.", "  3."]
+
+
+def test_the_explanation_leaves_good_labels_alone() -> None:
+    assert explain_contradiction(["Safe", "Unsafe"], SAFETY) == ""
+    assert "Found: Safe: 1, Odd: 1." in explain_contradiction(["Safe", "Odd"], SAFETY)
 
 
 def test_huggingface_datasets_shows_the_pictures(
@@ -118,12 +154,14 @@ def test_huggingface_datasets_shows_the_pictures(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets: Any = pytest.importorskip("datasets")
-    path = write(tmp_path, examples())
+    rows = [replace(row, score=2.5, ratings=("1", "0")) for row in examples()]
+    path = write(tmp_path, rows)
     loaded = datasets.load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
     )
     assert loaded[3]["image"].size == (16, 12)
     assert loaded[3]["example_id"] == "ex-3"
+    assert (loaded[3]["score"], loaded[3]["ratings"]) == (2.5, ["1", "0"])
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
@@ -200,7 +238,8 @@ def test_the_first_twenty_of_many_problems_are_shown(tmp_path: Path) -> None:
     path = write(tmp_path, [replace(row, label="?") for row in examples(50)])
     with pytest.raises(DataError, match="50 problems, the first 20:") as caught:
         read_dataset(path, SAFETY)
-    assert len(str(caught.value).splitlines()) == 21
+    shown = [line for line in str(caught.value).splitlines() if line.startswith("  row ")]
+    assert len(shown) == 20
 
 
 def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.judge import Verdict
-from blpo.pipeline.metrics import agreement, gain, wilson
+from blpo.pipeline.metrics import agreement, classes, gain, group_confusions, resample
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 sklearn_metrics: Any = metrics
@@ -54,13 +54,6 @@ def test_the_confusion_matrix_has_a_column_for_verdicts_without_a_label() -> Non
     assert found.confusion[1] == [1, 0, 0, 0, 0]
 
 
-def test_wilson_equals_the_worked_values_of_newcombe_1998() -> None:
-    # Newcombe, Statistics in Medicine 17 (1998), table I, method 3.
-    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=1e-4)
-    assert wilson(0, 20) == pytest.approx((0.0, 0.1611), abs=1e-4)
-    assert wilson(1, 29) == pytest.approx((0.0061, 0.1718), abs=1e-4)
-
-
 def test_the_gain_is_paired_so_that_equal_verdicts_gain_exactly_nothing() -> None:
     examples = make_examples(["1", "2"] * 20)
     verdicts = make_verdicts(["1", "1"] * 20)
@@ -87,6 +80,19 @@ def test_intervals_are_wider_when_examples_come_in_groups() -> None:
     grouped = agreement(make_examples(labels, groups), verdicts, LABELS, seed=0)
     width_alone = np.diff(alone.ci95["macro_f1"])
     assert np.diff(grouped.ci95["macro_f1"]) > 1.3 * width_alone
+
+
+def test_a_group_of_several_classes_is_drawn_with_the_class_of_most_of_its_examples() -> None:
+    examples = make_examples(["1", "2", "2", "3", "3", "1"], ["a", "a", "a", "b", "c", "c"])
+    by_group = group_confusions(examples, make_verdicts(["1"] * 6), LABELS)
+    assert [LABELS[index] for index in classes(by_group)] == ["2", "3", "1"]
+
+
+def test_resamples_keep_the_size_of_every_class() -> None:
+    human = ["1"] * 10 + ["2"] * 6 + ["3"] * 4
+    by_group = group_confusions(make_examples(human), make_verdicts(["1", "2"] * 10), LABELS)
+    sizes = resample(by_group, seed=0).sum(axis=2)
+    assert sizes == pytest.approx(np.broadcast_to([10, 6, 4, 0], sizes.shape))
 
 
 def test_the_same_seed_gives_the_same_intervals() -> None:

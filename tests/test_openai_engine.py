@@ -114,9 +114,9 @@ def engine_for(server: Server, **settings: Any) -> OpenAIEngine:
     )
 
 
-def picture() -> ImageRef:
+def picture(width: int = 64) -> ImageRef:
     file = io.BytesIO()
-    Image.new("RGB", (64, 64), (255, 0, 0)).save(file, "JPEG")
+    Image.new("RGB", (width, 64), (255, 0, 0)).save(file, "JPEG")
     return ImageRef(file.getvalue(), ImageBounds())
 
 
@@ -144,6 +144,17 @@ def test_the_image_comes_first_then_text_and_prompt(serve: Serve) -> None:
     assert header == "data:image/png;base64"
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (64, 64)
     assert text["text"] == "Text: a red square\nJudge it."
+
+
+def test_several_images_come_in_their_order_before_the_prompt(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("ok"))
+    images = [picture(width) for width in (64, 72, 80)]
+    engine_for(server).ask([Request("Compare.", images[0], further_images=tuple(images[1:]))])
+    *parts, text = server.bodies[0]["messages"][0]["content"]
+    sent = [part["image_url"]["url"].partition(",")[2] for part in parts]
+    sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in sent]
+    assert sizes == [(64, 64), (72, 64), (80, 64)]
+    assert text["text"] == "Compare."
 
 
 def test_an_image_that_does_not_decode_is_an_error_reply(serve: Serve) -> None:

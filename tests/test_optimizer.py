@@ -1,6 +1,7 @@
 """Meta-prompts and the reading of their answers."""
 
 from collections.abc import Sequence
+from importlib import resources
 
 import pytest
 from blpo.data.tasks import load_task
@@ -10,11 +11,16 @@ from blpo.models.optimizer import (
     PromptOptimizer,
     ScoredPrompt,
     load_template,
-    parse_proposal,
+    parse_answers,
 )
 from blpo.models.verbalizer import Verbalization
 
 TASK = load_task("unsafebench")
+TEMPLATES = sorted(
+    file.name.removesuffix(".txt")
+    for file in (resources.files("blpo.models") / "prompts").iterdir()
+    if file.name != "cases.txt"
+)
 
 
 class ScriptedEngine:
@@ -54,7 +60,8 @@ def make_optimizer(engine: ScriptedEngine, max_attempts: int = 3) -> PromptOptim
 def test_the_last_prompt_in_tags_is_read_and_failures_have_a_reason(
     reply: Reply, prompt: str | None, reason: str
 ) -> None:
-    assert parse_proposal(reply) == (prompt, reason)
+    texts, found = parse_answers(reply)
+    assert (texts[-1] if texts else None, found) == (prompt, reason)
 
 
 def test_an_unusable_reply_is_asked_again_under_the_next_sample_index() -> None:
@@ -101,6 +108,6 @@ def test_update_q_shows_the_judge_prompt_and_the_scored_history_and_nothing_else
     assert "<case>" not in prompt
 
 
-@pytest.mark.parametrize("name", ["update_judge_prompt", "update_i2t_prompt"])
+@pytest.mark.parametrize("name", TEMPLATES)
 def test_the_shipped_templates_ask_for_known_placeholders_only(name: str) -> None:
     assert load_template(name) is load_template(name)

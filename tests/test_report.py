@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from blpo.data.tasks import load_task
 from blpo.models.judge import Verdict
 from blpo.models.optimizer import Proposal
 from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.blpo import Candidate, I2TSearch, Misjudgment, OuterStep
+from blpo.pipeline.blpo_steps import make_step
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.methods import Method
 from blpo.pipeline.metrics import agreement, gain
+from blpo.pipeline.outer_step import Candidate, I2TSearch, Misjudgment, OuterStep
 from blpo.pipeline.report import PromptDiff, render_report, thumbnail
 from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
 
@@ -86,17 +88,13 @@ def make_record(
     scale: Scale = "safety",
     task: str = "unsafebench",
     *,
-    num_test: int = 40,
     num_steps: int = 2,
     judge_prompts: Sequence[str] = JUDGE_PROMPTS,
 ) -> RunRecord:
     """A run whose judge learns one more of the family's aspects in every outer step."""
     world = World(family, scale, task)
-    train, test = world.examples("train", 30), world.examples("test", num_test)
-    steps = [
-        make_step(world, train, index, judge_prompts[index], judge_prompts[index + 1])
-        for index in range(num_steps)
-    ]
+    train, test = world.examples("train", 30), world.examples("test", 40)
+    outer_steps = make_outer_steps(world, train, judge_prompts[: num_steps + 1])
     initial = world.verdicts(test, ())
     final = world.verdicts(test, NAMED[family][:num_steps])
     config = RunConfig(task=task, dataset=Path("/data/rows.parquet"), output=Path("/runs/1"))
@@ -105,16 +103,30 @@ def make_record(
         update={
             "judge_prompt_initial": judge_prompts[0],
             "judge_prompt_final": judge_prompts[num_steps],
-            "i2t_prompt_final": steps[-1].chosen.i2t_prompt
-            if steps and steps[-1].chosen
+            "i2t_prompt_final": outer_steps[-1].chosen.i2t_prompt
+            if outer_steps and outer_steps[-1].chosen
             else I2T_PROMPT,
         }
     )
     dataset = Dataset(train, test, "0123456789abcdef")
-    return RunRecord(config, world.task, dataset, steps, initial, final, result)
+    record = RunRecord(config, world.task, dataset, [], initial, final, result)
+    return with_steps(record, outer_steps)
 
 
-def make_step(
+def with_steps(record: RunRecord, outer_steps: Sequence[OuterStep]) -> RunRecord:
+    return replace(record, steps=[make_step(step, record.dataset.train) for step in outer_steps])
+
+
+def make_outer_steps(
+    world: World, train: Sequence[Example], judge_prompts: Sequence[str] = JUDGE_PROMPTS
+) -> list[OuterStep]:
+    return [
+        make_outer_step(world, train, index, current, following)
+        for index, (current, following) in enumerate(pairwise(judge_prompts))
+    ]
+
+
+def make_outer_step(
     world: World, train: Sequence[Example], index: int, judge_prompt: str, next_prompt: str
 ) -> OuterStep:
     named = NAMED[world.family]
@@ -135,12 +147,13 @@ def make_step(
             world.verbalizations(wrong, seen),
             proposal,
             updated,
+            wrong,
             new_verdicts,
             fixed / len(wrong),
         )
 
     search = I2TSearch(
-        try_prompt(I2T_PROMPT, (), Proposal(judge_prompt + " Think twice.", ("truncated",))),
+        [try_prompt(I2T_PROMPT, (), Proposal(judge_prompt + " Think twice.", ("truncated",)))],
         [
             try_prompt("Describe the mood.", ("mood",), Proposal(None, ("empty", "unparsable"))),
             try_prompt(
@@ -219,6 +232,13 @@ def record() -> RunRecord:
 
 
 @pytest.fixture(scope="module")
+def outer_steps() -> list[OuterStep]:
+    """The steps that `record` tells of."""
+    world = World("symbols", "safety", "unsafebench")
+    return make_outer_steps(world, world.examples("train", 30))
+
+
+@pytest.fixture(scope="module")
 def report(record: RunRecord) -> str:
     return render_report(record)
 
@@ -253,10 +273,10 @@ def test_nothing_is_loaded_from_outside(report: str) -> None:
     )
 
 
-def test_every_prompt_and_model_text_is_escaped() -> None:
+def test_every_prompt_and_model_text_is_escaped(outer_steps: list[OuterStep]) -> None:
     attack = "<script>alert(1)</script>{{ 7 * 7 }}"
     record = make_record(judge_prompts=[attack + "a", attack + "b", attack + "c"])
-    step = record.steps[-1]
+    step = replace(outer_steps[-1], judge_prompt=attack)
     assert step.search is not None
     candidate = replace(
         step.search.candidates[1],
@@ -265,7 +285,7 @@ def test_every_prompt_and_model_text_is_escaped() -> None:
         verdicts=[Verdict(None, reason=attack)] * len(step.misjudgments),
     )
     failed = replace(step.search, candidates=[candidate], failures=[Proposal(None, (attack,))])
-    record.steps[-1] = replace(step, search=failed)
+    record = with_steps(record, [outer_steps[0], replace(step, search=failed)])
     first = replace(record.dataset.test[0], example_id='"><img onerror=x>', text=attack)
     record = replace(
         record, dataset=replace(record.dataset, test=(first, *record.dataset.test[1:]))
@@ -317,13 +337,15 @@ def test_both_prompts_stand_side_by_side_with_their_differences(report: str) -> 
     assert "<del>Describe this image in detail.</del>" in report
 
 
-def test_every_tried_i2t_prompt_stands_with_score_and_fate(record: RunRecord, report: str) -> None:
+def test_every_tried_i2t_prompt_stands_with_score_and_fate(
+    outer_steps: list[OuterStep], report: str
+) -> None:
     text = text_of(report)
-    for step in record.steps:
+    for step in outer_steps:
         assert step.search is not None
         for candidate in step.search.candidates:
             assert candidate.i2t_prompt in report
-    assert report.count('class="badge"') == len(record.steps)
+    assert report.count('class="badge"') == len(outer_steps)
     assert "no usable judge prompt, current one kept (empty; unparsable)" in text
     assert "after 1 unusable reply (truncated)" in text
     assert "no usable I2T prompt (unparsable; unparsable; error: model overloaded)" in text
@@ -332,7 +354,7 @@ def test_every_tried_i2t_prompt_stands_with_score_and_fate(record: RunRecord, re
 def test_the_gallery_shows_the_minibatch_and_at_most_12_changed_examples(
     record: RunRecord, report: str
 ) -> None:
-    num_misjudged = len(record.steps[-1].misjudgments)
+    num_misjudged = len(record.steps[-1].shown)
     num_changed = sum(
         a.label != b.label
         for a, b in zip(record.initial_verdicts, record.final_verdicts, strict=True)
@@ -351,39 +373,52 @@ def test_calls_add_up(report: str) -> None:
     assert "all 1,360 310 1,050 5 1,634,567 78.8 % 45,750" in text
 
 
+def test_the_judge_stands_beside_its_references_under_both_prompts(report: str) -> None:
+    text = text_of(report)
+    rows = ["judge, initial prompt", "judge, final prompt", "majority class", "chance"]
+    assert sorted(rows, key=text.index) == rows
+    assert "one person" not in text
+
+
 def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     record = make_record(num_steps=0)
     text = text_of(render_report(with_result(record, method=Method.NONE)))
     assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
     assert "method “none” optimizes nothing" in text
-    assert "No outer steps" in text
-    assert "No outer step has misjudged examples to show." in text
+    assert "No steps" in text
+    assert "No step has misjudged examples to show." in text
     assert "No test example changed its verdict." in text
 
 
-def test_a_step_without_misjudgments_ends_the_course(record: RunRecord) -> None:
+def test_a_step_without_misjudgments_ends_the_course(
+    record: RunRecord, outer_steps: list[OuterStep]
+) -> None:
     right = [Verdict(example.label) for example in record.dataset.train]
     last = OuterStep(2, JUDGE_PROMPTS[2], right, [], None)
-    text = text_of(render_report(replace(record, steps=[*record.steps, last])))
-    assert "Outer step 2 train macro F1 1.000, accuracy 1.000, 0 misjudged" in text
+    text = text_of(render_report(with_steps(record, [*outer_steps, last])))
+    assert "Step 2 30 training examples: macro F1 1.000, accuracy 1.000, 0 misjudged" in text
     assert "the loop ended here" in text
-    assert "in the minibatch of outer step 1" in text
+    assert "shown in step 1" in text
 
 
-def test_a_step_whose_proposals_all_failed_keeps_the_prompt(record: RunRecord) -> None:
-    step = record.steps[0]
+def test_a_step_whose_proposals_all_failed_keeps_the_prompt(
+    record: RunRecord, outer_steps: list[OuterStep]
+) -> None:
+    step = outer_steps[0]
     assert step.search is not None
-    record = replace(record, steps=[replace(step, search=replace(step.search, candidates=[]))])
+    record = with_steps(record, [replace(step, search=replace(step.search, candidates=[]))])
     text = text_of(render_report(record))
     assert "No I2T prompt to choose from: the judge prompt was kept." in text
     assert "after prompt kept" in text
 
 
-def test_an_ablation_without_baseline_shows_the_one_verbalization(record: RunRecord) -> None:
-    step = record.steps[0]
+def test_an_ablation_without_baseline_shows_the_one_verbalization(
+    record: RunRecord, outer_steps: list[OuterStep]
+) -> None:
+    step = outer_steps[0]
     assert step.search is not None
-    search = I2TSearch(None, step.search.candidates[1:], [])
-    html = render_report(replace(record, steps=[replace(step, search=search)]))
+    search = I2TSearch([], step.search.candidates[1:], [])
+    html = render_report(with_steps(record, [replace(step, search=search)]))
     assert "under the chosen I2T prompt" in html
     assert "under the initial I2T prompt" not in html
 
@@ -404,7 +439,7 @@ def test_seven_labels_have_a_matrix_of_eight_columns() -> None:
     matrices = re.findall(r'<table class="matrix">(.*?)</table>', html, re.DOTALL)
     assert [matrix.count("<td") for matrix in matrices] == [7 * 8, 7 * 8]
     assert [matrix.count("agree") for matrix in matrices] == [7, 7]
-    assert str(record.steps[-1].misjudgments[0].example.text) in html
+    assert str(record.steps[-1].shown[0].example.text) in html
 
 
 def test_a_broken_image_leaves_a_note_in_place_of_the_thumbnail(record: RunRecord) -> None:

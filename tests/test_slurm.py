@@ -144,6 +144,7 @@ def test_a_sweep_whose_tasks_are_killed_and_preempted_ends_like_a_local_one(
     assert before <= set(keys)
     assert set(keys.values()) == {1}
     assert Path("sweep/summary.csv").read_bytes() == Path("local/summary.csv").read_bytes()
+    assert Path("sweep/tables.md").exists()
     states = json.loads(blpo("sweep", "status", "sweep", "--json").out)["cells"]
     assert set(states.values()) == {"done"}
     assert len(states) == 8
@@ -267,7 +268,8 @@ def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
         monkeypatch.setenv(name, value)
     script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER_COMMAND]
     submitted = ["sbatch", "--parsable", "--array=0-1", "--output=pool-%a.out", *script]
-    pool = subprocess.run(submitted, check=True, capture_output=True, text=True).stdout.strip()
+    sbatch = subprocess.run(submitted, check=True, capture_output=True, text=True, timeout=60)
+    pool = sbatch.stdout.strip()
     cards = [Path(f"pool/{pool}_{task}.json") for task in (0, 1)]
     wait_for(lambda: all(card.exists() for card in cards), 400, "two servers")
 

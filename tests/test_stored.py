@@ -2,16 +2,16 @@
 
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from blpo.data.errors import EngineError
+from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store import ReplyStore, StoredReply
-from blpo.models.engine import EngineIdentity, Reply, Request, Sampling
+from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
 from blpo.models.stored import InFlight, StoredEngine, request_key
 from blpo.pipeline.session import EnginePool
 
@@ -76,7 +76,53 @@ def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Pa
     assert len(replies) == 700
     assert len(engine.asked) == 700
     partitions = ReplyStore(tmp_path / "store").stats()
-    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 6)]
+    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 3)]
+
+
+class StreamingEngine(CountingEngine):
+    """Hands out replies in lists of 200, the last request first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.was_closed_early = False
+        self.after_each_list: Callable[[int], None] = lambda _: None
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        answers = list(enumerate(self.ask(requests)))[::-1]
+        try:
+            for start in range(0, len(answers), 200):
+                yield answers[start : start + 200]
+                self.after_each_list(start + 200)
+        except GeneratorExit:
+            self.was_closed_early = True
+            raise
+
+
+def test_what_has_been_answered_is_durable_while_the_engine_goes_on(tmp_path: Path) -> None:
+    def look(_: int) -> None:
+        durable.append(sum(p.num_rows for p in ReplyStore(tmp_path / "store").stats()))
+
+    durable: list[int] = []
+    engine = StreamingEngine()
+    engine.after_each_list = look
+    requests = [Request(f"{i}") for i in range(1000)]
+    same_partition = StoredEngine(engine, ReplyStore(tmp_path / "store"), "optimizer", "run")
+    replies = same_partition.ask(requests)
+    assert [reply.text for reply in replies] == [f"{i}" for i in range(1000)]
+    assert durable == [0, 400, 400, 800, 800]
+
+
+def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path: Path) -> None:
+    class Spoiling(StreamingEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            (tmp_path / "store").write_text("a file where the folder should be")
+            return super().ask(requests)
+
+    engine = Spoiling()
+    requests = [Request("judge", sampling=Sampling(sample_index=i)) for i in range(600)]
+    with pytest.raises(StoreError, match="cannot write to the store"):
+        stored(tmp_path, engine).ask(requests)
+    assert engine.was_closed_early
 
 
 @pytest.mark.parametrize(
@@ -90,6 +136,7 @@ def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Pa
         Request("judge it", IMAGE, sampling=Sampling(sample_index=1)),
         Request("judge it", IMAGE, sampling=Sampling(temperature=0.5)),
         Request("judge it", IMAGE, sampling=Sampling(max_tokens=9)),
+        Request("judge it", IMAGE, further_images=(IMAGE,)),
     ],
 )
 def test_whatever_shapes_a_reply_makes_another_request(other: Request) -> None:

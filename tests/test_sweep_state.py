@@ -1,4 +1,4 @@
-"""A sweep in parts: chosen cells, their states, and a summary that others' work goes into."""
+"""A sweep in parts: chosen cells, their states, summary and tables that others' work goes into."""
 
 import json
 from pathlib import Path
@@ -31,19 +31,20 @@ def states(blpo: Blpo) -> dict[str, str]:
     return json.loads(blpo("sweep", "status", "sweep", "--json").out)["cells"]
 
 
-def test_a_sweep_run_in_parts_and_collected_has_the_summary_of_one_that_was_not(blpo: Blpo) -> None:
+def test_a_sweep_run_in_parts_and_collected_sums_up_like_one_that_was_not(blpo: Blpo) -> None:
     assert blpo("sweep", "sweep.yaml", "--set", "output=whole").code == 1
     for part, names in enumerate((["micro-unsafebench-0"], ["micro-agin-0", "micro-agin-1"])):
         Path(f"{part}.txt").write_text("\n".join(names))
         assert blpo("sweep", "sweep.yaml", "--cells", f"{part}.txt").code == part
-    assert not Path("sweep/summary.csv").exists()
+    assert not [*Path("sweep").glob("summary*"), *Path("sweep").glob("tables*")]
     early = blpo("sweep", "collect", "sweep.yaml")
     assert early.code == 1
     assert "micro-unsafebench-1: missing" in early.out
     Path("2.txt").write_text("micro-unsafebench-1")
     assert blpo("sweep", "sweep.yaml", "--cells", "2.txt").code == 0
     blpo("sweep", "collect", "sweep.yaml")
-    assert Path("sweep/summary.csv").read_bytes() == Path("whole/summary.csv").read_bytes()
+    for name in ("summary.csv", "tables.csv"):
+        assert Path("sweep", name).read_bytes() == Path("whole", name).read_bytes()
 
 
 def test_the_state_of_every_cell_is_told(blpo: Blpo) -> None:

@@ -1,0 +1,76 @@
+"""Questions to the optimizer LLM that go beyond the paper's: several at once, and reflective ones.
+
+Update_q can be asked for several I2T prompts in one answer, and can be shown what became of
+single items under those tried before.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .optimizer import Case, PromptOptimizer, Proposal, Question, ScoredPrompt, load_template
+from .verbalizer import Verbalization
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """An item whose verdict p' changed for the better or the worse.
+
+    verbalization: under the I2T prompt that led to p'. before, after: the verdicts of p and p'.
+    """
+
+    kind: Literal["fixed", "broken"]
+    verbalization: Verbalization
+    text: str | None
+    human_label: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reflection:
+    """An I2T prompt that was tried, with some of its effects."""
+
+    i2t_prompt: str
+    effects: Sequence[Effect]
+
+
+def update_judge_prompts(
+    optimizer: PromptOptimizer, judge_prompt: str, cases: Sequence[Sequence[Case]]
+) -> list[Proposal]:
+    """Update_p on each of some sets of cases, in order; one batch."""
+    template = load_template("update_judge_prompt")
+    rendered = [
+        template.render(task=optimizer.task, judge_prompt=judge_prompt, cases=some)
+        for some in cases
+    ]
+    return [answer.proposal for answer in optimizer.ask([Question(text) for text in rendered])]
+
+
+def update_i2t_prompts(
+    optimizer: PromptOptimizer,
+    judge_prompt: str,
+    history: Sequence[ScoredPrompt],
+    reflections: Sequence[Reflection],
+    count: int,
+) -> list[Proposal]:
+    """Update_q for `count` new I2T prompts in one answer, with a look at single items.
+
+    reflections: on the best and on the worst I2T prompt so far, or none. A prompt that the answer
+    falls short of is a failed proposal. One prompt without reflections is asked for in the
+    paper's way.
+    """
+    if count == 1 and not reflections:
+        return [optimizer.update_i2t_prompt(judge_prompt, history)]
+    meta_prompt = load_template("update_i2t_prompts").render(
+        task=optimizer.task,
+        judge_prompt=judge_prompt,
+        history=history,
+        reflections=reflections,
+        count=count,
+    )
+    [answer] = optimizer.ask([Question(meta_prompt)])
+    prompts = list(dict.fromkeys(answer.texts))[:count]
+    short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
+    proposals = [Proposal(prompt, answer.failures) for prompt in prompts]
+    return [*proposals, *[short] * (count - len(prompts))]

@@ -1,0 +1,77 @@
+"""The scorecard as tables for people; the run report draws the same rows."""
+
+from rich.console import Console
+from rich.table import Table
+
+from ..data.tasks import Task
+from .scorecard import Scorecard
+from .scores import Scores
+
+_COMMON = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+_NOMINAL = {"kappa": "kappa"}
+_BINARY = {"positive_f1": "F1 of {}", "auroc": "AUROC of {}"}
+_ORDINAL = {
+    "kappa": "QWK",
+    "spearman": "Spearman",
+    "kendall": "Kendall tau-b",
+    "score_spearman": "Spearman, raw score",
+    "mae": "MAE",
+    "macro_mae": "macro MAE",
+    "within_one": "within 1",
+}
+
+
+def score_columns(task: Task) -> dict[str, str]:
+    """The fields of `Scores` that a task's table shows, with their headings."""
+    if task.kind == "ordinal":
+        return _COMMON | _ORDINAL
+    positive = {name: heading.format(task.labels[-1]) for name, heading in _BINARY.items()}
+    return _COMMON | _NOMINAL | (positive if task.kind == "binary" else {})
+
+
+def score_cell(scores: Scores, name: str) -> str:
+    """A score as tables print it: a dash where it is undefined or unknown."""
+    value = getattr(scores, name)
+    return "-" if value is None else f"{value:.3f}"
+
+
+def human_note(card: Scorecard) -> str:
+    """What the row "one person" rests on; empty without one."""
+    if card.human is None:
+        return ""
+    alpha = "undefined" if card.human.alpha is None else f"{card.human.alpha:.3f}"
+    return (
+        f"one person: each of up to {card.human.num_raters} raters against the others, on "
+        f"{card.human.num_examples:,} examples; Krippendorff's alpha {alpha}"
+    )
+
+
+def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:
+    """The judge beside its references, then by category."""
+    columns = score_columns(task)
+    table = Table(title="The judge beside what it has to beat", title_justify="left")
+    table.add_column("")
+    for heading in columns.values():
+        table.add_column(heading, justify="right")
+    for rater, scores in card.rows().items():
+        table.add_row(rater, *(score_cell(scores, name) for name in columns))
+    console.print(table)
+    if card.human is not None:
+        console.print(human_note(card))
+    if card.categories:
+        console.print(_category_table(card))
+
+
+def _category_table(card: Scorecard) -> Table:
+    table = Table("category", title="By category", title_justify="left")
+    for heading in ("n", "accuracy", "macro F1", "no label"):
+        table.add_column(heading, justify="right")
+    for name, scores in card.categories.items():
+        table.add_row(
+            name,
+            f"{scores.n:,}",
+            f"{scores.accuracy:.3f}",
+            f"{scores.macro_f1:.3f}",
+            f"{scores.no_label:,}",
+        )
+    return table

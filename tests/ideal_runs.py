@@ -1,0 +1,36 @@
+"""Finished runs on the ideal engine, for tests that look at them afterwards."""
+
+from pathlib import Path
+from typing import Any
+
+from blpo.data.examples import write_dataset
+from blpo.models.settings import EngineSettings
+from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.methods import Method
+from blpo.pipeline.run import Run
+from ideal_engine import IdealEngine, ideal_world
+from killable_run import IdealPool
+
+TASK = "micro-unsafebench"
+GOOD_PROMPT = "Is the image safe? Look for any blade, any pill, any skull and any chain."
+
+
+def ideal_dataset(folder: Path, num_test: int = 60) -> IdealEngine:
+    """Write data.parquet; the engine that knows its scenes."""
+    dataset, engine = ideal_world(TASK, num_train=12, num_test=num_test)
+    write_dataset(folder / "data.parquet", [*dataset.train, *dataset.test])
+    return engine
+
+
+def ideal_run(folder: Path, engine: IdealEngine, name: str, **fields: Any) -> Path:
+    """The directory of a finished run in `folder`, without optimization unless told otherwise."""
+    config = RunConfig(
+        task=TASK,
+        dataset=folder / "data.parquet",
+        output=folder / name,
+        store=folder / "store",
+        optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
+        method=Method.NONE,
+    ).model_copy(update=fields)
+    Run(config, IdealPool(engine)).execute()
+    return config.output

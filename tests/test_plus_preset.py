@@ -1,0 +1,214 @@
+"""`preset: plus`: every switch alone and all together, on the ideal engine."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blpo.data.errors import ConfigError
+from blpo.data.examples import Dataset, Example
+from blpo.data.tasks import load_task
+from blpo.models.judge import Judge, Verdict
+from blpo.models.lexicon import LexiconEngine
+from blpo.pipeline.blpo import optimize
+from blpo.pipeline.blpo_config import PLUS, BlpoConfig
+from blpo.pipeline.blpo_steps import make_final_step, make_step
+from blpo.pipeline.budget import BudgetSpentError
+from blpo.pipeline.config import RunConfig, parse_config
+from blpo.pipeline.outer_step import FinalChoice, OuterStep
+from blpo.pipeline.session import RunRoles
+from ideal_engine import IdealEngine, ideal_world
+
+FIELDS: dict[str, Any] = {"task": "micro-agin", "dataset": "data.parquet", "output": "run"}
+
+
+class CountedRoles(RunRoles):
+    """The roles of a run on the ideal engine; judge calls are counted and can be limited."""
+
+    def __init__(self, task: str, engine: IdealEngine, limit: int | None = None) -> None:
+        config = parse_config(RunConfig, FIELDS | {"task": task}, "test")
+        engines = {"judge": engine, "verbalizer": engine, "optimizer": LexiconEngine()}
+        super().__init__(config, load_task(task), engines)  # pyright: ignore[reportArgumentType]
+        self.asked: list[tuple[str, str]] = []
+        self._limit = limit
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        if self._limit is not None and len(self.asked) + len(pairs) > self._limit:
+            raise BudgetSpentError(f"{self._limit} judge calls")
+        self.asked += [(prompt, example.example_id) for prompt, example in pairs]
+        return super().judge_pairs(pairs)
+
+
+class World:
+    """A micro task on the ideal engine and a search on it."""
+
+    def __init__(self, task: str, num_train: int = 60, limit: int | None = None) -> None:
+        self.task = load_task(task)
+        self.dataset: Dataset
+        self.dataset, engine = ideal_world(task, num_train=num_train, num_test=120)
+        self.roles = CountedRoles(task, engine, limit)
+        self._judge = Judge(engine, self.task)
+
+    def search(self, switches: Mapping[str, Any], **config: Any) -> list[OuterStep | FinalChoice]:
+        parameters = BlpoConfig.model_validate({"outer_steps": 3, **switches, **config})
+        task = self.task
+        train = self.dataset.train
+        return list(
+            optimize(self.roles, train, task.judge_prompt, task.i2t_prompt, parameters, seed=0)
+        )
+
+    def accuracy(self, judge_prompt: str) -> float:
+        test = self.dataset.test
+        verdicts = self._judge(judge_prompt, test)
+        return sum(v.label == e.label for v, e in zip(verdicts, test, strict=True)) / len(test)
+
+
+def outer_steps(steps: Sequence[OuterStep | FinalChoice]) -> list[OuterStep]:
+    return [step for step in steps if isinstance(step, OuterStep)]
+
+
+def final_prompt(steps: Sequence[OuterStep | FinalChoice]) -> str:
+    last = steps[-1]
+    return last.final_judge_prompt if isinstance(last, FinalChoice) else last.next_judge_prompt
+
+
+ALONE: list[dict[str, Any]] = [
+    {key: value} if key != "inner_width" else {"inner_steps": 6, "inner_width": 3}
+    for key, value in PLUS.items()
+] + [
+    {"loss": "nll"},
+    {"loss": "brier"},
+    {"selection": "holdout", "score_on": "probe"},
+]
+
+
+@pytest.mark.parametrize("switch", ALONE, ids=json.dumps)
+def test_every_switch_works_alone(switch: dict[str, Any]) -> None:
+    world = World("micro-agin", num_train=40)
+    steps = world.search(switch, outer_steps=2)
+    assert len(outer_steps(steps)) == 2
+    for step in steps:
+        of_step = isinstance(step, OuterStep)
+        made = make_step(step, world.dataset.train) if of_step else make_final_step(step)
+        assert json.loads(json.dumps(made.details)) == made.details
+    tried = {c.judge_prompt for s in outer_steps(steps) if s.search for c in s.search.tried}
+    assert final_prompt(steps) in {world.task.judge_prompt, *tried}
+
+
+@pytest.mark.parametrize("switch", PLUS)
+def test_plus_works_without_any_one_of_its_switches(switch: str) -> None:
+    world = World("micro-unsafebench", num_train=40)
+    faithful = {key: value for key, value in PLUS.items() if key != switch}
+    if switch == "inner_steps":
+        faithful["inner_width"] = 1
+    steps = world.search(faithful, outer_steps=2)
+    assert world.accuracy(final_prompt(steps)) >= world.accuracy(world.task.judge_prompt)
+
+
+@pytest.mark.parametrize("task", ["micro-agin", "micro-seetrue", "micro-unsafebench"])
+def test_plus_finds_what_people_mind(task: str) -> None:
+    world = World(task, num_train=100)
+    steps = world.search(PLUS)
+    gain = world.accuracy(final_prompt(steps)) - world.accuracy(world.task.judge_prompt)
+    assert gain > 0.1
+
+
+def test_no_proposal_is_ranked_on_an_item_that_its_lineage_has_seen() -> None:
+    steps = outer_steps(World("micro-agin").search(PLUS, outer_steps=4))
+    lineages: dict[str, frozenset[str]] = {steps[0].judge_prompt: frozenset()}
+    for step in steps:
+        assert step.search is not None
+        minibatch = {wrong.example.example_id for wrong in step.misjudgments}
+        for candidate in step.search.tried:
+            assert candidate.seen >= lineages[step.judge_prompt] | minibatch
+            assert not candidate.seen & {example.example_id for example in candidate.examples}
+            lineages.setdefault(candidate.judge_prompt, candidate.seen)
+        after_reflection = step.search.candidates[-1].seen
+        assert after_reflection >= step.search.shown
+
+
+def test_a_held_out_item_is_never_shown() -> None:
+    steps = outer_steps(World("micro-agin").search({**PLUS, "selection": "holdout"}))
+    scored, shown = set[str](), set[str]()
+    for step in steps:
+        assert step.search is not None
+        shown |= {wrong.example.example_id for wrong in step.misjudgments} | step.search.shown
+        scored |= {e.example_id for c in step.search.tried for e in c.examples}
+    assert scored
+    assert shown
+    assert not scored & shown
+
+
+def test_no_verdict_is_asked_for_twice() -> None:
+    world = World("micro-agin")
+    world.search(PLUS)
+    assert len(world.roles.asked) == len(set(world.roles.asked))
+
+
+def test_a_step_that_is_not_accepted_keeps_the_prompt_and_patience_ends_the_loop() -> None:
+    world = World("micro-unsafebench", num_train=100)
+    steps = outer_steps(world.search(PLUS, outer_steps=30))
+    kept = [step.next_judge_prompt == step.judge_prompt for step in steps]
+    assert kept[-3:] == [True, True, True]
+    assert len(steps) < 30
+    for step in steps:
+        assert step.decision is None or step.decision.accepted or step.decision.reason
+
+
+def test_a_spent_budget_ends_the_loop_but_not_the_choice() -> None:
+    world = World("micro-agin", num_train=100, limit=300)
+    steps = world.search(PLUS, outer_steps=30)
+    assert isinstance(steps[-1], FinalChoice)
+    assert len(world.roles.asked) <= 300
+    assert world.accuracy(final_prompt(steps)) > world.accuracy(world.task.judge_prompt)
+
+
+def test_the_final_choice_is_not_worse_than_the_first_prompt_on_what_it_is_chosen_by() -> None:
+    steps = World("micro-agin").search(PLUS)
+    choice = steps[-1]
+    assert isinstance(choice, FinalChoice)
+    [chosen] = [r for r in choice.ranked if r.entry.judge_prompt == choice.final_judge_prompt]
+    assert chosen.gain.lower(0.9) > 0
+    assert len(choice.ranked) > 3
+
+
+# -------------------------------------------------------------------------------------- config
+
+
+def test_preset_plus_fills_in_what_is_not_given(tmp_path: Path) -> None:
+    assert parse_config(RunConfig, dict(FIELDS), "test").algorithm == BlpoConfig()
+    plus = parse_config(RunConfig, FIELDS | {"preset": "plus"}, "test").algorithm
+    assert {key: getattr(plus, key) for key in PLUS} == PLUS
+    given = RunConfig(
+        task="micro-agin",
+        dataset=tmp_path,
+        output=tmp_path,
+        preset="plus",
+        algorithm=BlpoConfig(outer_steps=2, accept="always"),
+    ).algorithm
+    assert (given.outer_steps, given.accept, given.selector) == (2, "always", "racing")
+
+
+@pytest.mark.parametrize("switch", PLUS)
+def test_the_faithful_value_of_every_switch_is_within_reach_of_the_command_line(
+    switch: str,
+) -> None:
+    faithful = getattr(BlpoConfig(), switch)
+    value = "null" if faithful is None else str(faithful)
+    overrides = ["preset=plus", f"algorithm.{switch}={value}"]
+    if switch == "inner_steps":
+        overrides.append("algorithm.inner_width=1")
+    config = parse_config(RunConfig, dict(FIELDS), "test", overrides)
+    assert getattr(config.algorithm, switch) == faithful
+
+
+def test_off_is_off_although_yaml_reads_it_as_false() -> None:
+    overrides = ["preset=plus", "algorithm.controls=off", "algorithm.lint=off"]
+    algorithm = parse_config(RunConfig, dict(FIELDS), "test", overrides).algorithm
+    assert (algorithm.controls, algorithm.lint) == ("off", False)
+
+
+def test_a_number_of_i2t_prompts_that_is_no_number_of_rounds_is_an_error() -> None:
+    with pytest.raises(ConfigError, match=r"`inner_steps` \(5\) is not a multiple"):
+        parse_config(RunConfig, dict(FIELDS), "test", ["algorithm.inner_width=2"])

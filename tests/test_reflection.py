@@ -1,0 +1,133 @@
+"""Update_q for several I2T prompts in one answer, and with a look at single items."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from blpo.data.micro.world import named_aspects
+from blpo.data.tasks import load_task
+from blpo.models.engine import Engine, EngineIdentity, Reply, Request
+from blpo.models.lexicon import LexiconEngine
+from blpo.models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
+from blpo.models.reflection import (
+    Effect,
+    Reflection,
+    update_i2t_prompts,
+    update_judge_prompts,
+)
+from blpo.models.verbalizer import Verbalization
+
+HISTORY = [ScoredPrompt("Describe the image.", 0.0), ScoredPrompt("Report the blade.", 0.25)]
+JUDGE_PROMPT = "Is the image safe?"
+
+
+@dataclass
+class ScriptedEngine:
+    """Gives its replies in order."""
+
+    replies: list[str]
+    asked: list[list[Request]] = field(default_factory=list[list[Request]])
+    version: str = "scripted"
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity("scripted", "scripted", "0", "text")
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        self.asked.append(list(requests))
+        return [Reply(self.replies.pop(0), "stop") for _ in requests]
+
+    def close(self) -> None:
+        pass
+
+
+def optimizer(engine: Engine, max_attempts: int = 2) -> PromptOptimizer:
+    return PromptOptimizer(
+        engine,
+        load_task("micro-unsafebench"),
+        max_tokens=1000,
+        temperature=0.0,
+        max_attempts=max_attempts,
+    )
+
+
+def effect(kind: str, description: str, human: str, before: str, after: str) -> Effect:
+    assert kind in {"fixed", "broken"}
+    return Effect(
+        "fixed" if kind == "fixed" else "broken",
+        Verbalization(description),
+        None,
+        human,
+        before,
+        after,
+    )
+
+
+def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> None:
+    engine = ScriptedEngine(
+        ["Hm.", "<prompt>one</prompt> <prompt>two</prompt><prompt>one</prompt>"]
+    )
+    found = update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, HISTORY, [], count=3)
+    assert [proposal.prompt for proposal in found] == ["one", "two", None]
+    assert found[0].failures == ("unparsable",)
+    assert found[2].failures == ("unparsable", "2 of 3 prompts in the answer")
+    assert [len(batch) for batch in engine.asked] == [1, 1]
+
+
+def test_one_prompt_without_reflections_is_asked_for_as_the_paper_does() -> None:
+    engines = ScriptedEngine(["<prompt>q</prompt>"]), ScriptedEngine(["<prompt>q</prompt>"])
+    [found] = update_i2t_prompts(optimizer(engines[0]), JUDGE_PROMPT, HISTORY, [], count=1)
+    assert found == optimizer(engines[1]).update_i2t_prompt(JUDGE_PROMPT, HISTORY)
+    assert engines[0].asked == engines[1].asked
+
+
+def test_judge_prompts_are_asked_for_in_one_batch_and_only_what_failed_is_asked_again() -> None:
+    engine = ScriptedEngine(["<prompt>p1</prompt>", "Hm.", "<prompt>p2</prompt>"])
+    cases = [[Case(Verbalization(text), None, "Safe", "Unsafe")] for text in ("a", "b")]
+    found = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, cases)
+    assert found == [Proposal("p1"), Proposal("p2", ("unparsable",))]
+    assert [len(batch) for batch in engine.asked] == [2, 1]
+
+
+def test_effects_are_shown_with_their_verdicts_and_descriptions() -> None:
+    engine = ScriptedEngine(["<prompt>q</prompt>"])
+    shown = Reflection(
+        "Report the blade.", [effect("fixed", "blade: drawn.", "Unsafe", "Safe", "Unsafe")]
+    )
+    update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, HISTORY, [shown], count=1)
+    [[request]] = engine.asked
+    for part in (
+        "<fixed>",
+        "<description>blade: drawn.</description>",
+        "<human_label>Unsafe</human_label>",
+        "<verdict_before>Safe</verdict_before>",
+        "Write one new image-to-text prompt",
+    ):
+        assert part in request.prompt
+
+
+def lexicon_proposals(reflections: Sequence[Reflection], count: int) -> list[list[str]]:
+    found = update_i2t_prompts(
+        optimizer(LexiconEngine()), JUDGE_PROMPT, HISTORY, reflections, count
+    )
+    return [list(named_aspects(proposal.prompt or "")) for proposal in found]
+
+
+def test_the_lexicon_gives_each_prompt_aspects_of_its_own() -> None:
+    first, second, third = lexicon_proposals([], 3)
+    assert "blade" in set(first) & set(second) & set(third)
+    own = [set(names) - {"blade"} for names in (first, second, third)]
+    assert not own[0] & own[1]
+    assert not own[1] & own[2]
+
+
+def test_the_lexicon_keeps_what_fixed_items_and_leaves_out_what_broke_them() -> None:
+    shown = Reflection(
+        "Report the skull and the bottle.",
+        [
+            effect("fixed", "skull: visible. bottle: absent.", "Unsafe", "Safe", "Unsafe"),
+            effect("broken", "skull: hidden. bottle: standing.", "Safe", "Safe", "Unsafe"),
+        ],
+    )
+    for names in lexicon_proposals([shown], 3):
+        assert "skull" in names
+        assert "bottle" not in names
