@@ -23,6 +23,7 @@ from ..data.examples import iter_example_ids
 from ..data.shards import Shard, shard_of
 from ..data.tasks import Task
 from .config import JudgeConfig, differences, load_config
+from .policies.calibration import CutPoints
 from .scoring import JudgedCounts, JudgeSource, judge_dataset
 from .slurm_commands import (
     active_tasks,
@@ -51,6 +52,11 @@ class JudgeManifest(BaseModel):
     task: Task
     judge_prompt: str
     judge: JudgeConfig
+    reading: CutPoints | None = None
+
+    @property
+    def source(self) -> JudgeSource:
+        return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +82,7 @@ def judge_manifest(
         task=source.task,
         judge_prompt=source.judge_prompt,
         judge=source.config,
+        reading=source.reading,
     )
 
 
@@ -117,9 +124,8 @@ def judge_shard(folder: Path, number: int) -> JudgedCounts:
     out = folder / f"{number}.parquet"
     if out.exists():
         return JudgedCounts()
-    source = JudgeSource(manifest.task, manifest.judge_prompt, manifest.judge)
     shard = Shard(number + 1, manifest.num_shards)
-    return judge_dataset(source, manifest.dataset, out, manifest.store, shard=shard)
+    return judge_dataset(manifest.source, manifest.dataset, out, manifest.store, shard=shard)
 
 
 def collect_shards(folder: Path) -> tuple[Path, int]:
