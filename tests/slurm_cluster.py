@@ -8,6 +8,7 @@ this machine, and leaves nothing behind even if the process that started it is k
 """
 
 import os
+import pwd
 import random
 import re
 import shutil
@@ -18,7 +19,6 @@ import sys
 import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
-from getpass import getuser
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import TypeVar
@@ -29,6 +29,7 @@ NODES = 2
 GPUS = 8
 _PROGRAMS = ("slurmctld", "slurmd", "sbatch", "munged")
 _CGROUPS = ("systemd", "freezer", "memory", "cpuset", "cpuacct", "devices")
+_USER = pwd.getpwuid(os.getuid()).pw_name
 _DAEMON_PATH = "/usr/sbin:/sbin"
 _ENDED = re.compile(r"COMPLETED|FAILED|CANCELLED|TIMEOUT|NODE_FAIL|OUT_OF_MEMORY")
 
@@ -149,7 +150,7 @@ def _start(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> Non
 def _stop(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> None:
     # Jobs first: their processes outlive slurmd.
     with suppress(subprocess.SubprocessError, OSError, TimeoutError):
-        cluster.run("scancel", "--user", getuser())
+        cluster.run("scancel", "--user", _USER)
         wait_for(lambda: not cluster.run("squeue", "-h").strip(), 20, "the end of all jobs")
     for daemon in reversed(daemons):
         daemon.send_signal(signal.SIGTERM)
@@ -244,8 +245,8 @@ def _slurm_conf(root: Path, ports: list[int]) -> str:
         "ClusterName": "test",
         "SlurmctldHost": f"{host}(127.0.0.1)",
         "SlurmctldPort": ports[0],
-        "SlurmUser": getuser(),
-        "SlurmdUser": getuser(),
+        "SlurmUser": _USER,
+        "SlurmdUser": _USER,
         "AuthType": "auth/munge",
         "CredType": "cred/munge",
         # How long a requeued job waits, too: 120 s by default, 5 is the least.
