@@ -19,8 +19,8 @@ from .engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
 from .streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
-STOP_GRACE_S = 20.0
-"""Slurm kills a cancelled job 30 s after SIGTERM; some of it is for the store and the engine."""
+STOP_GRACE_S = 15.0
+"""Slurm kills a cancelled job 30 s after SIGTERM: the rest is for the engine to end."""
 
 
 class StoppedError(Exception):
