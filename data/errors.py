@@ -4,6 +4,7 @@ BlpoError
     DataError       task, dataset, table or image is wrong: names file, row, value, remedy
     StoreError      the reply store is damaged or unusable
     ConfigError     a configuration or a run directory is wrong      (raised by pipeline)
+    LaunchError     a batch system is not there or refuses a job      (raised by pipeline)
     EngineError     an engine does not start or died                 (raised by models)
         LayoutError the chat template cannot be laid out image first
 """
@@ -23,6 +24,10 @@ class StoreError(BlpoError):
 
 class ConfigError(BlpoError):
     """A configuration or run directory is not what it has to be."""
+
+
+class LaunchError(BlpoError):
+    """A batch system is not there, or refuses what is asked of it."""
 
 
 class EngineError(BlpoError):

@@ -22,8 +22,13 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def holds(self, example_id: str) -> bool:
-        digest = hashlib.sha256(example_id.encode()).digest()
-        return int.from_bytes(digest[:8], "big") % self.count == self.index - 1
+        return shard_of(example_id, self.count) == self.index
+
+
+def shard_of(example_id: str, count: int) -> int:
+    """Which of `count` shards holds an example, from 1."""
+    digest = hashlib.sha256(example_id.encode()).digest()
+    return int.from_bytes(digest[:8], "big") % count + 1
 
 
 def parse_shard(text: str) -> Shard:

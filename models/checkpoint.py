@@ -22,6 +22,7 @@ MAX_PIXELS = 2048 * 2048
 `ImageRef`; a processor only rounds them to its patch grid."""
 
 _IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin")
+_WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _HASH_CHUNK_BYTES = 1 << 22
 
 
@@ -100,6 +101,23 @@ def hub_revision(settings: EngineSettings) -> str:
     if re.fullmatch(r"[0-9a-f]{40}", revision):
         return revision
     return _hub_config(settings.model, revision).parent.name
+
+
+def is_available_offline(settings: EngineSettings) -> bool:
+    """Whether a model is a local folder, or in the Hugging Face cache with its weights.
+
+    Raises EngineError if the model is a path that holds no checkpoint.
+    """
+    if find_folder(settings.model) is not None:
+        return True
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+    revision = settings.revision or "main"
+    cached = hub.try_to_load_from_cache(settings.model, "config.json", revision=revision)
+    return isinstance(cached, str) and any(
+        next(Path(cached).parent.glob(f"*{suffix}"), None) for suffix in _WEIGHT_SUFFIXES
+    )
 
 
 def locate(settings: EngineSettings) -> Checkpoint:

@@ -34,6 +34,7 @@ from .openai_wire import (
     retrying,
 )
 from .seeds import sampling_seed
+from .server_pool import ServerPool
 from .settings import EngineSettings
 
 _log = logging.getLogger("blpo.engine")
@@ -55,6 +56,7 @@ class OpenAIEngine:
         self._client: httpx.Client | None = None
         self._pool: ThreadPoolExecutor | None = None
         self._refused: set[str] = set()
+        self._servers = ServerPool(settings.endpoint)
 
     @property
     def identity(self) -> EngineIdentity:
@@ -96,8 +98,8 @@ class OpenAIEngine:
         with self._lock:
             if self._client is None or self._pool is None:
                 settings = self._settings
+                self._servers.wait_for_first()
                 self._client = httpx.Client(
-                    base_url=settings.endpoint.rstrip("/") + "/",
                     headers=_authorization(settings),
                     timeout=settings.timeout_s,
                     limits=httpx.Limits(max_connections=settings.max_concurrency),
@@ -126,7 +128,7 @@ class OpenAIEngine:
         """One answer, asked again at once for each parameter that the server refuses."""
         while True:
             body = self._body(request, messages)
-            response = post(client, body)
+            response = self._post(client, request, body)
             if response.is_success:
                 return _reply(read_answer(response), request)
             message = self._error_message(response)
@@ -136,6 +138,20 @@ class OpenAIEngine:
             if refused not in self._refused:
                 _log.warning("%s refuses %s; going on without it", self.version, refused)
             self._refused.add(refused)
+
+    def _post(self, client: httpx.Client, request: Request, body: dict[str, Any]) -> httpx.Response:
+        """The answer of the server that the request's image is assigned to."""
+        server = self._servers.pick(request.image.digest if request.image else request.prompt)
+        if server is None:
+            raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
+        try:
+            response = post(client, server, body)
+        except TransientError as error:
+            if error.is_down:
+                self._servers.mark_down(server)
+            raise
+        self._servers.mark_up(server)
+        return response
 
     def _body(self, request: Request, messages: list[dict[str, Any]]) -> dict[str, Any]:
         sampling = request.sampling

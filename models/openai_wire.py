@@ -15,6 +15,7 @@ from tenacity.wait import wait_random_exponential
 _log = logging.getLogger("blpo.engine")
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_DOWN_STATUS = frozenset({500, 502, 503, 504})
 _REFUSED = re.compile(
     r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
     r"|invalid|does not exist|must be|only the default",
@@ -25,11 +26,18 @@ _MAX_RETRY_AFTER_S = 600.0
 
 
 class TransientError(Exception):
-    """Worth another try. retry_after_s: how long the server asks to wait, if it does."""
+    """Worth another try.
 
-    def __init__(self, message: str, retry_after_s: float | None = None) -> None:
+    retry_after_s: how long the server asks to wait, if it does. is_down: the server, rather than
+    the request or the load, is what is wrong.
+    """
+
+    def __init__(
+        self, message: str, retry_after_s: float | None = None, *, is_down: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.is_down = is_down
 
 
 class _Token(BaseModel):
@@ -80,14 +88,17 @@ class Answer(BaseModel):
     usage: Usage | None = None
 
 
-def post(client: httpx.Client, body: dict[str, Any]) -> httpx.Response:
+def post(client: httpx.Client, server: str, body: dict[str, Any]) -> httpx.Response:
+    """The answer of a server, by its base URL. Raises TransientError."""
     try:
-        response = client.post("chat/completions", json=body)
+        response = client.post(f"{server}/chat/completions", json=body)
     except httpx.TransportError as error:
-        raise TransientError(f"{type(error).__name__}: {error}") from error
+        raise TransientError(f"{type(error).__name__}: {error}", is_down=True) from error
     if response.status_code in _TRANSIENT_STATUS and not is_out_of_quota(response):
         raise TransientError(
-            f"HTTP {response.status_code}", _retry_after_s(response.headers.get("Retry-After"))
+            f"HTTP {response.status_code}",
+            _retry_after_s(response.headers.get("Retry-After")),
+            is_down=response.status_code in _DOWN_STATUS,
         )
     return response
 

@@ -81,7 +81,9 @@ class EngineSettings(BaseModel):
     )
 
     endpoint: str = Field(
-        default="http://localhost:8000/v1", description="base URL of an OpenAI-compatible server"
+        default="http://localhost:8000/v1",
+        description="base URL of an OpenAI-compatible server; pool:FOLDER for those that keep "
+        "their addresses in a folder (slurm/pool.sbatch)",
     )
     api_key_env: str | None = Field(
         default=None, description="environment variable that holds the server's key; None: no key"

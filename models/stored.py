@@ -11,8 +11,8 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -22,16 +22,8 @@ from typing import Any, Literal, cast
 from ..data.key_index import KeyIndex
 from ..data.parts import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
-from .engine import (
-    Answer,
-    Engine,
-    EngineIdentity,
-    FinishReason,
-    Reply,
-    Request,
-    Sampling,
-    Streaming,
-)
+from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
+from .streaming import stream
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 
@@ -42,8 +34,6 @@ COLLECTIONS: dict[Role, Collection] = {
 }
 """Where each role's replies are stored."""
 
-_CHUNK_REQUESTS = 128
-_CHUNKS_IN_FLIGHT = 4
 _PART_ROWS = 256
 _PART_S = 1.0
 """A part of the store is written when it has so many rows, or when its first is so old."""
@@ -296,39 +286,24 @@ def prompt_hash(prompt: str) -> str:
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
 
 
-def stream(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
-    """Replies of any engine as they come; see `Streaming`."""
-    return engine.stream(requests) if isinstance(engine, Streaming) else _chunks(engine, requests)
-
-
-def _chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
-    """Replies of an engine that gives them by the batch: several smaller batches that overlap."""
-    if len(requests) <= _CHUNK_REQUESTS:
-        yield list(enumerate(engine.ask(requests)))
-        return
-    with ThreadPoolExecutor(_CHUNKS_IN_FLIGHT) as pool:
-        starts = {
-            pool.submit(engine.ask, requests[start : start + _CHUNK_REQUESTS]): start
-            for start in range(0, len(requests), _CHUNK_REQUESTS)
-        }
-        try:
-            for chunk in as_completed(starts):
-                yield list(enumerate(chunk.result(), starts[chunk]))
-        finally:
-            for chunk in starts:
-                chunk.cancel()
-
-
 def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
-    """Group answers into parts of the store: so many, or what has come in so many seconds."""
+    """Group answers into parts of the store: so many, or what has come in so many seconds.
+
+    What came before an error is handed out before it is raised: it has been paid for.
+    """
     part: list[Answer] = []
     due = 0.0
-    for answers in arrivals:
-        due = due if part else time.monotonic() + _PART_S
-        part += answers
-        if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
+    try:
+        for answers in arrivals:
+            due = due if part else time.monotonic() + _PART_S
+            part += answers
+            if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
+                full, part = part, []
+                yield full
+    except Exception:
+        if part:
             yield part
-            part = []
+        raise
     if part:
         yield part
 

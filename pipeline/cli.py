@@ -2,36 +2,56 @@
 
 import logging
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..data.errors import BlpoError
+from ..models.stopping import StoppedError
+from .default_command import DefaultCommandGroup
 from .import_cli import Rescale, add_importers, read_scale
 from .methods import Method
 from .options import parse_pairs
 
 if TYPE_CHECKING:
     from ..data.tasks import Task
+    from .config import RunConfig
+    from .sweep import SweepConfig
+    from .sweep_state import Outcome
 
 EXIT_PROBLEM = 1
+EXIT_STOPPED = 75
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
+Launcher = Literal["local", "slurm"]
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
     epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
-    "130 interrupted (the same command goes on where it stopped).",
+    "75 stopped by USR2 or TERM, 130 interrupted (the same command goes on where it stopped).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 store_app = typer.Typer(help="Look after the reply store.", no_args_is_help=True)
+sweep_app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Run a grid of runs: blpo sweep SWEEP.yaml is short for blpo sweep run SWEEP.yaml.",
+    no_args_is_help=True,
+)
+judge_app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Score images in bulk: blpo judge DATASET is short for blpo judge run DATASET.",
+    no_args_is_help=True,
+)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
+app.add_typer(sweep_app, name="sweep")
+app.add_typer(judge_app, name="judge")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Overrides = Annotated[
@@ -89,27 +109,87 @@ def optimize(
     show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
 
 
-@app.command()
+@sweep_app.command("run")
 def sweep(
     sweep_file: Annotated[Path, typer.Argument(help="YAML file with a grid of runs.")],
     overrides: Overrides = None,
+    launcher: Annotated[
+        Launcher, typer.Option(help="Run here, or submit to Slurm what is not finished yet.")
+    ] = "local",
+    cells_file: Annotated[
+        Path | None,
+        typer.Option("--cells", help="File with names of cells, one a line: only these."),
+    ] = None,
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a grid of tasks, methods and seeds over one engine; a failing cell stops no other."""
-    from .runner import execute_cells  # noqa: PLC0415
-    from .show import show_sweep  # noqa: PLC0415
-    from .sweep import load_sweep, sweep_cells, write_summary  # noqa: PLC0415
-    from .sweep_files import failures, write_tables  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, str(sweep_file))
-    runs = execute_cells(list(cells.values()), start_over=start_over)
-    outcomes = dict(zip(cells, runs, strict=True))
-    summary = write_summary(config, outcomes)
-    write_tables(config, cells, failures(outcomes))
-    if not show_sweep(outcomes, summary, as_json=as_json):
-        raise typer.Exit(EXIT_PROBLEM)
+    if launcher == "slurm":
+        from .show_sweep import show_submission  # noqa: PLC0415
+        from .slurm_launcher import submit_sweep  # noqa: PLC0415
+
+        if cells_file or start_over:
+            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
+        show_submission(submit_sweep(config, cells), config.output, as_json=as_json)
+        return
+    from .runner import execute_cells  # noqa: PLC0415
+    from .sweep_state import (  # noqa: PLC0415
+        SWEEP_FILE,
+        announced,
+        chosen_cells,
+        record_failures,
+        write_sweep_file,
+    )
+
+    wanted = chosen_cells(cells, cells_file) if cells_file else cells
+    if wanted is cells:
+        write_sweep_file(config, config.output / SWEEP_FILE)
+    with announced(config, wanted):
+        runs = execute_cells(list(wanted.values()), start_over=start_over)
+    outcomes = dict(zip(wanted, runs, strict=True))
+    record_failures(config, outcomes)
+    _conclude_sweep(config, wanted, outcomes, is_whole=wanted is cells, as_json=as_json)
+
+
+@sweep_app.command("collect")
+def sweep_collect(
+    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep.")],
+    overrides: Overrides = None,
+    as_json: AsJson = False,
+) -> None:
+    """Sum up the cells that others ran, compact the store; exit code 1 if any is missing."""
+    from ..data.store import ReplyStore  # noqa: PLC0415
+    from .sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .sweep_state import collected  # noqa: PLC0415
+
+    config = load_sweep(sweep_file, overrides or [])
+    cells = sweep_cells(config, str(sweep_file))
+    outcomes = collected(config, cells)
+    if config.store.is_dir():
+        ReplyStore(config.store).compact()
+    _conclude_sweep(config, cells, outcomes, is_whole=True, as_json=as_json)
+
+
+@sweep_app.command("status")
+def sweep_status(
+    folder: Annotated[Path, typer.Argument(help="Output folder of the sweep.")],
+    as_json: AsJson = False,
+) -> None:
+    """Say which cells of a sweep are done, running, queued, failed or missing."""
+    from .show_sweep import show_status  # noqa: PLC0415
+    from .slurm_launcher import queued_cells  # noqa: PLC0415
+    from .sweep import sweep_cells  # noqa: PLC0415
+    from .sweep_state import cell_states, failure_of, read_sweep_folder  # noqa: PLC0415
+
+    config = read_sweep_folder(folder)
+    cells = sweep_cells(config, str(folder))
+    states = cell_states(config, cells, queued_cells(folder))
+    failures = {name: failure_of(config, name) for name in cells if states[name] == "failed"}
+    show_status(states, failures, as_json=as_json)
 
 
 @app.command()
@@ -184,7 +264,7 @@ def compare(
     show_comparisons(compare_runs(runs), as_json=as_json)
 
 
-@app.command()
+@judge_app.command("run")
 def judge(
     dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
@@ -197,10 +277,34 @@ def judge(
         str | None,
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
     ] = None,
+    launcher: Annotated[
+        Launcher, typer.Option(help="Judge here, or submit to Slurm the shards that are missing.")
+    ] = "local",
+    num_shards: Annotated[
+        int, typer.Option("--shards", min=1, help="slurm: how many shards, a task for each.")
+    ] = 8,
+    gpus: Annotated[int, typer.Option(min=0, help="slurm: GPUs of a task.")] = 1,
+    max_running: Annotated[int, typer.Option(min=1, help="slurm: tasks at work at a time.")] = 8,
+    sbatch_options: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    if launcher == "slurm":
+        from .judge_array import judge_manifest, submit_judging  # noqa: PLC0415
+        from .scoring import judge_source  # noqa: PLC0415
+        from .show_sweep import show_judge_submission  # noqa: PLC0415
+
+        if shard or overwrite:
+            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
+        source = judge_source(run, task, prompt, overrides or [])
+        manifest = judge_manifest(source, dataset, out, store, num_shards)
+        submission = submit_judging(manifest, sbatch_options or [], max_running, gpus)
+        show_judge_submission(submission, as_json=as_json)
+        return
     from ..data.shards import parse_shard  # noqa: PLC0415
     from .scoring import judge_dataset, judge_source  # noqa: PLC0415
     from .show import show_judged  # noqa: PLC0415
@@ -209,6 +313,29 @@ def judge(
     source = judge_source(run, task, prompt, overrides or [])
     counts = judge_dataset(source, dataset, out, store, shard=share, overwrite=overwrite)
     show_judged(source.task, counts, out, as_json=as_json)
+
+
+@judge_app.command("shard")
+def judge_one_shard(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+    number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
+) -> None:
+    """Judge one shard of a folder, as the tasks of an array do."""
+    from .judge_array import judge_shard  # noqa: PLC0415
+
+    counts = judge_shard(folder, number)
+    print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
+
+
+@judge_app.command("collect")
+def judge_collect(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+) -> None:
+    """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
+    from .judge_array import collect_shards  # noqa: PLC0415
+
+    out, rows = collect_shards(folder)
+    print(f"{rows:,} images; verdicts: {out}")
 
 
 @import_app.command("table")
@@ -320,6 +447,30 @@ def main() -> None:
     except BlpoError as error:
         _say(f"error: {error}")
         sys.exit(EXIT_PROBLEM)
+    except StoppedError:
+        _say("stopped as asked; the same command goes on where it stopped")
+        sys.exit(EXIT_STOPPED)
+
+
+def _conclude_sweep(
+    config: "SweepConfig",
+    cells: "Mapping[str, RunConfig]",
+    outcomes: "Mapping[str, Outcome]",
+    *,
+    is_whole: bool,
+    as_json: bool,
+) -> None:
+    """Print cells; of a whole sweep write summary and tables. Exit code 1 if a cell is missing."""
+    from .show import show_sweep  # noqa: PLC0415
+    from .sweep import write_summary  # noqa: PLC0415
+    from .sweep_files import failures, write_tables  # noqa: PLC0415
+
+    summary = None
+    if is_whole:
+        summary = write_summary(config, outcomes)
+        write_tables(config, cells, failures(outcomes))
+    if not show_sweep(outcomes, summary, as_json=as_json):
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def _existing(store: Path) -> Path:

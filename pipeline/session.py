@@ -17,6 +17,7 @@ from ..models.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPr
 from ..models.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ..models.second_hand import SecondHandImages
 from ..models.settings import EngineSettings, make_engine, takes_several_images
+from ..models.stopping import StoppableEngine, StopRequest
 from ..models.stored import InFlight, Role, StoredEngine
 from ..models.verbalizer import Verbalization, Verbalizer
 from .budget import Budget, BudgetedEngine
@@ -24,9 +25,14 @@ from .config import RunConfig
 
 
 class EnginePool:
-    """One engine for each distinct settings, and the requests in flight for each role and store."""
+    """One engine for each distinct settings, and the requests in flight for each role and store.
+
+    From construction to `close` a stop signal makes its engines take no request any more.
+    """
 
     def __init__(self) -> None:
+        self.stop = StopRequest()
+        self.stop.listen()
         self._lock = threading.Lock()
         self._engines: dict[EngineSettings, Engine] = {}
         self._in_flight: dict[tuple[Role, Path], InFlight] = {}
@@ -34,7 +40,7 @@ class EnginePool:
     def engine(self, settings: EngineSettings) -> Engine:
         with self._lock:
             if settings not in self._engines:
-                self._engines[settings] = make_engine(settings)
+                self._engines[settings] = StoppableEngine(make_engine(settings), self.stop)
             return self._engines[settings]
 
     def in_flight(self, role: Role, store: Path) -> InFlight:
@@ -45,6 +51,7 @@ class EnginePool:
     def close(self) -> None:
         for engine in self._engines.values():
             engine.close()
+        self.stop.stop_listening()
 
 
 def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:

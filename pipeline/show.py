@@ -71,19 +71,19 @@ def _means_table(runs: Sequence[FinishedRun]) -> Table:
 
 
 def show_sweep(
-    cells: Mapping[str, FinishedRun | FailedRun], summary: Path, *, as_json: bool
+    cells: Mapping[str, FinishedRun | FailedRun], summary: Path | None, *, as_json: bool
 ) -> bool:
-    """Results of a sweep's cells; whether all of them finished."""
+    """Results of a sweep's cells; whether all of them finished. summary: None for a part of it."""
     finished = [run for run in cells.values() if isinstance(run, FinishedRun)]
     failed = {name: run.error for name, run in cells.items() if isinstance(run, FailedRun)}
     if as_json:
         runs = {n: _run_json(run) for n, run in cells.items() if isinstance(run, FinishedRun)}
-        print_json({"finished": runs, "failed": failed, "summary": str(summary)})
+        print_json({"finished": runs, "failed": failed, "summary": summary and str(summary)})
         return not failed
     show_runs(finished, as_json=False)
     for name, error in failed.items():
         print(f"failed: {name}: {error}")
-    print(f"{len(finished)} of {len(cells)} cells finished; {summary}")
+    print(f"{len(finished)} of {len(cells)} cells finished" + (f"; {summary}" if summary else ""))
     return not failed
 
 

@@ -27,6 +27,7 @@ from ..data.errors import ConfigError
 from .config import RunConfig, load_config, parse_config
 from .demo import is_micro, micro_dataset
 from .runner import FailedRun, FinishedRun
+from .slurm_settings import SlurmSettings
 
 _COLUMNS = (
     "cell",
@@ -57,6 +58,7 @@ class SweepConfig(BaseModel):
     datasets: dict[str, Path] = {}
     grid: dict[str, list[Any]] = Field(min_length=1)
     reference: str | None = None
+    slurm: SlurmSettings = SlurmSettings()
 
     @property
     def points(self) -> list[dict[str, Any]]:

@@ -3,5 +3,6 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" dev
+bash "$here/slurm_packages.sh"
 cd "$here/.."
 exec "${BLPO_VENV:-.venv}/bin/python" -m pytest "$@"

@@ -1,7 +1,8 @@
 """A run on the ideal engine, in a process that can kill itself around a store write.
 
-python killable_run.py FOLDER METHOD [before|after N]: the run of FOLDER; with SIGKILL just before
-or after its N-th write to the store. Requests that reach the engine are appended to FOLDER/asked.
+python killable_run.py FOLDER METHOD [before|after|stop N]: the run of FOLDER; with SIGKILL just
+before or after its N-th write to the store, or with SIGUSR2 before it, the request to stop, after
+which it exits with 75. Requests that reach the engine are appended to FOLDER/asked.
 """
 
 import os
@@ -14,9 +15,11 @@ from blpo.data.examples import write_dataset
 from blpo.data.store import Collection, ReplyRow, ReplyStore
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
+from blpo.models.stopping import StoppableEngine, StoppedError
 from blpo.models.stored import request_key
 from blpo.pipeline.apo import ApoConfig
 from blpo.pipeline.blpo_config import BlpoConfig
+from blpo.pipeline.cli import EXIT_STOPPED
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.methods import Method
 from blpo.pipeline.run import Run
@@ -46,7 +49,9 @@ class IdealPool(EnginePool):
         self._ideal = ideal
 
     def engine(self, settings: EngineSettings) -> Engine:
-        return super().engine(settings) if settings.kind == "lexicon" else self._ideal
+        if settings.kind == "lexicon":
+            return super().engine(settings)
+        return StoppableEngine(self._ideal, self.stop)
 
 
 def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
@@ -77,7 +82,7 @@ def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
 
 
 def kill_around_put(when: str, number: int) -> None:
-    """From now on the N-th write to any store kills the process."""
+    """From now on the N-th write to any store kills the process, or asks it to stop."""
     original: Callable[..., None] = ReplyStore.put
     writes = 0
 
@@ -88,6 +93,8 @@ def kill_around_put(when: str, number: int) -> None:
         writes += 1
         if writes == number and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
+        if writes == number and when == "stop":
+            os.kill(os.getpid(), signal.SIGUSR2)
         original(self, collection, partition, rows)
         if writes == number and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
@@ -99,7 +106,10 @@ def main() -> None:
     folder = Path(sys.argv[1])
     if len(sys.argv) > 3:
         kill_around_put(sys.argv[3], int(sys.argv[4]))
-    make_run(folder, Method(sys.argv[2])).execute()
+    try:
+        make_run(folder, Method(sys.argv[2])).execute()
+    except StoppedError:
+        sys.exit(EXIT_STOPPED)
 
 
 if __name__ == "__main__":

@@ -14,8 +14,11 @@ from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request
+from blpo.models.settings import EngineSettings
 from blpo.pipeline import scoring
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.judge_array import JudgeManifest, judge_manifest
+from blpo.pipeline.policies.calibration import CutPoints
 from blpo.pipeline.scoring import JudgedCounts, JudgeSource, judge_dataset, map_ahead
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
@@ -179,3 +182,12 @@ def test_what_is_read_ahead_is_bounded() -> None:
             assert result == number * 2
             assert taken <= number + 4
     assert taken == 100
+
+
+@pytest.mark.usefixtures("world")
+def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
+    config = JudgeConfig(judge=EngineSettings(kind="lexicon"))
+    reading = CutPoints(labels=("Safe", "Unsafe"), cuts=(0.7,))
+    source = JudgeSource(load_task(TASK), PROMPT, config, reading)
+    manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 3)
+    assert JudgeManifest.model_validate_json(manifest.model_dump_json()).source == source

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from blpo.pipeline.cli import EXIT_STOPPED
 from blpo.pipeline.methods import Method
 from killable_run import make_run
 
@@ -23,7 +24,7 @@ def start(folder: Path, *kill: str, method: Method = Method.BLPO) -> int:
         text=True,
         check=False,
     )
-    assert run.returncode in {0, -signal.SIGKILL}, run.stderr
+    assert run.returncode in {0, EXIT_STOPPED, -signal.SIGKILL}, run.stderr
     return run.returncode
 
 
@@ -89,6 +90,17 @@ def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
     repeated = asked(tmp_path) - asked(undisturbed)
     in_flight = before - asked_by_complete_writes(tmp_path, before)
     assert repeated == in_flight
+
+
+@pytest.mark.parametrize("write", ["1", "4", "9"])
+def test_asked_to_stop_it_stores_what_is_in_flight_and_repeats_no_call(
+    undisturbed: Path, tmp_path: Path, write: str
+) -> None:
+    assert start(tmp_path, "stop", write) == EXIT_STOPPED
+    assert asked(tmp_path) < asked(undisturbed)
+    assert start(tmp_path) == 0
+    assert contents(tmp_path) == contents(undisturbed)
+    assert asked(tmp_path) == asked(undisturbed)
 
 
 def asked_by_complete_writes(folder: Path, before: Counter[str]) -> Counter[str]:

@@ -57,6 +57,17 @@ def test_the_wheel_runs_outside_the_checkout(blpo: Path, tmp_path: Path) -> None
     assert {"micro-agin", "unsafebench"} <= set(names)
 
 
+def test_the_wheel_holds_the_job_scripts(blpo: Path, tmp_path: Path) -> None:
+    code = "import blpo.slurm, os; print(*os.listdir(blpo.slurm.__path__[0]))"
+    python = blpo.with_name("python")
+    listed = subprocess.run(
+        [str(python), "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    scripts = {path.name for path in (ROOT / "slurm").iterdir() if path.is_file()}
+    assert {"job.sh", "sweep.sbatch", "judge.sbatch", "collect.sbatch"} <= scripts
+    assert scripts <= set(listed.stdout.split())
+
+
 @pytest.mark.engine
 def test_the_wheel_holds_model_templates_and_page(blpo: Path, tmp_path: Path) -> None:
     config = tmp_path / "run.yaml"

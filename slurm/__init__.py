@@ -1,0 +1,1 @@
+"""Job scripts for Slurm; `slurm_launcher` of the pipeline submits them."""

@@ -1,0 +1,132 @@
+"""A pool of servers: each image has its server, and no request is lost when one goes."""
+
+import io
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from blpo.data.errors import EngineError
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.models import server_pool
+from blpo.models.engine import Request, Sampling
+from blpo.models.openai_engine import OpenAIEngine
+from blpo.models.server_pool import ServerPool
+from blpo.models.settings import EngineSettings
+from PIL import Image
+from test_openai_engine import Server, completion, make_handler
+
+StartServer = Callable[[str], ThreadingHTTPServer]
+
+
+def png(number: int) -> bytes:
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), (number, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+IMAGES = [png(number) for number in range(24)]
+
+
+class PoolServer(ThreadingHTTPServer):
+    request_queue_size = 128
+
+
+@pytest.fixture
+def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
+    """Starts a server that answers with its name, and puts its card into the pool."""
+    monkeypatch.setattr(server_pool, "_LIST_S", 0.0)
+    running: list[ThreadingHTTPServer] = []
+
+    def start_server(name: str) -> ThreadingHTTPServer:
+        server = Server(lambda _body, _number: completion(name))
+        http = PoolServer(("127.0.0.1", 0), make_handler(server))
+        Thread(target=http.serve_forever, daemon=True).start()
+        running.append(http)
+        url = f"http://127.0.0.1:{http.server_address[1]}/v1"
+        (tmp_path / f"{name}.json").write_text(json.dumps({"url": url}))
+        return http
+
+    yield start_server
+    for http in running:
+        stop(http)
+
+
+def stop(http: ThreadingHTTPServer) -> None:
+    http.shutdown()
+    http.server_close()
+
+
+def requests(prompt: str) -> list[Request]:
+    return [
+        Request(prompt, ImageRef(image, ImageBounds()), sampling=Sampling(max_tokens=4))
+        for image in IMAGES
+    ]
+
+
+def make_engine(folder: Path) -> OpenAIEngine:
+    return OpenAIEngine(EngineSettings(kind="openai", model="any", endpoint=f"pool:{folder}"))
+
+
+def test_an_image_keeps_its_server_and_moves_only_while_that_is_gone(
+    start: StartServer, tmp_path: Path
+) -> None:
+    start("a")
+    start("c")
+    gone = start("b")
+    engine = make_engine(tmp_path)
+    before = [reply.text for reply in engine.ask(requests("one"))]
+    assert set(Counter(before)) == {"a", "b", "c"}
+    assert [reply.text for reply in engine.ask(requests("two"))] == before
+
+    stop(gone)
+    without = [reply.text for reply in engine.ask(requests("three"))]
+    moved = [new for old, new in zip(before, without, strict=True) if old == "b"]
+    assert set(moved) == {"a", "c"}
+    assert [new for old, new in zip(before, without, strict=True) if old != "b"] == [
+        old for old in before if old != "b"
+    ]
+
+    # Back under its name, at another port.
+    start("b")
+    assert [reply.text for reply in engine.ask(requests("four"))] == before
+    engine.close()
+
+
+def test_requests_under_way_when_a_server_dies_are_answered_by_the_other(
+    start: StartServer, tmp_path: Path
+) -> None:
+    start("a")
+    dying = start("b")
+    engine = make_engine(tmp_path)
+    with ThreadPoolExecutor() as threads:
+        batches = [threads.submit(engine.ask, requests(str(number))) for number in range(8)]
+        stop(dying)
+        replies = [reply for batch in batches for reply in batch.result()]
+    assert len(replies) == 8 * len(IMAGES)
+    assert {reply.finish_reason for reply in replies} == {"stop"}
+    engine.close()
+
+
+def test_the_identity_of_a_pool_does_not_depend_on_who_is_in_it(
+    start: StartServer, tmp_path: Path
+) -> None:
+    before = make_engine(tmp_path).identity
+    start("a")
+    assert make_engine(tmp_path).identity == before
+
+
+def test_an_empty_pool_and_a_damaged_card_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_pool, "_WAIT_S", 0.0)
+    monkeypatch.setattr(server_pool, "_LIST_S", 0.0)
+    with pytest.raises(EngineError, match="no server has put its address there"):
+        ServerPool(f"pool:{tmp_path}").wait_for_first()
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(EngineError, match=r"a\.json: expected"):
+        ServerPool(f"pool:{tmp_path}").pick("image")

