@@ -11,7 +11,7 @@
     ledger.jsonl       calls, tokens and seconds by role of every session that asked models
 
 Every file but run_id, ledger.jsonl and the key `seconds` of result.json is a function of
-configuration, dataset and replies.
+configuration, dataset, replies and, as to who paid for them, of the runs that share the store.
 """
 
 import contextlib
