@@ -7,6 +7,7 @@ BlpoError
     LaunchError     a batch system is not there or refuses a job      (raised by pipeline)
     EngineError     an engine does not start or died                 (raised by models)
         LayoutError the chat template cannot be laid out image first
+StoppedError        no error: the process was asked to stop           (raised by models)
 """
 
 
@@ -36,3 +37,7 @@ class EngineError(BlpoError):
 
 class LayoutError(EngineError):
     """The chat template cannot be laid out image first."""
+
+
+class StoppedError(Exception):
+    """The process was asked to stop. Not a failure of the run: the same command goes on with it."""

@@ -14,17 +14,13 @@ from contextlib import closing, contextmanager, suppress
 from types import FrameType
 from typing import Any
 
-from ..data.errors import EngineError
+from ..data.errors import EngineError, StoppedError
 from .engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
 from .streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
 STOP_GRACE_S = 15.0
 """Slurm kills a cancelled job 30 s after SIGTERM: the rest is for the engine to end."""
-
-
-class StoppedError(Exception):
-    """The process was asked to stop. Not a failure of the run: the same command goes on with it."""
 
 
 class StopRequest:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ..data.errors import BlpoError
-from ..models.stopping import StoppedError
+from ..data.errors import BlpoError, StoppedError
 from .default_command import DefaultCommandGroup
 from .import_cli import Rescale, add_importers, read_scale
 from .methods import Method

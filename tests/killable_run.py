@@ -11,11 +11,12 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from blpo.data.errors import StoppedError
 from blpo.data.examples import write_dataset
 from blpo.data.store import Collection, ReplyRow, ReplyStore
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
-from blpo.models.stopping import StoppableEngine, StoppedError
+from blpo.models.stopping import StoppableEngine
 from blpo.models.stored import request_key
 from blpo.pipeline.apo import ApoConfig
 from blpo.pipeline.blpo_config import BlpoConfig

@@ -6,11 +6,11 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import pytest
-from blpo.data.errors import EngineError
+from blpo.data.errors import EngineError, StoppedError
 from blpo.data.store import ReplyStore
 from blpo.models import stopping
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request
-from blpo.models.stopping import StoppableEngine, StoppedError, StopRequest
+from blpo.models.stopping import StoppableEngine, StopRequest
 from blpo.models.stored import StoredEngine
 
 
