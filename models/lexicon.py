@@ -10,7 +10,6 @@ baselines, `lexicon_peers.py` its reading of other libraries' meta-prompts.
 """
 
 import hashlib
-import re
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -22,6 +21,8 @@ from . import lexicon_reading
 from . import lexicon_reflection as reflection
 from .engine import EngineIdentity, Reply, Request
 from .lexicon_reading import (
+    NUM_KEPT_ASPECTS,
+    NUM_NEW_ASPECTS,
     block,
     blocks,
     by_hash,
@@ -30,13 +31,12 @@ from .lexicon_reading import (
     lexicon_words,
     listed,
     read_case,
+    scored_i2t_prompts,
     strongest_edits,
     toggled,
     with_aspects,
 )
 
-_NUM_NEW_ASPECTS = 3
-_NUM_KEPT_ASPECTS = 2
 _MIN_SUPPORT = 2.0
 _CRITIQUE_ASKED_FOR = "between <critique> and </critique>"
 
@@ -125,17 +125,12 @@ def improve_judge_prompt(meta_prompt: str) -> str:
 def propose_i2t_prompt(meta_prompt: str) -> str:
     """Ask for what the judge prompt names, what did well so far, and a few new aspects."""
     judge_prompt = block(meta_prompt, "judge_prompt")
-    history = [
-        (float(score), lexicon_words(prompt))
-        for score, prompt in re.findall(
-            r'<i2t_prompt score="([^"]+)">(.*?)</i2t_prompt>', meta_prompt, re.DOTALL
-        )
-    ]
+    history = scored_i2t_prompts(meta_prompt)
     named = lexicon_words(judge_prompt)
     tried = {name for _, names in history for name in names}
     unnamed = by_hash(lexicon(meta_prompt, judge_prompt), judge_prompt)
     new = [name for name in unnamed if name not in tried]
     best_score, best = max(history, key=lambda item: item[0], default=(0.0, list[str]()))
     good = [name for name in best if name not in named] if best_score > 0 else list[str]()
-    asked = dict.fromkeys([*named, *good[:_NUM_KEPT_ASPECTS], *new[:_NUM_NEW_ASPECTS]])
+    asked = dict.fromkeys([*named, *good[:NUM_KEPT_ASPECTS], *new[:NUM_NEW_ASPECTS]])
     return f"Look at the image. Report {listed(asked)}."

@@ -28,6 +28,9 @@ _FAMILY_WORDS: dict[Family, tuple[str, ...]] = {
     "objects": ("text", "caption", "match", "matches", "aligned", "alignment"),
 }
 MAX_EDITS = 2
+NUM_NEW_ASPECTS = 3
+NUM_KEPT_ASPECTS = 2
+"""Aspects an I2T prompt asks for beside those that the judge prompt names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +173,16 @@ def lexicon_words(prompt: str) -> list[str]:
     words = re.findall(r"[a-z]+", prompt.lower())
     unseen = {name for names in UNSEEN_ASPECTS.values() for name in names}
     return [*named_aspects(prompt), *dict.fromkeys(word for word in words if word in unseen)]
+
+
+def scored_i2t_prompts(meta_prompt: str) -> list[tuple[float, list[str]]]:
+    """The scored history of I2T prompts, in its order: score, and the lexicon's aspects named."""
+    return [
+        (float(score), lexicon_words(prompt))
+        for score, prompt in re.findall(
+            r'<i2t_prompt score="([^"]+)">(.*?)</i2t_prompt>', meta_prompt, re.DOTALL
+        )
+    ]
 
 
 def labels_of(meta_prompt: str) -> list[str]:

@@ -4,6 +4,8 @@ import re
 from collections import Counter
 
 from .lexicon_reading import (
+    NUM_KEPT_ASPECTS,
+    NUM_NEW_ASPECTS,
     block,
     blocks,
     by_hash,
@@ -12,11 +14,10 @@ from .lexicon_reading import (
     lexicon_words,
     listed,
     read_case,
+    scored_i2t_prompts,
 )
 
 _NUM_PROMPTS = re.compile(r"^Write (\d+) new image-to-text prompts", re.MULTILINE)
-_NUM_NEW_ASPECTS = 3
-_NUM_KEPT_ASPECTS = 2
 
 
 def is_asked(meta_prompt: str) -> bool:
@@ -32,22 +33,17 @@ def propose_i2t_prompts(meta_prompt: str) -> str:
     """
     judge_prompt = block(meta_prompt, "judge_prompt")
     count = int(found[1]) if (found := _NUM_PROMPTS.search(meta_prompt)) else 1
-    history = [
-        (float(score), lexicon_words(prompt))
-        for score, prompt in re.findall(
-            r'<i2t_prompt score="([^"]+)">(.*?)</i2t_prompt>', meta_prompt, re.DOTALL
-        )
-    ]
+    history = scored_i2t_prompts(meta_prompt)
     named, effects = lexicon_words(judge_prompt), _effects(meta_prompt)
     kept = [name for name in _promising(history, effects) if name not in named]
-    kept = kept[:_NUM_KEPT_ASPECTS]
+    kept = kept[:NUM_KEPT_ASPECTS]
     tried = {name for _, names in history for name in names}
     unnamed = by_hash(lexicon(meta_prompt, judge_prompt), judge_prompt)
     further = [name for name in unnamed if name not in kept and effects[name] >= 0]
     further.sort(key=lambda name: name in tried)
     prompts: list[str] = []
     for place in range(count):
-        own = further[place * _NUM_NEW_ASPECTS :][:_NUM_NEW_ASPECTS]
+        own = further[place * NUM_NEW_ASPECTS :][:NUM_NEW_ASPECTS]
         prompts.append(f"Look at the image. Report {listed([*named, *kept, *own])}.")
     return "</prompt>\n<prompt>".join(dict.fromkeys(prompts))
 
