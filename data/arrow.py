@@ -17,9 +17,9 @@ ARROW_ERRORS: tuple[type[Exception], ...] = (pa.ArrowException, OSError)
 """What pyarrow raises on a file that is cut off, damaged or no Parquet at all."""
 
 
-def open_parquet(path: Path, **options: Any) -> Any:
-    """A `pyarrow.parquet.ParquetFile` whose memory does not grow with what is read from it."""
-    return pq.ParquetFile(path, pre_buffer=False, buffer_size=2**20, **options)
+def open_parquet(source: Any, **options: Any) -> Any:
+    """A path or Arrow file as a ParquetFile; its memory does not grow with what is read."""
+    return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20, **options)
 
 
 def temporary_name(path: Path) -> Path:

@@ -38,12 +38,12 @@ from .parts import (
     FILE_OPTIONS,
     NO_HARD_LINKS,
     ROWS_PER_GROUP,
-    Prefixes,
     check_part,
     damage_error,
-    read_all_prefixes,
+    read_indexes,
     read_tables,
 )
+from .records import Prefixes
 from .replies import SCHEMA
 
 MAX_ROWS = 8 * ROWS_PER_GROUP
@@ -102,11 +102,11 @@ def _continues(run: Sequence[Source], source: Source, num_rows: int) -> bool:
 def _sources(folder: Path) -> list[Source | None]:
     """The parts of a partition; None in the place of one that a writer is still writing."""
     parts = find_parts(folder)
-    prefixes = read_all_prefixes([folder / part.name for part in parts])
-    fresh = iter(_first_occurrences([found for found in prefixes if found is not None]))
+    indexes = read_indexes([folder / part.name for part in parts])
+    fresh = iter(_first_occurrences([found.prefixes for found in indexes if found is not None]))
     return [
         None if found is None else Source(part, next(fresh))
-        for part, found in zip(parts, prefixes, strict=True)
+        for part, found in zip(parts, indexes, strict=True)
     ]
 
 

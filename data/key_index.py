@@ -3,12 +3,19 @@
 import numpy as np
 import numpy.typing as npt
 
-from .parts import Prefixes
+from .records import Prefixes
 
 _FOLD_AT = 8192
 
-Place = tuple[int, int]
-"""(part, by its position in the order in which parts were added, row in that part)"""
+Places = npt.NDArray[np.int64]
+"""Of each key `part << 32 | row`, -1 where there is none.
+
+part: by its position in the order in which parts were added. row: in that part.
+"""
+
+
+def parts_and_rows(places: Places) -> tuple[Places, Places]:
+    return places >> 32, places & 0xFFFFFFFF
 
 
 class KeyIndex:
@@ -19,7 +26,7 @@ class KeyIndex:
 
     def __init__(self) -> None:
         self._prefixes: Prefixes = np.empty(0, np.uint64)
-        self._places: npt.NDArray[np.int64] = np.empty(0, np.int64)
+        self._places: Places = np.empty(0, np.int64)
         self._recent: dict[int, int] = {}
 
     def __len__(self) -> int:
@@ -37,16 +44,14 @@ class KeyIndex:
         if len(self._recent) >= _FOLD_AT:
             self._fold()
 
-    def find(self, prefixes: Prefixes) -> list[Place | None]:
-        """Place of each prefix; None where there is none."""
-        settled = self._known(prefixes).tolist()
-        places = (
-            self._recent.get(prefix, -1) if place < 0 else place
-            for prefix, place in zip(prefixes.tolist(), settled, strict=True)
-        )
-        return [None if place < 0 else (place >> 32, place & 0xFFFFFFFF) for place in places]
+    def find(self, prefixes: Prefixes) -> Places:
+        """Place of each prefix."""
+        places = self._known(prefixes)
+        for position in np.flatnonzero(places < 0).tolist() if self._recent else ():
+            places[position] = self._recent.get(int(prefixes[position]), -1)
+        return places
 
-    def _known(self, prefixes: Prefixes) -> npt.NDArray[np.int64]:
+    def _known(self, prefixes: Prefixes) -> Places:
         """Settled place of each prefix, -1 where there is none."""
         if not len(self._prefixes):
             return np.full(len(prefixes), -1, np.int64)
@@ -61,7 +66,7 @@ class KeyIndex:
         self._insert(prefixes[order], places[order])
         self._recent = {}
 
-    def _insert(self, prefixes: Prefixes, places: npt.NDArray[np.int64]) -> None:
+    def _insert(self, prefixes: Prefixes, places: Places) -> None:
         """Adds sorted distinct prefixes to the sorted arrays, less those that are there."""
         new = self._known(prefixes) < 0
         at = np.searchsorted(self._prefixes, prefixes[new])
@@ -69,7 +74,7 @@ class KeyIndex:
         self._places = np.insert(self._places, at, places[new])
 
 
-def _first_places(prefixes: Prefixes, part: int) -> tuple[Prefixes, npt.NDArray[np.int64]]:
+def _first_places(prefixes: Prefixes, part: int) -> tuple[Prefixes, Places]:
     """The distinct prefixes of a part, sorted, each with the place of its first row."""
     distinct, first_rows = np.unique(prefixes, return_index=True)
     return distinct, (first_rows | part << 32).astype(np.int64)

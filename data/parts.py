@@ -10,9 +10,10 @@ it looks again after linking, and takes a number above all that ever were if so.
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,40 +21,29 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrow import ARROW_ERRORS, is_temporary, open_parquet, pq, sync, temporary_name
+from .arrow import ARROW_ERRORS, is_temporary, open_parquet, pa, pq, sync, temporary_name
 from .errors import StoreError
-from .frames import pl
 from .part_names import listed_parts, single
-from .replies import SCHEMA
-from .row_group import GROUP_COLUMNS, RowGroup, text_starts
+from .records import RecordIndex, check_records, locators_of, read_records, record_index
+from .replies import SCHEMA, StoredReply
 
 ROWS_PER_GROUP = 16_384
-"""Rows of a part's row groups; only the last may have fewer. Row r lies in group r // this."""
+"""Rows of a part's row groups at most."""
 
-_UNIQUE = ("key", "image_digest", "text")
-_REPEATED = [
-    name
-    for name, kind in zip(SCHEMA.names, SCHEMA.types, strict=True)
-    if kind == "string" and name not in _UNIQUE
-]
-"""Text columns with few values: decoded to indices, most of the work of reading a part saved."""
+_AS_IT_IS = ("key", "image_digest", "record", "locator")
+"""Columns that are not compressed: records are read one by one, hashes do not get smaller."""
 
 FILE_OPTIONS: dict[str, Any] = {
-    # Not the texts, which are read one by one, and not hashes, which do not get smaller.
-    "compression": {name: "none" if name in _UNIQUE else "lz4" for name in SCHEMA.names},
-    "use_dictionary": [
-        name for name in SCHEMA.names if name not in {*_UNIQUE, "time", "text_crc32"}
-    ],
+    "compression": {name: "none" if name in _AS_IT_IS else "lz4" for name in SCHEMA.names},
+    "use_dictionary": [name for name in SCHEMA.names if name not in {*_AS_IT_IS, "text", "time"}],
     "write_statistics": False,
     "write_page_checksum": True,
-    # One page for the texts of a row group.
+    # One page for the records of a row group.
     "data_page_size": 2**30,
 }
-_TEXT_CHUNK: int = SCHEMA.get_field_index("text")
-_PARTS_AT_ONCE = 256
+_RECORD_CHUNK: int = SCHEMA.get_field_index("record")
+_READERS = 4
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
-
-Prefixes = npt.NDArray[np.uint64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +59,8 @@ def temporary_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_temporary(path.name))
 
 
-def write_part(folder: Path, aside: Path, table: Any, after: int) -> int:
-    """Writes a part, durable on return, and returns its number, above `after` and never used.
+def write_part(folder: Path, aside: Path, table: Any, after: int) -> tuple[int, RecordIndex]:
+    """Writes a part, durable on return; its number, above `after` and never used, and its index.
 
     aside: where parts of this folder are moved to. Raises OSError when the disk is full or the
     folder cannot be written.
@@ -78,7 +68,8 @@ def write_part(folder: Path, aside: Path, table: Any, after: int) -> int:
     _make_folder(folder)
     temporary = temporary_name(folder / "part")
     try:
-        pq.write_table(table, temporary, row_group_size=ROWS_PER_GROUP, **FILE_OPTIONS)
+        with pq.ParquetWriter(temporary, SCHEMA, **FILE_OPTIONS) as writer:
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         sync(temporary)
         number = _link_to_next_number(temporary, folder, after)
         while (highest := _highest_if_used(folder, aside, number)) is not None:
@@ -88,7 +79,8 @@ def write_part(folder: Path, aside: Path, table: Any, after: int) -> int:
     finally:
         temporary.unlink(missing_ok=True)
     sync(folder)
-    return number
+    groups = [table.slice(start, ROWS_PER_GROUP) for start in range(0, len(table), ROWS_PER_GROUP)]
+    return number, _index(groups, writer.writer.metadata)
 
 
 def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:
@@ -133,106 +125,87 @@ def _replace_placeholder(temporary: Path, part: Path) -> bool:
     return True
 
 
-def read_all_prefixes(parts: Sequence[Path]) -> list[Prefixes | None]:
-    """`read_prefixes` of many parts; a few at a time in one go, which is faster for small ones."""
-    found: list[Prefixes | None] = []
-    for start in range(0, len(parts), _PARTS_AT_ONCE):
-        chunk = parts[start : start + _PARTS_AT_ONCE]
-        try:
-            found += _read_together(chunk)
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            found += [read_prefixes(part) for part in chunk]
-    return found
+def read_indexes(parts: Sequence[Path]) -> list[RecordIndex | None]:
+    """`read_index` of many parts, a few at a time."""
+    if len(parts) < _READERS:
+        return [read_index(part) for part in parts]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(read_index, parts))
 
 
-def _read_together(parts: Sequence[Path]) -> list[Prefixes]:
-    scan = pl.scan_parquet(list(parts), include_file_paths="part", glob=False)
-    keys = scan.select("part", pl.col("key").str.head(16)).collect()
-    lengths = keys["part"].rle().struct.field("len").to_list()
-    if len(lengths) != len(parts):
-        raise OSError("a part has no rows")
-    prefixes = key_prefixes(keys["key"].to_list())
-    return np.split(prefixes, np.cumsum(lengths)[:-1])
-
-
-def read_prefixes(part: Path) -> Prefixes | None:
-    """Key prefixes of a part's rows, in row order; None for an empty file (see write_part).
+def read_index(part: Path) -> RecordIndex | None:
+    """Where the records of a part are; None for an empty file (see write_part).
 
     Raises StoreError for a damaged part, FileNotFoundError for one that is gone.
     """
-    try:
-        with _open(part) as file:
-            keys = file.read(columns=["key"], use_threads=False).column("key")
-    except FileNotFoundError:
-        raise
-    except ARROW_ERRORS as error:
-        if part.stat().st_size == 0:
-            return None
-        raise damage_error(_damage(part, error)) from error
-    return key_prefixes(keys.to_pylist())
+    if part.stat().st_size == 0:
+        return None
+    with _damage_named(part), _open(part) as file:
+        groups = [
+            file.read_row_group(group, columns=["locator"], use_threads=False)
+            for group in range(file.num_row_groups)
+        ]
+        return _index(groups, file.metadata)
 
 
-def key_prefixes(keys: Sequence[str]) -> Prefixes:
-    """The first 64 bits of each key."""
-    leading = bytes.fromhex("".join(key[:16] for key in keys))
-    return np.frombuffer(leading, ">u8").astype(np.uint64)
-
-
-def read_group(part: Path, group: int) -> RowGroup:
-    """One row group of a part; raises as `read_prefixes` does."""
-    try:
-        with _open(part) as file:
-            _check_schema(file)
-            table = file.read_row_group(group, columns=GROUP_COLUMNS, use_threads=False)
-            chunk = file.metadata.row_group(group).column(_TEXT_CHUNK)
-    except FileNotFoundError:
-        raise
-    except ARROW_ERRORS as error:
-        raise damage_error(_damage(part, error)) from error
-    return RowGroup(part, table, text_starts(table, chunk), partial(_read_texts, part, group))
-
-
-def _read_texts(part: Path, group: int) -> Any:
-    try:
-        with _open(part) as file:
-            return file.read_row_group(group, columns=["text"], use_threads=False).column("text")
-    except FileNotFoundError:
-        raise
-    except ARROW_ERRORS as error:
-        raise damage_error(_damage(part, error)) from error
+def read_replies(part: Path, index: RecordIndex, rows: npt.NDArray[np.int64]) -> list[StoredReply]:
+    """The replies at ascending rows of a part; raises as `read_index` does."""
+    with _damage_named(part):
+        return read_records(part, index, rows)
 
 
 def read_tables(part: Path) -> Iterator[Any]:
-    """The row groups of a part as tables with SCHEMA; raises as `read_prefixes` does."""
-    try:
-        with open_parquet(part, page_checksum_verification=True) as file:
-            _check_schema(file)
-            for group in range(file.num_row_groups):
-                yield file.read_row_group(group, use_threads=False).cast(SCHEMA)
-    except FileNotFoundError:
-        raise
-    except ARROW_ERRORS as error:
-        raise damage_error(_damage(part, error)) from error
+    """The row groups of a part as tables with SCHEMA; raises as `read_index` does."""
+    with _damage_named(part):
+        yield from _tables(part)
 
 
 def check_part(part: Path) -> DamagedPart | None:
     """Reads a part to its last page."""
     try:
-        with _open(part) as file:
-            _check_schema(file)
-            for group in range(file.num_row_groups):
-                table = file.read_row_group(group, use_threads=False)
-                key_prefixes(table.column("key").to_pylist())
+        for table in _tables(part):
+            check_records(table)
     except FileNotFoundError:
         return None
-    except (*ARROW_ERRORS, ValueError) as error:
+    except ARROW_ERRORS as error:
         return _damage(part, error)
     return None
 
 
-def _check_schema(file: Any) -> None:
-    if file.schema_arrow.names != SCHEMA.names:
-        raise OSError("its columns are not those of a reply store")
+def _index(groups: Iterable[Any], metadata: Any) -> RecordIndex:
+    """From tables of the row groups and the metadata of the part."""
+    chunks = [
+        metadata.row_group(group).column(_RECORD_CHUNK) for group in range(metadata.num_row_groups)
+    ]
+    return record_index([locators_of(group) for group in groups], chunks)
+
+
+def _tables(part: Path) -> Iterator[Any]:
+    with _open(part) as file:
+        for group in range(file.num_row_groups):
+            yield file.read_row_group(group, use_threads=False).cast(SCHEMA)
+
+
+@contextmanager
+def _open(part: Path) -> Generator[Any]:
+    with (
+        pa.OSFile(str(part)) as source,
+        open_parquet(source, page_checksum_verification=True) as file,
+    ):
+        if file.schema_arrow.names != SCHEMA.names:
+            raise OSError("its columns are not those of a reply store")
+        yield file
+
+
+@contextmanager
+def _damage_named(part: Path) -> Generator[None]:
+    """Raises StoreError for what reading raises, but FileNotFoundError as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except ARROW_ERRORS as error:
+        raise damage_error(_damage(part, error)) from error
 
 
 def damage_error(found: DamagedPart) -> StoreError:
@@ -246,7 +219,3 @@ def _damage(part: Path, error: Exception) -> DamagedPart:
     size = part.stat().st_size
     message = " ".join(str(error).split())
     return DamagedPart(part, f"{size:,} bytes; {message}" if size else "empty, 0 bytes")
-
-
-def _open(part: Path) -> Any:
-    return open_parquet(part, page_checksum_verification=True, read_dictionary=_REPEATED)

@@ -1,17 +1,14 @@
 """Rows of the reply store: everything that shaped a reply beside what came back."""
 
-import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from datetime import datetime
-from operator import attrgetter
 from typing import Any
+
+import msgspec
 
 from .arrow import pa
 
 
-@dataclass(frozen=True, slots=True)
-class StoredReply:
+class StoredReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What comes back from the store for a key; SCHEMA tells what the fields mean."""
 
     key: str
@@ -26,8 +23,7 @@ class StoredReply:
     cached_tokens: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplyRow(StoredReply):
+class ReplyRow(StoredReply, frozen=True, kw_only=True):
     """A reply with everything that shaped it: a row of the store."""
 
     role: str
@@ -82,8 +78,8 @@ SCHEMA: Any = pa.schema(
         _field("completion_tokens", pa.int64()),
         _field("cached_tokens", pa.int64()),
         _field("time", pa.timestamp("us", tz="UTC")),
-        _field("text_bytes", pa.int64()),
-        _field("text_crc32", pa.int64()),
+        _field("record", pa.binary()),
+        _field("locator", pa.binary(12)),
     ]
 )
 """Columns of every part, in all three collections.
@@ -105,38 +101,6 @@ finish_reason    stop, length, label or error
 error            why the request failed; null when it did not
 prompt_tokens, completion_tokens, cached_tokens   counts
 time             when the reply came, UTC, microseconds
-text_bytes, text_crc32   of the text in UTF-8: how one text is found, and checked, without reading
-                         the others (see `row_group`)
+record           what a look-up needs of the row, in one piece
+locator          how the record is found without reading the others (see `records`)
 """
-
-REPLY_COLUMNS = [field.name for field in fields(StoredReply)]
-"""The columns that a StoredReply needs."""
-
-_TEXT_COLUMNS = ("text_bytes", "text_crc32")
-_values = attrgetter(*(name for name in SCHEMA.names if name not in _TEXT_COLUMNS))
-
-
-def table_of_rows(rows: Sequence[ReplyRow]) -> Any:
-    """An Arrow table with SCHEMA; floats come back bit for bit."""
-    texts = [row.text.encode() for row in rows]
-    columns = [
-        *zip(*map(_values, rows), strict=True),
-        list(map(len, texts)),
-        list(map(zlib.crc32, texts)),
-    ]
-    arrays = [pa.array(column, kind) for column, kind in zip(columns, SCHEMA.types, strict=True)]
-    return pa.Table.from_arrays(arrays, schema=SCHEMA)
-
-
-def replies_of_table(table: Any, texts: Sequence[str]) -> list[StoredReply]:
-    """The replies in a table's rows, in order; its text columns may be dictionaries.
-
-    texts: what the column `text` holds, which the table lacks.
-    """
-    columns = [texts if name == "text" else _column(table, name) for name in REPLY_COLUMNS]
-    return [StoredReply(*values) for values in zip(*columns, strict=True)]
-
-
-def _column(table: Any, name: str) -> list[Any]:
-    column, kind = table.column(name), SCHEMA.field(name).type
-    return (column if column.type == kind else column.cast(kind)).to_pylist()

@@ -22,10 +22,10 @@ import numpy as np
 
 from .arrow import sync
 from .compaction import compact_partition
-from .group_cache import GroupCache
 from .part_names import find_parts, listed_parts
 from .partition import Partition
-from .parts import DamagedPart, Prefixes, check_part, read_all_prefixes, temporary_files
+from .parts import DamagedPart, check_part, read_indexes, temporary_files
+from .records import Prefixes
 from .replies import ReplyRow, StoredReply
 
 Collection = Literal["verbalizations", "verdicts", "proposals"]
@@ -37,7 +37,6 @@ PARTITION_KEYS: dict[Collection, str] = {
 }
 """What the hash in the name of a partition's folder is a hash of."""
 
-DEFAULT_CACHE_BYTES = 64 * 2**20
 _LEFTOVER_AGE_S = 3600.0
 
 
@@ -79,13 +78,11 @@ class ReplyStore:
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. After a `put`, `get` tells a writer whose row that is.
 
-    Memory: 16 bytes for every key of the partitions that were looked into, and `cache_bytes` for
-    what was read last.
+    Memory: 28 bytes for every key of the partitions that were looked into.
     """
 
-    def __init__(self, root: Path, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(self, root: Path) -> None:
         self.root = root
-        self._groups = GroupCache(cache_bytes)
         self._partitions: dict[Path, Partition] = {}
         self._lock = threading.Lock()
 
@@ -151,7 +148,7 @@ class ReplyStore:
         folder = self._folder(collection, partition)
         with self._lock:
             if folder not in self._partitions:
-                self._partitions[folder] = Partition(folder, self._aside(folder), self._groups)
+                self._partitions[folder] = Partition(folder, self._aside(folder))
             return self._partitions[folder]
 
     def _folder(self, collection: Collection, partition: str) -> Path:
@@ -205,7 +202,7 @@ def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
         parts = _parts(folder)
         try:
             sizes = [part.stat().st_size for part in parts]
-            found = [prefixes for prefixes in read_all_prefixes(parts) if prefixes is not None]
+            found = [index.prefixes for index in read_indexes(parts) if index is not None]
         except FileNotFoundError:
             continue  # Merged or moved aside since they were listed.
         return parts, sizes, found

@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 from ..data.key_index import KeyIndex
-from ..data.parts import key_prefixes
+from ..data.records import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
 from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
 from .streaming import stream
@@ -79,8 +79,8 @@ class RoleLedger:
         self.errors += sum(row.finish_reason == "error" for row in rows)
         own = {row.key: row for row in rows if row.run_id == run_id}
         prefixes = key_prefixes(list(own))
-        for row, place in zip(own.values(), self._paid_keys.find(prefixes), strict=True):
-            if place is None:
+        for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):
+            if place < 0:
                 self.paid.add(row)
         self._paid_keys.add(0, prefixes)
         self.answered = self.asked

@@ -30,7 +30,6 @@ from .verdict_table import verdict_columns, verdict_fields
 _BATCH_ROWS = 128
 _BATCHES_IN_FLIGHT = 8
 _GROUP_ROWS = 4096
-_STORE_CACHE_BYTES = 2**20
 _SHARD_KEY = "blpo.shard"
 
 T = TypeVar("T")
@@ -132,7 +131,7 @@ def judge_dataset(
     total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
-        engine = _stored_judge(source, pool, store, _STORE_CACHE_BYTES)
+        engine = _stored_judge(source, pool, store)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
@@ -224,12 +223,9 @@ def _read_prompt(path: Path | None) -> str | None:
     return prompt
 
 
-def _stored_judge(
-    source: JudgeSource, pool: EnginePool, store: Path, cache_bytes: int | None = None
-) -> StoredEngine:
+def _stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     engine = pool.engine(source.config.judge)
-    replies = ReplyStore(store, cache_bytes) if cache_bytes else ReplyStore(store)
-    return StoredEngine(engine, replies, "judge", run_id=uuid.uuid4().hex)
+    return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
 
 
 def _judged_schema(task: Task) -> Any:

@@ -24,7 +24,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields, replace
 from datetime import UTC, datetime
 from operator import attrgetter
 from pathlib import Path
@@ -33,6 +32,7 @@ from typing import Any, Protocol
 import diskcache  # pyright: ignore[reportMissingTypeStubs]
 from blpo.data.replies import ReplyRow
 from blpo.data.store import ReplyStore
+from msgspec.structs import replace
 
 PARTITION = "0123456789abcdef"
 NUM_TOKENS = 200
@@ -70,7 +70,7 @@ TEMPLATE = ReplyRow(
 )
 
 
-values_of = attrgetter(*(field.name for field in fields(ReplyRow)))
+values_of = attrgetter(*ReplyRow.__struct_fields__)
 
 
 class Contender(Protocol):

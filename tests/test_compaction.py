@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from blpo.data.parts import ROWS_PER_GROUP
 from blpo.data.replies import StoredReply
 from blpo.data.store import ReplyStore
 from command_line import Blpo
+from msgspec.structs import replace
 from test_store import get, key, parts_of, put, reply, row
 
 TESTS = Path(__file__).parent
@@ -86,7 +86,7 @@ def test_a_merged_part_ends_where_it_would_grow_too_large(
     assert read_all(ReplyStore(tmp_path), expected) == expected
 
 
-def test_merged_row_groups_are_full_so_that_rows_are_found_by_their_position(
+def test_rows_of_merged_row_groups_are_found_throughout(
     tmp_path: Path,
 ) -> None:
     num_rows = ROWS_PER_GROUP + 2000

@@ -9,19 +9,21 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 from blpo.data import part_names, parts
+from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
-from blpo.data.key_index import KeyIndex
+from blpo.data.key_index import KeyIndex, parts_and_rows
 from blpo.data.part_names import Part, find_parts, single
-from blpo.data.parts import ROWS_PER_GROUP, key_prefixes
-from blpo.data.replies import REPLY_COLUMNS, SCHEMA, ReplyRow, StoredReply
+from blpo.data.parts import ROWS_PER_GROUP
+from blpo.data.records import key_prefixes
+from blpo.data.replies import SCHEMA, ReplyRow, StoredReply
 from blpo.data.store import ReplyStore
+from msgspec.structs import replace
 
 PARTITION = "0123456789abcdef"
 
@@ -76,7 +78,7 @@ def get(store: ReplyStore, *numbers: int) -> dict[str, StoredReply]:
 
 def reply(row: ReplyRow) -> StoredReply:
     """What the store gives back for a row."""
-    return StoredReply(**{name: getattr(row, name) for name in REPLY_COLUMNS})
+    return StoredReply(**{name: getattr(row, name) for name in StoredReply.__struct_fields__})
 
 
 def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) -> None:
@@ -158,8 +160,10 @@ def test_the_key_index_keeps_the_first_place_across_folds() -> None:
     index.add(2, prefixes[:10])
     index.add(3, key_prefixes([key(70_000)]))
     assert len(index) == 70_001
-    assert index.find(prefixes) == [(1, place) for place in range(70_000)]
-    assert index.find(key_prefixes([key(70_000), key(70_001)])) == [(3, 0), None]
+    found, rows = parts_and_rows(index.find(prefixes))
+    assert set(found.tolist()) == {1}
+    assert rows.tolist() == list(range(70_000))
+    assert index.find(key_prefixes([key(70_000), key(70_001)])).tolist() == [3 << 32, -1]
 
 
 def test_threads_put_and_get_at_once(tmp_path: Path) -> None:
@@ -271,14 +275,56 @@ def test_a_part_cut_off_in_the_middle_is_named_and_moved_aside(tmp_path: Path) -
     assert store.quarantine(verification.damaged) == []
 
 
+def flip_a_bit(path: Path, position: int) -> None:
+    content = bytearray(path.read_bytes())
+    content[position] ^= 1
+    path.write_bytes(content)
+
+
 def test_a_flipped_bit_in_a_page_is_found(tmp_path: Path) -> None:
     put(ReplyStore(tmp_path), row(1, "x" * 5000))
-    part = parts_of(ReplyStore(tmp_path))[0]
-    content = bytearray(part.read_bytes())
-    content[content.index(row(1).key.encode()) + 40] ^= 1
-    part.write_bytes(content)
-    assert len(ReplyStore(tmp_path).verify().damaged) == 1
-    with pytest.raises(StoreError, match="part-00000001"):
+    (part,) = parts_of(ReplyStore(tmp_path))
+    flip_a_bit(part, part.read_bytes().index(row(1).key.encode()) + 40)
+    (damaged,) = ReplyStore(tmp_path).verify().damaged
+    assert damaged.path == part
+
+
+def test_a_reply_with_a_flipped_bit_is_not_given_back(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1, "x" * 5000), row(2))
+    (part,) = parts_of(ReplyStore(tmp_path))
+    flip_a_bit(part, part.read_bytes().index(b"x" * 5000) + 40)
+    assert get(ReplyStore(tmp_path), 2) == {key(2): reply(row(2))}
+    with pytest.raises(StoreError, match=r"part-00000001.*checksum.*--quarantine"):
+        get(ReplyStore(tmp_path), 1)
+
+
+def test_replies_far_apart_and_side_by_side_are_all_found(tmp_path: Path) -> None:
+    rows = [row(number, f"{number} " * (1 + number % 7) ** 4) for number in range(900)]
+    put(ReplyStore(tmp_path), *rows)
+    for numbers in (range(900), range(0, 900, 13), [5, 6, 7, 400, 899]):
+        found = get(ReplyStore(tmp_path), *numbers)
+        assert found == {key(number): reply(rows[number]) for number in numbers}
+
+
+def test_records_that_do_not_belong_to_their_rows_are_named_by_verify(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1, "one"), row(2, "two"))
+    (part,) = parts_of(ReplyStore(tmp_path))
+    table = pq.read_table(part)
+    swapped = table.column("record").take([1, 0])
+    table = table.set_column(
+        table.schema.get_field_index("record"), SCHEMA.field("record"), swapped
+    )
+    pq.write_table(table.cast(SCHEMA), part, **parts.FILE_OPTIONS)
+    (damaged,) = ReplyStore(tmp_path).verify().damaged
+    assert "another key" in damaged.reason
+    assert get(ReplyStore(tmp_path), 1) == {}
+
+
+def test_a_part_rewritten_by_another_program_is_named(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1))
+    (part,) = parts_of(ReplyStore(tmp_path))
+    pq.write_table(pq.read_table(part), part, compression="zstd")
+    with pytest.raises(StoreError, match=r"part-00000001.*not laid out"):
         get(ReplyStore(tmp_path), 1)
 
 
@@ -380,18 +426,19 @@ def test_many_threads_waiting_on_one_cold_partition_all_get_their_rows(tmp_path:
         assert list(pool.map(read, range(6))) == [60] * 6
 
 
-def test_ctrl_c_reaches_a_waiting_main_thread_after_parts_were_listed(tmp_path: Path) -> None:
-    ReplyStore(tmp_path).put("verbalizations", PARTITION, [row(1)])
+def test_ctrl_c_reaches_a_waiting_main_thread_after_parts_were_scanned(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    put(store, row(1))
     code = (
-        "import signal, sys, threading; from pathlib import Path\n"
+        "import signal, sys, threading\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-        "from blpo.data.store import ReplyStore\n"
-        "ReplyStore(Path(sys.argv[1])).stats()\n"
+        "from blpo.data.frames import pl\n"
+        "pl.scan_parquet(sys.argv[1]).collect()\n"
         "print('waiting', flush=True)\n"
         "try:\n    threading.Event().wait()\n"
         "except KeyboardInterrupt:\n    print('interrupted')\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path)]
+    command = [sys.executable, "-c", code, str(parts_of(store)[0])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "waiting\n"
