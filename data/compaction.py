@@ -31,19 +31,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .arrow import pa, pq, sync, temporary_name
+from .arrow import pa, sync, temporary_name
 from .errors import StoreError
+from .locators import Head, Prefixes, renumbered
 from .part_names import Part, find_parts, listed_parts
 from .parts import (
-    FILE_OPTIONS,
     NO_HARD_LINKS,
     ROWS_PER_GROUP,
     check_part,
     damage_error,
     read_indexes,
     read_tables,
+    write_tables,
 )
-from .records import Prefixes
 from .replies import SCHEMA
 
 MAX_ROWS = 8 * ROWS_PER_GROUP
@@ -132,10 +132,8 @@ def _write_merged(folder: Path, run: Sequence[Source], on_part: Callable[[], Non
     merged = Part(run[0].part.first, run[-1].part.last)
     temporary = temporary_name(folder / "part")
     try:
-        with pq.ParquetWriter(temporary, SCHEMA, **FILE_OPTIONS) as writer:
-            for table in _row_groups(folder, run, on_part):
-                writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-        sync(temporary)
+        heads: dict[Head, int] = {}
+        write_tables(temporary, _row_groups(folder, run, heads, on_part), heads)
         _refuse_damaged(temporary)
         _publish(temporary, folder / merged.name)
     finally:
@@ -143,12 +141,17 @@ def _write_merged(folder: Path, run: Sequence[Source], on_part: Callable[[], Non
     return merged
 
 
-def _row_groups(folder: Path, run: Sequence[Source], on_part: Callable[[], None]) -> Iterator[Any]:
-    """The rows of a run as tables of ROWS_PER_GROUP rows; the last may have fewer."""
+def _row_groups(
+    folder: Path, run: Sequence[Source], heads: dict[Head, int], on_part: Callable[[], None]
+) -> Iterator[Any]:
+    """The rows of a run as tables of ROWS_PER_GROUP rows; the last may have fewer.
+
+    heads: to which those of the rows are added.
+    """
     pending: Any = SCHEMA.empty_table()
     waiting: list[Any] = []
     num_waiting = 0
-    for table in _fresh_rows(folder, run, on_part):
+    for table in _fresh_rows(folder, run, heads, on_part):
         waiting.append(table)
         num_waiting += table.num_rows
         if num_waiting >= ROWS_PER_GROUP:
@@ -161,13 +164,16 @@ def _row_groups(folder: Path, run: Sequence[Source], on_part: Callable[[], None]
         yield pa.concat_tables(waiting)
 
 
-def _fresh_rows(folder: Path, run: Sequence[Source], on_part: Callable[[], None]) -> Iterator[Any]:
+def _fresh_rows(
+    folder: Path, run: Sequence[Source], heads: dict[Head, int], on_part: Callable[[], None]
+) -> Iterator[Any]:
     for source in run:
         start = 0
         for table in read_tables(folder / source.part.name):
             fresh = source.fresh[start : start + table.num_rows]
             start += table.num_rows
-            yield table if fresh.all() else table.filter(pa.array(fresh))
+            rows = renumbered(table, heads)
+            yield rows if fresh.all() else rows.filter(pa.array(fresh))
         on_part()
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .records import Prefixes
+from .locators import Prefixes
 
 _FOLD_AT = 8192
 

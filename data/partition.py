@@ -1,6 +1,6 @@
 """One partition of the reply store: a folder of parts and the index of their keys.
 
-Memory: the index takes 28 bytes for every key of the partition and stays; rows do not.
+Memory: the index takes 56 bytes for every key of the partition and stays; rows do not.
 """
 
 import threading
@@ -13,15 +13,15 @@ import numpy as np
 
 from .errors import StoreError
 from .key_index import KeyIndex, Places, parts_and_rows
+from .locators import PartIndex, key_prefixes
 from .part_names import Part, find_parts, listed_parts, single
 from .parts import read_indexes, read_replies, write_part
-from .records import RecordIndex, key_prefixes, table_of_rows
 from .replies import ReplyRow, StoredReply
 
 _CLOCK_SLACK_NS = 2 * 10**9
 _ATTEMPTS = 10
 
-IndexedPart = tuple[Path, RecordIndex]
+IndexedPart = tuple[Path, PartIndex]
 
 
 class Partition:
@@ -42,14 +42,14 @@ class Partition:
         self._parts: list[IndexedPart] = []
         self._indexed: set[Part] = set()
         self._highest: int | None = None
-        self._own: dict[Part, RecordIndex] = {}
+        self._own: dict[Part, PartIndex] = {}
         self._listed_change: int | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, StoredReply]:
         """The replies to those distinct keys that are stored, in the order of `keys`."""
         for _ in range(_ATTEMPTS):
             try:
-                replies = {reply.key: reply for reply in _read(*self._find(keys))}
+                replies = {reply.key: reply for reply in _read(keys, *self._find(keys))}
             except FileNotFoundError:
                 # Parts were merged or moved aside since they were indexed.
                 with self._lock:
@@ -60,9 +60,8 @@ class Partition:
 
     def put(self, rows: Sequence[ReplyRow]) -> None:
         """Writes rows as one part, durable on return."""
-        table = table_of_rows(rows)
         try:
-            number, index = write_part(self._folder, self._aside, table, self._number_to_pass())
+            number, index = write_part(self._folder, self._aside, rows, self._number_to_pass())
         except OSError as error:
             raise StoreError(
                 f"{self._folder}: cannot write to the store ({error}): "
@@ -111,19 +110,23 @@ class Partition:
         except FileNotFoundError:
             return None
 
-    def _indexes(self, parts: Sequence[Part]) -> list[RecordIndex | None]:
+    def _indexes(self, parts: Sequence[Part]) -> list[PartIndex | None]:
         others = [part for part in parts if part not in self._own]
         paths = [self._folder / part.name for part in others]
         read = dict(zip(others, read_indexes(paths), strict=True))
         return [self._own.pop(part, read.get(part)) for part in parts]
 
 
-def _read(places: Places, parts: Sequence[IndexedPart]) -> list[StoredReply]:
-    """What is at those places that are somewhere, in the order of parts and rows."""
-    numbers, rows = parts_and_rows(np.sort(places[places >= 0]))
+def _read(keys: Sequence[str], places: Places, parts: Sequence[IndexedPart]) -> list[StoredReply]:
+    """What is stored under keys with those places, in the order of parts and rows."""
+    found = np.flatnonzero(places >= 0)
+    found = found[np.argsort(places[found])]
+    numbers, rows = parts_and_rows(places[found])
+    positions: list[int] = found.tolist()
+    sorted_keys = [keys[position] for position in positions]
     breaks = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
     replies: list[StoredReply] = []
     for first, last in pairwise([0, *breaks, len(rows)]) if len(rows) else ():
         path, index = parts[int(numbers[first])]
-        replies += read_replies(path, index, rows[first:last])
+        replies += read_replies(path, index, rows[first:last], sorted_keys[first:last])
     return replies

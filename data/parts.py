@@ -10,38 +10,50 @@ it looks again after linking, and takes a number above all that ever were if so.
 
 import errno
 import os
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import accumulate, count
+from operator import eq
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from .arrow import ARROW_ERRORS, is_temporary, open_parquet, pa, pq, sync, temporary_name
 from .errors import StoreError
+from .locators import (
+    Head,
+    PartIndex,
+    Rows,
+    check_locators,
+    heads_metadata,
+    heads_of,
+    misfits,
+    part_index,
+    read_texts,
+    replies,
+    table_of_rows,
+)
 from .part_names import listed_parts, single
-from .records import RecordIndex, check_records, locators_of, read_records, record_index
-from .replies import SCHEMA, StoredReply
+from .replies import SCHEMA, ReplyRow, StoredReply
 
 ROWS_PER_GROUP = 16_384
 """Rows of a part's row groups at most."""
 
-_AS_IT_IS = ("key", "image_digest", "record", "locator")
-"""Columns that are not compressed: records are read one by one, hashes do not get smaller."""
+_AS_IT_IS = ("key", "image_digest", "text", "locator")
+"""Columns that are not compressed: texts are read one by one, hashes do not get smaller."""
 
 FILE_OPTIONS: dict[str, Any] = {
     "compression": {name: "none" if name in _AS_IT_IS else "lz4" for name in SCHEMA.names},
-    "use_dictionary": [name for name in SCHEMA.names if name not in {*_AS_IT_IS, "text", "time"}],
+    "use_dictionary": [name for name in SCHEMA.names if name not in {*_AS_IT_IS, "time"}],
     "write_statistics": False,
     "write_page_checksum": True,
-    # One page for the records of a row group.
+    # One page for the texts of a row group.
     "data_page_size": 2**30,
 }
-_RECORD_CHUNK: int = SCHEMA.get_field_index("record")
+_TEXT_CHUNK: int = SCHEMA.get_field_index("text")
 _READERS = 4
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -59,18 +71,20 @@ def temporary_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_temporary(path.name))
 
 
-def write_part(folder: Path, aside: Path, table: Any, after: int) -> tuple[int, RecordIndex]:
+def write_part(
+    folder: Path, aside: Path, rows: Sequence[ReplyRow], after: int
+) -> tuple[int, PartIndex]:
     """Writes a part, durable on return; its number, above `after` and never used, and its index.
 
     aside: where parts of this folder are moved to. Raises OSError when the disk is full or the
     folder cannot be written.
     """
+    heads: dict[Head, int] = {}
+    table = table_of_rows(rows, heads)
     _make_folder(folder)
     temporary = temporary_name(folder / "part")
     try:
-        with pq.ParquetWriter(temporary, SCHEMA, **FILE_OPTIONS) as writer:
-            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-        sync(temporary)
+        index = write_tables(temporary, [table], heads)
         number = _link_to_next_number(temporary, folder, after)
         while (highest := _highest_if_used(folder, aside, number)) is not None:
             source = temporary if temporary.exists() else folder / single(number).name
@@ -79,8 +93,24 @@ def write_part(folder: Path, aside: Path, table: Any, after: int) -> tuple[int, 
     finally:
         temporary.unlink(missing_ok=True)
     sync(folder)
-    groups = [table.slice(start, ROWS_PER_GROUP) for start in range(0, len(table), ROWS_PER_GROUP)]
-    return number, _index(groups, writer.writer.metadata)
+    return number, index
+
+
+def write_tables(path: Path, tables: Iterable[Any], heads: Mapping[Head, int]) -> PartIndex:
+    """Writes tables with SCHEMA into one file, durable on return; its index.
+
+    heads: as the tables number them, all there when the last table has come. Tables of more than
+    ROWS_PER_GROUP rows are divided. Raises OSError as `write_part` does.
+    """
+    groups: list[Any] = []
+    with pq.ParquetWriter(path, SCHEMA, **FILE_OPTIONS) as writer:
+        for table in tables:
+            writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            locators, starts = table.select(["locator"]), range(0, len(table), ROWS_PER_GROUP)
+            groups += [locators.slice(start, ROWS_PER_GROUP) for start in starts]
+        writer.add_key_value_metadata(heads_metadata(heads))
+    sync(path)
+    return _index(groups, writer.writer.metadata, list(heads))
 
 
 def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:
@@ -125,7 +155,7 @@ def _replace_placeholder(temporary: Path, part: Path) -> bool:
     return True
 
 
-def read_indexes(parts: Sequence[Path]) -> list[RecordIndex | None]:
+def read_indexes(parts: Sequence[Path]) -> list[PartIndex | None]:
     """`read_index` of many parts, a few at a time."""
     if len(parts) < _READERS:
         return [read_index(part) for part in parts]
@@ -133,7 +163,7 @@ def read_indexes(parts: Sequence[Path]) -> list[RecordIndex | None]:
         return list(pool.map(read_index, parts))
 
 
-def read_index(part: Path) -> RecordIndex | None:
+def read_index(part: Path) -> PartIndex | None:
     """Where the records of a part are; None for an empty file (see write_part).
 
     Raises StoreError for a damaged part, FileNotFoundError for one that is gone.
@@ -145,17 +175,48 @@ def read_index(part: Path) -> RecordIndex | None:
             file.read_row_group(group, columns=["locator"], use_threads=False)
             for group in range(file.num_row_groups)
         ]
-        return _index(groups, file.metadata)
+        return _index(groups, file.metadata, heads_of(file.metadata.metadata))
 
 
-def read_replies(part: Path, index: RecordIndex, rows: npt.NDArray[np.int64]) -> list[StoredReply]:
-    """The replies at ascending rows of a part; raises as `read_index` does."""
+def read_replies(
+    part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]
+) -> list[StoredReply]:
+    """The replies at ascending rows of a part that are those of the keys.
+
+    Raises as `read_index` does.
+    """
     with _damage_named(part):
-        return read_records(part, index, rows)
+        texts = read_texts(part, index, rows)
+        if others := misfits(index, rows, keys, texts):
+            _refuse_damaged_texts(part, index, rows[others], [keys[other] for other in others])
+            keep = sorted({*range(len(keys))} - {*others})
+            return read_replies(part, index, rows[keep], [keys[kept] for kept in keep])
+        has_logprobs = any(head.has_logprobs for head in index.heads)
+        logprobs = _values(part, index, rows, "label_logprobs") if has_logprobs else None
+        return replies(index, rows, keys, texts, logprobs)
+
+
+def _refuse_damaged_texts(part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]) -> None:
+    """Raises OSError unless these rows are of other keys, which begin like those asked for."""
+    if any(map(eq, _values(part, index, rows, "key"), keys)):
+        raise OSError("a text does not fit its checksum")
+
+
+def _values(part: Path, index: PartIndex, rows: Rows, name: str) -> list[Any]:
+    """A column at ascending rows."""
+    ends = list(accumulate(index.num_rows))
+    groups = np.searchsorted(ends, rows, "right")
+    found: list[Any] = []
+    with _open(part) as file:
+        for group in map(int, np.unique(groups)):
+            column = file.read_row_group(group, columns=[name], use_threads=False).column(name)
+            first = ends[group] - index.num_rows[group]
+            found += column.take(rows[groups == group] - first).to_pylist()
+    return found
 
 
 def read_tables(part: Path) -> Iterator[Any]:
-    """The row groups of a part as tables with SCHEMA; raises as `read_index` does."""
+    """The row groups of a part as tables with SCHEMA and its heads; raises as `read_index` does."""
     with _damage_named(part):
         yield from _tables(part)
 
@@ -164,7 +225,7 @@ def check_part(part: Path) -> DamagedPart | None:
     """Reads a part to its last page."""
     try:
         for table in _tables(part):
-            check_records(table)
+            check_locators(table)
     except FileNotFoundError:
         return None
     except ARROW_ERRORS as error:
@@ -172,18 +233,19 @@ def check_part(part: Path) -> DamagedPart | None:
     return None
 
 
-def _index(groups: Iterable[Any], metadata: Any) -> RecordIndex:
+def _index(groups: Sequence[Any], metadata: Any, heads: list[Head]) -> PartIndex:
     """From tables of the row groups and the metadata of the part."""
     chunks = [
-        metadata.row_group(group).column(_RECORD_CHUNK) for group in range(metadata.num_row_groups)
+        metadata.row_group(group).column(_TEXT_CHUNK) for group in range(metadata.num_row_groups)
     ]
-    return record_index([locators_of(group) for group in groups], chunks)
+    return part_index(groups, chunks, heads)
 
 
 def _tables(part: Path) -> Iterator[Any]:
     with _open(part) as file:
         for group in range(file.num_row_groups):
-            yield file.read_row_group(group, use_threads=False).cast(SCHEMA)
+            table = file.read_row_group(group, use_threads=False).cast(SCHEMA)
+            yield table.replace_schema_metadata(file.metadata.metadata)
 
 
 @contextmanager

@@ -8,12 +8,12 @@ import msgspec
 from .arrow import pa
 
 
-class StoredReply(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class StoredReply(msgspec.Struct, frozen=True, gc=False):
     """What comes back from the store for a key; SCHEMA tells what the fields mean."""
 
     key: str
     run_id: str
-    labels: list[str]
+    labels: tuple[str, ...]
     text: str
     label_logprobs: list[float] | None
     finish_reason: str
@@ -78,8 +78,7 @@ SCHEMA: Any = pa.schema(
         _field("completion_tokens", pa.int64()),
         _field("cached_tokens", pa.int64()),
         _field("time", pa.timestamp("us", tz="UTC")),
-        _field("record", pa.binary()),
-        _field("locator", pa.binary(12)),
+        _field("locator", pa.binary(32)),
     ]
 )
 """Columns of every part, in all three collections.
@@ -101,6 +100,5 @@ finish_reason    stop, length, label or error
 error            why the request failed; null when it did not
 prompt_tokens, completion_tokens, cached_tokens   counts
 time             when the reply came, UTC, microseconds
-record           what a look-up needs of the row, in one piece
-locator          how the record is found without reading the others (see `records`)
+locator          how the text is found, and checked, without reading the others (see `locators`)
 """

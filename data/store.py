@@ -22,10 +22,10 @@ import numpy as np
 
 from .arrow import sync
 from .compaction import compact_partition
+from .locators import Prefixes
 from .part_names import find_parts, listed_parts
 from .partition import Partition
 from .parts import DamagedPart, check_part, read_indexes, temporary_files
-from .records import Prefixes
 from .replies import ReplyRow, StoredReply
 
 Collection = Literal["verbalizations", "verdicts", "proposals"]
@@ -78,7 +78,7 @@ class ReplyStore:
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. After a `put`, `get` tells a writer whose row that is.
 
-    Memory: 28 bytes for every key of the partitions that were looked into.
+    Memory: 56 bytes for every key of the partitions that were looked into.
     """
 
     def __init__(self, root: Path) -> None:

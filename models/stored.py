@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Any, Literal, cast
 
 from ..data.key_index import KeyIndex
-from ..data.records import key_prefixes
+from ..data.locators import key_prefixes
 from ..data.store import Collection, ReplyRow, ReplyStore, StoredReply
 from .engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
 from .streaming import stream
@@ -237,7 +237,7 @@ class StoredEngine:
             image_digest=" ".join(i.digest for i in request.images) or None,
             min_pixels=image.bounds.min_pixels if image else None,
             max_pixels=image.bounds.max_pixels if image else None,
-            labels=list(request.labels),
+            labels=request.labels,
             engine=identity.engine,
             engine_version=self.version,
             model=identity.model,

@@ -18,9 +18,9 @@ from blpo.data import part_names, parts
 from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
 from blpo.data.key_index import KeyIndex, parts_and_rows
+from blpo.data.locators import key_prefixes
 from blpo.data.part_names import Part, find_parts, single
 from blpo.data.parts import ROWS_PER_GROUP
-from blpo.data.records import key_prefixes
 from blpo.data.replies import SCHEMA, ReplyRow, StoredReply
 from blpo.data.store import ReplyStore
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ def row(number: int, text: str = "a red square") -> ReplyRow:
         image_digest=key(-number),
         min_pixels=3136,
         max_pixels=1048576,
-        labels=[],
+        labels=(),
         engine="vllm",
         engine_version="vllm 0.32.0",
         model="micro",
@@ -84,7 +84,7 @@ def reply(row: ReplyRow) -> StoredReply:
 def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) -> None:
     verdict = replace(
         row(3),
-        labels=["Safe", "Unsafe"],
+        labels=("Safe", "Unsafe"),
         label_logprobs=[math.log(1 / 3), -1e-300],
         label_mass=0.1 + 0.2,
         example_text="ein Fuchs 🦊\n",
@@ -306,24 +306,47 @@ def test_replies_far_apart_and_side_by_side_are_all_found(tmp_path: Path) -> Non
         assert found == {key(number): reply(rows[number]) for number in numbers}
 
 
-def test_records_that_do_not_belong_to_their_rows_are_named_by_verify(tmp_path: Path) -> None:
+def test_texts_that_do_not_belong_to_their_rows_are_found(tmp_path: Path) -> None:
     put(ReplyStore(tmp_path), row(1, "one"), row(2, "two"))
     (part,) = parts_of(ReplyStore(tmp_path))
-    table = pq.read_table(part)
-    swapped = table.column("record").take([1, 0])
-    table = table.set_column(
-        table.schema.get_field_index("record"), SCHEMA.field("record"), swapped
-    )
-    pq.write_table(table.cast(SCHEMA), part, **parts.FILE_OPTIONS)
-    (damaged,) = ReplyStore(tmp_path).verify().damaged
-    assert "another key" in damaged.reason
-    assert get(ReplyStore(tmp_path), 1) == {}
+    content = part.read_bytes()
+    part.write_bytes(content.replace(b"one", b"???").replace(b"two", b"one"))
+    assert len(ReplyStore(tmp_path).verify().damaged) == 1
+    with pytest.raises(StoreError, match="checksum"):
+        get(ReplyStore(tmp_path), 2)
+
+
+def test_a_key_that_begins_like_a_stored_one_is_not_stored(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1), row(2))
+    other = key(1)[:16] + key(3)[16:]
+    found = ReplyStore(tmp_path).get("verbalizations", PARTITION, [key(2), other])
+    assert found == {key(2): reply(row(2))}
+
+
+def test_replies_with_and_without_log_probabilities_lie_in_one_part(tmp_path: Path) -> None:
+    rows = [
+        replace(row(number), labels=("1", "2"), label_logprobs=logprobs, run_id=f"run{number % 2}")
+        for number, logprobs in enumerate([[-0.5, -1.0], None, [-math.inf, 0.0]])
+    ]
+    put(ReplyStore(tmp_path), *rows)
+    put(ReplyStore(tmp_path), row(3))
+    for store in (ReplyStore(tmp_path), compacted(tmp_path)):
+        found = get(store, 3, 2, 1, 0)
+        assert found == {key(number): reply(r) for number, r in enumerate([*rows, row(3)])}
+
+
+def compacted(root: Path) -> ReplyStore:
+    store = ReplyStore(root)
+    assert store.compact()
+    return store
 
 
 def test_a_part_rewritten_by_another_program_is_named(tmp_path: Path) -> None:
     put(ReplyStore(tmp_path), row(1))
     (part,) = parts_of(ReplyStore(tmp_path))
-    pq.write_table(pq.read_table(part), part, compression="zstd")
+    metadata = pq.read_metadata(part).metadata
+    table = pq.read_table(part).replace_schema_metadata(metadata)
+    pq.write_table(table, part, compression="zstd")
     with pytest.raises(StoreError, match=r"part-00000001.*not laid out"):
         get(ReplyStore(tmp_path), 1)
 
