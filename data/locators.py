@@ -8,7 +8,6 @@ of the part lists.
 """
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
@@ -19,6 +18,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec.structs import astuple
+from xxhash import xxh3_64_intdigest
 
 from .arrow import pa
 from .replies import SCHEMA, ReplyRow, StoredReply
@@ -27,7 +27,7 @@ LOCATOR_DTYPE = np.dtype(
     [
         ("prefix", ">u8"),
         ("text_bytes", "<u4"),
-        ("text_crc32", "<u4"),
+        ("text_checksum", "<u8"),
         ("head", "<u4"),
         ("prompt_tokens", "<u4"),
         ("completion_tokens", "<u4"),
@@ -36,8 +36,8 @@ LOCATOR_DTYPE = np.dtype(
 )
 """A value of the column `locator`.
 
-prefix: the first 64 bits of the key. text_bytes: length of the text in UTF-8. text_crc32: of the
-text, begun with the next 32 bits of the key, so that it fits no other key.
+prefix: the first 64 bits of the key. text_bytes: length of the text in UTF-8. text_checksum: XXH3
+of the text, xor the next 64 bits of the key, so that it fits no other key.
 """
 
 HEADS_KEY = b"blpo.heads"
@@ -46,8 +46,7 @@ HEADS_KEY = b"blpo.heads"
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens")
 _LENGTH_BYTES = 4
 _MAX_HEADER_BYTES = 256
-_GAP_BYTES = 8 * 2**10
-_SPAN_BYTES = 2**20
+_GAP_BYTES = 4096
 
 Prefixes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -83,12 +82,17 @@ class PartIndex:
 
 def key_prefixes(keys: Sequence[str]) -> Prefixes:
     """The first 64 bits of each key."""
-    leading = bytes.fromhex("".join([key[:16] for key in keys]))
-    return np.frombuffer(leading, ">u8").astype(np.uint64)
+    return _numbers([key[:16] for key in keys])
 
 
-def _checksum_seeds(keys: Sequence[str]) -> list[int]:
-    return [int(key[16:24], 16) for key in keys]
+def _checksums(keys: Sequence[str], texts: Sequence[bytes]) -> npt.NDArray[np.uint64]:
+    checksums = np.array(list(map(xxh3_64_intdigest, texts)), np.uint64)
+    return checksums ^ _numbers([key[16:32] for key in keys])
+
+
+def _numbers(digits: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """Numbers of 64 bits from 16 hex digits each."""
+    return np.frombuffer(bytes.fromhex("".join(digits)), ">u8").astype(np.uint64)
 
 
 def table_of_rows(rows: Sequence[ReplyRow], heads: dict[Head, int]) -> Any:
@@ -111,7 +115,7 @@ def _locators(columns: Mapping[str, Sequence[Any]], heads: dict[Head, int]) -> n
     found = np.empty(len(keys), LOCATOR_DTYPE)
     found["prefix"] = key_prefixes(keys)
     found["text_bytes"] = list(map(len, texts))
-    found["text_crc32"] = list(map(zlib.crc32, texts, _checksum_seeds(keys)))
+    found["text_checksum"] = _checksums(keys, texts)
     found["head"] = [heads.setdefault(head, len(heads)) for head in _heads(columns)]
     for name in _COUNTS:
         found[name] = columns[name]
@@ -209,27 +213,31 @@ def read_texts(part: Path, index: PartIndex, rows: Rows) -> list[bytes]:
 def _slices(
     descriptor: int, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
 ) -> list[bytes]:
-    """What lies between ascending starts and ends in a file, read in spans without large gaps."""
+    """What lies between ascending starts and ends in a file, small gaps read over."""
     is_far = starts[1:] - ends[:-1] > _GAP_BYTES
-    is_in_next_span = np.diff(starts // _SPAN_BYTES) != 0
-    breaks = np.flatnonzero(is_far | is_in_next_span) + 1
-    span_starts = starts[np.r_[0, breaks]].tolist()
-    span_lengths = (ends[np.r_[breaks - 1, -1]] - span_starts).tolist()
-    spans = list(map(os.pread, repeat(descriptor), span_lengths, span_starts))
-    if len(spans) == len(starts):
-        return spans
-    span_numbers = np.searchsorted(breaks, np.arange(len(starts)), "right")
-    offsets = starts[np.r_[0, breaks]][span_numbers]
+    if is_far.all():
+        return _spans(descriptor, starts, ends)
+    breaks = np.flatnonzero(is_far) + 1
+    span_starts = starts[np.append(0, breaks)]
+    spans = _spans(descriptor, span_starts, ends[np.append(breaks - 1, -1)])
+    numbers = np.searchsorted(breaks, np.arange(len(starts)), "right")
+    offsets = span_starts[numbers]
     places = zip(
-        span_numbers.tolist(), (starts - offsets).tolist(), (ends - offsets).tolist(), strict=True
+        numbers.tolist(), (starts - offsets).tolist(), (ends - offsets).tolist(), strict=True
     )
     return [spans[number][start:end] for number, start, end in places]
 
 
+def _spans(
+    descriptor: int, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> list[bytes]:
+    return list(map(os.pread, repeat(descriptor), (ends - starts).tolist(), starts.tolist()))
+
+
 def misfits(index: PartIndex, rows: Rows, keys: Sequence[str], texts: Sequence[bytes]) -> list[int]:
     """Positions in `rows` where the text is damaged or that of another key."""
-    found = list(map(zlib.crc32, texts, _checksum_seeds(keys)))
-    return np.flatnonzero(index.locators["text_crc32"][rows] != found).tolist()
+    expected = index.locators["text_checksum"][rows]
+    return np.flatnonzero(expected != _checksums(keys, texts)).tolist()
 
 
 def replies(
@@ -237,15 +245,14 @@ def replies(
     rows: Rows,
     keys: Sequence[str],
     texts: Sequence[bytes],
-    logprobs: Sequence[list[float] | None] | None,
+    logprobs: Sequence[list[float] | None],
 ) -> list[StoredReply]:
-    """The replies at rows, with what was read of them; logprobs: None if none has any."""
+    """The replies at rows, of which there is at least one, with what was read of them."""
     found = index.locators[rows]
     heads = map(index.heads.__getitem__, found["head"].tolist())
-    counts = zip(*(found[name].tolist() for name in _COUNTS), strict=True)
-    return [
-        StoredReply(key, run_id, labels, text.decode(), own, finish_reason, error, *tokens)
-        for key, (run_id, labels, finish_reason, error, _), text, own, tokens in zip(
-            keys, heads, texts, logprobs or [None] * len(keys), counts, strict=True
-        )
-    ]
+    run_ids, labels, finish_reasons, errors, _ = zip(*heads, strict=True)
+    counts = (found[name].tolist() for name in _COUNTS)
+    decoded = map(bytes.decode, texts)
+    return list(
+        map(StoredReply, keys, run_ids, labels, decoded, logprobs, finish_reasons, errors, *counts)
+    )

@@ -1,6 +1,6 @@
 """One partition of the reply store: a folder of parts and the index of their keys.
 
-Memory: the index takes 56 bytes for every key of the partition and stays; rows do not.
+Memory: the index takes 60 bytes for every key of the partition and stays; rows do not.
 """
 
 import threading
@@ -46,16 +46,14 @@ class Partition:
         self._listed_change: int | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, StoredReply]:
-        """The replies to those distinct keys that are stored, in the order of `keys`."""
+        """The replies to those distinct keys that are stored, in the order of parts and rows."""
         for _ in range(_ATTEMPTS):
             try:
-                replies = {reply.key: reply for reply in _read(keys, *self._find(keys))}
+                return _read(keys, *self._find(keys))
             except FileNotFoundError:
                 # Parts were merged or moved aside since they were indexed.
                 with self._lock:
                     self._forget()
-            else:
-                return {key: replies[key] for key in keys if key in replies}
         raise StoreError(f"{self._folder}: parts vanish while they are read: stop what moves them")
 
     def put(self, rows: Sequence[ReplyRow]) -> None:
@@ -117,16 +115,17 @@ class Partition:
         return [self._own.pop(part, read.get(part)) for part in parts]
 
 
-def _read(keys: Sequence[str], places: Places, parts: Sequence[IndexedPart]) -> list[StoredReply]:
+def _read(
+    keys: Sequence[str], places: Places, parts: Sequence[IndexedPart]
+) -> dict[str, StoredReply]:
     """What is stored under keys with those places, in the order of parts and rows."""
     found = np.flatnonzero(places >= 0)
     found = found[np.argsort(places[found])]
     numbers, rows = parts_and_rows(places[found])
-    positions: list[int] = found.tolist()
-    sorted_keys = [keys[position] for position in positions]
+    found_keys: list[str] = np.array(keys, object)[found].tolist()
     breaks = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
-    replies: list[StoredReply] = []
+    replies: dict[str, StoredReply] = {}
     for first, last in pairwise([0, *breaks, len(rows)]) if len(rows) else ():
         path, index = parts[int(numbers[first])]
-        replies += read_replies(path, index, rows[first:last], sorted_keys[first:last])
+        replies |= read_replies(path, index, rows[first:last], found_keys[first:last])
     return replies

@@ -180,8 +180,8 @@ def read_index(part: Path) -> PartIndex | None:
 
 def read_replies(
     part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]
-) -> list[StoredReply]:
-    """The replies at ascending rows of a part that are those of the keys.
+) -> dict[str, StoredReply]:
+    """The replies at ascending rows of a part by key, of those that are the keys' own.
 
     Raises as `read_index` does.
     """
@@ -190,10 +190,12 @@ def read_replies(
         if others := misfits(index, rows, keys, texts):
             _refuse_damaged_texts(part, index, rows[others], [keys[other] for other in others])
             keep = sorted({*range(len(keys))} - {*others})
-            return read_replies(part, index, rows[keep], [keys[kept] for kept in keep])
+            own = [keys[kept] for kept in keep]
+            return read_replies(part, index, rows[keep], own) if own else {}
         has_logprobs = any(head.has_logprobs for head in index.heads)
-        logprobs = _values(part, index, rows, "label_logprobs") if has_logprobs else None
-        return replies(index, rows, keys, texts, logprobs)
+        none: list[list[float] | None] = [None] * len(rows)
+        logprobs = _values(part, index, rows, "label_logprobs") if has_logprobs else none
+        return dict(zip(keys, replies(index, rows, keys, texts, logprobs), strict=True))
 
 
 def _refuse_damaged_texts(part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]) -> None:

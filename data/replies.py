@@ -78,7 +78,7 @@ SCHEMA: Any = pa.schema(
         _field("completion_tokens", pa.int64()),
         _field("cached_tokens", pa.int64()),
         _field("time", pa.timestamp("us", tz="UTC")),
-        _field("locator", pa.binary(32)),
+        _field("locator", pa.binary(36)),
     ]
 )
 """Columns of every part, in all three collections.

@@ -78,7 +78,7 @@ class ReplyStore:
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. After a `put`, `get` tells a writer whose row that is.
 
-    Memory: 56 bytes for every key of the partitions that were looked into.
+    Memory: 60 bytes for every key of the partitions that were looked into.
     """
 
     def __init__(self, root: Path) -> None:
@@ -89,7 +89,7 @@ class ReplyStore:
     def get(
         self, collection: Collection, partition: str, keys: Sequence[str]
     ) -> dict[str, StoredReply]:
-        """The replies to those keys that are stored, in the order of `keys`.
+        """The replies to those keys that are stored, in no order that means anything.
 
         Sees every `put` that returned before the call, in any process (on a network file system,
         once its directory cache has expired). Raises StoreError, naming the file, for a damaged

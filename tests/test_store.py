@@ -81,7 +81,7 @@ def reply(row: ReplyRow) -> StoredReply:
     return StoredReply(**{name: getattr(row, name) for name in StoredReply.__struct_fields__})
 
 
-def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) -> None:
+def test_rows_come_back_as_they_were_put(tmp_path: Path) -> None:
     verdict = replace(
         row(3),
         labels=("Safe", "Unsafe"),
@@ -93,7 +93,7 @@ def test_rows_come_back_as_they_were_put_and_in_the_order_asked(tmp_path: Path) 
     put(ReplyStore(tmp_path), row(1), row(2))
     put(ReplyStore(tmp_path), verdict)
     found = get(ReplyStore(tmp_path), 3, 9, 1, 3)
-    assert list(found.items()) == [(key(3), reply(verdict)), (key(1), reply(row(1)))]
+    assert found == {key(3): reply(verdict), key(1): reply(row(1))}
 
 
 def test_the_writer_finds_its_own_rows(tmp_path: Path) -> None:
@@ -366,7 +366,7 @@ def test_an_empty_file_is_passed_over_by_readers_and_named_by_verify(tmp_path: P
     empty = parts_of(store)[0].with_name("part-00000002.parquet")
     empty.touch()
     put(store, row(3))
-    assert list(get(ReplyStore(tmp_path), 1, 3)) == [key(1), key(3)]
+    assert get(ReplyStore(tmp_path), 1, 3).keys() == {key(1), key(3)}
     assert [(part.path, part.reason) for part in store.verify().damaged] == [
         (empty, "empty, 0 bytes")
     ]
