@@ -430,6 +430,9 @@ def unknown_label(label: object, task: Task) -> str:
 def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task: Task) -> None:
     """Adds a problem for an empty split and for each class without a train example."""
     counts = Counter(placed)
+    hint = ""
+    if task.is_pairwise:
+        hint = "; where a table has the preferred image always first, pass --shuffle-pairs"
     for split in SPLITS:
         if not any(counts[split, label] for label in task.labels):
             problems.add(f"split {split}", "has no examples; change the split or add rows")
@@ -437,5 +440,5 @@ def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task
         if not counts["train", label]:
             problems.add(
                 f"class {label!r}",
-                "has no train example; add some, or use a task that does not declare it",
+                f"has no train example; add some, or use a task that does not declare it{hint}",
             )

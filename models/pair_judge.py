@@ -15,14 +15,13 @@ from statistics import fmean
 from typing import Literal, Protocol
 
 from ..data.images import ImageRef
+from ..data.pairs import SWAPPED_LABELS
 from ..data.tasks import TIE, Task
 from .engine import Engine
 from .judge import Judge, Shown, Verdict
 
 Orders = Literal["both", "hashed"]
 """Whether a joint judge is asked about a pair in both orders, or in one that a hash decides."""
-
-_TURNED = {"A": "B", "B": "A", TIE: TIE}
 
 
 class ShownPair(Shown, Protocol):
@@ -130,8 +129,9 @@ def turn_back(verdict: Verdict) -> Verdict:
     label, probabilities = verdict.label, verdict.probabilities
     return replace(
         verdict,
-        label=None if label is None else _TURNED[label],
-        probabilities=probabilities and {k: probabilities[_TURNED[k]] for k in probabilities},
+        label=None if label is None else SWAPPED_LABELS[label],
+        probabilities=probabilities
+        and {k: probabilities[SWAPPED_LABELS[k]] for k in probabilities},
     )
 
 
