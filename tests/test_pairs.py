@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
@@ -27,6 +28,8 @@ from blpo.models.pair_judge import (
 from blpo.models.verbalizer import Verbalization, Verbalizer
 from blpo.pipeline.metrics import agreement
 from blpo.pipeline.pair_metrics import pair_scores
+from blpo.pipeline.policies.calibration import CutPoints
+from blpo.pipeline.policies.ties import fit_tie_band
 
 
 def pair_task(**changes: Any) -> Task:
@@ -44,10 +47,11 @@ def pair_task(**changes: Any) -> Task:
     return Task.model_validate(fields | changes)
 
 
+TIES = ("A", "tie", "B")
 JOINT = pair_task()
-JOINT_TIES = pair_task(labels=("A", "tie", "B"))
+JOINT_TIES = pair_task(labels=TIES)
 SCORES = pair_task(compare="scores", score_labels=("1", "2", "3"))
-SCORES_TIES = pair_task(labels=("A", "tie", "B"), compare="scores", score_labels=("1", "2", "3"))
+SCORES_TIES = pair_task(labels=TIES, compare="scores", score_labels=("1", "2", "3"))
 
 
 def image(name: str) -> ImageRef:
@@ -264,6 +268,36 @@ def test_pairs_of_one_group_widen_the_interval() -> None:
         return high - low
 
     assert width(lambda number: f"{number // 5}") > 1.5 * width(str)
+
+
+def preference(a: float, tie: float) -> PairVerdict:
+    probabilities = {"A": a, "tie": tie, "B": 1 - a - tie}
+    label = max(probabilities, key=lambda name: probabilities[name])
+    return PairVerdict(label, probabilities, 1.0, num_orders=2)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_band_of_ties_is_the_best_of_all_on_train_and_even_about_one_half(seed: int) -> None:
+    draw = np.random.default_rng(seed)
+    shares = draw.dirichlet((2, 1, 2), 40)
+    verdicts = [preference(round(a, 2), round(tie, 2)) for a, tie, _ in shares.tolist()]
+    examples = [pair(i, str(label)) for i, label in enumerate(draw.choice(TIES, 40))]
+    fitted = fit_tie_band(examples, verdicts, TIES)
+    assert fitted.cuts[0] + fitted.cuts[1] == pytest.approx(2)
+
+    def num_right(cuts: CutPoints) -> int:
+        return sum(cuts(v).label == e.label for v, e in zip(verdicts, examples, strict=True))
+
+    halves = [0.0013 + 0.002 * i for i in range(499)]
+    tried = (CutPoints(labels=TIES, cuts=(1 - half, 1 + half)) for half in halves)
+    assert num_right(fitted) == max(map(num_right, tried))
+
+
+def test_a_band_keeps_what_a_verdict_says_of_the_orders() -> None:
+    band = CutPoints(labels=TIES, cuts=(0.8, 1.2))
+    given = band(PairVerdict("A", {"A": 0.55, "tie": 0.0, "B": 0.45}, 1.0, None, "A", "B", 2))
+    assert isinstance(given, PairVerdict)
+    assert (given.label, given.in_order, given.turned) == ("tie", "A", "B")
 
 
 def test_verdicts_on_single_images_have_no_pair_scores() -> None:
