@@ -17,7 +17,7 @@ class Shown(Protocol):
     """What of an example a model is shown."""
 
     @property
-    def image(self) -> ImageRef: ...
+    def images(self) -> tuple[ImageRef, ...]: ...
 
     @property
     def text(self) -> str | None: ...
@@ -57,7 +57,14 @@ class Judge:
         sampling = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
         instruction, labels = self._task.answer_instruction, self._task.labels
         requests = [
-            Request(f"{prompt}\n{instruction}", example.image, example.text, labels, sampling)
+            Request(
+                f"{prompt}\n{instruction}",
+                example.images[0],
+                example.text,
+                labels,
+                sampling,
+                further_images=example.images[1:],
+            )
             for prompt, example in pairs
         ]
         return [read_verdict(reply, self._task.labels) for reply in self._engine.ask(requests)]

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
+from ..models.pair_judge import Orders
 from ..models.settings import EngineSettings
 from .apo import ApoConfig
 from .blpo_config import PLUS, BlpoConfig
@@ -73,6 +74,8 @@ class RunConfig(BaseModel):
         published, "plus" what `blpo_config.PLUS` says.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
+    orders: whether a judge that sees both images of a pair at once is asked in both orders, or in
+        one that the example's id decides, at half the calls.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
@@ -89,6 +92,7 @@ class RunConfig(BaseModel):
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
     noise_floor: bool = False
+    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()
@@ -121,10 +125,11 @@ class RunConfig(BaseModel):
 
 
 class JudgeConfig(BaseModel):
-    """A judge outside a run: which model, and how it sees the images."""
+    """A judge outside a run: which model, and how it sees the images; orders as in RunConfig."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
 

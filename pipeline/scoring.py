@@ -16,7 +16,8 @@ from ..data.shards import Shard
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import Engine
-from ..models.judge import Judge, Verdict
+from ..models.judge import Verdict
+from ..models.pair_judge import make_judge, num_requests
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
@@ -48,9 +49,14 @@ class JudgeSource:
     config: JudgeConfig
     reading: CutPoints | None = None
 
+    @property
+    def requests_per_verdict(self) -> int:
+        return num_requests(self.task, self.config.orders)
+
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        verdicts = Judge(engine, self.task)(self.judge_prompt, items)
+        judge = make_judge(engine, self.task, self.config.orders)
+        verdicts = judge(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
@@ -98,7 +104,8 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     try:
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
-        with progress({split: Tracked(lambda: ledger.answered, len(examples))}, "images"):
+        total = len(examples) * source.requests_per_verdict
+        with progress({split: Tracked(lambda: ledger.answered, total)}, "images"):
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()
@@ -163,7 +170,8 @@ def map_ahead(
 
 
 def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
-    for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
+    bounds, pairs = source.config.images.bounds, source.task.is_pairwise
+    for items in iter_dataset(dataset, bounds, _BATCH_ROWS, pairs=pairs):
         yield from (item for item in items if shard.holds(item.example_id))
 
 
@@ -224,7 +232,7 @@ def _read_prompt(path: Path | None) -> str | None:
 
 
 def _stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
-    engine = pool.engine(source.config.judge)
+    engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
     return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
 
 

@@ -61,6 +61,8 @@ class RawRow:
     groups: rows that share one of these belong on one side of the split; the row's own id if
         there is none.
     split: the source's own, None if it has none.
+    image_b, swapped: of a pair: its second image in presented order, and whether the source has
+        them the other way round.
     """
 
     row_id: str
@@ -71,6 +73,13 @@ class RawRow:
     category: str | None = None
     split: Split | None = None
     ratings: tuple[str | float, ...] = ()
+    image_b: ImagePlace | None = None
+    swapped: bool = False
+
+    @property
+    def images(self) -> tuple[ImagePlace, ...]:
+        """The place of the image, or of image A and image B."""
+        return (self.image,) if self.image_b is None else (self.image, self.image_b)
 
 
 @dataclass(slots=True)
