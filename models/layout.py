@@ -2,7 +2,8 @@
 
 Every request is laid out as
 
-    template prefix, image, the example's own text, bridge, changing prompt, template suffix
+    template prefix, image, the example's own text, bridge, changing prompt, template suffix,
+    start of the reply
 
 so that all tokens up to and including the bridge are the same under every prompt and every role.
 An engine with prefix caching then reuses the image's KV blocks. It reuses whole blocks only, and
@@ -59,11 +60,13 @@ class Layout:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._encode_plain))
 
-    def token_ids(self, prompt: str, *, with_image: bool, text: str | None) -> list[int]:
+    def token_ids(
+        self, prompt: str, *, with_image: bool, text: str | None, reply_start: str = ""
+    ) -> list[int]:
         """Token ids of one request, with ONE placeholder for the image.
 
-        `prompt` and `text` are plain text: a special token spelled out in them is tokenized as
-        its characters.
+        All arguments are plain text: a special token spelled out in them is tokenized as its
+        characters.
         """
         prefix = self.image_prefix if with_image else self.text_prefix
         ids = list(prefix)
@@ -71,7 +74,9 @@ class Layout:
             ids += self._cached_plain(f"Text: {text}\n")
         if with_image:
             ids += self.bridge
-        return [*ids, *self._cached_plain(prompt), *self.suffix]
+        ids += [*self._cached_plain(prompt), *self.suffix]
+        # Past the cache: each reply starts in its own way.
+        return [*ids, *self._encode_plain(reply_start)] if reply_start else ids
 
     def _encode_plain(self, text: str) -> tuple[int, ...]:
         return tuple(

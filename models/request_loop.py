@@ -172,7 +172,10 @@ class RequestLoop:
     def _prepare(self, job: Job) -> None:
         request = job.request
         job.token_ids = self._layout.token_ids(
-            request.prompt, with_image=request.image is not None, text=request.text
+            request.prompt,
+            with_image=request.image is not None,
+            text=request.text,
+            reply_start=request.reply_start,
         )
         if request.labels:
             job.plan = self._plan(request.labels)

@@ -96,7 +96,12 @@ class _Model:
         """
         layout = self.layout
         has_image = request.image is not None
-        ids = layout.token_ids(request.prompt, with_image=has_image, text=request.text)
+        ids = layout.token_ids(
+            request.prompt,
+            with_image=has_image,
+            text=request.text,
+            reply_start=request.reply_start,
+        )
         if request.image is None:
             return self._placed({"input_ids": self._torch.tensor([ids])})
         inputs: dict[str, Any] = dict(

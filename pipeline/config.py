@@ -63,7 +63,29 @@ class ImageConfig(BaseModel):
         return ImageBounds(self.min_pixels, self.max_pixels)
 
 
-class RunConfig(BaseModel):
+class VerdictConfig(BaseModel):
+    """How the judge comes to a verdict.
+
+    verdict: direct reads the label at once; reasoned lets the model write freely first, which
+        takes a second request to read the label. reasoning_tokens: how much it may write.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Literal["direct", "reasoned"] = "direct"
+    reasoning_tokens: int = Field(default=256, ge=1)
+
+    @property
+    def reasoning(self) -> int | None:
+        """The tokens of a reasoned verdict; None for a direct one."""
+        return self.reasoning_tokens if self.verdict == "reasoned" else None
+
+    @property
+    def requests_per_verdict(self) -> int:
+        return 1 if self.reasoning is None else 2
+
+
+class RunConfig(VerdictConfig):
     """One run: a task, its data, the models, the algorithm.
 
     task: name of a shipped task or path of a task file. dataset: Parquet file.
@@ -76,8 +98,6 @@ class RunConfig(BaseModel):
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str
     dataset: Path
@@ -120,10 +140,8 @@ class RunConfig(BaseModel):
         return section.model_copy(update=self.search.fixed)
 
 
-class JudgeConfig(BaseModel):
-    """A judge outside a run: which model, and how it sees the images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+class JudgeConfig(VerdictConfig):
+    """A judge outside a run: which model, how it sees the images and comes to a verdict."""
 
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()

@@ -141,7 +141,7 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
     engine = StoredEngine(
         pool.engine(config.judge), ReplyStore(config.store), "judge", uuid.uuid4().hex
     )
-    judge = Judge(engine, task)
+    judge = Judge(engine, task, config.reasoning)
     points = tuple(
         _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
     )

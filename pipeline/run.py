@@ -62,9 +62,10 @@ class Run:
     def expected_calls(self) -> int:
         """Calls of all roles, within the budget, if no step of the search ends early."""
         config, num_train = self.config, len(self.dataset.train)
-        calls = config.search.expected_calls(config.resolved_algorithm, num_train)
+        calls = dict(config.search.expected_calls(config.resolved_algorithm, num_train))
+        calls["judge"] *= config.requests_per_verdict
         searching = sum(config.budget.cap(role, number) for role, number in calls.items())
-        tests = 3 if config.noise_floor else 2
+        tests = (3 if config.noise_floor else 2) * config.requests_per_verdict
         return searching + tests * len(self.dataset.test)
 
     @property
@@ -137,7 +138,7 @@ class Run:
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
         reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
-        judge = Judge(self.engines["judge"], self.task)
+        judge = Judge(self.engines["judge"], self.task, self.config.reasoning)
         initial = judge(self.judge_prompt, test)
         final = _read(judge(final_prompt, test), reading)
         labels = self.task.labels
@@ -155,7 +156,8 @@ class Run:
     ) -> NoiseFloor | None:
         if not self.config.noise_floor:
             return None
-        test, judge = self.dataset.test, Judge(self.engines["judge"], self.task)
+        test = self.dataset.test
+        judge = Judge(self.engines["judge"], self.task, self.config.reasoning)
         again = _read(judge(judge_prompt, test, sample_index=1), reading)
         return noise_floor(test, verdicts, again, self.task.labels)
 

@@ -51,7 +51,8 @@ class JudgeSource:
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        verdicts = Judge(engine, self.task)(self.judge_prompt, items)
+        judge = Judge(engine, self.task, self.config.reasoning)
+        verdicts = judge(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
@@ -99,7 +100,8 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     try:
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
-        with progress({split: Tracked(lambda: ledger.answered, len(examples))}, "images"):
+        total = len(examples) * source.config.requests_per_verdict
+        with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()

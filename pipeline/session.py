@@ -100,7 +100,7 @@ class RunRoles:
 
     def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
         self.task = task
-        self._judge = Judge(engines["judge"], task)
+        self._judge = Judge(engines["judge"], task, config.reasoning)
         self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
         self._optimizer = PromptOptimizer(
             engines["optimizer"],

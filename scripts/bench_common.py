@@ -139,12 +139,15 @@ class Shown:
 class TextFirst(Layout):
     """The changing prompt, then the image: what chat clients send by default."""
 
-    def token_ids(self, prompt: str, *, with_image: bool, text: str | None) -> list[int]:
+    def token_ids(
+        self, prompt: str, *, with_image: bool, text: str | None, reply_start: str = ""
+    ) -> list[int]:
         laid_out = Layout.token_ids(self, prompt, with_image=with_image, text=text)
         num_shared = len(self.text_prefix)
         image = laid_out[num_shared : len(self.image_prefix)]
         rest = laid_out[len(self.image_prefix) : len(laid_out) - len(self.suffix)]
-        return [*laid_out[:num_shared], *rest, *image, *self.suffix]
+        ids = [*laid_out[:num_shared], *rest, *image, *self.suffix]
+        return ids + self.tokenizer.encode(reply_start, add_special_tokens=False)
 
 
 def text_first(layout: Layout) -> Layout:
