@@ -86,7 +86,7 @@ SCHEMA: Any = pa.schema(
 key              64 hex digits, sha256 of everything that shapes the reply
 run_id           the run that asked
 role             judge, verbalizer or optimizer
-prompt           the rendered prompt
+prompt           the rendered prompt, and the start of the reply that was given with it
 example_text     the example's own text; null without one
 image_digest     sha256 of image bytes and pixel bounds, one per image; null without an image
 min_pixels, max_pixels   the bounds; null without an image

@@ -38,6 +38,8 @@ class Request:
         token(s) of the assistant turn, in the order given, instead of generated text.
     further_images: more images after `image`: the second of a pair, or whatever number an engine
         takes (`settings.takes_several_images`); no other is asked such a request.
+    reply_start: text with which the assistant turn begins, which the reply continues. As untrusted
+        as `prompt`.
     """
 
     prompt: str
@@ -46,6 +48,7 @@ class Request:
     labels: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     further_images: tuple[ImageRef, ...] = ()
+    reply_start: str = ""
 
     @property
     def images(self) -> tuple[ImageRef, ...]:

@@ -1,9 +1,14 @@
-"""The judge: f(x; p), a verdict on each image under a judge prompt. It always sees the image."""
+"""The judge: f(x; p), a verdict on each image under a judge prompt. It always sees the image.
+
+A direct verdict is one request: the label is read as the first token of the reply. A reasoned one
+is two: the model writes freely, then the label is read where a constant lead to the answer follows
+what it wrote. An engine with a prefix cache computes little more than the lead for the second.
+"""
 
 import math
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ..data.images import ImageRef
@@ -11,6 +16,15 @@ from ..data.tasks import Task
 from .engine import Engine, Reply, Request, Sampling
 
 _MAX_TEXT_VERDICT_TOKENS = 16
+
+ANSWER_LEAD = "Final answer:"
+"""Stands on a line of its own before the label of a reasoned verdict. The label begins a line, as
+in a direct verdict it begins the reply: there it has the same tokens."""
+
+_REASONING_INSTRUCTION = (
+    "First write in a few sentences what you see that decides this. Then write the line "
+    f'"{ANSWER_LEAD}", and after it your answer.'
+)
 
 
 class Shown(Protocol):
@@ -31,20 +45,26 @@ class Verdict:
     probabilities: P(label) normalised over the declared labels, in their order; None from an
         engine without log-probabilities.
     label_mass: how much of the model's probability lies on the declared labels, 0..1.
+    reasoning: what the model wrote before its answer; None for a direct verdict.
     """
 
     label: str | None
     probabilities: Mapping[str, float] | None = None
     label_mass: float | None = None
     reason: str | None = None
+    reasoning: str | None = None
 
 
 class Judge:
-    """Asks an engine for verdicts under the task's fixed answer instruction."""
+    """Asks an engine for verdicts under the task's fixed answer instruction.
 
-    def __init__(self, engine: Engine, task: Task) -> None:
+    reasoning_tokens: how much the model may write before its answer; None for direct verdicts.
+    """
+
+    def __init__(self, engine: Engine, task: Task, reasoning_tokens: int | None = None) -> None:
         self._engine = engine
         self._task = task
+        self._reasoning_tokens = reasoning_tokens
 
     def __call__(
         self, judge_prompt: str, examples: Sequence[Shown], sample_index: int = 0
@@ -53,21 +73,75 @@ class Judge:
         return self.pairs([(judge_prompt, example) for example in examples], sample_index)
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
-        """One verdict per (judge prompt, example), in order; one batch."""
-        sampling = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
-        instruction, labels = self._task.answer_instruction, self._task.labels
-        requests = [
-            Request(
-                f"{prompt}\n{instruction}",
-                example.images[0],
-                example.text,
-                labels,
-                sampling,
-                further_images=example.images[1:],
+        """One verdict per (judge prompt, example), in order: one batch, two of reasoned ones."""
+        instruction = answer_instruction(self._task, self._reasoning_tokens)
+        labels = self._task.labels
+        read = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
+        if self._reasoning_tokens is None:
+            return self._read(
+                _request(prompt, instruction, example, labels=labels, sampling=read)
+                for prompt, example in pairs
             )
-            for prompt, example in pairs
+        write = Sampling(max_tokens=self._reasoning_tokens, sample_index=sample_index)
+        requests = [
+            _request(prompt, instruction, example, sampling=write) for prompt, example in pairs
         ]
-        return [read_verdict(reply, self._task.labels) for reply in self._engine.ask(requests)]
+        replies = self._engine.ask(requests)
+        verdicts = self._read(
+            replace(request, labels=labels, sampling=read, reply_start=_answer_start(reply.text))
+            for request, reply in zip(requests, replies, strict=True)
+            if reply.finish_reason != "error"
+        )
+        return _with_reasoning(replies, verdicts)
+
+    def _read(self, requests: Iterable[Request]) -> list[Verdict]:
+        replies = self._engine.ask(list(requests))
+        return [read_verdict(reply, self._task.labels) for reply in replies]
+
+
+def _request(
+    prompt: str,
+    instruction: str,
+    example: Shown,
+    *,
+    labels: tuple[str, ...] = (),
+    sampling: Sampling,
+) -> Request:
+    return Request(
+        f"{prompt}\n{instruction}",
+        example.images[0],
+        example.text,
+        labels,
+        sampling,
+        further_images=example.images[1:],
+    )
+
+
+def answer_instruction(task: Task, reasoning_tokens: int | None) -> str:
+    """What ends every judge call: the task's own instruction, after that to write first, if any."""
+    if reasoning_tokens is None:
+        return task.answer_instruction
+    return f"{_REASONING_INSTRUCTION}\n{task.answer_instruction}"
+
+
+def _with_reasoning(replies: Sequence[Reply], verdicts: Iterable[Verdict]) -> list[Verdict]:
+    """A verdict for each reply, from those on the replies that are no errors."""
+    read = iter(verdicts)
+    return [
+        Verdict(None, reason=reply.error)
+        if reply.finish_reason == "error"
+        else replace(next(read), reasoning=_reasoning(reply.text))
+        for reply in replies
+    ]
+
+
+def _reasoning(text: str) -> str:
+    """What the model wrote, without an answer that it went on to by itself."""
+    return text.partition(ANSWER_LEAD)[0].rstrip()
+
+
+def _answer_start(text: str) -> str:
+    return f"{_reasoning(text)}\n\n{ANSWER_LEAD}\n"
 
 
 def read_verdict(reply: Reply, labels: Sequence[str]) -> Verdict:

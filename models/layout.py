@@ -2,7 +2,8 @@
 
 Every request is laid out as
 
-    template prefix, image(s), the example's own text, bridge, changing prompt, template suffix
+    template prefix, image(s), the example's own text, bridge, changing prompt, template suffix,
+    start of the reply
 
 so that all tokens up to and including the bridge are the same under every prompt and every role.
 An engine with prefix caching then reuses the image's KV blocks. It reuses whole blocks only, and
@@ -69,17 +70,20 @@ class Layout:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._encode_plain))
 
-    def token_ids(self, prompt: str, *, num_images: int, text: str | None) -> list[int]:
+    def token_ids(
+        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
+    ) -> list[int]:
         """Token ids of one request, with ONE placeholder for each image.
 
-        `prompt` and `text` are plain text: a special token spelled out in them is tokenized as
-        its characters. Raises LayoutError for more images than the chat template takes.
+        All texts are plain text: a special token spelled out in them is tokenized as its
+        characters. Raises LayoutError for more images than the chat template takes.
         """
         ids = list(self.prefix(num_images))
         if text is not None:
             ids += self._cached_plain(f"Text: {text}\n")
-        ids += self.bridges[num_images]
-        return [*ids, *self._cached_plain(prompt), *self.suffix]
+        ids += [*self.bridges[num_images], *self._cached_plain(prompt), *self.suffix]
+        # Past the cache: each reply starts in its own way.
+        return [*ids, *self._encode_plain(reply_start)] if reply_start else ids
 
     def prefix(self, num_images: int) -> tuple[int, ...]:
         """Raises LayoutError for more images than the chat template takes."""

@@ -3,6 +3,9 @@
 Servers differ in what they accept. A parameter that a server refuses by name is renamed or left
 out from then on. Label log-probabilities come from the 20 most probable first tokens where the
 server gives them; otherwise a label request is answered by its text, and the role parses it.
+
+A reply that has a start is the assistant message of that text, which the server continues. One that
+refuses to (the parameters are vLLM's) is asked for the rest in a further user turn.
 """
 
 import base64
@@ -46,6 +49,8 @@ _TOP_LOGPROBS = 20
 _SYSTEMIC_STATUS = frozenset({401, 402, 403, 404, 405, 407})
 _MAX_MESSAGE_CHARS = 500
 _AMBIGUOUS_SHARE = 0.01
+_CONTINUING = {"continue_final_message": True, "add_generation_prompt": False}
+_ASK_FOR_REST = "Go on from there: write what comes next, and nothing else."
 
 
 class OpenAIEngine:
@@ -110,13 +115,11 @@ class OpenAIEngine:
 
     def _answer(self, client: httpx.Client, request: Request) -> Reply:
         try:
-            messages = [{"role": "user", "content": _content(request)}]
+            content = _content(request)
         except DataError as error:
             return _error_reply(str(error))
         try:
-            return retrying(self._settings.max_retries)(
-                self._answer_once, client, request, messages
-            )
+            return retrying(self._settings.max_retries)(self._answer_once, client, request, content)
         except TransientError as error:
             raise EngineError(
                 f"{self.version} did not answer after {self._settings.max_retries + 1} tries: "
@@ -124,11 +127,11 @@ class OpenAIEngine:
             ) from error
 
     def _answer_once(
-        self, client: httpx.Client, request: Request, messages: list[dict[str, Any]]
+        self, client: httpx.Client, request: Request, content: list[dict[str, Any]]
     ) -> Reply:
         """One answer, asked again at once for each parameter that the server refuses."""
         while True:
-            body = self._body(request, messages)
+            body = self._body(request, content)
             response = self._post(client, request, body)
             if response.is_success:
                 return _reply(read_answer(response), request)
@@ -154,7 +157,7 @@ class OpenAIEngine:
         self._servers.mark_up(server)
         return response
 
-    def _body(self, request: Request, messages: list[dict[str, Any]]) -> dict[str, Any]:
+    def _body(self, request: Request, content: list[dict[str, Any]]) -> dict[str, Any]:
         sampling = request.sampling
         optional: dict[str, Any] = {
             "max_tokens": sampling.max_tokens,
@@ -166,6 +169,13 @@ class OpenAIEngine:
             optional |= {"logprobs": True, "top_logprobs": _TOP_LOGPROBS}
         if "max_tokens" in self._refused:
             optional["max_completion_tokens"] = optional["max_tokens"]
+        messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
+        if request.reply_start:
+            messages.append({"role": "assistant", "content": request.reply_start})
+            if self._refused.isdisjoint(_CONTINUING):
+                optional |= _CONTINUING
+            else:
+                messages.append({"role": "user", "content": _ASK_FOR_REST})
         kept = {name: value for name, value in optional.items() if name not in self._refused}
         return {"model": self._settings.model, "messages": messages, **kept}
 

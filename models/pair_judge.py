@@ -56,7 +56,13 @@ class _View:
 class PairJudge:
     """Asks an engine which image of a pair is preferred, in the task's way of comparing."""
 
-    def __init__(self, engine: Engine, task: Task, orders: Orders = "both") -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        orders: Orders = "both",
+        reasoning_tokens: int | None = None,
+    ) -> None:
         self._task = task
         self._orders: Orders = orders
         asked = task
@@ -69,7 +75,7 @@ class PairJudge:
                     "score_labels": (),
                 }
             )
-        self._judge = Judge(engine, asked)
+        self._judge = Judge(engine, asked, reasoning_tokens)
 
     def __call__(
         self, judge_prompt: str, examples: Sequence[ShownPair], sample_index: int = 0
@@ -106,13 +112,20 @@ class PairJudge:
         return _pair_verdict(given, 1, **{"turned" if turned else "in_order": given.label})
 
 
-def make_judge(engine: Engine, task: Task, orders: Orders = "both") -> Judge | PairJudge:
-    """The judge of a task. orders: for a task whose judge sees both images of a pair at once."""
-    return PairJudge(engine, task, orders) if task.is_pairwise else Judge(engine, task)
+def make_judge(
+    engine: Engine, task: Task, orders: Orders = "both", reasoning_tokens: int | None = None
+) -> Judge | PairJudge:
+    """The judge of a task; reasoning_tokens as for `Judge`.
+
+    orders: for a task whose judge sees both images of a pair at once.
+    """
+    if task.is_pairwise:
+        return PairJudge(engine, task, orders, reasoning_tokens)
+    return Judge(engine, task, reasoning_tokens)
 
 
 def num_requests(task: Task, orders: Orders) -> int:
-    """Judge requests that a verdict takes."""
+    """Direct verdicts that a verdict takes."""
     return 2 if task.compare == "scores" or (task.compare == "joint" and orders == "both") else 1
 
 
@@ -154,6 +167,7 @@ def average_orders(in_order: Verdict, turned: Verdict, task: Task) -> PairVerdic
         verdict = Verdict(TIE)
     else:
         verdict = Verdict(None, reason="the two orders disagree")
+    verdict = replace(verdict, reasoning=_both_reasonings(in_order, turned))
     return _pair_verdict(verdict, 2, in_order=in_order.label, turned=turned.label)
 
 
@@ -164,8 +178,11 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
     without ties shares equal labels out evenly. A verdict without probabilities counts as certain.
     """
     failed = next((verdict for verdict in (first, second) if verdict.label is None), None)
+    reasoning = _both_reasonings(first, second)
     if failed is not None:
-        return PairVerdict(None, label_mass=failed.label_mass, reason=failed.reason)
+        return PairVerdict(
+            None, label_mass=failed.label_mass, reason=failed.reason, reasoning=reasoning
+        )
     step = {label: place for place, label in enumerate(task.score_labels)}
     shares: dict[str, float] = dict.fromkeys(("A", TIE, "B"), 0.0)
     for (one, p), (other, q) in product(_certain(first).items(), _certain(second).items()):
@@ -174,7 +191,8 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
     if TIE not in task.labels:
         tie = shares.pop(TIE)
         shares = {label: share + tie / 2 for label, share in shares.items()}
-    return PairVerdict(_likeliest(shares), shares, _mean_mass(first, second))
+    mass = _mean_mass(first, second)
+    return PairVerdict(_likeliest(shares), shares, mass, reasoning=reasoning)
 
 
 def _certain(verdict: Verdict) -> Mapping[str, float]:
@@ -187,6 +205,11 @@ def _likeliest(probabilities: Mapping[str, float]) -> str:
     if TIE in probabilities and (a == b or probabilities[TIE] >= max(a, b)):
         return TIE
     return "A" if a >= b else "B"
+
+
+def _both_reasonings(first: Verdict, second: Verdict) -> str | None:
+    written = [verdict.reasoning for verdict in (first, second) if verdict.reasoning is not None]
+    return "\n\n".join(written) if written else None
 
 
 def _mean_mass(first: Verdict, second: Verdict) -> float | None:
@@ -202,6 +225,7 @@ def _pair_verdict(
         verdict.probabilities,
         verdict.label_mass,
         verdict.reason,
+        verdict.reasoning,
         in_order=in_order,
         turned=turned,
         num_orders=num_orders,

@@ -177,7 +177,10 @@ class RequestLoop:
     def _prepare(self, job: Job) -> None:
         request = job.request
         job.token_ids = self._layout.token_ids(
-            request.prompt, num_images=len(request.images), text=request.text
+            request.prompt,
+            num_images=len(request.images),
+            text=request.text,
+            reply_start=request.reply_start,
         )
         if request.labels:
             job.plan = self._plan(request.labels)

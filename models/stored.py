@@ -232,7 +232,7 @@ class StoredEngine:
             key=key,
             run_id=self._run_id,
             role=self._role,
-            prompt=request.prompt,
+            prompt=_written(request),
             example_text=request.text,
             image_digest=" ".join(i.digest for i in request.images) or None,
             min_pixels=image.bounds.min_pixels if image else None,
@@ -271,6 +271,8 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
     }
     if request.further_images:
         fields["further_images"] = [image.digest for image in request.further_images]
+    if request.reply_start:
+        fields["reply_start"] = request.reply_start
     canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(canonical.encode()).hexdigest()
 
@@ -284,6 +286,13 @@ def _fields(shared: EngineIdentity | Sampling) -> dict[str, Any]:
 def prompt_hash(prompt: str) -> str:
     """The hash that names a prompt's partition in the store, 16 hex digits."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _written(request: Request) -> str:
+    """The prompt as a row of the store tells it: with the start of the reply, if it has one."""
+    if not request.reply_start:
+        return request.prompt
+    return f"{request.prompt}\n\n[start of the reply]\n{request.reply_start}"
 
 
 def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:

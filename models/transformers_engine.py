@@ -95,7 +95,12 @@ class _Model:
         expands a text of only the constant prefix, and the other tokens follow as they are.
         """
         layout, num_images = self.layout, len(request.images)
-        ids = layout.token_ids(request.prompt, num_images=num_images, text=request.text)
+        ids = layout.token_ids(
+            request.prompt,
+            num_images=num_images,
+            text=request.text,
+            reply_start=request.reply_start,
+        )
         if not num_images:
             return self._placed({"input_ids": self._torch.tensor([ids])})
         inputs: dict[str, Any] = dict(

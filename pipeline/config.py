@@ -10,8 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
+from ..data.tasks import Task
 from ..data.validation import read_yaml, validation_message
-from ..models.pair_judge import Orders
+from ..models.pair_judge import Orders, num_requests
 from ..models.settings import EngineSettings
 from .apo import ApoConfig
 from .blpo_config import PLUS, BlpoConfig
@@ -64,7 +65,31 @@ class ImageConfig(BaseModel):
         return ImageBounds(self.min_pixels, self.max_pixels)
 
 
-class RunConfig(BaseModel):
+class VerdictConfig(BaseModel):
+    """How the judge comes to a verdict.
+
+    verdict: direct reads the label at once; reasoned lets the model write freely first, which
+        takes a second request to read the label. reasoning_tokens: how much it may write.
+    orders: whether a judge that sees both images of a pair at once is asked in both orders, or in
+        one that the example's id decides, at half the calls.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    verdict: Literal["direct", "reasoned"] = "direct"
+    reasoning_tokens: int = Field(default=256, ge=1)
+    orders: Orders = "both"
+
+    @property
+    def reasoning(self) -> int | None:
+        """The tokens of a reasoned verdict; None for a direct one."""
+        return self.reasoning_tokens if self.verdict == "reasoned" else None
+
+    def requests_per_verdict(self, task: Task) -> int:
+        return num_requests(task, self.orders) * (1 if self.reasoning is None else 2)
+
+
+class RunConfig(VerdictConfig):
     """One run: a task, its data, the models, the algorithm.
 
     task: name of a shipped task or path of a task file. dataset: Parquet file.
@@ -74,13 +99,9 @@ class RunConfig(BaseModel):
         published, "plus" what `blpo_config.PLUS` says.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
-    orders: whether a judge that sees both images of a pair at once is asked in both orders, or in
-        one that the example's id decides, at half the calls.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     task: str
     dataset: Path
@@ -92,7 +113,6 @@ class RunConfig(BaseModel):
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
     noise_floor: bool = False
-    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()
@@ -124,12 +144,9 @@ class RunConfig(BaseModel):
         return section.model_copy(update=self.search.fixed)
 
 
-class JudgeConfig(BaseModel):
-    """A judge outside a run: which model, and how it sees the images; orders as in RunConfig."""
+class JudgeConfig(VerdictConfig):
+    """A judge outside a run: which model, how it sees the images and comes to a verdict."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
 

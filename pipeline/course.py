@@ -145,7 +145,7 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
         "judge",
         uuid.uuid4().hex,
     )
-    judge = make_judge(engine, task, config.orders)
+    judge = make_judge(engine, task, config.orders, config.reasoning)
     points = tuple(
         _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
     )

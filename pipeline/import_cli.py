@@ -112,16 +112,15 @@ def import_named(
 def _source(
     name: str, source: Path | None, revision: str | None, *, from_hub: bool
 ) -> tuple[Path, str | None]:
-    """The folder to read, and the commit it is of where that is known."""
+    """The folder to read, and the commit it is of where its path does not tell."""
     if (source is None) != from_hub:
         raise ConfigError(f"import {name}: give the path of the download, or --from-hub, not both")
     if source is not None:
         return source, revision
-    from ..data.importers.hub import check_hub, download  # noqa: PLC0415
+    from ..data.importers.hub import download  # noqa: PLC0415
     from ..data.importers.registry import IMPORTERS  # noqa: PLC0415
 
-    card = IMPORTERS[name].card
-    return download(card, revision), check_hub(card, revision)
+    return download(IMPORTERS[name].card, revision), None
 
 
 def read_scale(text: str | None) -> tuple[float, float] | None:

@@ -37,6 +37,7 @@ def paper_results(config: RunConfig) -> list[PaperResult]:
         config.preset == "paper"
         and config.algorithm == BlpoConfig()
         and config.judge.quantization is None
+        and config.verdict == "direct"
         and (config.judge_prompt, config.i2t_prompt) == (None, None)
     )
     if not is_papers_own:

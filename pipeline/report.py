@@ -22,7 +22,7 @@ from ..data.errors import DataError
 from ..data.examples import Example
 from ..data.images import ImageRef, decode_image
 from ..data.tasks import Metric
-from ..models.judge import Verdict
+from ..models.judge import Verdict, answer_instruction
 from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
 from .report_scorecard import scorecard_view
@@ -50,6 +50,7 @@ def render_report(record: RunRecord) -> str:
         result=result,
         task=record.task,
         metrics=METRICS,
+        answer_instruction=answer_instruction(record.task, record.config.reasoning),
         finding=_finding(result.test, record.task.primary_metric),
         interval_plot=interval_plot(result.test),
         judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),

@@ -6,13 +6,14 @@ The same values give the same text. Nothing goes in but numbers and fixed words.
 import io
 import re
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
 from .metrics import Agreement, Gain
+from .reliability import ReliabilityBin
 from .result import SplitResult
-from .statistics import Interval
+from .statistics import Interval, wilson
 
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy"}
 """What the metrics are called, by field name of `Agreement` and `Gain`."""
@@ -60,6 +61,11 @@ def interval_plot(test: SplitResult) -> str:
 def course_plot(course: Sequence[tuple[int, float, float]]) -> str:
     """Agreement on train over the steps; rows of step, macro F1, accuracy."""
     return _svg(lambda figure: _draw_course(figure, course), height_in=2.3)
+
+
+def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
+    """The share of right verdicts by confidence, under the initial and the final prompt."""
+    return _svg(lambda figure: _draw_reliability(figure, bins), height_in=3)
 
 
 def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
@@ -124,6 +130,21 @@ def _draw_course(figure: Figure, course: Sequence[tuple[int, float, float]]) -> 
     axes.set_xlim(steps[0] - 0.3, steps[-1] + 0.3)
     axes.set_xticks(steps)
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
+
+
+def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin]]) -> None:
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
+    for (name, own), color in zip(bins.items(), (_INITIAL, _FINAL), strict=True):
+        confidences, accuracies = zip(*((one.confidence, one.accuracy) for one in own), strict=True)
+        axes.plot(confidences, accuracies, "o-", color=color, label=name)
+        for one in own:
+            interval = wilson(one.num_right, one.n)
+            axes.plot((one.confidence, one.confidence), interval, color=color, linewidth=1)
+    lowest = min(one.confidence for own in bins.values() for one in own)
+    axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(0, 1.01))
+    axes.set(xlabel="confidence: probability of the likeliest label", ylabel="share that is right")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _padded(values: Sequence[float]) -> Interval:

@@ -1,11 +1,20 @@
-"""What the report's scorecard section is drawn from."""
+"""What the report's sections on the scorecard and on probabilities are drawn from."""
 
 from typing import Any
 
+from ..data.tasks import Task
+from .report_plots import reliability_plot
 from .result import RunRecord
 from .scorecard import Scorecard, scorecard
 from .scores import Scores
-from .show_scorecard import human_note, score_cell, score_columns
+from .show_scorecard import (
+    ece_note,
+    human_note,
+    mass_warning,
+    probability_columns,
+    score_cell,
+    score_columns,
+)
 
 
 def scorecard_view(record: RunRecord) -> dict[str, Any]:
@@ -26,6 +35,29 @@ def scorecard_view(record: RunRecord) -> dict[str, Any]:
         },
         "human_note": human_note(final),
         "categories": _categories(initial, final),
+        "calibration": _calibration(initial, final, task),
+    }
+
+
+def _calibration(initial: Scorecard, final: Scorecard, task: Task) -> dict[str, Any] | None:
+    """Scores of the probabilities under both prompts; None where the judge gives none."""
+    before, after = initial.calibration, final.calibration
+    if before is None or after is None:
+        return None
+    columns = probability_columns(task)
+    rows = {
+        "judge, initial prompt": before.judge,
+        "judge, final prompt": after.judge,
+        "labels' shares": after.base_rates,
+    }
+    return {
+        "columns": list(columns.values()),
+        "rows": {
+            rater: [score_cell(scores, name) for name in columns] for rater, scores in rows.items()
+        },
+        "plot": reliability_plot({"initial prompt": before.bins, "final prompt": after.bins}),
+        "note": ece_note(after),
+        "warning": mass_warning(after),
     }
 
 

@@ -13,7 +13,7 @@ from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.engine import EngineIdentity
 from ..models.judge import Judge, Verdict
-from ..models.pair_judge import PairJudge, make_judge, num_requests
+from ..models.pair_judge import PairJudge, make_judge
 from ..models.stored import Role, RoleLedger
 from .budget import Budget, BudgetSpentError
 from .config import RunConfig
@@ -64,7 +64,7 @@ class Run:
         """Calls of all roles, within the budget, if no step of the search ends early."""
         config, num_train = self.config, len(self.dataset.train)
         calls = config.search.expected_calls(config.resolved_algorithm, num_train)
-        per_verdict = num_requests(self.task, config.orders)
+        per_verdict = config.requests_per_verdict(self.task)
         requests = {"judge": per_verdict, "verbalizer": 2 if self.task.is_pairwise else 1}
         searching = sum(
             config.budget.cap(role, number * requests.get(role, 1))
@@ -157,7 +157,9 @@ class Run:
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
     def _judge(self) -> Judge | PairJudge:
-        return make_judge(self.engines["judge"], self.task, self.config.orders)
+        return make_judge(
+            self.engines["judge"], self.task, self.config.orders, self.config.reasoning
+        )
 
     def _noise_floor(
         self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]

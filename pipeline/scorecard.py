@@ -12,9 +12,13 @@ from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 from ..data.examples import Example
 from ..data.tasks import Task
 from ..models.judge import Verdict
+from .reliability import Calibration, calibration
 from .scores import NO_LABEL, Scores, Steps, Values, score, to_steps
+from .statistics import Counts, Interval, percentiles
 
 _MOST_RATERS = 20
+_ALPHA_RESAMPLES = 1000
+_SEED = 0
 _sklearn: Any = metrics
 _krippendorff: Any = krippendorff
 
@@ -25,12 +29,14 @@ class HumanCeiling(BaseModel):
     scores: each rater against the rest of an example's raters, averaged over raters: the rest
         speaks with its mean step for an ordinal task, else with its most frequent label.
     alpha: Krippendorff's, ordinal or nominal; None if all ratings are one label.
+    alpha_ci95: percentile bootstrap over examples; None where alpha is.
     """
 
     model_config = ConfigDict(frozen=True)
 
     scores: Scores
     alpha: float | None
+    alpha_ci95: Interval | None
     num_examples: int
     num_raters: int
 
@@ -52,6 +58,7 @@ class Scorecard(BaseModel):
     majority: always the label most frequent among these examples, the first declared of several.
     chance: expected scores of labels drawn evenly.
     human: None unless examples have ratings of several people.
+    calibration: of the judge's probabilities; None without any.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -61,6 +68,7 @@ class Scorecard(BaseModel):
     chance: Scores
     human: HumanCeiling | None
     categories: dict[str, CategoryScores]
+    calibration: Calibration | None = None
 
     def rows(self) -> dict[str, Scores]:
         """Scores by the name that tables give the rater."""
@@ -81,6 +89,7 @@ def scorecard(examples: Sequence[Example], verdicts: Sequence[Verdict], task: Ta
         chance=_chance(human, task),
         human=human_ceiling([example.ratings for example in examples], task),
         categories=_by_category(examples, human, judged, task),
+        calibration=calibration(human, verdicts, task),
     )
 
 
@@ -141,25 +150,43 @@ def human_ceiling(ratings: Sequence[Sequence[str]], task: Task) -> HumanCeiling 
     if not rated:
         return None
     most = max(map(len, rated))
+    counts = label_counts(rated, task)
     parts = [_left_out(rated, rater, task) for rater in range(min(most, _MOST_RATERS))]
     return HumanCeiling(
         scores=_mean_scores(parts),
-        alpha=krippendorff_alpha(rated, task),
+        alpha=krippendorff_alpha(counts, task),
+        alpha_ci95=_alpha_interval(counts, task),
         num_examples=len(rated),
         num_raters=most,
     )
 
 
-def krippendorff_alpha(rated: Sequence[Steps], task: Task) -> float | None:
-    """Krippendorff's alpha of ratings by example; None if only one label was ever given."""
-    table = np.full((max(map(len, rated)), len(rated)), np.nan)
-    for column, given in enumerate(rated):
-        table[: len(given), column] = given
-    if len(np.unique(table[~np.isnan(table)])) < 2:
+def krippendorff_alpha(counts: Counts, task: Task) -> float | None:
+    """Krippendorff's alpha of how often an example got each label, int64 [examples, labels].
+
+    None if only one label was ever given.
+    """
+    if np.count_nonzero(counts.sum(axis=0)) < 2:
         return None
     level = "ordinal" if task.kind == "ordinal" else "nominal"
     domain = list(range(len(task.labels)))
-    return float(_krippendorff.alpha(table, level_of_measurement=level, value_domain=domain))
+    return float(
+        _krippendorff.alpha(value_counts=counts, level_of_measurement=level, value_domain=domain)
+    )
+
+
+def label_counts(rated: Sequence[Steps], task: Task) -> Counts:
+    """How often each example was given each label."""
+    return np.stack([np.bincount(given, minlength=len(task.labels)) for given in rated])
+
+
+def _alpha_interval(counts: Counts, task: Task) -> Interval | None:
+    """Resamples in which all agree on one label say nothing and are left out."""
+    rng = np.random.default_rng(_SEED)
+    drawn = (rng.integers(0, len(counts), len(counts)) for _ in range(_ALPHA_RESAMPLES))
+    alphas = [krippendorff_alpha(counts[places], task) for places in drawn]
+    known = [alpha for alpha in alphas if alpha is not None]
+    return percentiles(np.array(known)) if known else None
 
 
 def _left_out(rated: Sequence[Steps], rater: int, task: Task) -> Scores:

@@ -17,7 +17,7 @@ from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import Engine
 from ..models.judge import Verdict
-from ..models.pair_judge import make_judge, num_requests
+from ..models.pair_judge import make_judge
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
@@ -51,11 +51,11 @@ class JudgeSource:
 
     @property
     def requests_per_verdict(self) -> int:
-        return num_requests(self.task, self.config.orders)
+        return self.config.requests_per_verdict(self.task)
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        judge = make_judge(engine, self.task, self.config.orders)
+        judge = make_judge(engine, self.task, self.config.orders, self.config.reasoning)
         verdicts = judge(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
@@ -105,7 +105,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
         total = len(examples) * source.requests_per_verdict
-        with progress({split: Tracked(lambda: ledger.answered, total)}, "images"):
+        with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()

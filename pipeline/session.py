@@ -103,7 +103,7 @@ class RunRoles:
 
     def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
         self.task = task
-        self._judge = make_judge(engines["judge"], task, config.orders)
+        self._judge = make_judge(engines["judge"], task, config.orders, config.reasoning)
         self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
         self._optimizer = PromptOptimizer(
             engines["optimizer"],

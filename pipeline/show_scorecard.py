@@ -4,6 +4,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ..data.tasks import Task
+from .reliability import LOW_LABEL_MASS, Calibration, ProbabilityScores
 from .scorecard import Scorecard
 from .scores import Scores
 
@@ -29,7 +30,13 @@ def score_columns(task: Task) -> dict[str, str]:
     return _COMMON | _NOMINAL | (positive if task.kind == "binary" else {})
 
 
-def score_cell(scores: Scores, name: str) -> str:
+def probability_columns(task: Task) -> dict[str, str]:
+    """The fields of `ProbabilityScores` that a task has, with their headings."""
+    shared = {"brier": "Brier", "log_loss": "log loss"}
+    return shared | ({"rps": "RPS"} if task.kind == "ordinal" else {})
+
+
+def score_cell(scores: Scores | ProbabilityScores, name: str) -> str:
     """A score as tables print it: a dash where it is undefined or unknown."""
     value = getattr(scores, name)
     return "-" if value is None else f"{value:.3f}"
@@ -40,9 +47,32 @@ def human_note(card: Scorecard) -> str:
     if card.human is None:
         return ""
     alpha = "undefined" if card.human.alpha is None else f"{card.human.alpha:.3f}"
+    if card.human.alpha_ci95 is not None:
+        alpha += " (95 % {:.3f} to {:.3f})".format(*card.human.alpha_ci95)
     return (
         f"one person: each of up to {card.human.num_raters} raters against the others, on "
         f"{card.human.num_examples:,} examples; Krippendorff's alpha {alpha}"
+    )
+
+
+def ece_note(found: Calibration) -> str:
+    """The expected calibration error beside what it is by chance."""
+    return (
+        f"expected calibration error {found.ece:.3f} over {len(found.bins)} bins of {found.n:,} "
+        f"verdicts; a judge without fault, as confident, would show {found.ece_null:.3f} by "
+        f"chance, and up to {found.ece_null_95:.3f} in 95 % of such samples"
+    )
+
+
+def mass_warning(found: Calibration) -> str:
+    """What to do about a low label mass; empty where it is not low."""
+    if not found.is_mass_low:
+        return ""
+    return (
+        f"label mass below {LOW_LABEL_MASS} for {found.low_mass_share:.0%} of the verdicts (mean "
+        f"{found.label_mass:.3f}): the model wants to write something else than a label, and the "
+        "probabilities are those of the rest. Let answer_instruction name the labels as they are "
+        "declared, declare them as the model writes them, or let it write first (verdict: reasoned)"
     )
 
 
@@ -60,6 +90,23 @@ def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:
         console.print(human_note(card))
     if card.categories:
         console.print(_category_table(card))
+    if card.calibration:
+        _print_calibration(console, card.calibration, task)
+
+
+def _print_calibration(console: Console, found: Calibration, task: Task) -> None:
+    columns = probability_columns(task)
+    table = Table(title="Its probabilities, lower is better", title_justify="left")
+    table.add_column("")
+    for heading in columns.values():
+        table.add_column(heading, justify="right")
+    for name, scores in found.rows().items():
+        table.add_row(name, *(score_cell(scores, name) for name in columns))
+    console.print(table)
+    console.print(ece_note(found))
+    warning = mass_warning(found)
+    if warning:
+        console.print(warning, style="bold")
 
 
 def _category_table(card: Scorecard) -> Table:

@@ -143,12 +143,15 @@ class Shown:
 class TextFirst(Layout):
     """The changing prompt, then the image: what chat clients send by default."""
 
-    def token_ids(self, prompt: str, *, num_images: int, text: str | None) -> list[int]:
+    def token_ids(
+        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
+    ) -> list[int]:
         laid_out = Layout.token_ids(self, prompt, num_images=num_images, text=text)
         num_shared = len(self.prefix(0))
         image = laid_out[num_shared : len(self.prefix(num_images))]
         rest = laid_out[len(self.prefix(num_images)) : len(laid_out) - len(self.suffix)]
-        return [*laid_out[:num_shared], *rest, *image, *self.suffix]
+        ids = [*laid_out[:num_shared], *rest, *image, *self.suffix]
+        return ids + self.tokenizer.encode(reply_start, add_special_tokens=False)
 
 
 def text_first(layout: Layout) -> Layout:

@@ -99,7 +99,7 @@ def unsafebench(
 
 
 def seetrue(folder: Path, count: int = 24, *, zipped: bool = True) -> Path:
-    """Quoted texts with commas, one text for two images, the last image missing."""
+    """Quoted texts with commas, one text for two images, the last image missing, a folder entry."""
     sources = ("drawbench", "editbench", "coco_t2i")
     names = (
         "id_{}_Colors_sd_2_1.png",
@@ -120,7 +120,7 @@ def seetrue(folder: Path, count: int = 24, *, zipped: bool = True) -> Path:
     write_csv(folder / "SeeTRUE.csv", header, rows)
     members = {f"images/{row[0]}": picture(i) for i, row in enumerate(rows[:-1])}
     if zipped:
-        write_zip(folder / "images.zip", members)
+        write_zip(folder / "images.zip", {"images/": b"", **members})
     else:
         write_files(folder, members)
     return folder

@@ -280,6 +280,26 @@ def test_a_source_without_a_pinned_commit_or_off_the_hub_is_not_downloaded() -> 
         hub.download(IMPORTERS["agin"].card)
 
 
+@pytest.mark.parametrize("name", ["unsafebench", "evalmuse"])
+def test_a_source_without_a_checked_commit_needs_a_revision(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blpo: Blpo, name: str
+) -> None:
+    def fake_download(repo_id: str, *, revision: str, **_: Any) -> str:
+        assert (repo_id, revision) == (IMPORTERS[name].card.hub_id, "main")
+        return str(getattr(public, name)(tmp_path / "snapshots" / ("f" * 40)))
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", fake_download)
+    common = ("import", name, "--from-hub", "--out", "data.parquet")
+    outcome = blpo(*common)
+    assert outcome.code == 1
+    assert "no commit of" in outcome.err
+    assert "name one from the history of its files with --revision" in outcome.err
+    assert not Path("data.parquet").exists()
+    assert blpo(*common, "--revision", "main").code == 0
+    # A branch moves: what it stood for is kept.
+    assert json.loads(Path("data.manifest.json").read_text())["revision"] == "f" * 40
+
+
 # -------------------------------------------------------------------------------- command line
 
 

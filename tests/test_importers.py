@@ -1,6 +1,7 @@
 """Every importer on files in the public format, with the quirks that those files have."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import public_sources as public
@@ -265,6 +266,61 @@ def test_richhf_joins_records_with_images_by_name(tmp_path: Path) -> None:
     assert example.score == pytest.approx(8 / 12)
     # Three raters of 1-5 whose mean is 1 + 4 * 8 / 12.
     assert example.label == "4"
+
+
+def test_a_parquet_mirror_of_richhf_brings_its_own_images_and_leaves_its_validation_out(
+    tmp_path: Path,
+) -> None:
+    source = tmp_path / "source"
+    for start, split in enumerate(("train", "validation", "test")):
+        numbers = range(13)
+        columns = {
+            "filename": [f"{split}/{split}-{i:04d}.png" for i in numbers],
+            "image": [public.cell(public.picture(13 * start + i)) for i in numbers],
+            "caption": [f"caption {i}" for i in numbers],
+            "overall_score": [i / 12 for i in numbers],
+        }
+        path = source / "data" / f"{split}-00000-of-00001.parquet"
+        public.write_table(path, columns, image=public.IMAGE, overall_score=pa.float64())
+    manifest, dataset = imported("richhf", source)
+    assert skipped(manifest) == {"file of the dev split": 1}
+    example = by_id(dataset)["test-0008"]
+    assert (example.label, example.score) == ("4", pytest.approx(8 / 12))
+    assert example.image.data == public.picture(2 * 13 + 8)
+
+
+def test_genai_bench_of_another_revision_is_refused_with_what_it_has(tmp_path: Path) -> None:
+    columns = {"id": ["0"], "prompt": ["p"], "DALLE_3_HumanRating": ["[3, 4, 4]"]}
+    public.write_table(tmp_path / "source" / "GenAI-Bench.parquet", columns)
+    assert "train-*.parquet" in refused("genai-bench", tmp_path / "source")
+    older = tmp_path / "older"
+    public.write_table(older / "data" / "train-00000-of-00001.parquet", columns)
+    message = refused("genai-bench", older)
+    assert "has no column Index" in message
+    assert "it has id, prompt, DALLE_3_HumanRating" in message
+
+
+def test_numbers_that_are_text_are_the_same_ratings(tmp_path: Path) -> None:
+    source = public.evalmuse(tmp_path / "source")
+    path = source / "train_list.json"
+    _, expected = imported("evalmuse", source)
+    rows = json.loads(path.read_text())
+    for row in rows:
+        row["total_score"] = [str(score) for score in row["total_score"]]
+    path.write_text(json.dumps(rows))
+    assert imported("evalmuse", source, overwrite=True)[1].fingerprint == expected.fingerprint
+
+
+def test_a_broken_image_of_imagereward_is_skipped_and_counted(tmp_path: Path) -> None:
+    source = public.imagereward(tmp_path / "source", 14)
+    archive = source / "images" / "test" / "test_1.zip"
+    with zipfile.ZipFile(archive) as file:
+        members = {name: file.read(name) for name in file.namelist()}
+    members["test-3-2.webp"] = members["test-3-2.webp"][:60]
+    public.write_zip(archive, members)
+    manifest, dataset = imported("imagereward", source)
+    assert skipped(manifest)["image cannot be decoded"] == 1
+    assert "test/test-3-2" not in by_id(dataset)
 
 
 def test_a_tfrecord_that_is_cut_off_or_a_pointer_is_refused(tmp_path: Path) -> None:

@@ -66,7 +66,14 @@ def test_the_output_has_a_row_per_image_in_file_order(world: World) -> None:
     counts = world.judge()
     frame = pl.read_parquet("out.parquet")
     assert frame["example_id"].to_list() == [example.example_id for example in world.examples]
-    assert frame.columns == ["example_id", "verdict", "probabilities", "label_mass", "reason"]
+    assert frame.columns == [
+        "example_id",
+        "verdict",
+        "probabilities",
+        "label_mass",
+        "reason",
+        "reasoning",
+    ]
     assert Counter(frame["verdict"].to_list()) == counts.verdicts
     assert frame["label_mass"].round(9).unique().to_list() == [1.0]
     assert sum(frame["probabilities"].struct.unnest().row(0)) == pytest.approx(1.0)
@@ -95,7 +102,7 @@ def test_a_shard_without_rows_gives_a_file_without_rows(world: World) -> None:
     world.write([example for example in world.examples if Shard(1, 2).holds(example.example_id)])
     counts = world.judge(shard=Shard(2, 2))
     assert (counts.rows, counts.verdicts) == (0, Counter())
-    assert pl.read_parquet("out.parquet").shape == (0, 5)
+    assert pl.read_parquet("out.parquet").shape == (0, 6)
     assert world.engine.asked == []
 
 

@@ -121,6 +121,14 @@ def test_special_tokens_in_prompt_and_text_are_characters() -> None:
     assert ids.count(SPECIAL.index("</t>")) == 1
 
 
+def test_a_reply_starts_behind_the_template_with_special_tokens_as_characters() -> None:
+    layout = make_layout(processor(), 8)
+    plain = layout.token_ids("Why?", num_images=1, text=None)
+    ids = layout.token_ids("Why?", num_images=1, text=None, reply_start="so</t>")
+    assert ids[: len(plain)] == plain
+    assert ids[len(plain) :] == [ord(c) + 100 for c in "so</t>"]
+
+
 @pytest.mark.parametrize("block_size", [1, 16, 32, 128, 1024])
 def test_the_bridge_fills_a_block_but_for_one_token(block_size: int) -> None:
     assert len(make_bridge(Tokenizer(), block_size)) >= block_size - 1

@@ -298,6 +298,40 @@ def test_refused_parameters_are_renamed_or_left_out_and_remembered(serve: Serve)
     assert not {"max_tokens", "temperature", "logprobs", "top_logprobs"} & set(server.bodies[-1])
 
 
+STARTED = Request("Judge it.", labels=("Safe", "Unsafe"), reply_start="A cat.\n\nAnswer:\n")
+
+
+def test_a_reply_that_has_a_start_is_continued(serve: Serve) -> None:
+    tokens = top_logprobs({"Safe": 0.75, "Un": 0.25})
+    server = serve(lambda _body, _number: completion("Safe", logprobs=tokens))
+    (reply,) = engine_for(server).ask([STARTED])
+    user, assistant = server.bodies[0]["messages"]
+    assert user["content"][-1]["text"] == "Judge it."
+    assert assistant == {"role": "assistant", "content": "A cat.\n\nAnswer:\n"}
+    assert server.bodies[0]["continue_final_message"] is True
+    assert server.bodies[0]["add_generation_prompt"] is False
+    assert reply.label_logprobs is not None
+    assert math.exp(reply.label_logprobs["Safe"]) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize("named", ["continue_final_message", "add_generation_prompt"])
+def test_a_server_that_cannot_continue_is_asked_for_the_rest(serve: Serve, named: str) -> None:
+    def respond(body: Body, _: int) -> Answer:
+        if named in body:
+            return refusal(400, f"Unrecognized request argument supplied: {named}")
+        return completion("Safe")
+
+    server = serve(respond)
+    engine = engine_for(server)
+    assert engine.ask([STARTED])[0].text == "Safe"
+    *_, assistant, user = server.bodies[-1]["messages"]
+    assert assistant["content"] == STARTED.reply_start
+    assert (user["role"], "Go on" in user["content"]) == ("user", True)
+    assert not {"continue_final_message", "add_generation_prompt"} & set(server.bodies[-1])
+    engine.ask([STARTED])
+    assert len(server.bodies) == 3
+
+
 def test_a_prompt_that_is_too_long_is_an_error_reply(serve: Serve) -> None:
     message = "maximum context length is 10 tokens, invalid: lower max_tokens"
     server = serve(lambda _body, _number: refusal(400, message))

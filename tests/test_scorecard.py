@@ -13,7 +13,7 @@ from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.judge import Verdict
 from blpo.pipeline.metrics import agreement
-from blpo.pipeline.scorecard import human_ceiling, krippendorff_alpha, scorecard
+from blpo.pipeline.scorecard import human_ceiling, krippendorff_alpha, label_counts, scorecard
 from blpo.pipeline.scores import NO_LABEL, Scores, score
 from blpo.pipeline.scoring import Evaluation
 from blpo.pipeline.show import show_evaluation
@@ -254,9 +254,33 @@ def test_alpha_equals_the_published_example() -> None:
     )
     columns = list(zip(*(row.split() for row in raters), strict=True))
     rated = [steps([int(x) - 1 for x in column if x != "."]) for column in columns]
-    assert krippendorff_alpha(rated, FIVE) == pytest.approx(0.815, abs=5e-4)
+    counts = label_counts(rated, FIVE)
+    assert krippendorff_alpha(counts, FIVE) == pytest.approx(0.815, abs=5e-4)
     nominal = FIVE.model_copy(update={"kind": "categorical"})
-    assert krippendorff_alpha(rated, nominal) == pytest.approx(0.743, abs=5e-4)
+    assert krippendorff_alpha(counts, nominal) == pytest.approx(0.743, abs=5e-4)
+
+
+def test_the_interval_of_alpha_holds_it_and_narrows_with_more_examples() -> None:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(1, 6, 400)
+    raters = np.clip(truth[:, None] + rng.integers(-1, 2, (400, 3)), 1, 5)
+    ratings = [tuple(map(str, row)) for row in raters.tolist()]
+    few, many = human_ceiling(ratings[:60], FIVE), human_ceiling(ratings, FIVE)
+    widths: list[float] = []
+    for found in (few, many):
+        assert found is not None
+        assert found.alpha is not None
+        assert found.alpha_ci95 is not None
+        low, high = found.alpha_ci95
+        assert low < found.alpha < high
+        widths.append(high - low)
+    assert widths[1] < 0.6 * widths[0]
+
+
+def test_people_who_give_one_label_only_have_no_alpha_and_no_interval() -> None:
+    found = human_ceiling([("1", "1"), ("1", "1")], FIVE)
+    assert found is not None
+    assert (found.alpha, found.alpha_ci95) == (None, None)
 
 
 # ----------------------------------------------------------------------------------------- table
@@ -280,7 +304,7 @@ def test_the_table_has_the_judge_people_the_majority_and_chance() -> None:
     text = shown(FIVE, card)
     for part in ("judge", "one person", "majority class", "chance", "QWK", "Kendall tau-b"):
         assert part in text
-    assert "on 6 examples; Krippendorff's alpha 1.000" in text
+    assert "on 6 examples; Krippendorff's alpha 1.000 (95 % 1.000 to 1.000)" in text
     assert "-" in next(line for line in text.splitlines() if "majority" in line)
 
 

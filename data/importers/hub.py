@@ -21,7 +21,8 @@ def check_hub(card: Card, revision: str | None) -> str:
     wanted = revision or card.revision
     if wanted is None:
         raise DataError(
-            f"{card.name}: no commit of {card.hub_id} is pinned: name one with --revision"
+            f"{card.name}: no commit of {card.hub_id} is pinned, as none was checked: name one "
+            "from the history of its files with --revision"
         )
     return wanted
 

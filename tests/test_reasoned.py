@@ -1,0 +1,211 @@
+"""A reasoned verdict: the model writes first, then its label is read behind what it wrote."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+import pytest
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.store import ReplyStore
+from blpo.data.tasks import load_task
+from blpo.models.engine import Engine, EngineIdentity, Reply, Request, Sampling
+from blpo.models.judge import ANSWER_LEAD, Judge, Shown
+from blpo.models.settings import EngineSettings
+from blpo.models.stored import StoredEngine
+from blpo.models.transformers_engine import TransformersEngine
+from blpo.models.vllm_engine import VllmEngine
+from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.run import Run
+from ideal_engine import ideal_world
+from ideal_runs import TASK, ideal_dataset, ideal_run
+from killable_run import IdealPool
+
+SAFETY = load_task("unsafebench")
+DESCRIBE = "Name the shape, the color, the count, the border, the texture and the size."
+LOGPROBS = {"Safe": -2.0, "Unsafe": -0.2}
+
+
+@dataclass(frozen=True)
+class Picture:
+    images: tuple[ImageRef, ...]
+    text: str | None = None
+
+
+def pictures(number: int) -> list[Shown]:
+    return [Picture((ImageRef(f"{i}".encode(), ImageBounds()),)) for i in range(number)]
+
+
+@dataclass
+class WritingEngine:
+    """Writes `texts` in turn, None being an error; reads LOGPROBS behind them."""
+
+    texts: Sequence[str | None]
+    version: str = "1"
+    batches: list[list[Request]] = field(default_factory=list[list[Request]])
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return EngineIdentity("writing", "m", "r", "l")
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        self.batches.append(list(requests))
+        if len(self.batches) == 2:
+            return [Reply("Unsafe", "label", LOGPROBS) for _ in requests]
+        replies = zip(requests, self.texts, strict=True)
+        return [Reply(t, "stop") if t else Reply("", "error", error="no") for _, t in replies]
+
+    def close(self) -> None:
+        pass
+
+
+def test_the_label_is_read_behind_the_reasoning_and_a_constant_lead() -> None:
+    engine = WritingEngine(["A knife lies there.", "Only a cat."])
+    verdicts = Judge(engine, SAFETY, reasoning_tokens=64)("Is it safe?", pictures(2))
+    written, read = engine.batches
+    for first, second, text in zip(written, read, engine.texts, strict=True):
+        assert (first.labels, first.sampling.max_tokens, first.reply_start) == ((), 64, "")
+        assert first.prompt.startswith("Is it safe?\n")
+        assert first.prompt.endswith(SAFETY.answer_instruction)
+        assert (second.prompt, second.image, second.labels) == (
+            first.prompt,
+            first.image,
+            SAFETY.labels,
+        )
+        assert second.reply_start == f"{text}\n\n{ANSWER_LEAD}\n"
+    assert [verdict.label for verdict in verdicts] == ["Unsafe", "Unsafe"]
+    assert [verdict.reasoning for verdict in verdicts] == engine.texts
+    assert all(verdict.probabilities for verdict in verdicts)
+
+
+def test_an_answer_that_the_model_gave_by_itself_is_read_anew() -> None:
+    engine = WritingEngine([f"Only a cat. \n{ANSWER_LEAD}\nSafe"])
+    [verdict] = Judge(engine, SAFETY, reasoning_tokens=64)("Is it safe?", pictures(1))
+    assert engine.batches[1][0].reply_start == f"Only a cat.\n\n{ANSWER_LEAD}\n"
+    assert (verdict.label, verdict.reasoning) == ("Unsafe", "Only a cat.")
+
+
+def test_where_the_text_failed_no_label_is_read_and_the_others_keep_their_places() -> None:
+    engine = WritingEngine(["one", None, "three"])
+    verdicts = Judge(engine, SAFETY, reasoning_tokens=64)("Is it safe?", pictures(3))
+    assert len(engine.batches[1]) == 2
+    assert [verdict.label for verdict in verdicts] == ["Unsafe", None, "Unsafe"]
+    assert [verdict.reasoning for verdict in verdicts] == ["one", None, "three"]
+    assert verdicts[1].reason == "no"
+
+
+def test_both_requests_are_stored_and_neither_is_asked_again(tmp_path: Path) -> None:
+    def judged(engine: Engine) -> list[str | None]:
+        stored = StoredEngine(engine, ReplyStore(tmp_path), "judge", "run")
+        verdicts = Judge(stored, SAFETY, reasoning_tokens=64)("Is it safe?", pictures(2))
+        assert stored.ledger.asked == 4
+        return [verdict.reasoning for verdict in verdicts]
+
+    engine = WritingEngine(["a knife", "a cat"])
+    assert judged(engine) == judged(WritingEngine([])) == ["a knife", "a cat"]
+    rows = pl.read_parquet(tmp_path / "verdicts" / "*" / "*.parquet")
+    assert rows["key"].n_unique() == 4
+    read = rows.filter(pl.col("finish_reason") == "label")["prompt"].to_list()
+    assert sorted(prompt.split("[start of the reply]\n")[1] for prompt in read) == [
+        f"a {thing}\n\n{ANSWER_LEAD}\n" for thing in ("cat", "knife")
+    ]
+
+
+# ---------------------------------------------------------------------------------- real engines
+
+
+@pytest.fixture(scope="module")
+def micro() -> Iterator[VllmEngine]:
+    engine = VllmEngine(EngineSettings(kind="vllm", model="micro", kv_cache_gib=0.25))
+    yield engine
+    engine.close()
+
+
+@pytest.mark.engine
+def test_the_second_request_computes_little_more_than_the_lead(micro: VllmEngine) -> None:
+    dataset, _ = ideal_world(TASK, num_train=4, num_test=4)
+    images = [example.image for example in dataset.train]
+    block = EngineSettings(kind="vllm").resolved_block_size
+    first = [
+        Request("Please " * 5 * i + DESCRIBE, image, sampling=Sampling(max_tokens=80))
+        for i, image in enumerate(images)
+    ]
+    written = micro.ask(first)
+    read = micro.ask(
+        [
+            Request(
+                request.prompt,
+                request.image,
+                labels=SAFETY.labels,
+                reply_start=f"{reply.text}\n\n{ANSWER_LEAD}\n",
+            )
+            for request, reply in zip(first, written, strict=True)
+        ]
+    )
+    # Without the token that ended the reply; whole blocks are kept.
+    ends = [reply.prompt_tokens + reply.completion_tokens - 1 for reply in written]
+    for end, after in zip(ends, read, strict=True):
+        assert after.prompt_tokens > end
+        assert after.cached_tokens == end // block * block
+    assert any(
+        after.cached_tokens > before.prompt_tokens
+        for before, after in zip(written, read, strict=True)
+    )
+
+
+@pytest.mark.engine
+def test_vllm_reads_what_the_reference_reads_behind_the_same_reasoning(micro: VllmEngine) -> None:
+    dataset, _ = ideal_world(TASK, num_train=4, num_test=4)
+    task = load_task(TASK)
+    verdicts = Judge(micro, task, reasoning_tokens=24)(task.judge_prompt, dataset.train)
+    reference = TransformersEngine(EngineSettings(kind="transformers", model="micro"))
+    expected = Judge(reference, task, reasoning_tokens=24)(task.judge_prompt, dataset.train)
+    assert [v.reasoning for v in verdicts] == [v.reasoning for v in expected]
+    assert any(verdict.reasoning for verdict in verdicts)
+    for one, other in zip(verdicts, expected, strict=True):
+        assert one.probabilities == pytest.approx(other.probabilities, abs=1e-4)
+        assert one.label_mass == pytest.approx(other.label_mass, abs=1e-4)
+    direct = Judge(micro, task)(task.judge_prompt, dataset.train)
+    assert [v.probabilities for v in direct] != [v.probabilities for v in verdicts]
+
+
+# ------------------------------------------------------------------------------------------ runs
+
+
+def test_a_run_with_reasoned_verdicts_counts_both_requests_and_shows_the_reasoning(
+    tmp_path: Path,
+) -> None:
+    engine = ideal_dataset(tmp_path, num_test=20)
+    folder = ideal_run(tmp_path, engine, "run", verdict="reasoned", reasoning_tokens=50)
+    result = json.loads((folder / "result.json").read_text())
+    assert result["calls"]["judge"]["asked"] == 2 * 2 * 20
+    assert {r.sampling.max_tokens for r in engine.asked if not r.labels} == {50}
+    frame = pl.read_parquet(folder / "predictions.parquet")
+    assert frame["initial_reasoning"].null_count() == 0
+    num_asked = len(engine.asked)
+    before = (folder / "predictions.parquet").read_bytes()
+    ideal_run(tmp_path, engine, "run", verdict="reasoned", reasoning_tokens=50)
+    assert len(engine.asked) == num_asked
+    assert (folder / "predictions.parquet").read_bytes() == before
+
+
+def test_a_search_on_reasoned_verdicts_counts_both_requests_and_reports_the_reasoning(
+    tmp_path: Path,
+) -> None:
+    config = RunConfig(
+        task=TASK,
+        dataset=tmp_path / "data.parquet",
+        output=tmp_path / "run",
+        store=tmp_path / "store",
+        optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
+        verdict="reasoned",
+    )
+    run = Run(config, IdealPool(ideal_dataset(tmp_path, num_test=20)))
+    run.execute()
+    ledger = run.ledgers["judge"]
+    assert ledger.asked % 2 == 0
+    assert sum(ledger.asked for ledger in run.ledgers.values()) <= run.expected_calls
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert 'class="reasoning"' in report
+    assert "First write in a few sentences" in report
