@@ -189,21 +189,32 @@ def _image_problem(example: Example) -> tuple[str, str] | None:
 
 
 def iter_dataset(
-    path: Path, bounds: ImageBounds | None = None, batch_rows: int = 256, *, pairs: bool = False
+    path: Path,
+    bounds: ImageBounds | None = None,
+    batch_rows: int = 256,
+    row_group: int | None = None,
+    *,
+    pairs: bool = False,
 ) -> Iterator[list[Item]]:
     """Items of a dataset file of any size in file order, at most `batch_rows` in memory at once.
 
     Only `example_id` and `image` are needed, `image_b` for pairs; `text` and `label` are read
-    where present. Raises DataError as `read_dataset` does for the file, and for a row without
-    example_id or one of its images.
+    where present. row_group: only this one, from 0. Raises DataError as `read_dataset` does for
+    the file, and for a row without example_id or one of its images.
     """
-    needed = ("example_id", *_image_columns(pairs=pairs))
-    for start, batch in _batches(path, needed, ("text", "label"), batch_rows):
+    needed, optional = ("example_id", *_image_columns(pairs=pairs)), ("text", "label")
+    for start, batch in _batches(path, needed, optional, batch_rows, row_group):
         problems = Problems(str(path))
         for row, record in enumerate(batch, start):
             _check_presence(problems, row, record, ("example_id",))
         problems.raise_if_any()
         yield [_item(record, bounds or ImageBounds()) for record in batch]
+
+
+def num_row_groups(path: Path) -> int:
+    """Row groups of a dataset file. Raises DataError as `read_dataset` does for the file."""
+    with _opened(path) as file:
+        return file.metadata.num_row_groups
 
 
 def iter_example_ids(path: Path) -> Iterator[str | None]:
@@ -298,14 +309,19 @@ def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
 
 
 def _batches(
-    path: Path, needed: tuple[str, ...], optional: tuple[str, ...], batch_rows: int
+    path: Path,
+    needed: tuple[str, ...],
+    optional: tuple[str, ...],
+    batch_rows: int,
+    row_group: int | None = None,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Batches of rows, each with the number of its first row (the file's first row is row 1)."""
     with _opened(path) as file:
         _check_columns(path, file.schema_arrow, needed, optional)
         columns = [name for name in (*needed, *optional) if name in file.schema_arrow.names]
-        row = 1
-        for batch in file.iter_batches(batch_rows, columns=columns, use_threads=False):
+        row = 1 + sum(file.metadata.row_group(group).num_rows for group in range(row_group or 0))
+        wanted = None if row_group is None else [row_group]
+        for batch in file.iter_batches(batch_rows, wanted, columns, use_threads=False):
             yield row, batch.to_pylist()
             row += batch.num_rows
 

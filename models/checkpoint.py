@@ -130,6 +130,17 @@ def locate(settings: EngineSettings) -> Checkpoint:
     return Checkpoint(settings.model, commit, config, None)
 
 
+def snapshot_folder(checkpoint: Checkpoint) -> Path | None:
+    """Where the Hugging Face cache has a model's files; None if it has none."""
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+    cached = hub.try_to_load_from_cache(
+        checkpoint.path, "config.json", revision=checkpoint.revision
+    )
+    return Path(cached).parent if isinstance(cached, str) else None
+
+
 def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
     """Tokens of prompt and reply: as configured, else the model's own bound within reason."""
     if settings.max_model_len is not None:

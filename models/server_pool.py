@@ -7,7 +7,6 @@ every prompt. When a server goes, only its images move, evenly to the others; th
 server of the same name returns.
 """
 
-import hashlib
 import json
 import logging
 import threading
@@ -15,6 +14,7 @@ import time
 from pathlib import Path
 
 from ..data.errors import EngineError
+from .rendezvous import assigned
 
 _log = logging.getLogger("blpo.engine")
 
@@ -45,7 +45,7 @@ class ServerPool:
             now = time.monotonic()
             up = [name for name, url in servers.items() if self._down_until.get(url, 0.0) <= now]
             if up:
-                return servers[max(up, key=lambda name: _weight(name, image))]
+                return servers[assigned(up, image)]
             # The one that has not been tried for longest.
             return min(servers.values(), key=lambda url: self._down_until[url], default=None)
 
@@ -93,7 +93,3 @@ def _url(card: Path) -> str | None:
         return None
     except (ValueError, KeyError, TypeError) as error:
         raise EngineError(f'{card}: expected {{"url": "http://..."}} ({error!r})') from error
-
-
-def _weight(name: str, image: str) -> bytes:
-    return hashlib.sha256(f"{name}|{image}".encode()).digest()

@@ -5,8 +5,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
+from .devices import assigned_gpus
 from .engine import Engine
 
 DEFAULT_MAX_MODEL_LEN = 8192
@@ -82,6 +83,13 @@ class EngineSettings(BaseModel):
         "what encoding it again does",
     )
     tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share one model")
+    engines: Literal["auto"] | PositiveInt = Field(
+        default="auto",
+        description="engines of vllm in this process's job, each in a process of its own with "
+        "tensor_parallel_size GPUs (on CPU: with its share of the cores); images are divided "
+        "among them. auto: as many as the GPUs in CUDA_VISIBLE_DEVICES allow, which Slurm sets to "
+        "those of the job; 1 where it is not set",
+    )
     enforce_eager: bool | None = Field(
         default=None, description="no compilation and CUDA graphs; None: yes on CPU, no on CUDA"
     )
@@ -111,6 +119,14 @@ class EngineSettings(BaseModel):
         return find_device()
 
     @property
+    def num_engines(self) -> int:
+        """Engines of vllm that answer together; known in the job that starts them."""
+        if self.engines != "auto":
+            return self.engines
+        gpus = assigned_gpus() if self.device == "cuda" else None
+        return max(1, len(gpus or ()) // self.tensor_parallel_size)
+
+    @property
     def resolved_dtype(self) -> Dtype:
         if self.dtype != "auto":
             return self.dtype
@@ -125,6 +141,10 @@ def make_engine(settings: EngineSettings) -> Engine:
     """The engine that `settings` describe. It starts on its first request, not here."""
     match settings.kind:
         case "vllm":
+            if settings.num_engines > 1:
+                from .engine_group import EngineGroup  # noqa: PLC0415
+
+                return EngineGroup(settings)
             from .vllm_engine import VllmEngine  # noqa: PLC0415
 
             return VllmEngine(settings)

@@ -17,6 +17,7 @@ from .checkpoint import load_processor, local_identity, locate, processor_option
 from .engine import Answer, EngineIdentity, Reply, Request
 from .jobs import Batch, Job, Message
 from .layout import Layout, make_layout
+from .parallel import refuse_misfit
 from .request_loop import RequestLoop
 from .residency import KvCache
 from .settings import EngineSettings, installed_version
@@ -196,6 +197,7 @@ def _job(request: Request, batch: Batch, index: int) -> Job:
 
 def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCache]:
     """The engine, the layout of its requests, its sampling parameters and its KV cache."""
+    refuse_misfit(settings)
     checkpoint = locate(settings)
     set_environment(settings, checkpoint.folder)
     quieten(settings)

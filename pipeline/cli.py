@@ -26,6 +26,7 @@ EXIT_STOPPED = 75
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
 Launcher = Literal["local", "slurm"]
+JudgeLauncher = Literal["local", "slurm", "ray"]
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
@@ -277,13 +278,19 @@ def judge(
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
     ] = None,
     launcher: Annotated[
-        Launcher, typer.Option(help="Judge here, or submit to Slurm the shards that are missing.")
+        JudgeLauncher,
+        typer.Option(
+            help="Judge here, submit to Slurm the shards that are missing, or judge on Ray Data "
+            "over servers."
+        ),
     ] = "local",
     num_shards: Annotated[
         int, typer.Option("--shards", min=1, help="slurm: how many shards, a task for each.")
     ] = 8,
     gpus: Annotated[int, typer.Option(min=0, help="slurm: GPUs of a task.")] = 1,
-    max_running: Annotated[int, typer.Option(min=1, help="slurm: tasks at work at a time.")] = 8,
+    max_running: Annotated[
+        int, typer.Option(min=1, help="slurm: tasks at work at a time; ray: actors.")
+    ] = 8,
     sbatch_options: Annotated[
         list[str] | None,
         typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
@@ -303,6 +310,19 @@ def judge(
         manifest = judge_manifest(source, dataset, out, store, num_shards)
         submission = submit_judging(manifest, sbatch_options or [], max_running, gpus)
         show_judge_submission(submission, as_json=as_json)
+        return
+    if launcher == "ray":
+        from .judge_ray import judge_on_ray  # noqa: PLC0415
+        from .scoring import judge_source  # noqa: PLC0415
+        from .show import show_judged  # noqa: PLC0415
+
+        if shard:
+            raise BlpoError("--launcher ray: judges the whole dataset; drop --shard")
+        source = judge_source(run, task, prompt, overrides or [])
+        counts = judge_on_ray(
+            source, dataset, out, store, num_actors=max_running, overwrite=overwrite
+        )
+        show_judged(source.task, counts, out, as_json=as_json)
         return
     from ..data.shards import parse_shard  # noqa: PLC0415
     from .scoring import judge_dataset, judge_source  # noqa: PLC0415

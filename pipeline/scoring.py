@@ -28,7 +28,7 @@ from .scorecard import Scorecard, scorecard
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
-_BATCH_ROWS = 128
+BATCH_ROWS = 128
 _BATCHES_IN_FLIGHT = 8
 _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
@@ -102,7 +102,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     examples = data.test if split == "test" else data.train
     pool = EnginePool()
     try:
-        engine = _stored_judge(source, pool, store)
+        engine = stored_judge(source, pool, store)
         ledger = engine.ledger
         total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
@@ -138,16 +138,17 @@ def judge_dataset(
     total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
-        engine = _stored_judge(source, pool, store)
+        engine = stored_judge(source, pool, store)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
-            _batched(items, _BATCH_ROWS),
+            _batched(items, BATCH_ROWS),
             threads,
             _BATCHES_IN_FLIGHT,
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            _write_judged(judged, out, source.task, shard, counts)
+            tables = (judged_table(*batch, source.task) for batch in judged)
+            write_judged(tables, out, source.task, shard, counts)
         counts.new_calls = engine.ledger.session.calls
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
@@ -171,7 +172,7 @@ def map_ahead(
 
 def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
     bounds, pairs = source.config.images.bounds, source.task.is_pairwise
-    for items in iter_dataset(dataset, bounds, _BATCH_ROWS, pairs=pairs):
+    for items in iter_dataset(dataset, bounds, BATCH_ROWS, pairs=pairs):
         yield from (item for item in items if shard.holds(item.example_id))
 
 
@@ -180,20 +181,17 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
         yield batch
 
 
-def _write_judged(
-    judged: Iterator[tuple[list[Item], list[Verdict]]],
-    out: Path,
-    task: Task,
-    shard: Shard,
-    counts: JudgedCounts,
+def write_judged(
+    tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
 ) -> None:
+    """Write tables of `judged_table` to a file that is complete when it appears, and count."""
     schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
-        for items, verdicts in judged:
-            waiting.append(_judged_table(items, verdicts, task))
-            counts.rows += len(items)
-            counts.verdicts.update(verdict.label for verdict in verdicts)
+        for table in tables:
+            waiting.append(table)
+            counts.rows += table.num_rows
+            counts.verdicts.update(table["verdict"].to_pylist())
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
@@ -231,7 +229,8 @@ def _read_prompt(path: Path | None) -> str | None:
     return prompt
 
 
-def _stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
+def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
+    """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
     return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
 
@@ -240,6 +239,7 @@ def _judged_schema(task: Task) -> Any:
     return pa.schema([pa.field("example_id", pa.string()), *verdict_fields(task.labels)])
 
 
-def _judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], task: Task) -> Any:
+def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], task: Task) -> Any:
+    """Rows of the output, one for each item, in order."""
     ids = pa.array([item.example_id for item in items], pa.string())
     return pa.table([ids, *verdict_columns(verdicts, task.labels)], schema=_judged_schema(task))

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from ..data.errors import ConfigError, LaunchError
-from ..models.checkpoint import is_available_offline
+from ..models.checkpoint import is_available_offline, locate
+from ..models.parallel import refuse_split
 from ..models.settings import EngineSettings
 
 Script = Literal["sweep", "judge", "collect"]
@@ -58,12 +59,17 @@ def refuse_request(what: str, script: Script, options: Sequence[str]) -> None:
 
 
 def refuse_engine(owner: str, engine: EngineSettings, gpus: int) -> None:
-    """Raises ConfigError for an engine that cannot start in a job of so many GPUs."""
+    """Raises ConfigError or EngineError for an engine that cannot start in a job of so many GPUs.
+
+    0 GPUs: a job on CPU.
+    """
     if engine.kind not in _LOCAL_ENGINES:
         return
-    if engine.tensor_parallel_size > max(gpus, 1):
+    num_engines = 1 if engine.engines == "auto" else engine.engines
+    if num_engines * engine.tensor_parallel_size > (gpus or num_engines):
+        several = f"{num_engines} engines, each with " if num_engines > 1 else ""
         raise ConfigError(
-            f"{owner}: {engine.model} is shared by {engine.tensor_parallel_size} GPUs "
+            f"{owner}: {several}{engine.model} on {engine.tensor_parallel_size} GPUs "
             f"(tensor_parallel_size), but a task is given {gpus}"
         )
     if os.environ.get("BLPO_ONLINE") != "1" and not is_available_offline(engine):
@@ -71,6 +77,8 @@ def refuse_engine(owner: str, engine: EngineSettings, gpus: int) -> None:
             f"{owner}: {engine.model} is not in the Hugging Face cache, and jobs run offline: "
             f"fetch it with `hf download {engine.model}`, or set BLPO_ONLINE=1"
         )
+    if engine.tensor_parallel_size > 1:
+        refuse_split(engine, locate(engine).config)
 
 
 def max_array_tasks() -> int:

@@ -35,7 +35,7 @@ class World:
         dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
         self.examples: list[Example] = [*dataset.train, *dataset.test]
         self.engine = engine_class(engine.scenes, engine.scale)
-        monkeypatch.setattr(scoring, "_BATCH_ROWS", 4)
+        monkeypatch.setattr(scoring, "BATCH_ROWS", 4)
         self.write(self.examples)
 
     def write(self, examples: Sequence[Example]) -> None:

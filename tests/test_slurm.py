@@ -208,6 +208,14 @@ def test_a_cancelled_task_stays_away(slurm: SlurmCluster, blpo: Blpo, tmp_path: 
         ),
         ({"grid": {"seed": list(range(101))}, "slurm": {"cells_per_task": 1}}, "may have 100 here"),
         ({"base": {"judge": {"kind": "vllm", "tensor_parallel_size": 2}}}, "but a task is given 1"),
+        (
+            {"base": {"judge": {"engines": 4, "tensor_parallel_size": 2}}, "slurm": {"gpus": 7}},
+            "4 engines, each with micro on 2 GPUs (tensor_parallel_size), but a task is given 7",
+        ),
+        (
+            {"base": {"judge": {"tensor_parallel_size": 8}}, "slurm": {"gpus": 8}},
+            "heads do not divide by 8",
+        ),
         ({"base": {"judge": {"kind": "vllm", "model": "nobody/has-this"}}}, "jobs run offline"),
         ({"base": {"judge": {"kind": "vllm", "model": "./nowhere"}}}, "does not exist"),
     ],
