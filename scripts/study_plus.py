@@ -7,7 +7,8 @@ From one command, replayed from the store when run again:
    default; of plus also at a third of it.
 2. Harm: of the steps that changed the judge prompt, how many lowered accuracy on the test split.
    Looked at here, afterwards; no search has ever seen a test example.
-3. False finds: on shuffled labels, in how many runs the gain on test is reported as significant.
+3. False finds: on shuffled labels, in how many runs the report speaks of a gain on test, and in
+   how many it would on average over other deals of the labels.
 4. Calls by role.
 
 Synthetic test bench: the figures say how the presets compare there, nothing about real judges.
@@ -27,17 +28,21 @@ from typing import Any
 from blpo.data.examples import Example, read_dataset, write_dataset
 from blpo.data.micro.rubrics import MICRO_TASKS
 from blpo.data.store import ReplyStore
-from blpo.data.tasks import load_task
+from blpo.data.tasks import Metric, load_task
 from blpo.models.judge import Judge
 from blpo.models.stored import StoredEngine
 from blpo.pipeline.config import ImageConfig, RunConfig, parse_config
 from blpo.pipeline.demo import micro_dataset
+from blpo.pipeline.metrics import gain
+from blpo.pipeline.past_run import read_past_run
 from blpo.pipeline.runner import FinishedRun, execute_runs
 from blpo.pipeline.seeds import derived_seed
 from blpo.pipeline.session import EnginePool
 
 HELD_OUT = "micro-imagereward"
 MANY_STEPS = 50
+DEALS = 25
+"""How often the test labels of a run on shuffled labels are dealt out anew."""
 
 Changes = Mapping[tuple[str, str, str], float]
 """Accuracy on test gained by a step: by task and the judge prompts before and after it."""
@@ -223,12 +228,42 @@ def search_calls(run: FinishedRun) -> int:
     return run.result.calls["judge"].asked - test.initial.n - test.final.n
 
 
-def count_finds(runs: Sequence[FinishedRun]) -> dict[str, int]:
-    """Runs whose report speaks of a gain: the interval of the primary metric's gain is above 0."""
-    finds = [
-        run.result.test.gain.ci95[load_task(run.config.task).primary_metric][0] > 0 for run in runs
-    ]
-    return {"false_finds": sum(finds), "shuffled_runs": len(finds)} if runs else {}
+def count_finds(runs: Sequence[FinishedRun]) -> dict[str, float]:
+    """Runs on shuffled labels whose report speaks of a gain, see `finding`.
+
+    expected_find_rate: how many of 1 would, with the same prompts, had the labels of the test
+    split been dealt out in another way. The runs of a task share its test images and p_0, so that
+    one lucky deal can show in several; this share does not depend on luck.
+    """
+    if not runs:
+        return {}
+    finds, rates = list[bool](), list[float]()
+    for run in runs:
+        metric = load_task(run.config.task).primary_metric
+        finds.append(run.result.test.gain.is_found(metric))
+        rates.append(find_rate(run, metric))
+    return {
+        "false_finds": sum(finds),
+        "shuffled_runs": len(finds),
+        "expected_find_rate": mean(rates),
+    }
+
+
+def find_rate(run: FinishedRun, metric: Metric) -> float:
+    """The share of deals of the test labels on which the run's verdicts pass for a gain."""
+    past = read_past_run(run.config.output)
+    if past.initial == past.final:
+        return 0.0
+    pairs = list(zip(past.initial, past.final, strict=True))
+    generator = random.Random(derived_seed(run.config.seed, "deals", run.config.task))
+    found = 0
+    for _ in range(DEALS):
+        # To deal out the pairs of verdicts is to deal out the labels.
+        generator.shuffle(pairs)
+        initial, final = zip(*pairs, strict=True)
+        dealt = gain(past.examples, initial, final, past.labels, run.config.seed)
+        found += dealt.is_found(metric)
+    return found / DEALS
 
 
 def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None:
@@ -236,18 +271,21 @@ def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None
     print(
         f"{'arm':34} {' '.join(f'{n:>12}' for n in names)} {'accuracy':>9} {'macro F1':>9}", end=""
     )
-    print("   harmful steps  false finds  judge/verbalizer/optimizer calls")
+    print("   harmful steps     false finds  judge/verbalizer/optimizer calls")
     for name, own in summary.items():
         gains = " ".join(f"{own['by_task'][task]:>+12.3f}" for task in tasks)
         harm = f"{own['harmful_steps']} of {own['changed_steps']}"
-        finds = f"{own['false_finds']} of {own['shuffled_runs']}" if "false_finds" in own else "-"
+        finds = "-"
+        if "false_finds" in own:
+            expected = own["expected_find_rate"] * own["shuffled_runs"]
+            finds = f"{own['false_finds']} ({expected:.1f}) of {own['shuffled_runs']}"
         calls = "/".join(
             f"{own[key]:.0f}"
             for key in ("search_judge_calls", "verbalizer_calls", "optimizer_calls")
         )
         print(
             f"{name:34} {gains} {own['accuracy_gain']:>+9.3f} {own['macro_f1_gain']:>+9.3f}"
-            f" {harm:>15} {finds:>12}  {calls}"
+            f" {harm:>15} {finds:>15}  {calls}"
         )
 
 
