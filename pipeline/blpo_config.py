@@ -80,8 +80,8 @@ class BlpoConfig(BaseModel):
     )
     parent: Literal["last", "pareto"] = Field(
         default="last",
-        description="pareto: p_t is drawn from the accepted prompts that are best on some item, in "
-        "place of one greedy chain",
+        description="pareto: p_t is what was accepted last; after a step that led nowhere, drawn "
+        "from the accepted prompts that are best on some item, in place of one greedy chain",
     )
     patience: int | None = Field(
         default=None,

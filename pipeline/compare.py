@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..data.errors import ConfigError
 from .config import comparable, differences
-from .metrics import accuracy, macro_f1, resample
+from .metrics import GAIN_METRICS, accuracy, macro_f1, resample
 from .past_run import PastRun, read_past_run, refuse_other_test
 from .statistics import (
     LEVEL,
@@ -58,6 +58,7 @@ class RunComparison(BaseModel):
     """A run against the reference.
 
     differs_in: the configuration values in which they differ, reference first.
+    kappa: Cohen's, the agreement beyond what the shares of the verdicts give by chance.
     won, lost: examples on which this run alone, or the reference alone, is right.
     """
 
@@ -69,6 +70,7 @@ class RunComparison(BaseModel):
     differs_in: list[str]
     accuracy: Difference
     macro_f1: Difference
+    kappa: Difference
     won: int
     lost: int
 
@@ -118,6 +120,7 @@ def _comparison(reference: PastRun, run: PastRun) -> RunComparison:
         differs_in=differences(comparable(reference.config), comparable(run.config)),
         accuracy=_accuracy(reference, run, won, lost),
         macro_f1=_difference(reference, run, "macro_f1"),
+        kappa=_difference(reference, run, "kappa"),
         won=won,
         lost=lost,
     )
@@ -135,7 +138,7 @@ def _accuracy(reference: PastRun, run: PastRun, won: int, lost: int) -> Differen
 
 
 def _difference(reference: PastRun, run: PastRun, metric: str) -> Difference:
-    compute = METRICS[metric]
+    compute = GAIN_METRICS[metric]
     sides = reference.confusions, run.confusions
     before, after = (float(compute(side.sum(axis=0))) for side in sides)
     resampled_before, resampled_after = (compute(resample(side, _SEED)) for side in sides)
@@ -157,7 +160,7 @@ def _difference(reference: PastRun, run: PastRun, metric: str) -> Difference:
 def _adjusted(compared: Sequence[RunComparison]) -> list[RunComparison]:
     """With Holm's p-values over all runs, for each metric."""
     adjusted = list(compared)
-    for metric in METRICS:
+    for metric in GAIN_METRICS:
         parts: list[Difference] = [getattr(comparison, metric) for comparison in adjusted]
         corrected = holm([part.p_value for part in parts])
         adjusted = [

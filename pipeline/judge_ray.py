@@ -57,11 +57,7 @@ class JudgeActor:
         try:
             for row_group in row_groups["id"].tolist():
                 for items in iter_dataset(
-                    self._dataset,
-                    bounds,
-                    BATCH_ROWS,
-                    row_group,
-                    pairs=self._source.task.is_pairwise,
+                    self._dataset, bounds, BATCH_ROWS, row_group, pairs=pairs
                 ):
                     yield self._judged(items)
         except BlpoError as error:

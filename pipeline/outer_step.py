@@ -28,8 +28,9 @@ class Candidate:
     verbalizations: under q, in the order of the error minibatch.
     verdicts: under p', on `examples`: the error minibatch, or as much of the probe as the race
         asked for.
-    score: Eq 9, mean decrease of the loss on these examples.
-    losses: of the verdicts, by example_id.
+    losses: under p' by example_id: on these examples, and with `score_on: probe` on those that
+        an earlier round or step judged under the same p'.
+    score: Eq 9, mean decrease of the loss on them.
     seen: example_ids that an optimizer call of its lineage was shown.
     """
 

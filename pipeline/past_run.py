@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..data.arrow import ARROW_ERRORS, open_parquet
 from ..data.errors import ConfigError, DataError
 from ..models.judge import Verdict
@@ -68,13 +70,17 @@ class PastRun:
 def read_past_run(path: Path) -> PastRun:
     """Read a finished run.
 
-    Raises ConfigError if the folder is no finished run, DataError if its predictions are damaged
-    or were written by an earlier version.
+    Raises ConfigError if the folder is no finished run, DataError if its result or its
+    predictions are damaged or were written by another version.
     """
     config, directory = load_run(path)
     if not directory.is_finished:
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
-    result = RunResult.model_validate(directory.read_json(RESULT_FILE))
+    try:
+        result = RunResult.model_validate(directory.read_json(RESULT_FILE))
+    except ValidationError:
+        message = f"{path}: its {RESULT_FILE} was written by another version; {AGAIN}"
+        raise DataError(message) from None
     table = _predictions(path / PREDICTIONS_FILE)
     labels = [field.name for field in table.schema.field("final_probabilities").type]
     names = ("example_id", "group", "human_label")

@@ -21,18 +21,17 @@ from PIL import Image
 from ..data.errors import DataError
 from ..data.examples import Example
 from ..data.images import ImageRef, decode_image
-from ..data.tasks import Metric
 from ..models.judge import Verdict, answer_instruction
+from .finding import excludes_zero, finding, signed, signed_interval
 from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
 from .report_scorecard import scorecard_view
-from .result import CallCounts, RunRecord, SplitResult
+from .result import CallCounts, RunRecord
 from .show_pairs import pair_note, pair_rows
-from .statistics import Interval, detectable_difference
+from .statistics import Interval
 from .steps import ShownCase, Step, num_right
 
 Change = Literal["fixed", "broken", "other"]
-Tone = Literal["better", "worse", "unclear", "same"]
 
 _GALLERY_SIZE = 12
 _THUMBNAIL_PX = 160
@@ -51,7 +50,7 @@ def render_report(record: RunRecord) -> str:
         task=record.task,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
-        finding=_finding(result.test, record.task.primary_metric),
+        finding=finding(result.test, record.task.primary_metric),
         interval_plot=interval_plot(result.test),
         judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         i2t_diff=PromptDiff.make(
@@ -80,9 +79,9 @@ def _template() -> Template:
         "score": "{:.3f}".format,
         "probability": "{:.2f}".format,
         "thousands": "{:,}".format,
-        "signed": _signed,
+        "signed": signed,
         "interval": _interval,
-        "signed_interval": _signed_interval,
+        "signed_interval": signed_interval,
         "percent": _percent,
         "bar": _bar,
         "excludes_zero": excludes_zero,
@@ -91,18 +90,8 @@ def _template() -> Template:
     return environment.from_string(file.read_text("utf-8"))
 
 
-def _signed(value: float) -> str:
-    """With a sign, a true minus, and no sign for what rounds to 0."""
-    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
-    return "0.000" if text[1:] == "0.000" else text
-
-
 def _interval(interval: Interval) -> str:
     return "{:.3f} to {:.3f}".format(*interval)
-
-
-def _signed_interval(interval: Interval) -> str:
-    return " to ".join(map(_signed, interval))
 
 
 def _percent(share: float) -> str:
@@ -112,40 +101,6 @@ def _percent(share: float) -> str:
 def _bar(share: float) -> str:
     """Length of a bar as CSS."""
     return f"{100 * min(max(share, 0), 1):.1f}%"
-
-
-# ------------------------------------------------------------------------------------- headline
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What the test says about adopting the final prompt, in one sentence."""
-
-    tone: Tone
-    sentence: str
-    detectable: float
-
-
-def excludes_zero(interval: Interval) -> bool:
-    low, high = interval
-    return low > 0 or high < 0
-
-
-def _finding(test: SplitResult, metric: Metric) -> Finding:
-    interval = test.gain.ci95[metric]
-    low, high = interval
-    name = METRICS[metric][0].upper() + METRICS[metric][1:]
-    before, after = getattr(test.initial, metric), getattr(test.final, metric)
-    detectable = detectable_difference(interval)
-    if before == after and low == high:
-        return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
-    verb = "stayed" if before == after else "rose" if before < after else "fell"
-    told = f"{name} {verb} from {before:.3f} to {after:.3f}; the 95 % interval of the gain"
-    if excludes_zero(interval):
-        sentence = f"{told}, {_signed_interval(interval)}, excludes 0."
-        return Finding("better" if low > 0 else "worse", sentence, detectable)
-    sentence = f"{told}, {_signed_interval(interval)}, includes 0: this may be luck."
-    return Finding("unclear", sentence, detectable)
 
 
 # ------------------------------------------------------------------------------------ word diff

@@ -9,7 +9,8 @@ from typing import Any
 from rich.table import Table
 
 from ..data.table import ImportSummary
-from ..data.tasks import Task
+from ..data.tasks import Task, load_task
+from .finding import finding
 from .printing import print_json, stdout_console
 from .runner import FailedRun, FinishedRun
 from .scoring import Evaluation, JudgedCounts
@@ -44,6 +45,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(_means_table(runs))
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
+        told = finding(run.result.test, load_task(run.config.task).primary_metric)
+        console.print(f"  {told.sentence}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):

@@ -11,6 +11,8 @@ from .compare import Comparisons, Difference, RunComparison, in_words
 from .tables import SweepTables
 from .tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 
+_COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
+
 
 def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
     """Runs against the reference: the difference and its interval first, then the tests."""
@@ -62,7 +64,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
         "detectable",
     ):
         table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
-    for metric, name in METRIC_NAMES.items():
+    for metric, name in _COMPARED.items():
         part: Difference = getattr(comparison, metric)
         table.add_row(
             name,
@@ -81,7 +83,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
 def _sentences(comparison: RunComparison, n: int) -> list[str]:
     return [
         in_words(name[0].upper() + name[1:], getattr(comparison, metric), n)
-        for metric, name in METRIC_NAMES.items()
+        for metric, name in _COMPARED.items()
     ]
 
 
@@ -91,7 +93,7 @@ def _comparisons_json(found: Comparisons) -> dict[str, Any]:
         comparison.model_dump(mode="json")
         | {
             "distinguishable": {
-                metric: getattr(comparison, metric).is_distinguishable for metric in METRIC_NAMES
+                metric: getattr(comparison, metric).is_distinguishable for metric in _COMPARED
             },
             "in_words": _sentences(comparison, found.n),
         }

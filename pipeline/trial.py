@@ -1,6 +1,6 @@
 """Trying I2T prompts on p_t in one outer step: Eq 6, Eq 9, and the policies around them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..data.examples import Example
@@ -11,7 +11,7 @@ from ..models.verbalizer import Verbalization
 from .outer_step import Candidate, I2TSearch, Misjudgment
 from .policies.acceptance import Decision, decide
 from .policies.controls import control_wins, with_descriptions
-from .policies.gains import paired_gain
+from .policies.gains import Losses, paired_gain
 from .policies.lint import Lint
 from .policies.probe import blocks, draw_probe
 from .policies.racing import race
@@ -64,9 +64,10 @@ class Trial:
         proposals = self._update_p(cases)
         updated = [proposal.prompt or self.judge_prompt for proposal in proposals]
         seen = self._seen | search.shown
-        judged = self._race(updated, self._scored_items(seen), search.tried)
+        known = {p: self._known_losses(p, seen) for p in updated}
+        judged = self._race(known, self._scored_items(seen), search.tried)
         candidates = [
-            self._candidate(q, descriptions, proposal, p, judged[p], seen)
+            self._candidate(q, descriptions, proposal, p, judged[p], known[p], seen)
             for q, descriptions, proposal, p in zip(
                 i2t_prompts, verbalizations, proposals, updated, strict=True
             )
@@ -89,12 +90,14 @@ class Trial:
         Under controls, the q of an accepted p' is rejected if its descriptions were not what did
         it. Not p': it has gained on items that it had no part in.
         """
-        chosen, config = search.best, self.state.config
+        chosen, state, config = search.best, self.state, self.state.config
         if chosen is None:
             return None
         decision = Decision(True)
         if config.accept == "paired" and chosen.score <= 0:
             return Decision(False, reason="no gain")
+        if config.accept == "paired" and state.archive.has_accepted(chosen.judge_prompt):
+            return Decision(False, reason="accepted before")
         if config.judges_chosen:
             losses = self._judge_unseen(chosen)
             if config.accept == "paired":
@@ -106,7 +109,7 @@ class Trial:
                     config.accept_confidence,
                 )
         if decision.accepted:
-            self.state.archive.accept(chosen.judge_prompt)
+            state.archive.accept(chosen.judge_prompt)
             if config.controls == "shuffled" and self._control_wins(chosen):
                 search.rejected.append(chosen)
         return decision
@@ -170,11 +173,24 @@ class Trial:
             self._outer_step,
         )
 
+    def _known_losses(self, judge_prompt: str, seen: Collection[str]) -> Losses:
+        """Losses under p' on unseen items, where an earlier round or step proposed it, too."""
+        if self.state.config.score_on == "errors":
+            return {}
+        losses = self.state.archive.losses(judge_prompt)
+        return {item: loss for item, loss in losses.items() if item not in seen}
+
     def _race(
-        self, judge_prompts: Sequence[str], items: Sequence[Example], rivals: Sequence[Candidate]
+        self,
+        known: Mapping[str, Losses],
+        items: Sequence[Example],
+        rivals: Sequence[Candidate],
     ) -> dict[str, _Judged]:
-        """Verdicts under each prompt, on as many items as the selector asks for."""
-        judged = {prompt: _Judged([], []) for prompt in judge_prompts}
+        """Verdicts under each prompt, on as many items as the selector asks for.
+
+        known: by prompt, the losses that are known already.
+        """
+        judged = {prompt: _Judged([], []) for prompt in known}
 
         def judge(prompts: Sequence[str], block: Sequence[Example]) -> list[dict[str, float]]:
             for prompt, verdicts in zip(
@@ -187,7 +203,7 @@ class Trial:
         racing = self.state.config.selector == "racing"
         size = self.state.config.block_size if racing else max(len(items), 1)
         race(
-            list(judged),
+            known,
             blocks(items, size),
             judge,
             self._parent_losses,
@@ -207,9 +223,10 @@ class Trial:
         proposal: Proposal,
         judge_prompt: str,
         judged: _Judged,
+        known: Losses,
         seen: frozenset[str],
     ) -> Candidate:
-        own = self._losses(judged)
+        own = {**known, **self._losses(judged)}
         return Candidate(
             i2t_prompt=i2t_prompt,
             verbalizations=verbalizations,

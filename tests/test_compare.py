@@ -70,7 +70,7 @@ def test_json_says_in_words_whether_the_runs_can_be_told_apart(folder: Path, blp
     outcome = blpo("compare", str(folder / "poor"), str(folder / "good"), "--json")
     printed = json.loads(outcome.out)
     [run] = printed["runs"]
-    assert run["distinguishable"] == {"accuracy": True, "macro_f1": True}
+    assert run["distinguishable"] == {"accuracy": True, "macro_f1": True, "kappa": True}
     assert run["in_words"][0] == "Accuracy is distinguishably higher than the reference's."
     assert printed["n"] == 60
 

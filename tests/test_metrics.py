@@ -8,7 +8,16 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.judge import Verdict
-from blpo.pipeline.metrics import agreement, classes, gain, group_confusions, resample
+from blpo.pipeline.metrics import (
+    GAIN_METRICS,
+    agreement,
+    classes,
+    gain,
+    group_confusions,
+    kappa,
+    resample,
+)
+from blpo.pipeline.statistics import percentiles
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 sklearn_metrics: Any = metrics
@@ -54,12 +63,71 @@ def test_the_confusion_matrix_has_a_column_for_verdicts_without_a_label() -> Non
     assert found.confusion[1] == [1, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_kappa_equals_scikit_learn_with_verdicts_without_a_label_as_a_label_of_their_own(
+    seed: int,
+) -> None:
+    rng = np.random.default_rng(seed)
+    human = [str(label) for label in rng.choice(LABELS, 80)]
+    judged = [None if rng.random() < 0.1 else str(label) for label in rng.choice(LABELS, 80)]
+    counts = group_confusions(make_examples(human), make_verdicts(judged), LABELS).sum(axis=0)
+    named = [label or "none" for label in judged]
+    assert kappa(counts) == pytest.approx(sklearn_metrics.cohen_kappa_score(human, named))
+
+
+def test_kappa_is_0_where_chance_is_always_right() -> None:
+    counts = group_confusions(make_examples(["1", "1"]), make_verdicts(["1", "1"]), LABELS)
+    assert kappa(counts.sum(axis=0)) == 0
+
+
+def test_guesses_spread_as_people_are_gain_macro_f1_but_are_not_found_to_tell_more() -> None:
+    # Before, one label for all; after, each label by turns, on examples of each label alike.
+    examples = make_examples([label for label in LABELS for _ in range(48)])
+    before, after = make_verdicts(["1"] * 192), make_verdicts(LABELS * 48)
+    found = gain(examples, before, after, LABELS, seed=0)
+    assert (found.accuracy, found.kappa) == (0.0, 0.0)
+    assert found.macro_f1 == pytest.approx(0.15)
+    assert found.ci95["macro_f1"][0] > 0
+    assert not found.is_found("macro_f1")
+
+
+def test_verdicts_that_tell_more_are_found_to() -> None:
+    examples = make_examples(["1", "2"] * 50)
+    after = make_verdicts(["1", "2"] * 40 + ["2", "1"] * 10)
+    found = gain(examples, make_verdicts(["1", "1"] * 50), after, LABELS, seed=0)
+    assert found.is_found("macro_f1")
+    assert found.is_found("accuracy")
+
+
+def test_without_information_a_gain_is_found_in_at_most_one_test_of_forty() -> None:
+    # From mostly one verdict to all labels in people's shares: macro F1 truly rises.
+    rng, repeats = np.random.default_rng(0), 400
+    examples = make_examples([label for label in LABELS for _ in range(30)])
+    rises, found = 0, 0
+    for _ in range(repeats):
+        shares = (0.8, 0.1, 0.05, 0.05), None
+        sides = (
+            group_confusions(examples, make_verdicts([str(v) for v in drawn]), LABELS)
+            for drawn in (rng.choice(LABELS, len(examples), p=own) for own in shares)
+        )
+        before, after = (resample(side, 0, resamples=500) for side in sides)
+        above = {
+            name: percentiles(metric(after) - metric(before))[0] > 0
+            for name, metric in GAIN_METRICS.items()
+        }
+        rises += above["macro_f1"]
+        found += above["macro_f1"] and above["kappa"]
+    assert rises / repeats > 0.3
+    # .025 and three standard errors.
+    assert found / repeats <= 0.048
+
+
 def test_the_gain_is_paired_so_that_equal_verdicts_gain_exactly_nothing() -> None:
     examples = make_examples(["1", "2"] * 20)
     verdicts = make_verdicts(["1", "1"] * 20)
     found = gain(examples, verdicts, verdicts, LABELS, seed=0)
     assert found.accuracy == 0.0
-    assert found.ci95 == {"accuracy": (0.0, 0.0), "macro_f1": (0.0, 0.0)}
+    assert found.ci95 == dict.fromkeys(GAIN_METRICS, (0.0, 0.0))
 
 
 def test_the_interval_of_the_gain_holds_the_gain_and_excludes_zero_when_it_is_large() -> None:

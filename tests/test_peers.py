@@ -79,7 +79,8 @@ def test_our_methods_stay_within_the_budget(bench: Bench, ideal: World, arm: Arm
 @pytest.mark.parametrize("arm", PEERS, ids=lambda arm: arm.name)
 def test_a_peer_runs_to_its_budget_and_not_beyond(bench: Bench, ideal: World, arm: Arm) -> None:
     cell = run(bench, ideal, arm)
-    assert cell.stopped is not None
+    # The budget ends it, unless its own count ends on the very number.
+    assert cell.stopped is not None or cell.calls["judge"] == 200
     assert 100 <= cell.calls["judge"] <= 200
     assert cell.calls["optimizer"] > 0
     assert cell.found.own_initial is not None
@@ -155,6 +156,16 @@ def test_first_prompts_differ_and_go_beyond_the_given_one() -> None:
     )
     text = answer(prompt)
     assert text.count(P0) == 4
+    assert answer(prompt, draw=10_000) != text
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_every_seed_has_draws_of_its_own(bench: Bench, ideal: World, seed: int) -> None:
+    worlds = [bench.world(Setting("plain", TASK, s, 100), "opro", ideal[0]) for s in (seed, 2)]
+    history = f"text:\n{P0}\nscore: 40\n\n"
+    prompt = f"Below are some previous instructions with their scores.\n\n{history}"
+    draws = [{world.ask_stand_in(prompt, draw) for draw in range(4)} for world in worlds]
+    assert draws[0] != draws[1]
 
 
 def test_textgrads_chain_carries_the_case_to_the_new_prompt() -> None:

@@ -11,13 +11,17 @@ from blpo.data.examples import Dataset, Example
 from blpo.data.tasks import load_task
 from blpo.models.judge import Judge, Verdict
 from blpo.models.lexicon import LexiconEngine
-from blpo.pipeline.blpo import optimize
+from blpo.models.optimizer import Proposal
+from blpo.pipeline.blpo import optimize, sample_error_minibatch
 from blpo.pipeline.blpo_config import PLUS, BlpoConfig
 from blpo.pipeline.blpo_steps import make_final_step, make_step
 from blpo.pipeline.budget import BudgetSpentError
 from blpo.pipeline.config import RunConfig, parse_config
-from blpo.pipeline.outer_step import FinalChoice, OuterStep
+from blpo.pipeline.outer_step import Candidate, FinalChoice, I2TSearch, OuterStep
+from blpo.pipeline.policies.acceptance import Decision
+from blpo.pipeline.search_state import SearchState
 from blpo.pipeline.session import RunRoles
+from blpo.pipeline.trial import Trial
 from ideal_engine import IdealEngine, ideal_world
 
 FIELDS: dict[str, Any] = {"task": "micro-agin", "dataset": "data.parquet", "output": "run"}
@@ -154,6 +158,33 @@ def test_a_step_that_is_not_accepted_keeps_the_prompt_and_patience_ends_the_loop
     assert len(steps) < 30
     for step in steps:
         assert step.decision is None or step.decision.accepted or step.decision.reason
+
+
+def test_a_prompt_is_accepted_once() -> None:
+    world = World("micro-unsafebench")
+    train, first = world.dataset.train, world.task.judge_prompt
+    better = f"{first} Look for any blade, any pill, any skull and any chain."
+    state = SearchState.start(
+        world.roles, train, first, BlpoConfig.model_validate({**PLUS, "controls": "off"}), seed=0
+    )
+    verdicts = state.judge_train(first)
+    wrong = sample_error_minibatch(state, verdicts, 0)
+    trial = Trial(state, first, verdicts, wrong, 0)
+    search = I2TSearch(openers_compete=True)
+    search.openers.append(Candidate("q", [], Proposal(better), better, [], [], score=0.5))
+    once, again = trial.decide(search), trial.decide(search)
+    assert once is not None
+    assert once.accepted
+    assert again == Decision(False, reason="accepted before")
+
+
+def test_a_proposal_is_scored_on_all_that_is_known_of_it() -> None:
+    steps = outer_steps(World("micro-agin", num_train=100).search(PLUS, outer_steps=4))
+    tried = [c for step in steps if step.search for c in step.search.tried]
+    for candidate in tried:
+        assert candidate.losses.keys() >= {e.example_id for e in candidate.examples}
+        assert not candidate.losses.keys() & candidate.seen
+    assert any(len(c.losses) > len(c.examples) for c in tried)
 
 
 def test_a_spent_budget_ends_the_loop_but_not_the_choice() -> None:

@@ -165,7 +165,7 @@ def simulated_race(
     parent = by_item(before)
     names = [str(i) for i in range(len(fix_rates))]
     parts = [list(range(start, start + 20)) for start in (0, 20, 40)]
-    losses = race(names, parts, judge, parent, right(parent), confidence)
+    losses = race({name: {} for name in names}, parts, judge, parent, right(parent), confidence)
     best = max(names, key=lambda name: paired_gain(parent, losses[name], right(parent)).mean)
     return best == "0", asked
 
@@ -186,8 +186,37 @@ def test_a_race_stops_when_nothing_can_gain() -> None:
     def judge(prompts: Sequence[str], block: Sequence[int]) -> list[dict[str, float]]:
         return [{f"e{i}": 0.0 for i in block} for _ in prompts]
 
-    losses = race(["p"], [range(20), range(20, 40)], judge, parent, right(parent), 0.8)
+    losses = race({"p": {}}, [range(20), range(20, 40)], judge, parent, right(parent), 0.8)
     assert len(losses["p"]) == 20
+
+
+def test_a_proposal_known_to_lose_is_not_judged_again() -> None:
+    parent = by_item([0.0] * 40)
+    lost = {f"e{i}": 1.0 for i in range(20)}
+    asked: list[str] = []
+
+    def judge(prompts: Sequence[str], block: Sequence[int]) -> list[dict[str, float]]:
+        asked.extend(prompts)
+        return [{f"e{i}": 0.0 for i in block} for _ in prompts]
+
+    known = {"lost": lost, "new": {}}
+    losses = race(known, [range(20, 40)], judge, parent, right(parent), 0.8)
+    assert asked == ["new"]
+    assert losses["lost"] == lost
+
+
+def test_a_race_goes_on_from_what_is_known() -> None:
+    # Alone, the ten new items show nothing; with the thirty known ones the loss is sure.
+    parent = by_item([0.0] * 60)
+    known = {f"e{i}": float(i % 6 == 0) for i in range(30)}
+
+    def judge(prompts: Sequence[str], block: Sequence[int]) -> list[dict[str, float]]:
+        return [{f"e{i}": 0.0 for i in block} for _ in prompts]
+
+    parts = [range(30, 40), range(40, 50)]
+    losses = race({"p": known}, parts, judge, parent, right(parent), 0.95)
+    assert len(losses["p"]) == 30
+    assert len(race({"p": {}}, parts, judge, parent, right(parent), 0.95)["p"]) == 10
 
 
 def test_a_proposal_surely_worse_than_a_rival_is_dropped() -> None:
@@ -292,14 +321,28 @@ def test_only_prompts_that_are_not_surely_worse_contend() -> None:
     assert contending([poor, close, good], 0.8) == [1, 2]
 
 
-def test_a_parent_is_drawn_from_accepted_prompts_alone() -> None:
+def archive_of_three() -> Archive:
+    """p0, and two that are best on the other half of the items; p1 is accepted, p2 is not."""
     archive = Archive("p0")
     archive.add("p0", by_item([1.0, 0.0] * 20))
     for name in ("p1", "p2"):
         archive.add(name, by_item([0.0, 1.0] * 20))
     archive.accept("p1")
+    return archive
+
+
+def test_a_parent_is_drawn_from_accepted_prompts_alone() -> None:
+    archive = archive_of_three()
     drawn = {archive.draw_parent(0.8, 0, step).judge_prompt for step in range(30)}
     assert drawn == {"p0", "p1"}
+
+
+def test_what_was_accepted_last_is_the_next_parent() -> None:
+    for seed in range(10):
+        archive = archive_of_three()
+        assert archive.draw_parent(0.8, seed, 1).judge_prompt == "p1"
+        archive.accept("p2")
+        assert archive.draw_parent(0.8, seed, 2).judge_prompt == "p2"
 
 
 # --------------------------------------------------------------------------------------- lint

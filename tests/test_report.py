@@ -318,12 +318,21 @@ def test_the_headline_says_whether_the_interval_of_the_gain_excludes_0(record: R
         (-0.2, -0.02): ("worse", "gain, \N{MINUS SIGN}0.200 to \N{MINUS SIGN}0.020, excludes 0."),
     }
     for interval, (tone, ending) in endings.items():
-        ci95 = {**test.gain.ci95, "macro_f1": interval}
+        ci95 = {"accuracy": interval, "macro_f1": interval, "kappa": interval}
         changed = test.model_copy(update={"gain": test.gain.model_copy(update={"ci95": ci95})})
         html = render_report(with_result(record, test=changed))
         start = f"Macro F1 rose from {test.initial.macro_f1:.3f} to {test.final.macro_f1:.3f}; "
         assert f"{start}the 95 % interval of the {ending}" in text_of(html)
         assert f'class="finding {tone}"' in html
+
+
+def test_a_gain_that_guesses_would_show_as_well_is_not_called_one(record: RunRecord) -> None:
+    test = record.result.test
+    ci95 = {"accuracy": (0.0, 0.1), "macro_f1": (0.02, 0.2), "kappa": (-0.01, 0.2)}
+    changed = test.model_copy(update={"gain": test.gain.model_copy(update={"ci95": ci95})})
+    html = render_report(with_result(record, test=changed))
+    assert "excludes 0, but that of the gain in kappa" in text_of(html)
+    assert 'class="finding unclear"' in html
 
 
 def test_only_a_synthetic_run_carries_the_banner(record: RunRecord, report: str) -> None:

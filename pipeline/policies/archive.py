@@ -45,6 +45,7 @@ class Archive:
         """seen: items that may be shown to the optimizer, where others are held out."""
         self._entries = {judge_prompt: Entry(judge_prompt, seen=seen, accepted=True)}
         self._last = judge_prompt
+        self._started_from = set[str]()
 
     @property
     def entries(self) -> list[Entry]:
@@ -61,8 +62,17 @@ class Archive:
         entry.losses.update(losses)
         return entry
 
+    def losses(self, judge_prompt: str) -> Losses:
+        """What is known of a prompt; nothing of one that was never judged."""
+        entry = self._entries.get(judge_prompt)
+        return entry.losses if entry else {}
+
     def __getitem__(self, judge_prompt: str) -> Entry:
         return self._entries[judge_prompt]
+
+    def has_accepted(self, judge_prompt: str) -> bool:
+        entry = self._entries.get(judge_prompt)
+        return entry is not None and entry.accepted
 
     def accept(self, judge_prompt: str) -> None:
         entry = self._entries[judge_prompt]
@@ -70,14 +80,17 @@ class Archive:
         self._last = judge_prompt
 
     def draw_parent(self, confidence: float, seed: int, outer_step: int) -> Entry:
-        """An accepted entry of the Pareto front, in proportion to the items it is best on.
+        """What was accepted last; once a step has started from it, one of the Pareto front.
 
-        Entries that are worse than the best one at `confidence` have no part in it: being best on
-        a few items by luck is not a reason to start over.
+        As long as steps lead on there is no reason to go back. After that it is drawn among
+        accepted entries, in proportion to the items that they are best on. Entries that are worse
+        than the best one at `confidence` have no part in it: being best on a few items by luck is
+        not a reason to start over.
         """
+        if self._last not in self._started_from:
+            self._started_from.add(self._last)
+            return self.last
         accepted = [entry for entry in self.entries if entry.accepted]
-        if len(accepted) == 1:
-            return accepted[0]
         contenders = contending([entry.losses for entry in accepted], confidence)
         front = [accepted[i] for i in contenders]
         weights = pareto_weights([entry.losses for entry in front])

@@ -14,7 +14,7 @@ Judge = Callable[[Sequence[str], Block], Sequence[Losses]]
 
 
 def race(
-    prompts: Sequence[str],
+    known: Mapping[str, Losses],
     blocks: Sequence[Block],
     judge: Judge[Block],
     parent: Losses,
@@ -22,21 +22,21 @@ def race(
     confidence: float,
     rivals: Sequence[Losses] = (),
 ) -> dict[str, dict[str, float]]:
-    """The losses of each of the distinct prompts on the items that it was judged on.
+    """The losses of each prompt on the items that it was judged on, those known included.
 
-    After a block a prompt stays if it may still be better than the parent and than the best,
-    which may be one of the `rivals`, judged before: both at one-sided `confidence`. The best one
-    always stays.
+    known: the prompts, each with the losses known before. Before every block a prompt stays if it
+    may still be better than the parent and than the best, which may be one of the `rivals`, judged
+    before: both at one-sided `confidence`. The best one stays as long as it may be better than the
+    parent.
     """
-    losses: dict[str, dict[str, float]] = {prompt: {} for prompt in prompts}
+    losses = {prompt: dict(own) for prompt, own in known.items()}
     running = list(losses)
     for block in blocks:
-        for prompt, judged in zip(running, judge(running, block), strict=True):
-            losses[prompt] |= judged
-        own = {prompt: losses[prompt] for prompt in running}
-        running = survivors(own, parent, strata, confidence, rivals)
+        running = survivors({p: losses[p] for p in running}, parent, strata, confidence, rivals)
         if not running:
             break
+        for prompt, judged in zip(running, judge(running, block), strict=True):
+            losses[prompt] |= judged
     return losses
 
 

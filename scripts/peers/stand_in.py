@@ -74,7 +74,7 @@ class PeerStandIn:
         if prompt.startswith("I provided an assistant") and "<judge_prompt>" in prompt:
             return self._i2t_component(prompt)
         if "create diverse system prompts" in prompt:
-            return self._first_prompts(prompt)
+            return self._first_prompts(prompt, draw)
         role = _ROLE.search(prompt)
         if role is not None and role[1] != JUDGE_PROMPT_ROLE:
             return f"{labels_line(self._task)}\n<case>{block(prompt, 'case')}</case>"
@@ -89,14 +89,14 @@ class PeerStandIn:
         )
         return f"```\n{propose_i2t_prompt(meta_prompt)}\n```"
 
-    def _first_prompts(self, prompt: str) -> str:
+    def _first_prompts(self, prompt: str, draw: int) -> str:
         number = int(_between(prompt, "Create overall ", " prompts"))
         meta_prompt = load_template("propose_judge_prompt").render(
             task=self._task,
             history=[TriedPrompt(_between(prompt, f"{FIRST_PROMPT}\n", "\n"), 0)],
             cases=(),
         )
-        draws = range(number)
+        draws = range(draw, draw + number)
         return json.dumps([lexicon_baselines.propose_judge_prompt(meta_prompt, n) for n in draws])
 
 

@@ -110,7 +110,7 @@ def paired_difference(
 
 
 def claims_table(title: str, cells: Sequence[Cell]) -> Figures:
-    """How often a method holds that it gained, and how often the test split agrees."""
+    """How often a method holds that it gained, and how often the test split agrees (`is_found`)."""
     columns = ["method", "runs", "claim a gain", "sure on test", "harm sure", "mean test gain"]
     rows, records = list[list[str]](), list[dict[str, Any]]()
     for arm, own in by_arm(cells).items():
@@ -119,8 +119,8 @@ def claims_table(title: str, cells: Sequence[Cell]) -> Figures:
             "method": arm,
             "runs": len(own),
             "claims": len(claims),
-            "claims_sure_on_test": sum(_interval(cell)[0] > 0 for cell in claims),
-            "sure_harm": sum(_interval(cell)[1] < 0 for cell in own),
+            "claims_sure_on_test": sum(cell.gain.is_found("accuracy") for cell in claims),
+            "sure_harm": sum(cell.gain.ci95["accuracy"][1] < 0 for cell in own),
             "mean_test_gain": mean(_gain(cell, "accuracy") for cell in own),
         }
         records.append(record)
@@ -199,10 +199,6 @@ def _in_order(names: Any) -> list[str]:
 
 def _gain(cell: Cell, metric: str) -> float:
     return float(getattr(cell.gain, metric))
-
-
-def _interval(cell: Cell) -> tuple[float, float]:
-    return cell.gain.ci95["accuracy"]
 
 
 def _median_calls(calls: Sequence[int | None]) -> str:

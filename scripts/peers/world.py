@@ -24,6 +24,7 @@ from blpo.pipeline.session import within_budget
 
 VERBALIZATION_TOKENS = 96
 _OPTIMIZER_TOKENS = 4096
+_DRAWS_OF_A_SEED = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +144,13 @@ class World:
         ]
 
     def ask_stand_in(self, meta_prompt: str, draw: int = 0) -> str:
-        """The stand-in's answer to a peer's rendered meta-prompt.
+        """The stand-in's answer to a peer's rendered meta-prompt; each seed has draws of its own.
 
         Raises EngineError if it does not understand the prompt: a harness that goes on would
         cripple the peer without a word.
         """
-        sampling = Sampling(_OPTIMIZER_TOKENS, sample_index=draw)
+        own_draw = self.seed * _DRAWS_OF_A_SEED + draw
+        sampling = Sampling(_OPTIMIZER_TOKENS, sample_index=own_draw)
         [reply] = self._stand_in.ask([Request(meta_prompt, sampling=sampling)])
         if reply.error is not None:
             raise EngineError(f"the stand-in does not read a peer's prompt: {reply.error}")
