@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
+from pydantic import ValidationError
+
 from ..data.arrow import pa, pq
 from ..data.examples import Dataset, check_images, read_dataset
 from ..data.store import ReplyStore
@@ -80,6 +82,14 @@ class Run:
     @property
     def answered_calls(self) -> int:
         return sum(ledger.answered for ledger in self.ledgers.values())
+
+    def past_result(self) -> RunResult | None:
+        """What the run came to when it was finished; None if it is not, or by another version."""
+        if not self.directory.is_finished:
+            return None
+        with suppress(ValidationError):
+            return RunResult.model_validate(self.directory.read_json(RESULT_FILE))
+        return None
 
     def execute(self) -> RunResult:
         """Run the search and the final test; every file of the run directory is written."""

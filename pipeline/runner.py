@@ -55,20 +55,25 @@ def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> l
 def execute_cells(
     configs: Sequence[RunConfig], *, start_over: bool = False
 ) -> list[FinishedRun | FailedRun]:
-    """Like `execute_runs`, but a run that fails for a reason a user can act on stops no other."""
+    """Like `execute_runs`, but a run that fails for a reason a user can act on stops no other.
+
+    A run that is finished, of the same data and models, is read back and not replayed.
+    """
     with closing(EnginePool()) as pool:
         opened = [_open(config, pool, start_over=start_over) for config in configs]
         futures = iter(_execute_all([run for run in opened if isinstance(run, Run)], pool))
-        return [
-            run if isinstance(run, FailedRun) else _outcome(run, next(futures)) for run in opened
-        ]
+        return [_outcome(run, next(futures)) if isinstance(run, Run) else run for run in opened]
 
 
-def _open(config: RunConfig, pool: EnginePool, *, start_over: bool) -> Run | FailedRun:
+def _open(
+    config: RunConfig, pool: EnginePool, *, start_over: bool
+) -> Run | FinishedRun | FailedRun:
     try:
-        return Run(config, pool, start_over=start_over)
+        run = Run(config, pool, start_over=start_over)
     except BlpoError as error:
         return FailedRun(config, str(error))
+    past = run.past_result()
+    return run if past is None else FinishedRun(config, past, 0, 0.0)
 
 
 def _outcome(run: Run, future: Future[FinishedRun]) -> FinishedRun | FailedRun:
