@@ -154,7 +154,7 @@ def test_huggingface_datasets_shows_the_pictures(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets: Any = pytest.importorskip("datasets")
-    rows = [replace(row, score=2.5, ratings=("1", "0")) for row in examples()]
+    rows = [replace(row, score=2.5, ratings=("1", "0"), score_sd=0.5) for row in examples()]
     path = write(tmp_path, rows)
     loaded = datasets.load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
@@ -162,6 +162,7 @@ def test_huggingface_datasets_shows_the_pictures(
     assert loaded[3]["image"].size == (16, 12)
     assert loaded[3]["example_id"] == "ex-3"
     assert (loaded[3]["score"], loaded[3]["ratings"]) == (2.5, ["1", "0"])
+    assert loaded[3]["score_sd"] == 0.5
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:

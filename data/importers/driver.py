@@ -173,6 +173,7 @@ def _example(candidate: LabelledRow, image: ImageRef) -> Example:
         split=candidate.split,
         score=row.value if isinstance(row.value, float) else None,
         ratings=candidate.ratings,
+        score_sd=row.score_sd,
     )
 
 
