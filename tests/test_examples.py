@@ -111,9 +111,10 @@ def test_the_fingerprint_ignores_row_order_and_file_layout_and_sees_every_field(
         {"split": "test"},
         {"score": 3.5},
         {"ratings": ("Safe", "Unsafe")},
+        {"score_sd": 0.5},
     ]
     changed = {fingerprint([replace(rows[0], **change), *rows[1:]]) for change in changes}
-    assert len(changed | {fingerprint(rows)}) == 10
+    assert len(changed | {fingerprint(rows)}) == 11
 
 
 def test_scores_and_ratings_come_back_and_a_file_may_lack_them(tmp_path: Path) -> None:
