@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,10 +30,11 @@ _FEATURES = {
     "ratings": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"},
     "score_sd": {"dtype": "float64", "_type": "Value"},
 }
+_IMAGE: Any = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA: Any = pa.schema(
     [
         pa.field("example_id", pa.string()),
-        pa.field("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.field("image", _IMAGE),
         *(pa.field(name, pa.string()) for name in _STRINGS[1:]),
         pa.field("score", pa.float64()),
         pa.field("ratings", pa.list_(pa.string())),
@@ -57,6 +59,20 @@ A file may lack the last three columns. The metadata key `huggingface` makes
 `datasets.load_dataset("parquet", ...)` show pictures.
 """
 
+_PAIR_FEATURES = {
+    "image_b": {"_type": "Image"},
+    "swapped": {"dtype": "bool", "_type": "Value"},
+}
+PAIR_SCHEMA: Any = pa.schema(
+    [*SCHEMA, pa.field("image_b", _IMAGE), pa.field("swapped", pa.bool_())],
+    metadata={"huggingface": json.dumps({"info": {"features": _FEATURES | _PAIR_FEATURES}})},
+)
+"""Columns of a dataset file of pairs: those of SCHEMA, where `image` is image A, and two more.
+
+image_b  struct{bytes, path}  image B
+swapped  bool or null         whether the source has A and B the other way round; may be missing
+"""
+
 _OPTIONAL = ("score", "ratings", "score_sd")
 _GROUP_ROWS = 256
 _GROUP_BYTES = 64 * 2**20
@@ -71,7 +87,10 @@ _LAYOUT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled example. group, category, split and all that follows are as in SCHEMA."""
+    """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
+
+    image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then.
+    """
 
     example_id: str
     image: ImageRef
@@ -83,16 +102,29 @@ class Example:
     score: float | None = None
     ratings: tuple[str, ...] = ()
     score_sd: float | None = None
+    image_b: ImageRef | None = None
+    swapped: bool = False
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """The image, or image A and image B."""
+        return (self.image,) if self.image_b is None else (self.image, self.image_b)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a judge is shown, and the human label where it is known."""
+    """What a judge is shown, and the human label where it is known. image_b: of a pair."""
 
     example_id: str
     image: ImageRef
     text: str | None
     label: str | None
+    image_b: ImageRef | None = None
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """The image, or image A and image B."""
+        return (self.image,) if self.image_b is None else (self.image, self.image_b)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,11 +143,16 @@ class Dataset:
 def write_dataset(path: Path, rows: Iterable[Example]) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
-    The same rows in the same order give the same bytes. Rows are not checked here.
+    The same rows in the same order give the same bytes. Rows are not checked here. Either all
+    rows are pairs or none.
     """
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, SCHEMA, **_LAYOUT) as writer:
-        for group in _row_groups(rows):
-            writer.write_table(pa.Table.from_pylist([_record(row) for row in group], SCHEMA))
+    rows = iter(rows)
+    first = next(rows, None)
+    given = () if first is None else (first,)
+    schema = SCHEMA if first is None or first.image_b is None else PAIR_SCHEMA
+    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
+        for group in _row_groups(chain(given, rows)):
+            writer.write_table(pa.Table.from_pylist([_record(row) for row in group], schema))
 
 
 def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> Dataset:
@@ -126,7 +163,7 @@ def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> D
     repeated example_id, no image, no text where the task carries one, an empty split, a class
     without a train example. Labels that contradict the task are told with their counts.
     """
-    records = list(_records(path))
+    records = list(_records(path, task))
     _check(records, task, str(path))
     examples = [_example(record, task, bounds or ImageBounds()) for record in records]
     return Dataset(
@@ -148,21 +185,24 @@ def check_images(dataset: Dataset, source: str) -> None:
 
 def _image_problem(example: Example) -> tuple[str, str] | None:
     try:
-        check_image(example.image.data, "image")
+        for name, image in zip(("image", "image_b"), example.images, strict=False):
+            check_image(image.data, name)
     except DataError as error:
         return f"example {example.example_id!r}", str(error)
     return None
 
 
 def iter_dataset(
-    path: Path, bounds: ImageBounds | None = None, batch_rows: int = 256
+    path: Path, bounds: ImageBounds | None = None, batch_rows: int = 256, *, pairs: bool = False
 ) -> Iterator[list[Item]]:
     """Items of a dataset file of any size in file order, at most `batch_rows` in memory at once.
 
-    Only `example_id` and `image` are needed; `text` and `label` are read where present. Raises
-    DataError as `read_dataset` does for the file, and for a row without example_id or image.
+    Only `example_id` and `image` are needed, `image_b` for pairs; `text` and `label` are read
+    where present. Raises DataError as `read_dataset` does for the file, and for a row without
+    example_id or one of its images.
     """
-    for start, batch in _batches(path, ("example_id", "image"), ("text", "label"), batch_rows):
+    needed = ("example_id", *_image_columns(pairs=pairs))
+    for start, batch in _batches(path, needed, ("text", "label"), batch_rows):
         problems = Problems(str(path))
         for row, record in enumerate(batch, start):
             _check_presence(problems, row, record, ("example_id",))
@@ -188,7 +228,7 @@ def _row_groups(rows: Iterable[Example]) -> Iterator[list[Example]]:
     num_bytes = 0
     for row in rows:
         group.append(row)
-        num_bytes += len(row.image.data)
+        num_bytes += sum(len(image.data) for image in row.images)
         if len(group) == _GROUP_ROWS or num_bytes >= _GROUP_BYTES:
             yield group
             group, num_bytes = [], 0
@@ -203,18 +243,20 @@ def _digest(example: Example) -> str:
         values += [example.score, example.ratings]
     if example.score_sd is not None:
         values.append(example.score_sd)
+    if example.image_b is not None:
+        values += [hashlib.sha256(example.image_b.data).hexdigest()]
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
 def _record(example: Example) -> dict[str, Any]:
-    image = {"bytes": example.image.data, "path": None}
-    strings = {name: getattr(example, name) for name in _STRINGS}
+    images = zip(("image", "image_b"), example.images, strict=False)
     return {
-        "image": image,
-        **strings,
+        **{name: {"bytes": image.data, "path": None} for name, image in images},
+        **{name: getattr(example, name) for name in _STRINGS},
         "score": example.score,
         "ratings": example.ratings or None,
         "score_sd": example.score_sd,
+        "swapped": example.swapped,
     }
 
 
@@ -230,6 +272,8 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         score=record.get("score"),
         ratings=tuple(map(label_text, record.get("ratings") or ())),
         score_sd=record.get("score_sd"),
+        image_b=_image_b(record, bounds),
+        swapped=bool(record.get("swapped")),
     )
 
 
@@ -240,12 +284,24 @@ def _item(record: dict[str, Any], bounds: ImageBounds) -> Item:
         image=ImageRef(record["image"]["bytes"], bounds),
         text=record.get("text"),
         label=None if label is None else label_text(label),
+        image_b=_image_b(record, bounds),
     )
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
-    needed = tuple(name for name in SCHEMA.names if name not in _OPTIONAL)
-    for _, batch in _batches(path, needed, _OPTIONAL, _GROUP_ROWS):
+def _image_b(record: dict[str, Any], bounds: ImageBounds) -> ImageRef | None:
+    cell: dict[str, Any] | None = record.get("image_b")
+    return None if cell is None else ImageRef(cell["bytes"], bounds)
+
+
+def _image_columns(*, pairs: bool) -> tuple[str, ...]:
+    return ("image", "image_b") if pairs else ("image",)
+
+
+def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
+    images = _image_columns(pairs=task.is_pairwise)
+    needed = ("example_id", *images, *_STRINGS[1:])
+    optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
+    for _, batch in _batches(path, needed, optional, _GROUP_ROWS):
         yield from batch
 
 
@@ -284,7 +340,7 @@ def _check_columns(
         if name in schema.names:
             found = schema.field(name).type
             if not _is_usable(name, found):
-                wanted = SCHEMA.field(name).type
+                wanted = PAIR_SCHEMA.field(name).type
                 problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
         elif name in needed:
             problems.add(f"column `{name}`", f"is missing; {_REMEDY}")
@@ -292,10 +348,12 @@ def _check_columns(
 
 
 def _is_usable(name: str, found: Any) -> bool:
-    if name == "image":
+    if name in {"image", "image_b"}:
         return bool(pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
     if name in {"score", "score_sd"}:
         return bool(pa.types.is_floating(found) or pa.types.is_null(found))
+    if name == "swapped":
+        return bool(pa.types.is_boolean(found) or pa.types.is_null(found))
     if name == "ratings":
         return bool(pa.types.is_null(found)) or (
             bool(pa.types.is_list(found)) and _is_text(found.value_type)
@@ -334,9 +392,12 @@ def _where(row: int, record: dict[str, Any]) -> str:
 def _check_presence(
     problems: Problems, row: int, record: dict[str, Any], needed: Iterable[str]
 ) -> None:
-    image: dict[str, Any] | None = record["image"]
-    if image is None or not image["bytes"]:
-        problems.add(_where(row, record), "has no image bytes; drop the row or repeat the import")
+    for column in _image_columns(pairs="image_b" in record):
+        image: dict[str, Any] | None = record[column]
+        if image is None or not image["bytes"]:
+            problems.add(
+                _where(row, record), f"has no {column} bytes; drop the row or repeat the import"
+            )
     for name in needed:
         if record[name] is None or not record[name].strip():
             problems.add(_where(row, record), f"has no {name}; fill it in or drop the row")
@@ -377,6 +438,9 @@ def unknown_label(label: object, task: Task) -> str:
 def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task: Task) -> None:
     """Adds a problem for an empty split and for each class without a train example."""
     counts = Counter(placed)
+    hint = ""
+    if task.is_pairwise:
+        hint = "; where a table has the preferred image always first, pass --shuffle-pairs"
     for split in SPLITS:
         if not any(counts[split, label] for label in task.labels):
             problems.add(f"split {split}", "has no examples; change the split or add rows")
@@ -384,5 +448,5 @@ def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task
         if not counts["train", label]:
             problems.add(
                 f"class {label!r}",
-                "has no train example; add some, or use a task that does not declare it",
+                f"has no train example; add some, or use a task that does not declare it{hint}",
             )

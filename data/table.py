@@ -4,14 +4,16 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
 from .errors import DataError
 from .examples import SPLITS, Example, Split, check_coverage, write_dataset
+from .groups import connected_groups
 from .images import ImageBounds, ImageRef
 from .label_sets import explain_contradiction
+from .pairs import SWAPPED_LABELS, is_swapped
 from .problems import Problems
 from .splits import assign_splits
 from .table_columns import Role, match_columns
@@ -52,6 +54,7 @@ def import_table(
     test_fraction: float = 0.5,
     train_per_class: int | None = None,
     seed: int = 0,
+    shuffle_pairs: bool = False,
     overwrite: bool = False,
     on_row: Callable[[], None] = lambda: None,
 ) -> ImportSummary:
@@ -61,10 +64,13 @@ def import_table(
         leaves a role out (split="" splits anew).
     label_map: the task's label for labels that the table spells otherwise.
     image_root: what image paths start from; the table's folder if not given.
+    shuffle_pairs: writes pairs in the order that a hash of their id decides, with the label turned
+        along: for tables that have the preferred image always first.
     on_row: called after each row is checked.
 
     An example without an id is named after its image path, or the hash of its bytes, and its
-    text. Rows without a group are grouped by text, or by image bytes if the task carries none.
+    text. Rows without a group are grouped by text, or by image bytes if the task carries none,
+    pairs by both, so that no image is on both sides.
     A split column is taken as it is; without one see `assign_splits`. Images are read twice, a
     few at a time. The same input gives the same bytes.
 
@@ -77,6 +83,10 @@ def import_table(
     found = match_columns(str(source), names, columns or {}, task)
     reader = RowReader(source, found, task, label_map or {}, image_root)
     records = _check_rows(str(source), table, reader, on_row)
+    if task.is_pairwise and "group" not in found:
+        records = _linked(records)
+    if task.is_pairwise and shuffle_pairs:
+        records = [_shuffled(record) for record in records]
     labels = [record.label for record in records]
     splits = _given_splits(records, str(source)) or assign_splits(
         labels,
@@ -130,6 +140,19 @@ def _check_ids(problems: Problems, records: Sequence[Record], *, has_ids: bool) 
             problems.add(record.where, f"{what} is that of {first.where} too; {remedy}")
 
 
+def _linked(pairs: Sequence[Record]) -> list[Record]:
+    """Pairs that share a text or an image, or are connected by others that do, in one group."""
+    keys = [(r.text or r.image_hash, r.image_hash, r.image_b_hash or "") for r in pairs]
+    groups = connected_groups(keys)
+    return [replace(record, group=group) for record, group in zip(pairs, groups, strict=True)]
+
+
+def _shuffled(record: Record) -> Record:
+    if not is_swapped(record.example_id):
+        return record
+    return replace(record, label=SWAPPED_LABELS[record.label], swapped=True)
+
+
 def _given_splits(records: Sequence[Record], source: str) -> list[Split]:
     """The splits that the table gives, checked to share no group; empty if it gives none."""
     problems = Problems(source)
@@ -167,17 +190,23 @@ def _examples(
     rows = table.rows(list(reader.columns.values()))
     bounds = ImageBounds()
     for row, record, split in zip(rows, records, splits, strict=True):
-        image = reader.image_bytes(row)
-        if hashlib.sha256(image).hexdigest() != record.image_hash:
+        images = [reader.image_bytes(row, role) for role in reader.image_roles]
+        hashes = [hashlib.sha256(image).hexdigest() for image in images]
+        if hashes != [record.image_hash, record.image_b_hash][: len(hashes)]:
             raise DataError(
                 f"{reader.source}: {row.where}: changed during the import: run it again"
             )
+        if record.swapped:
+            images.reverse()
+        image, *other = [ImageRef(data, bounds) for data in images]
         yield Example(
             example_id=record.example_id,
-            image=ImageRef(image, bounds),
+            image=image,
             text=record.text,
             label=record.label,
             group=record.group,
             category=record.category,
             split=split,
+            image_b=other[0] if other else None,
+            swapped=record.swapped,
         )

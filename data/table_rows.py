@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -24,7 +24,11 @@ _SPLIT_NAMES: dict[str, Split] = {
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A checked row without its image bytes; `image_hash` is their sha256."""
+    """A checked row without its image bytes; image_hash is their sha256.
+
+    image_b_hash, swapped: of a pair. swapped: whether it is written the other way round than the
+    table has it, which `label` then speaks of.
+    """
 
     where: str
     example_id: str
@@ -35,6 +39,8 @@ class Record:
     category: str | None
     split: Split | None
     problems: tuple[str, ...]
+    image_b_hash: str | None = None
+    swapped: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,12 +56,14 @@ class RowReader:
     def record(self, row: TableRow) -> Record:
         """Checks one row to the last pixel of its image; safe to call from many threads."""
         problems: list[str] = []
-        image = self._checked_image(row, problems)
-        image_hash = hashlib.sha256(image).hexdigest()
+        image_hash, *other = [
+            hashlib.sha256(self._checked_image(row, role, problems)).hexdigest()
+            for role in self.image_roles
+        ]
         text = self._text(row, problems)
         return Record(
             where=row.where,
-            example_id=self._string(row, "id") or self._default_id(row, image_hash, text),
+            example_id=self._string(row, "id") or self._default_id(row, [image_hash, *other], text),
             image_hash=image_hash,
             text=text,
             label=self._label(row, problems),
@@ -63,44 +71,57 @@ class RowReader:
             category=self._string(row, "category"),
             split=self._split(row, problems),
             problems=tuple(problems),
+            image_b_hash=other[0] if other else None,
         )
 
-    def image_bytes(self, row: TableRow) -> bytes:
-        """The encoded image of a row; raises DataError when there is none."""
-        cell = self._cell(row, "image")
+    @property
+    def image_roles(self) -> tuple[Role, ...]:
+        """The roles of a row's images, in order."""
+        return ("image", "image_b") if self.task.is_pairwise else ("image",)
+
+    def image_bytes(self, row: TableRow, role: Role = "image") -> bytes:
+        """An encoded image of a row; raises DataError when there is none."""
+        cell = self._cell(row, role)
         if isinstance(cell, dict):
             embedded = cast("dict[str, Any]", cell)
             cell = embedded.get("bytes") or embedded.get("path")
         if isinstance(cell, bytes):
             return cell
         if not isinstance(cell, str) or not cell.strip():
-            raise DataError("has no image: fill it in or drop the row")
+            raise DataError(f"has no {role}: fill it in or drop the row")
         return _read_file(self._image_path(row, cell.strip()))
 
-    def _checked_image(self, row: TableRow, problems: list[str]) -> bytes:
+    def _checked_image(self, row: TableRow, role: Role, problems: list[str]) -> bytes:
         try:
-            image = self.image_bytes(row)
-            check_image(image, self._image_name(row))
+            image = self.image_bytes(row, role)
+            check_image(image, self._image_name(row, role))
         except DataError as error:
             problems.append(str(error))
             return b""
         return image
 
-    def _image_name(self, row: TableRow) -> str:
-        cell = self._cell(row, "image")
-        return f"image {cell.strip()}" if isinstance(cell, str) else "image"
+    def _image_name(self, row: TableRow, role: Role) -> str:
+        cell = self._cell(row, role)
+        return f"{role} {cell.strip()}" if isinstance(cell, str) else role
 
     def _image_path(self, row: TableRow, name: str) -> Path:
         return Path(os.path.normpath((self.image_root or row.folder) / name))
 
-    def _default_id(self, row: TableRow, image_hash: str, text: str | None) -> str:
-        cell = self._cell(row, "image")
-        name = image_hash[:16]
-        if isinstance(cell, str):
-            path = self._image_path(row, cell.strip())
-            base = self.image_root or (self.source if self.source.is_dir() else row.folder)
-            name = path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
+    def _default_id(self, row: TableRow, image_hashes: Sequence[str], text: str | None) -> str:
+        name = "|".join(
+            self._default_name(row, role, image_hash)
+            for role, image_hash in zip(self.image_roles, image_hashes, strict=True)
+        )
         return name if text is None else f"{name}#{hashlib.sha256(text.encode()).hexdigest()[:8]}"
+
+    def _default_name(self, row: TableRow, role: Role, image_hash: str) -> str:
+        """An image's path, or its hash where it has none."""
+        cell = self._cell(row, role)
+        if not isinstance(cell, str):
+            return image_hash[:16]
+        path = self._image_path(row, cell.strip())
+        base = self.image_root or (self.source if self.source.is_dir() else row.folder)
+        return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
 
     def _text(self, row: TableRow, problems: list[str]) -> str | None:
         if not self.task.carries_text:

@@ -21,6 +21,11 @@ from .validation import read_yaml, validation_message
 
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Metric = Literal["macro_f1", "accuracy"]
+Compare = Literal["joint", "scores"]
+
+PAIR_LABELS = ("A", "B")
+PAIR_LABELS_WITH_TIE = ("A", "tie", "B")
+TIE = "tie"
 
 
 def label_text(value: object) -> str:
@@ -47,12 +52,18 @@ Labels = Annotated[tuple[Text, ...], BeforeValidator(_declared_labels)]
 class Task(BaseModel):
     """A judging task.
 
-    kind: binary, categorical and ordinal give one image one label; pairwise is reserved.
+    kind: binary, categorical and ordinal give one image one label; pairwise says which of two
+        images, A or B, people prefer.
     labels: the declared label set in declared order, lowest first for an ordinal task. Verdicts
-        are read over it and metrics computed over all of it.
+        are read over it and metrics computed over all of it. A pairwise task has A, B or, where
+        people may also see no difference, A, tie, B.
     judge_prompt, i2t_prompt: p_0 and q_0. They say nothing about the output format.
     answer_instruction: appended to every judge prompt, never optimized.
     carries_text: whether every example has a text of its own (the caption behind the image).
+    compare: how a pairwise task is judged. "joint" shows the judge both images at once; "scores"
+        asks it about each image on its own, on the labels `score_labels`, worst first, and
+        prefers the image that is likelier to get the higher one. `judge_prompt` and
+        `answer_instruction` fit the question that is asked.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -66,6 +77,8 @@ class Task(BaseModel):
     answer_instruction: Text
     primary_metric: Metric
     carries_text: bool = False
+    compare: Compare | None = None
+    score_labels: Labels = ()
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -77,6 +90,32 @@ class Task(BaseModel):
         if len(self.labels) < 2:
             raise ValueError("`labels` needs at least two entries")
         return self
+
+    @model_validator(mode="after")
+    def _check_pairs(self) -> Self:
+        if not self.is_pairwise:
+            if self.compare or self.score_labels:
+                raise ValueError("`compare` and `score_labels` are for pairwise tasks: drop them")
+            return self
+        if self.labels not in (PAIR_LABELS, PAIR_LABELS_WITH_TIE):
+            raise ValueError("`labels` of a pairwise task are A, B or A, tie, B")
+        if self.compare is None:
+            raise ValueError("`compare` is missing: a pairwise task needs joint or scores")
+        if (self.compare == "scores") != bool(self.score_labels):
+            raise ValueError("`score_labels` goes with `compare: scores`, and only with it")
+        if self.score_labels and len(set(self.score_labels)) < 2:
+            raise ValueError("`score_labels` needs at least two different entries")
+        return self
+
+    @property
+    def is_pairwise(self) -> bool:
+        """Whether an example is two images."""
+        return self.kind == "pairwise"
+
+    @property
+    def images_per_request(self) -> int:
+        """How many images the judge is shown at once."""
+        return 2 if self.compare == "joint" else 1
 
     def label_set(self) -> str:
         """The label set as messages print it."""
@@ -120,12 +159,6 @@ def _read_task(file: Traversable, source: str) -> Task:
     except UnicodeDecodeError as error:
         raise DataError(f"{source}: not UTF-8 text: save the task file as UTF-8") from error
     try:
-        task = Task.model_validate(read_yaml(content, source, DataError))
+        return Task.model_validate(read_yaml(content, source, DataError))
     except ValidationError as error:
         raise DataError(validation_message(error, source, Task)) from error
-    if task.kind == "pairwise":
-        raise DataError(
-            f"{source}: `kind` is pairwise, which is not supported yet: "
-            "use binary, categorical or ordinal"
-        )
-    return task

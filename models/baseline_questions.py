@@ -106,7 +106,7 @@ def _question(
     fewest = min(len(complaint.cases), 1)
     for number in range(len(complaint.cases), fewest - 1, -1):
         cases = complaint.cases[:number]
-        images = tuple(case.image for case in cases if case.image is not None)
+        images = tuple(image for case in cases for image in case.images)
         meta_prompt = load_template(template).render(
             task=optimizer.task,
             judge_prompt=complaint.judge_prompt,

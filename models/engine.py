@@ -36,8 +36,8 @@ class Request:
     text: the example's own text (the caption an image was generated from), if the task has one.
     labels: when not empty, the reply is a verdict: the log-probability of each label as the next
         token(s) of the assistant turn, in the order given, instead of generated text.
-    further_images: more images after `image`. Only for engines that take several
-        (`settings.takes_several_images`); no other is asked such a request.
+    further_images: more images after `image`: the second of a pair, or whatever number an engine
+        takes (`settings.takes_several_images`); no other is asked such a request.
     reply_start: text with which the assistant turn begins, which the reply continues. As untrusted
         as `prompt`.
     """

@@ -38,8 +38,9 @@ class Batch:
 class Job:
     """One request on its way: one engine request, or one per read of its label plan.
 
-    index: place of the request in its batch. digest: of its image, if it has one. to_add: reads
-    that are to be given to the engine. outputs: engine outputs per finished read.
+    index: place of the request in its batch. digest: of its images in their order, None without
+    any. pixels: of its images, where they are sent. to_add: reads that are to be given to the
+    engine. outputs: engine outputs per finished read.
     """
 
     request: Request
@@ -48,7 +49,7 @@ class Job:
     digest: str | None
     token_ids: Sequence[int] = ()
     plan: LabelPlan | None = None
-    pixels: Future[Any] | None = None
+    pixels: Future[list[Any]] | None = None
     to_add: list[int] = field(default_factory=lambda: [0])
     outputs: dict[int, Any] = field(default_factory=dict[int, Any])
     num_resends: int = 0

@@ -31,7 +31,7 @@ class Shown(Protocol):
     """What of an example a model is shown."""
 
     @property
-    def image(self) -> ImageRef: ...
+    def images(self) -> tuple[ImageRef, ...]: ...
 
     @property
     def text(self) -> str | None: ...
@@ -74,19 +74,12 @@ class Judge:
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
         """One verdict per (judge prompt, example), in order: one batch, two of reasoned ones."""
-        instruction = answer_instruction(self._task, self._reasoning_tokens)
         labels = self._task.labels
         read = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
         if self._reasoning_tokens is None:
-            return self._read(
-                Request(f"{prompt}\n{instruction}", example.image, example.text, labels, read)
-                for prompt, example in pairs
-            )
+            return self._read(self._request(*pair, labels, read) for pair in pairs)
         write = Sampling(max_tokens=self._reasoning_tokens, sample_index=sample_index)
-        requests = [
-            Request(f"{prompt}\n{instruction}", example.image, example.text, sampling=write)
-            for prompt, example in pairs
-        ]
+        requests = [self._request(*pair, (), write) for pair in pairs]
         replies = self._engine.ask(requests)
         verdicts = self._read(
             replace(request, labels=labels, sampling=read, reply_start=_answer_start(reply.text))
@@ -94,6 +87,18 @@ class Judge:
             if reply.finish_reason != "error"
         )
         return _with_reasoning(replies, verdicts)
+
+    def _request(
+        self, judge_prompt: str, example: Shown, labels: tuple[str, ...], sampling: Sampling
+    ) -> Request:
+        return Request(
+            f"{judge_prompt}\n{answer_instruction(self._task, self._reasoning_tokens)}",
+            example.images[0],
+            example.text,
+            labels,
+            sampling,
+            further_images=example.images[1:],
+        )
 
     def _read(self, requests: Iterable[Request]) -> list[Verdict]:
         replies = self._engine.ask(list(requests))

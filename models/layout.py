@@ -2,17 +2,19 @@
 
 Every request is laid out as
 
-    template prefix, image, the example's own text, bridge, changing prompt, template suffix,
+    template prefix, image(s), the example's own text, bridge, changing prompt, template suffix,
     start of the reply
 
 so that all tokens up to and including the bridge are the same under every prompt and every role.
 An engine with prefix caching then reuses the image's KV blocks. It reuses whole blocks only, and
 runs the vision encoder again for an image that ends in a block it could not reuse; the bridge is
-constant text that fills at least the block in which the image ends.
+constant text that fills at least the block in which the image ends. The same holds for two
+images in one request, in that order; the other order is another prefix.
 
 Prefix and suffix come from the processor's own chat template; nothing here knows a model family.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -31,6 +33,15 @@ BRIDGE_SENTENCES = (
     "Give only the answer that is asked for.",
 )
 
+PAIR_BRIDGE_SENTENCES = (
+    "The first image above is image A.",
+    "The second image above is image B.",
+    *BRIDGE_SENTENCES[1:3],
+    "Answer from what the images themselves show.",
+    BRIDGE_SENTENCES[4],
+)
+_MAX_IMAGES = 2
+
 _TEXT_SENTINEL = "blpo0user0text0sentinel"
 _REPLY_SENTINEL = "blpo0reply0sentinel"
 _CACHED_TEXTS = 4096
@@ -40,19 +51,18 @@ _CACHED_TEXTS = 4096
 class Layout:
     """Token ids of the constant parts of a request.
 
-    image_prefix: template start up to and including one image placeholder and what closes it.
-    text_prefix: the same for a request without an image.
+    prefixes: by number of images, 0 to 2: template start up to and including one placeholder for
+        each and what closes it. The last is missing where the template takes one image only.
     suffix: end of the user turn and start of the assistant turn.
-    bridge: constant text after the image (and the example's own text).
+    bridges: by number of images: constant text after them (and the example's own text).
     end_of_turn: the token with which the model ends its reply.
 
     Not for several threads at once: tokenizing switches a mode of the tokenizer.
     """
 
-    image_prefix: tuple[int, ...]
-    text_prefix: tuple[int, ...]
+    prefixes: tuple[tuple[int, ...], ...]
     suffix: tuple[int, ...]
-    bridge: tuple[int, ...]
+    bridges: tuple[tuple[int, ...], ...]
     end_of_turn: int
     tokenizer: Any
     _cached_plain: Any = field(init=False, repr=False, compare=False)
@@ -61,22 +71,29 @@ class Layout:
         object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._encode_plain))
 
     def token_ids(
-        self, prompt: str, *, with_image: bool, text: str | None, reply_start: str = ""
+        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
     ) -> list[int]:
-        """Token ids of one request, with ONE placeholder for the image.
+        """Token ids of one request, with ONE placeholder for each image.
 
-        All arguments are plain text: a special token spelled out in them is tokenized as its
-        characters.
+        All texts are plain: a special token spelled out in one is tokenized as its characters.
+        Raises LayoutError for more images than the chat template takes.
         """
-        prefix = self.image_prefix if with_image else self.text_prefix
-        ids = list(prefix)
+        ids = list(self.prefix(num_images))
         if text is not None:
             ids += self._cached_plain(f"Text: {text}\n")
-        if with_image:
-            ids += self.bridge
+        ids += self.bridges[num_images]
         ids += [*self._cached_plain(prompt), *self.suffix]
         # Past the cache: each reply starts in its own way.
         return [*ids, *self._encode_plain(reply_start)] if reply_start else ids
+
+    def prefix(self, num_images: int) -> tuple[int, ...]:
+        """Raises LayoutError for more images than the chat template takes."""
+        if num_images >= len(self.prefixes):
+            raise LayoutError(
+                f"a request has {num_images} images, and the chat template takes "
+                f"{len(self.prefixes) - 1}: use a model that takes more, or `compare: scores`"
+            )
+        return self.prefixes[num_images]
 
     def _encode_plain(self, text: str) -> tuple[int, ...]:
         return tuple(
@@ -97,38 +114,54 @@ def make_layout(processor: Any, block_size: int) -> Layout:
     the text, or puts the image behind the text.
     """
     tokenizer = processor.tokenizer
-    image_prefix, suffix = _split_template(processor, with_image=True)
-    text_prefix, text_suffix = _split_template(processor, with_image=False)
+    text_prefix, text_suffix = _split_template(processor, 0)
+    image_prefix, suffix = _split_template(processor, 1)
     if suffix != text_suffix:
         raise LayoutError("the chat template does not put the image before the user's text")
     if image_prefix == text_prefix:
         raise LayoutError("the chat template leaves the image out")
+    prefixes = [text_prefix, image_prefix, *_pair_prefix(processor, image_prefix, suffix)]
+    bridge = make_bridge(tokenizer, block_size)
+    # A and B are said in any case, however short a block is.
+    pair_bridge = make_bridge(tokenizer, block_size, PAIR_BRIDGE_SENTENCES, at_least=2)
     return Layout(
-        image_prefix=tuple(tokenizer.encode(image_prefix, add_special_tokens=False)),
-        text_prefix=tuple(tokenizer.encode(text_prefix, add_special_tokens=False)),
+        prefixes=tuple(tuple(tokenizer.encode(p, add_special_tokens=False)) for p in prefixes),
         suffix=tuple(tokenizer.encode(suffix, add_special_tokens=False)),
-        bridge=tuple(make_bridge(tokenizer, block_size)),
+        bridges=((), tuple(bridge), tuple(pair_bridge)),
         end_of_turn=_find_end_of_turn(processor),
         tokenizer=tokenizer,
     )
 
 
-def make_bridge(tokenizer: Any, block_size: int) -> list[int]:
-    """The fewest whole sentences that fill block_size - 1 tokens, as token ids."""
+def make_bridge(
+    tokenizer: Any, block_size: int, sentences: Sequence[str] = BRIDGE_SENTENCES, at_least: int = 0
+) -> list[int]:
+    """The fewest whole sentences that fill block_size - 1 tokens, as token ids.
+
+    at_least: sentences that are taken in any case.
+    """
     ids: list[int] = []
     num_sentences = 0
-    while len(ids) < block_size - 1:
+    while len(ids) < block_size - 1 or num_sentences < at_least:
         num_sentences += 1
-        sentences = (BRIDGE_SENTENCES[i % len(BRIDGE_SENTENCES)] for i in range(num_sentences))
-        ids = tokenizer.encode(" ".join(sentences) + "\n", add_special_tokens=False)
+        taken = (sentences[i % len(sentences)] for i in range(num_sentences))
+        ids = tokenizer.encode(" ".join(taken) + "\n", add_special_tokens=False)
     return ids
 
 
-def _split_template(processor: Any, *, with_image: bool) -> tuple[str, str]:
+def _pair_prefix(processor: Any, image_prefix: str, suffix: str) -> list[str]:
+    """The prefix of a request with two images; nothing where the template does not take two."""
+    try:
+        prefix, pair_suffix = _split_template(processor, _MAX_IMAGES)
+    except LayoutError:
+        return []
+    return [prefix] if pair_suffix == suffix and prefix != image_prefix else []
+
+
+def _split_template(processor: Any, num_images: int) -> tuple[str, str]:
     """The rendered chat template before and after the user's text."""
-    content: list[dict[str, str]] = [{"type": "text", "text": _TEXT_SENTINEL}]
-    if with_image:
-        content.insert(0, {"type": "image"})
+    images: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
+    content = [*images, {"type": "text", "text": _TEXT_SENTINEL}]
     rendered = _render(processor, [{"role": "user", "content": content}], generate=True)
     before, found, after = rendered.partition(_TEXT_SENTINEL)
     if not found or _TEXT_SENTINEL in after:

@@ -117,7 +117,7 @@ def improve_judge_prompt(meta_prompt: str) -> str:
     """Name the aspects whose described faults explain misjudgments, drop those that cause them."""
     judge_prompt = block(meta_prompt, "judge_prompt")
     labels, named = labels_of(meta_prompt), named_aspects(judge_prompt)
-    cases = [read_case(case, labels) for case in blocks(meta_prompt, "case")]
+    cases = [seen for case in blocks(meta_prompt, "case") for seen in read_case(case, labels)]
     changed = strongest_edits(cases, named, _MIN_SUPPORT)
     return with_aspects(judge_prompt, toggled(named, changed)) if changed else judge_prompt
 

@@ -43,18 +43,21 @@ def criticize_on_case(meta_prompt: str) -> str:
     Without a judge prompt, about all of them; without a case, the criticism already there.
     """
     judge_prompt = block(meta_prompt, "judge_prompt")
-    named = named_aspects(judge_prompt)
-    case = next(iter(_cases(meta_prompt)), None)
-    if case is None:
+    cases = _cases(meta_prompt)
+    if not cases:
         return " ".join(blocks(meta_prompt, "critique")) or _NOTHING
-    faults = sorted(case.faults)
+    said = (sentence for case in cases for sentence in _criticism(case, judge_prompt))
+    return " ".join(dict.fromkeys(said)) or _NOTHING
+
+
+def _criticism(case: CaseEvidence, judge_prompt: str) -> list[str]:
+    named, faults = named_aspects(judge_prompt), sorted(case.faults)
     if case.severity > 0:
-        return " ".join(_misses(name) for name in faults if name not in named) or _NOTHING
+        return [_misses(name) for name in faults if name not in named]
     if case.severity < 0:
-        weighed = [name for name in faults if name in named or not judge_prompt]
-        return " ".join(map(_weighs, weighed)) or _NOTHING
+        return [_weighs(name) for name in faults if name in named or not judge_prompt]
     ignored = [f"People do not mind the {name}." for name in faults if name not in named]
-    return " ".join([_AGREES, *ignored])
+    return [_AGREES, *ignored]
 
 
 def edit(meta_prompt: str) -> str:
@@ -110,7 +113,7 @@ def paraphrase(meta_prompt: str, draw: int) -> str:
 
 def _cases(meta_prompt: str) -> list[CaseEvidence]:
     labels = labels_of(meta_prompt)
-    return [read_case(case, labels) for case in blocks(meta_prompt, "case")]
+    return [seen for case in blocks(meta_prompt, "case") for seen in read_case(case, labels)]
 
 
 def _misses(name: str) -> str:

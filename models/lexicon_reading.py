@@ -103,18 +103,42 @@ def with_aspects(judge_prompt: str, named: Sequence[str], lead: str = "Pay atten
     return " ".join(kept)
 
 
-def read_case(case: str, labels: Sequence[str]) -> CaseEvidence:
-    """What the text of a case block tells."""
-    values = _described_values(block(case, "description"))
+def read_case(case: str, labels: Sequence[str]) -> list[CaseEvidence]:
+    """What the text of a case block tells: of its image, or of each image of a pair.
+
+    Of a pair only that speaks for either image in which they differ. People who prefer the other
+    one judge it more severely than the verdict does.
+    """
+    human, verdict = block(case, "human_label"), block(case, "verdict")
+    severity = _severity(human, labels) - _severity(verdict, labels) if verdict in labels else 0
     claims = _claims(block(case, "text"))
-    faults = {
+    seen = [_described_values(description) for description in _descriptions(case)]
+    faults = [_faults(values, claims) for values in seen]
+    if len(seen) == 1:
+        return [CaseEvidence(frozenset(seen[0]), faults[0], severity)]
+    described = frozenset(seen[0]) & frozenset(seen[1])
+    first, second = faults[0] & described, faults[1] & described
+    return [
+        CaseEvidence(described, first - second, severity),
+        CaseEvidence(described, second - first, -severity),
+    ]
+
+
+def _descriptions(case: str) -> list[str]:
+    """Of the one image, or of image A and image B."""
+    descriptions = blocks(case, "description")
+    if len(descriptions) == 1:
+        parts = re.split(r"^Image [AB]: ", descriptions[0], flags=re.MULTILINE)
+        descriptions = parts[1:] if len(parts) == 3 else descriptions
+    return descriptions or [""]
+
+
+def _faults(values: dict[str, str], claims: dict[str, str]) -> frozenset[str]:
+    return frozenset(
         aspect.name
         for aspect in ASPECTS
         if aspect.name in values and _is_fault(aspect, values[aspect.name], claims)
-    }
-    human, verdict = block(case, "human_label"), block(case, "verdict")
-    severity = _severity(human, labels) - _severity(verdict, labels) if verdict in labels else 0
-    return CaseEvidence(frozenset(values), frozenset(faults), severity)
+    )
 
 
 def _is_fault(aspect: Aspect, value: str, claims: dict[str, str]) -> bool:

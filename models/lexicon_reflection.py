@@ -65,9 +65,9 @@ def _effects(meta_prompt: str) -> Counter[str]:
     labels, support = labels_of(meta_prompt), Counter[str]()
     for fixed in blocks(meta_prompt, "fixed"):
         before = re.sub(r"<verdict>.*?</verdict>", "", fixed).replace("verdict_before", "verdict")
-        case = read_case(before, labels)
-        support.update({name: int(case.severity > 0) for name in case.faults})
+        for case in read_case(before, labels):
+            support.update({name: int(case.severity > 0) for name in case.faults})
     for broken in blocks(meta_prompt, "broken"):
-        case = read_case(broken, labels)
-        support.subtract({name: int(case.severity < 0) for name in case.faults})
+        for case in read_case(broken, labels):
+            support.subtract({name: int(case.severity < 0) for name in case.faults})
     return support

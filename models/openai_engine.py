@@ -24,6 +24,7 @@ from ..data.errors import DataError, EngineError
 from ..data.images import ImageRef, decode_image
 from .engine import EngineIdentity, FinishReason, Reply, Request
 from .labels import logsumexp, surface_variants
+from .layout import PAIR_BRIDGE_SENTENCES
 from .openai_wire import (
     Answer,
     TokenDetails,
@@ -236,6 +237,8 @@ def _authorization(settings: EngineSettings) -> dict[str, str]:
 def _content(request: Request) -> list[dict[str, Any]]:
     """Message parts in the order of the local layout: images, the example's text, prompt."""
     text = request.prompt if request.text is None else f"Text: {request.text}\n{request.prompt}"
+    if request.labels and len(request.images) == 2:
+        text = f"{' '.join(PAIR_BRIDGE_SENTENCES[:2])}\n{text}"
     parts = [{"type": "text", "text": text}]
     images: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": _data_url(image)}} for image in request.images

@@ -35,7 +35,7 @@ class Case:
     """A judged example as the optimizer LLM sees it.
 
     verbalization: what it reads in place of the image. image: set where it sees the image itself,
-    in place of a verbalization (Eq 5).
+    in place of a verbalization (Eq 5); image_b: the second one of a pair.
     """
 
     verbalization: Verbalization
@@ -43,6 +43,12 @@ class Case:
     human_label: str
     verdict: str | None
     image: ImageRef | None = None
+    image_b: ImageRef | None = None
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        """What it sees of it, in order."""
+        return tuple(image for image in (self.image, self.image_b) if image is not None)
 
 
 @dataclass(frozen=True, slots=True)

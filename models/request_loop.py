@@ -48,13 +48,18 @@ class SteppedEngine(Protocol):
     def kv_cache(self) -> KvCache: ...
 
     def add(
-        self, rid: str, request: Request, token_ids: Sequence[int], read: Read | None, pixels: Any
+        self,
+        rid: str,
+        request: Request,
+        token_ids: Sequence[int],
+        read: Read | None,
+        pixels: Sequence[Any] | None,
     ) -> int:
         """Take one engine request; raises RequestRefusedError, or PixelsMissingError.
 
-        token_ids: the rendered request, without the read's prefix. pixels: the decoded image;
-        None if it was given before, or if there is none. Returns the tokens that the request may
-        come to occupy, those of its image and its reply included.
+        token_ids: the rendered request, without the read's prefix. pixels: the decoded images;
+        None if all were given before, or if there are none. Returns the tokens that the request
+        may come to occupy, those of its images and its reply included.
         """
         ...
 
@@ -173,18 +178,18 @@ class RequestLoop:
         request = job.request
         job.token_ids = self._layout.token_ids(
             request.prompt,
-            with_image=request.image is not None,
+            num_images=len(request.images),
             text=request.text,
             reply_start=request.reply_start,
         )
         if request.labels:
             job.plan = self._plan(request.labels)
             job.to_add = list(range(len(job.plan.reads)))
-        if request.image is not None and job.digest not in self._sent:
-            job.pixels = self._decode(request.image)
+        if any(image.digest not in self._sent for image in request.images):
+            job.pixels = self._decode(request.images)
 
-    def _decode(self, image: ImageRef) -> Future[Any]:
-        return self._decoders.submit(decode_image, image)
+    def _decode(self, images: Sequence[ImageRef]) -> Future[list[Any]]:
+        return self._decoders.submit(lambda: [decode_image(image) for image in images])
 
     def _plan(self, labels: tuple[str, ...]) -> LabelPlan:
         if labels not in self._plans:
@@ -220,7 +225,7 @@ class RequestLoop:
                 return
             job.to_add.pop()
 
-    def _add_read(self, job: Job, index: int, pixels: Any) -> None:
+    def _add_read(self, job: Job, index: int, pixels: Sequence[Any] | None) -> None:
         read = job.plan.reads[index] if job.plan else None
         rid = str(self._next_id)
         num_tokens = self._llm.add(rid, job.request, job.token_ids, read, pixels)
@@ -230,17 +235,16 @@ class RequestLoop:
         self._residency.use(job.digest or rid, num_tokens)
         if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
-            self._sent.add(job.digest)
+            self._sent.update((job.digest, *(image.digest for image in job.request.images)))
             self._residency.tell_size(num_tokens)
 
     def _resend(self, job: Job) -> None:
-        """Send a job's image again, as pixels, behind the jobs that need not wait for any."""
-        image = job.request.image
-        assert image is not None
+        """Send a job's images again, as pixels, behind the jobs that need not wait for any."""
+        images = job.request.images
         job.num_resends += 1
         self._counts.num_resent += 1
-        self._sent.discard(image.digest)
-        job.pixels = self._decode(image)
+        self._sent.difference_update(image.digest for image in images)
+        job.pixels = self._decode(images)
         self._ready.append(job)
 
     def _step(self) -> None:
@@ -254,7 +258,7 @@ class RequestLoop:
             return
         failure = self._llm.failure(output)
         if failure is not None:
-            if job.request.image is not None and job.num_resends < _MAX_RESENDS:
+            if job.request.images and job.num_resends < _MAX_RESENDS:
                 job.to_add.append(index)
                 self._resend(job)
             else:

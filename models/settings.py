@@ -52,6 +52,12 @@ class EngineSettings(BaseModel):
         ge=64,
         description=f"tokens of prompt and reply; None: the model's, up to {DEFAULT_MAX_MODEL_LEN}",
     )
+    images_per_request: int = Field(
+        default=1,
+        ge=1,
+        description="most images in one request, for vllm; a task that shows the judge two images "
+        "at once sets it itself",
+    )
     max_num_seqs: int | None = Field(default=None, ge=1, description="requests in one batch")
     max_num_batched_tokens: int | None = Field(
         default=None, ge=64, description="tokens in one forward pass; also the encoder's budget"
@@ -94,6 +100,12 @@ class EngineSettings(BaseModel):
         default=6, ge=0, description="retries of one request on 429, 5xx, timeout, no connection"
     )
 
+    def taking(self, num_images: int) -> "EngineSettings":
+        """The same with room for so many images in one request."""
+        if num_images <= self.images_per_request:
+            return self
+        return self.model_copy(update={"images_per_request": num_images})
+
     @property
     def device(self) -> Device:
         return find_device()
@@ -131,7 +143,7 @@ def make_engine(settings: EngineSettings) -> Engine:
 
 
 def takes_several_images(settings: EngineSettings) -> bool:
-    """Whether a request to this engine may have more than one image."""
+    """Whether a request to this engine may have any number of images."""
     return settings.kind == "openai"
 
 

@@ -75,7 +75,7 @@ class _Model:
         self.layout: Layout = make_layout(processor, settings.resolved_block_size)
         self.max_len = max_model_len(settings, checkpoint.config)
         self._torch: Any = torch
-        self._prefix_text = _exact_text(self.layout)
+        self._prefix_texts = [_exact_text(self.layout, prefix) for prefix in self.layout.prefixes]
         self._processor: Any = processor
         self._options = processor_options(processor)
         self._network: Any = _load_network(checkpoint, settings)
@@ -91,29 +91,28 @@ class _Model:
     def inputs(self, request: Request) -> dict[str, Any]:
         """Model inputs of one request, batch of one.
 
-        The processor makes pixels and expands the one image placeholder. It wants text, so it
+        The processor makes pixels and expands the placeholder of each image. It wants text, so it
         expands a text of only the constant prefix, and the other tokens follow as they are.
         """
-        layout = self.layout
-        has_image = request.image is not None
+        layout, num_images = self.layout, len(request.images)
         ids = layout.token_ids(
             request.prompt,
-            with_image=has_image,
+            num_images=num_images,
             text=request.text,
             reply_start=request.reply_start,
         )
-        if request.image is None:
+        if not num_images:
             return self._placed({"input_ids": self._torch.tensor([ids])})
         inputs: dict[str, Any] = dict(
             self._processor(
-                images=[decode_image(request.image)],
-                text=[self._prefix_text],
+                images=[decode_image(image) for image in request.images],
+                text=[self._prefix_texts[num_images]],
                 add_special_tokens=False,
                 return_tensors="pt",
                 images_kwargs=self._options,
             )
         )
-        rest = self._torch.tensor([ids[len(layout.image_prefix) :]])
+        rest = self._torch.tensor([ids[len(layout.prefix(num_images)) :]])
         inputs["input_ids"] = self._torch.cat([inputs["input_ids"], rest], dim=1)
         return self._placed(inputs)
 
@@ -172,12 +171,12 @@ class _Model:
         }
 
 
-def _exact_text(layout: Layout) -> str:
-    """Text that tokenizes to the layout's image prefix."""
+def _exact_text(layout: Layout, prefix: tuple[int, ...]) -> str:
+    """Text that tokenizes to a prefix of the layout."""
     text: str = layout.tokenizer.decode(
-        layout.image_prefix, skip_special_tokens=False, clean_up_tokenization_spaces=False
+        prefix, skip_special_tokens=False, clean_up_tokenization_spaces=False
     )
-    if tuple(layout.tokenizer.encode(text, add_special_tokens=False)) != layout.image_prefix:
+    if tuple(layout.tokenizer.encode(text, add_special_tokens=False)) != prefix:
         raise LayoutError("the tokenizer does not give back the chat template's own tokens")
     return text
 
@@ -208,7 +207,7 @@ def _load_network(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
 def _answer(model: _Model, request: Request) -> Reply:
     try:
         inputs = model.inputs(request)
-    except DataError as error:
+    except (DataError, LayoutError) as error:
         return Reply(text="", finish_reason="error", error=str(error))
     num_tokens = inputs["input_ids"].shape[1]
     if num_tokens >= model.max_len:

@@ -82,12 +82,17 @@ class VllmAdapter:
         self._params = params
 
     def add(
-        self, rid: str, request: Request, token_ids: Sequence[int], read: Read | None, pixels: Any
+        self,
+        rid: str,
+        request: Request,
+        token_ids: Sequence[int],
+        read: Read | None,
+        pixels: Sequence[Any] | None,
     ) -> int:
         if read is not None:
             token_ids = [*token_ids, *read.prefix_ids]
         try:
-            (rendered,) = self.renderer.render_cmpl([_prompt(request.image, token_ids, pixels)])
+            (rendered,) = self.renderer.render_cmpl([_prompt(request.images, token_ids, pixels)])
             self._llm.add_request(rid, rendered, self._params.make(request, read))
         except self._params.refusals as error:
             if _MISS_IN_FRONTEND in str(error) and pixels is None:
@@ -118,7 +123,7 @@ class VllmAdapter:
         image = _probe_image()
         first, second = [self._probe_once(layout, prompt, image) for prompt in _PROBE_PROMPTS]
         token_ids = _probe_token_ids(layout, _PROBE_PROMPTS[1])
-        tokens_after_image = len(token_ids) - len(layout.image_prefix)
+        tokens_after_image = len(token_ids) - len(layout.prefix(1))
         image_end = len(second.prompt_token_ids) - tokens_after_image
         cached = second.num_cached_tokens or 0
         if self.failure(first) or cached < image_end:
@@ -131,7 +136,8 @@ class VllmAdapter:
 
     def _probe_once(self, layout: Layout, prompt: str, image: ImageRef) -> Any:
         token_ids = _probe_token_ids(layout, prompt)
-        (rendered,) = self.renderer.render_cmpl([_prompt(image, token_ids, decode_image(image))])
+        pixels = [decode_image(image)]
+        (rendered,) = self.renderer.render_cmpl([_prompt([image], token_ids, pixels)])
         self._llm.add_request(prompt, rendered, self._params.probe())
         outputs: list[Any] = []
         while self._llm.has_unfinished_requests():
@@ -140,13 +146,15 @@ class VllmAdapter:
         return output
 
 
-def _prompt(image: ImageRef | None, token_ids: Sequence[int], pixels: Any) -> dict[str, Any]:
-    if image is None:
+def _prompt(
+    images: Sequence[ImageRef], token_ids: Sequence[int], pixels: Sequence[Any] | None
+) -> dict[str, Any]:
+    if not images:
         return {"prompt_token_ids": token_ids}
     return {
         "prompt_token_ids": token_ids,
-        "multi_modal_data": {"image": [pixels]},
-        "multi_modal_uuids": {"image": [image.digest]},
+        "multi_modal_data": {"image": list(pixels or [None] * len(images))},
+        "multi_modal_uuids": {"image": [image.digest for image in images]},
     }
 
 
@@ -179,7 +187,7 @@ def _text_reply(output: Any) -> Reply:
 
 
 def _probe_token_ids(layout: Layout, prompt: str) -> list[int]:
-    return layout.token_ids(prompt, with_image=True, text=None)
+    return layout.token_ids(prompt, num_images=1, text=None)
 
 
 def _probe_image() -> ImageRef:

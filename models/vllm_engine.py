@@ -190,7 +190,8 @@ class VllmEngine:
 
 
 def _job(request: Request, batch: Batch, index: int) -> Job:
-    return Job(request, batch, index, request.image.digest if request.image else None)
+    digest = " ".join(image.digest for image in request.images) or None
+    return Job(request, batch, index, digest)
 
 
 def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCache]:

@@ -42,7 +42,7 @@ def engine_args(
         "mm_encoder_tp_mode": "data" if settings.tensor_parallel_size > 1 else "weights",
         "enforce_eager": on_cpu if settings.enforce_eager is None else settings.enforce_eager,
         "enable_prefix_caching": True,
-        "limit_mm_per_prompt": {"image": 1, "video": 0},
+        "limit_mm_per_prompt": {"image": settings.images_per_request, "video": 0},
         "mm_processor_kwargs": options,
         "generation_config": "vllm",
         "disable_log_stats": True,

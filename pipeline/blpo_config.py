@@ -97,7 +97,8 @@ class BlpoConfig(BaseModel):
     calibrate: Literal["none", "cutpoints"] = Field(
         default="none",
         description="cutpoints: it is read off the expected place by bounds fitted on train, "
-        "where these gain on folds that they were not fitted on",
+        "where these gain on folds that they were not fitted on; for pairs with ties, how near "
+        "one half a preference is a tie",
     )
     lint: bool = Field(
         default=False,

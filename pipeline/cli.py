@@ -349,8 +349,8 @@ def import_table(
         typer.Option(
             "--column",
             metavar="ROLE=NAME",
-            help="Which column is image, text, label, group, category, id or split, where the "
-            "name does not tell; repeatable.",
+            help="Which column is image, image_b, text, label, group, category, id or split, where "
+            "the name does not tell; repeatable.",
         ),
     ] = None,
     label_map: Annotated[
@@ -366,6 +366,14 @@ def import_table(
         int | None, typer.Option(help="Train examples per label, in place of a fraction.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    shuffle_pairs: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-pairs",
+            help="Write pairs in an order that a hash decides: for a table that has the preferred "
+            "image always first.",
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
     as_json: AsJson = False,
 ) -> None:
@@ -387,6 +395,7 @@ def import_table(
             test_fraction=test_fraction,
             train_per_class=train_per_class,
             seed=seed,
+            shuffle_pairs=shuffle_pairs,
             overwrite=overwrite,
             on_row=count,
         )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
+from ..models.pair_judge import Orders
 from ..models.settings import EngineSettings
 from .apo import ApoConfig
 from .blpo_config import PLUS, BlpoConfig
@@ -80,10 +81,6 @@ class VerdictConfig(BaseModel):
         """The tokens of a reasoned verdict; None for a direct one."""
         return self.reasoning_tokens if self.verdict == "reasoned" else None
 
-    @property
-    def requests_per_verdict(self) -> int:
-        return 1 if self.reasoning is None else 2
-
 
 class RunConfig(VerdictConfig):
     """One run: a task, its data, the models, the algorithm.
@@ -95,6 +92,8 @@ class RunConfig(VerdictConfig):
         published, "plus" what `blpo_config.PLUS` says.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
+    orders: whether a judge that sees both images of a pair at once is asked in both orders, or in
+        one that the example's id decides, at half the calls.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
@@ -109,6 +108,7 @@ class RunConfig(VerdictConfig):
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
     noise_floor: bool = False
+    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()
@@ -141,8 +141,12 @@ class RunConfig(VerdictConfig):
 
 
 class JudgeConfig(VerdictConfig):
-    """A judge outside a run: which model, how it sees the images and comes to a verdict."""
+    """A judge outside a run: which model, how it sees the images and comes to a verdict.
 
+    orders: as in RunConfig.
+    """
+
+    orders: Orders = "both"
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
 

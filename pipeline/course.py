@@ -16,6 +16,7 @@ from ..data.examples import Dataset, read_dataset
 from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.judge import Judge
+from ..models.pair_judge import PairJudge, make_judge
 from ..models.stored import StoredEngine
 from .metrics import accuracy, group_confusions, macro_f1
 from .past_run import AGAIN, PastRun
@@ -139,9 +140,12 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
     task = load_task(config.task)
     dataset = read_dataset(config.dataset, task, config.images.bounds)
     engine = StoredEngine(
-        pool.engine(config.judge), ReplyStore(config.store), "judge", uuid.uuid4().hex
+        pool.engine(config.judge.taking(task.images_per_request)),
+        ReplyStore(config.store),
+        "judge",
+        uuid.uuid4().hex,
     )
-    judge = Judge(engine, task, config.reasoning)
+    judge = make_judge(engine, task, config.orders, config.reasoning)
     points = tuple(
         _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
     )
@@ -167,7 +171,7 @@ def _steps(run: PastRun) -> list[dict[str, Any]]:
 
 
 def _point(
-    judge: Judge, judge_prompt: str, calls: int, dataset: Dataset, labels: Sequence[str]
+    judge: Judge | PairJudge, judge_prompt: str, calls: int, dataset: Dataset, labels: Sequence[str]
 ) -> Point:
     verdicts = judge(judge_prompt, dataset.test)
     confusion = group_confusions(dataset.test, verdicts, labels).sum(axis=0)

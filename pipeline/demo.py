@@ -1,4 +1,4 @@
-"""The demo: the four micro tasks, each aligned with its invented people.
+"""The demo: the five micro tasks, each aligned with its invented people.
 
 Synthetic through and through: images, people, judge and optimizer are a test bench.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 from ..data.errors import ConfigError
 from ..data.examples import Example, write_dataset
 from ..data.images import ImageBounds, ImageRef
+from ..data.micro.pairs import PAIR_TASK, PairRow, generate_pairs
 from ..data.micro.rubrics import MICRO_TASKS, Row, generate
 from ..models.settings import EngineSettings
 from .config import ImageConfig, OptimizerConfig, RunConfig, VerbalizerConfig
@@ -18,6 +19,7 @@ DEMO_NOTE = (
     "Synthetic test bench: rendered images, invented labels, a micro judge, and a program in place "
     "of the optimizer LLM. Its figures say nothing about real judges."
 )
+DEMO_TASKS = (*MICRO_TASKS, PAIR_TASK)
 DATA_SEED = 0
 _VERBALIZATION_TOKENS = 96
 
@@ -46,7 +48,7 @@ def demo_configs(
 
 def is_micro(task: str) -> bool:
     """Whether a task's data can be rendered."""
-    return task in MICRO_TASKS
+    return task in DEMO_TASKS
 
 
 def micro_dataset(folder: Path, task: str) -> Path:
@@ -55,21 +57,22 @@ def micro_dataset(folder: Path, task: str) -> Path:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         bounds = ImageConfig().bounds
-        write_dataset(path, (example_of(row, bounds) for row in generate(task, DATA_SEED)))
+        rows = generate_pairs(DATA_SEED) if task == PAIR_TASK else generate(task, DATA_SEED)
+        write_dataset(path, (example_of(row, bounds) for row in rows))
     return path
 
 
 def demo_tasks(names: Sequence[str] | None) -> list[str]:
     """The micro tasks of these names; all of them for None. Raises ConfigError for others."""
-    unknown = [name for name in names or () if name not in MICRO_TASKS]
+    unknown = [name for name in names or () if name not in DEMO_TASKS]
     if unknown:
         raise ConfigError(
-            f"--task {unknown[0]}: is not a micro task; choose from {', '.join(MICRO_TASKS)}"
+            f"--task {unknown[0]}: is not a micro task; choose from {', '.join(DEMO_TASKS)}"
         )
-    return list(names or MICRO_TASKS)
+    return list(names or DEMO_TASKS)
 
 
-def example_of(row: Row, bounds: ImageBounds) -> Example:
+def example_of(row: Row | PairRow, bounds: ImageBounds) -> Example:
     """A row of a micro task as an example."""
     return Example(
         example_id=row["example_id"],
@@ -79,4 +82,5 @@ def example_of(row: Row, bounds: ImageBounds) -> Example:
         group=row["group"],
         category=row["category"],
         split="train" if row["split"] == "train" else "test",
+        image_b=ImageRef(row["image_b"], bounds) if "image_b" in row else None,
     )

@@ -45,9 +45,16 @@ def described_cases(roles: Verbalizes, i2t_prompt: str, items: Sequence[Judged])
 
 
 def image_cases(items: Sequence[Judged]) -> list[Case]:
-    """Cases of which the optimizer sees the image itself."""
+    """Cases of which the optimizer sees the images themselves."""
     return [
-        Case(_SEEN, item.example.text, item.example.label, item.verdict.label, item.example.image)
+        Case(
+            _SEEN,
+            item.example.text,
+            item.example.label,
+            item.verdict.label,
+            item.example.image,
+            item.example.image_b,
+        )
         for item in items
     ]
 

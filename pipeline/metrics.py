@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict
 
 from ..data.examples import Example
 from ..models.judge import Verdict
+from .pair_metrics import PairScores, pair_scores
 from .statistics import RESAMPLES, Counts, Interval, Values, bootstrap_weights, percentiles, wilson
 
 
@@ -32,6 +33,7 @@ class Agreement(BaseModel):
     confusion: rows the human labels, columns the verdicts, both in declared order, one more
         column for verdicts without a label.
     label_mass: mean probability on the declared labels; None without log-probabilities.
+    pairs: for verdicts on pairs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +45,7 @@ class Agreement(BaseModel):
     unparsable_share: float
     label_mass: float | None
     confusion: list[list[int]]
+    pairs: PairScores | None = None
 
 
 class Gain(BaseModel):
@@ -75,6 +78,7 @@ def agreement(
         unparsable_share=float(confusion[:, -1].sum() / total),
         label_mass=float(np.mean(masses)) if masses else None,
         confusion=confusion.tolist(),
+        pairs=pair_scores(examples, verdicts, seed),
     )
 
 

@@ -27,6 +27,7 @@ from .metrics import accuracy, group_confusions, macro_f1
 from .report_plots import METRICS, course_plot, interval_plot
 from .report_scorecard import scorecard_view
 from .result import CallCounts, RunRecord, SplitResult
+from .show_pairs import pair_note, pair_rows
 from .statistics import Interval, detectable_difference
 from .steps import ShownCase, Step, num_right
 
@@ -62,6 +63,8 @@ def render_report(record: RunRecord) -> str:
         changes=changes,
         shown_changes=_spread(changes, _GALLERY_SIZE),
         total_calls=_total(result.calls.values()),
+        pair_rows=pair_rows(result.test.initial.pairs, result.test.final.pairs),
+        pair_note=pair_note(record.task, record.config.orders),
         **scorecard_view(record),
     )
 

@@ -13,6 +13,7 @@ from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.engine import EngineIdentity
 from ..models.judge import Judge, Verdict
+from ..models.pair_judge import PairJudge, make_judge, num_requests
 from ..models.stored import Role, RoleLedger
 from .budget import Budget, BudgetSpentError
 from .config import RunConfig
@@ -47,7 +48,7 @@ class Run:
         check_images(self.dataset, str(config.dataset))
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
-        engines = role_engines(config, pool)
+        engines = role_engines(config, self.task, pool)
         self.identities: dict[Role, EngineIdentity] = {
             role: engine.identity for role, engine in engines.items()
         }
@@ -55,18 +56,22 @@ class Run:
             config, _inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = ReplyStore(config.store)
-        self.engines = stored_engines(config, pool, self.store, self.directory.run_id)
+        self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
         self.budget = Budget(config.budget)
 
     @property
     def expected_calls(self) -> int:
         """Calls of all roles, within the budget, if no step of the search ends early."""
         config, num_train = self.config, len(self.dataset.train)
-        calls = dict(config.search.expected_calls(config.resolved_algorithm, num_train))
-        calls["judge"] *= config.requests_per_verdict
-        searching = sum(config.budget.cap(role, number) for role, number in calls.items())
-        tests = (3 if config.noise_floor else 2) * config.requests_per_verdict
-        return searching + tests * len(self.dataset.test)
+        calls = config.search.expected_calls(config.resolved_algorithm, num_train)
+        per_verdict = num_requests(self.task, config.orders, config.reasoning)
+        requests = {"judge": per_verdict, "verbalizer": 2 if self.task.is_pairwise else 1}
+        searching = sum(
+            config.budget.cap(role, number * requests.get(role, 1))
+            for role, number in calls.items()
+        )
+        tests = 3 if config.noise_floor else 2
+        return searching + tests * len(self.dataset.test) * per_verdict
 
     @property
     def ledgers(self) -> dict[Role, RoleLedger]:
@@ -138,7 +143,7 @@ class Run:
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
         reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
-        judge = Judge(self.engines["judge"], self.task, self.config.reasoning)
+        judge = self._judge()
         initial = judge(self.judge_prompt, test)
         final = _read(judge(final_prompt, test), reading)
         labels = self.task.labels
@@ -151,13 +156,17 @@ class Run:
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
+    def _judge(self) -> Judge | PairJudge:
+        return make_judge(
+            self.engines["judge"], self.task, self.config.orders, self.config.reasoning
+        )
+
     def _noise_floor(
         self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
     ) -> NoiseFloor | None:
         if not self.config.noise_floor:
             return None
-        test = self.dataset.test
-        judge = Judge(self.engines["judge"], self.task, self.config.reasoning)
+        test, judge = self.dataset.test, self._judge()
         again = _read(judge(judge_prompt, test, sample_index=1), reading)
         return noise_floor(test, verdicts, again, self.task.labels)
 

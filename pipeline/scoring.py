@@ -16,7 +16,8 @@ from ..data.shards import Shard
 from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import Engine
-from ..models.judge import Judge, Verdict
+from ..models.judge import Verdict
+from ..models.pair_judge import make_judge, num_requests
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
@@ -49,9 +50,13 @@ class JudgeSource:
     config: JudgeConfig
     reading: CutPoints | None = None
 
+    @property
+    def requests_per_verdict(self) -> int:
+        return num_requests(self.task, self.config.orders, self.config.reasoning)
+
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        judge = Judge(engine, self.task, self.config.reasoning)
+        judge = make_judge(engine, self.task, self.config.orders, self.config.reasoning)
         verdicts = judge(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
@@ -100,7 +105,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     try:
         engine = _stored_judge(source, pool, store)
         ledger = engine.ledger
-        total = len(examples) * source.config.requests_per_verdict
+        total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             verdicts = source.judge(engine, examples)
     finally:
@@ -166,7 +171,8 @@ def map_ahead(
 
 
 def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
-    for items in iter_dataset(dataset, source.config.images.bounds, _BATCH_ROWS):
+    bounds, pairs = source.config.images.bounds, source.task.is_pairwise
+    for items in iter_dataset(dataset, bounds, _BATCH_ROWS, pairs=pairs):
         yield from (item for item in items if shard.holds(item.example_id))
 
 
@@ -229,7 +235,7 @@ def _read_prompt(path: Path | None) -> str | None:
 def _stored_judge(
     source: JudgeSource, pool: EnginePool, store: Path, cache_bytes: int | None = None
 ) -> StoredEngine:
-    engine = pool.engine(source.config.judge)
+    engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
     replies = ReplyStore(store, cache_bytes) if cache_bytes else ReplyStore(store)
     return StoredEngine(engine, replies, "judge", run_id=uuid.uuid4().hex)
 

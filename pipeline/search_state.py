@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from ..data.examples import Example
-from ..data.tasks import Task
+from ..data.tasks import TIE, Task
 from ..models.judge import Verdict
 from ..models.optimizer import Case, Proposal, ScoredPrompt
 from ..models.reflection import Reflection
@@ -19,6 +19,7 @@ from .policies.archive import Archive, choose_final
 from .policies.calibration import CutPoints, choose_reading
 from .policies.memory import Judgments
 from .policies.probe import held_out
+from .policies.ties import fit_tie_band
 
 
 class Roles(Protocol):
@@ -127,7 +128,8 @@ class SearchState:
     def _reading(self, judge_prompt: str) -> CutPoints | None:
         """How verdicts are read best, as far as the training examples tell."""
         config, task = self.config, self.roles.task
-        if not config.reads_places or task.kind != "ordinal":
+        has_ties = task.is_pairwise and TIE in task.labels
+        if not config.reads_places or not (task.kind == "ordinal" or has_ties):
             return None
         with suppress(BudgetSpentError):
             return choose_reading(
@@ -138,5 +140,6 @@ class SearchState:
                 self.seed,
                 as_expected=config.decode == "expectation",
                 fitted=config.calibrate == "cutpoints",
+                fit=fit_tie_band if has_ties else None,
             )
         return None

@@ -12,8 +12,9 @@ from ..models import baseline_questions as baselines
 from ..models.baseline_questions import Complaint, TriedPrompt
 from ..models.context import Context
 from ..models.engine import Engine
-from ..models.judge import Judge, Verdict
+from ..models.judge import Verdict
 from ..models.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
+from ..models.pair_judge import make_judge
 from ..models.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ..models.second_hand import SecondHandImages
 from ..models.settings import EngineSettings, make_engine, takes_several_images
@@ -54,25 +55,27 @@ class EnginePool:
         self.stop.stop_listening()
 
 
-def role_engines(config: RunConfig, pool: EnginePool) -> dict[Role, Engine]:
+def role_engines(config: RunConfig, task: Task, pool: EnginePool) -> dict[Role, Engine]:
     """The engine of each role; verbalizer and optimizer share the judge's unless configured.
 
     Raises ConfigError if the method shows the optimizer images that its engine cannot take.
     """
+    judge = config.judge.taking(task.images_per_request)
     return {
-        "judge": pool.engine(config.judge),
-        "verbalizer": pool.engine(config.verbalizer.engine or config.judge),
-        "optimizer": _optimizer_engine(config, pool),
+        "judge": pool.engine(judge),
+        "verbalizer": pool.engine(config.verbalizer.engine or judge),
+        "optimizer": _optimizer_engine(config, config.optimizer.engine or judge, judge, pool),
     }
 
 
-def _optimizer_engine(config: RunConfig, pool: EnginePool) -> Engine:
-    settings = config.optimizer.engine or config.judge
+def _optimizer_engine(
+    config: RunConfig, settings: EngineSettings, judge: EngineSettings, pool: EnginePool
+) -> Engine:
     engine = pool.engine(settings)
     if not config.search.sees_images or takes_several_images(settings):
         return engine
     if settings.kind == "lexicon":
-        return SecondHandImages(engine, pool.engine(config.judge), config.verbalizer.max_tokens)
+        return SecondHandImages(engine, pool.engine(judge), config.verbalizer.max_tokens)
     raise ConfigError(
         f"method {config.method}: shows the optimizer several images in one request, which an "
         f"engine of kind {settings.kind} does not take; set optimizer.engine to a server "
@@ -81,12 +84,12 @@ def _optimizer_engine(config: RunConfig, pool: EnginePool) -> Engine:
 
 
 def stored_engines(
-    config: RunConfig, pool: EnginePool, store: ReplyStore, run_id: str
+    config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
 ) -> dict[Role, StoredEngine]:
     """The engine of each role behind the reply store, with a ledger of this run's own."""
     return {
         role: StoredEngine(engine, store, role, run_id, pool.in_flight(role, store.root))
-        for role, engine in role_engines(config, pool).items()
+        for role, engine in role_engines(config, task, pool).items()
     }
 
 
@@ -100,7 +103,7 @@ class RunRoles:
 
     def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
         self.task = task
-        self._judge = Judge(engines["judge"], task, config.reasoning)
+        self._judge = make_judge(engines["judge"], task, config.orders, config.reasoning)
         self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
         self._optimizer = PromptOptimizer(
             engines["optimizer"],

@@ -13,6 +13,7 @@ from ..data.tasks import Task
 from .printing import print_json, stdout_console
 from .runner import FailedRun, FinishedRun
 from .scoring import Evaluation, JudgedCounts
+from .show_pairs import print_pair_scores
 from .show_scorecard import print_scorecard
 from .statistics import Interval
 
@@ -96,6 +97,7 @@ def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> Non
     for name in ("accuracy", "macro_f1"):
         value = getattr(agreement, name)
         console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
+    print_pair_scores(console, agreement.pairs)
     console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
     table = Table(title="Human label (rows) against verdict", title_justify="left")
     for heading in ("", *task.labels, "no label"):

@@ -135,17 +135,21 @@ class Shown:
     image: ImageRef
     text: str | None = None
 
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        return (self.image,)
+
 
 class TextFirst(Layout):
     """The changing prompt, then the image: what chat clients send by default."""
 
     def token_ids(
-        self, prompt: str, *, with_image: bool, text: str | None, reply_start: str = ""
+        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
     ) -> list[int]:
-        laid_out = Layout.token_ids(self, prompt, with_image=with_image, text=text)
-        num_shared = len(self.text_prefix)
-        image = laid_out[num_shared : len(self.image_prefix)]
-        rest = laid_out[len(self.image_prefix) : len(laid_out) - len(self.suffix)]
+        laid_out = Layout.token_ids(self, prompt, num_images=num_images, text=text)
+        num_shared = len(self.prefix(0))
+        image = laid_out[num_shared : len(self.prefix(num_images))]
+        rest = laid_out[len(self.prefix(num_images)) : len(laid_out) - len(self.suffix)]
         ids = [*laid_out[:num_shared], *rest, *image, *self.suffix]
         return ids + self.tokenizer.encode(reply_start, add_special_tokens=False)
 
@@ -153,10 +157,9 @@ class TextFirst(Layout):
 def text_first(layout: Layout) -> Layout:
     """The layout with the image behind the prompt, and without a bridge."""
     return TextFirst(
-        image_prefix=layout.image_prefix,
-        text_prefix=layout.text_prefix,
+        prefixes=layout.prefixes,
         suffix=layout.suffix,
-        bridge=(),
+        bridges=((),) * len(layout.bridges),
         end_of_turn=layout.end_of_turn,
         tokenizer=layout.tokenizer,
     )
@@ -320,8 +323,8 @@ class Inside:
 
     def num_tokens_after_image(self, prompt: str) -> int:
         """Of a request without a text of its own, the tokens behind its image."""
-        laid_out = self.layout.token_ids(prompt, with_image=True, text=None)
-        return len(laid_out) - len(self.layout.image_prefix)
+        laid_out = self.layout.token_ids(prompt, num_images=1, text=None)
+        return len(laid_out) - len(self.layout.prefix(1))
 
     @contextmanager
     def order_as_given(self) -> Generator[None]:

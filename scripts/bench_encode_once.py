@@ -63,7 +63,7 @@ def run(folder: Path, images: Sequence[ImageRef]) -> None:
     passes: dict[str, list[Pass]] = {}
     for name, layout in (
         ("text first", text_first(ours)),
-        ("no bridge", replace(ours, bridge=())),
+        ("no bridge", replace(ours, bridges=((),) * len(ours.bridges))),
         ("ours", ours),
     ):
         inside.layout = layout

@@ -92,7 +92,7 @@ def bare_pass(engine: VllmEngine, judge_prompt: str, examples: Sequence[Shown]) 
     """The same requests through vLLM's own engine, given ready token ids."""
     inside = Inside(engine)
     prompt = f"{judge_prompt}\n{ANSWER_INSTRUCTION}"
-    token_ids = inside.layout.token_ids(prompt, with_image=True, text=None)
+    token_ids = inside.layout.token_ids(prompt, num_images=1, text=None)
     plan = LabelPlan.make(inside.layout.tokenizer, LABELS, inside.layout.end_of_turn)
     (read,) = plan.reads
     prompts = [_vllm_prompt([*token_ids, *read.prefix_ids], e.image.digest) for e in examples]

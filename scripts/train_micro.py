@@ -627,7 +627,7 @@ class Batcher:
         self.words = Words.of(self.tokenizer)
         self.end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.pad = self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
-        self.image_start = self.layouts[0].image_prefix.index(self.pad)
+        self.image_start = self.layouts[0].prefix(1).index(self.pad)
 
     def batch(self, rng: random.Random, scenes: Sequence[Scene], level: Level) -> Batch:
         out = Notes()
@@ -663,9 +663,10 @@ class Batcher:
         out: Notes,
     ) -> tuple[list[int], list[int], list[int]]:
         layout = rng.choice(self.layouts)
-        layout = dataclasses.replace(layout, bridge=layout.bridge[:num_bridge])
+        cut = tuple(bridge[:num_bridge] for bridge in layout.bridges)
+        layout = dataclasses.replace(layout, bridges=cut)
         text = claim_text(scene)
-        trunk = layout.token_ids("", with_image=True, text=text)[: -len(layout.suffix)]
+        trunk = layout.token_ids("", num_images=1, text=text)[: -len(layout.suffix)]
         num_trunk = len(trunk)
         expand = NUM_IMAGE_TOKENS - 1
         ids = trunk[: self.image_start] + [self.pad] * expand + trunk[self.image_start :]
@@ -676,7 +677,7 @@ class Batcher:
         self._note_claims(row, scene, ids, out)
         start = offsets[-1] + 1
         for number, question in enumerate(asked):
-            prompt = layout.token_ids(question.prompt, with_image=True, text=text)[num_trunk:]
+            prompt = layout.token_ids(question.prompt, num_images=1, text=text)[num_trunk:]
             answer = self.tokenizer.encode(question.answer, add_special_tokens=False)
             self._note_question(rng, row, len(ids), scene, question, prompt, answer, out)
             tokens = prompt if question.scale else prompt + answer

@@ -420,7 +420,8 @@ def hpdv3(folder: Path, count: int = 20) -> Path:
             for i in range(count)
         ]
         names = [f"images/{split}{i}{side}.jpg" for i in range(count) for side in "ab"]
-        members = dict.fromkeys(names, picture(0, "JPEG"))
+        number = {"train": 0, "test": 1000}[split]
+        members = {name: picture(number + i, "JPEG") for i, name in enumerate(names)}
         del members[f"images/{split}0b.jpg"]
         write_files(folder, {**members, f"{split}.json": json.dumps(rows).encode()})
     return folder
@@ -461,4 +462,22 @@ def mj_bench(folder: Path, *, newer: bool, count: int = 20) -> Path:
     columns |= {name: [f"some {name}"] * count for name in extra}
     path = folder / "data" / "safety.parquet"
     write_table(path, columns, image0=IMAGE, image1=IMAGE, label=pa.int64())
+    return folder
+
+
+def genai_bench_pairs(folder: Path, count: int = 24) -> Path:
+    """The four kinds of vote in turn, in a split that has the wrong name; a table of edits."""
+    votes = ("leftvote", "rightvote", "tievote", "bothbad_vote")
+    columns: dict[str, list[Any]] = {
+        "prompt": [f"prompt {i}" for i in range(count)],
+        "left_model": ["one"] * count,
+        "right_model": ["two"] * count,
+        "left_image": [cell(picture(i)) for i in range(count)],
+        "right_image": [cell(picture(100 + i)) for i in range(count)],
+        "vote_type": [votes[i % 4] for i in range(count)],
+    }
+    path = folder / "image_generation" / "train-00000-of-00001.parquet"
+    write_table(path, columns, left_image=IMAGE, right_image=IMAGE)
+    edits = folder / "image_edition" / "train-00000-of-00001.parquet"
+    write_table(edits, {"source_prompt": ["x"], "left_output_image": ["y"]})
     return folder

@@ -59,6 +59,16 @@ def test_the_judge_moves_at_least_15_points_toward_the_labels_on_three_of_four_t
     assert sum(gain >= 0.15 for gain in gains.values()) >= 3, gains
 
 
+def test_the_judge_of_pairs_moves_toward_the_preferences_as_the_others_do(
+    first: Demo,
+) -> None:
+    assert first.gain("micro-pairs") >= 0.15
+    [run] = [run for run in first.runs if run["result"]["task"] == "micro-pairs"]
+    pairs = run["result"]["test"]["final"]["pairs"]
+    assert pairs["strict_accuracy"] == run["result"]["test"]["final"]["accuracy"]
+    assert pairs["num_strict"] == 200
+
+
 def test_the_first_prompt_is_poor_and_the_result_says_that_it_is_synthetic(first: Demo) -> None:
     for run in first.runs:
         assert run["result"]["synthetic"]

@@ -167,8 +167,8 @@ def test_the_second_prompt_reuses_the_images_and_sends_no_pixels(vllm_engine: Vl
     layout = layout_of(vllm_engine)
     assert [reply.cached_tokens for reply in first] != [reply.cached_tokens for reply in second]
     for reply in second:
-        after_image = layout.token_ids("And a second.", with_image=True, text=None)
-        num_after_image = len(after_image) - len(layout.image_prefix)
+        after_image = layout.token_ids("And a second.", num_images=1, text=None)
+        num_after_image = len(after_image) - len(layout.prefix(1))
         assert reply.cached_tokens >= reply.prompt_tokens - num_after_image
 
 
@@ -419,7 +419,7 @@ class FakeVllm:
 def fake_engine(
     monkeypatch: pytest.MonkeyPatch, fake: FakeVllm, model: Path, cache: KvCache | None = None
 ) -> VllmEngine:
-    layout = Layout((1,), (), (), (3,) * 8, 2, CharTokenizer())
+    layout = Layout(((), (1,), (1, 1)), (), ((), (3,) * 8, (3,) * 8), 2, CharTokenizer())
 
     def make(_: Request, read: Read | None) -> tuple[int, ...] | None:
         return read.candidate_ids if read else None

@@ -19,7 +19,7 @@ TASK = load_task("unsafebench")
 TEMPLATES = sorted(
     file.name.removesuffix(".txt")
     for file in (resources.files("blpo.models") / "prompts").iterdir()
-    if file.name != "cases.txt"
+    if file.name not in {"cases.txt", "pairs.txt"}
 )
 
 

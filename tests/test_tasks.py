@@ -83,7 +83,27 @@ def test_labels_are_compared_as_stripped_text_with_whole_floats_cut(
         ({"labels": [True, False]}, "quote it"),
         ({"labels": "ripe"}, "`labels` is 'ripe'"),
         ({"labels": ["ripe", ""]}, "labels.1"),
-        ({"kind": "pairwise"}, "pairwise, which is not supported yet"),
+        ({"kind": "pairwise"}, "`labels` of a pairwise task are A, B or A, tie, B"),
+        ({"kind": "pairwise", "labels": ["A", "B", "tie"]}, "are A, B or A, tie, B"),
+        ({"kind": "pairwise", "labels": ["A", "B"]}, "`compare` is missing"),
+        ({"compare": "joint"}, "are for pairwise tasks"),
+        (
+            {"kind": "pairwise", "labels": ["A", "B"], "compare": "scores"},
+            "`score_labels` goes with",
+        ),
+        (
+            {"kind": "pairwise", "labels": ["A", "B"], "compare": "joint", "score_labels": [1, 2]},
+            "`score_labels` goes with",
+        ),
+        (
+            {
+                "kind": "pairwise",
+                "labels": ["A", "B"],
+                "compare": "scores",
+                "score_labels": [1, 1.0],
+            },
+            "two different entries",
+        ),
         ({"name": "No Spaces"}, "`name` is 'No Spaces'"),
     ],
 )

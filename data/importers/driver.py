@@ -15,11 +15,19 @@ from ..errors import DataError
 from ..examples import Example, check_coverage, write_dataset
 from ..images import ImageBounds, ImageRef
 from ..problems import Problems
-from ..tasks import Task, load_task
+from ..tasks import TIE, Task, load_task
 from .duplicates import near_duplicates
 from .inspection import Inspector
 from .labelling import label_rows
-from .manifest import Drawn, Manifest, Skipped, manifest_path, snapshot_revision, write_manifest
+from .manifest import (
+    Drawn,
+    DrawnPair,
+    Manifest,
+    Skipped,
+    manifest_path,
+    snapshot_revision,
+    write_manifest,
+)
 from .options import ImportOptions
 from .places import ImagePlace, read_images
 from .protocol import Card, Importer, Intake, RawRow
@@ -130,8 +138,13 @@ def _usable(rows: Sequence[RawRow], task: Task, intake: Intake, source: str) -> 
     """Rows that have what the task needs."""
     usable: list[RawRow] = []
     for row in rows:
+        if (row.image_b is not None) != task.is_pairwise:
+            images = "pairs" if row.image_b is not None else "single images"
+            raise DataError(f"{source}: holds {images}, and task {task.name} is {task.kind}")
         if task.carries_text and not row.text:
             intake.skip("no text", row.row_id)
+        elif row.value == TIE and TIE not in task.labels:
+            intake.skip("a tie, which the task does not have", row.row_id)
         else:
             usable.append(row if task.carries_text else replace(row, text=None))
     if not usable:
@@ -147,25 +160,38 @@ def _check_coverage(drawn: Sequence[LabelledRow], task: Task, source: str) -> No
 
 
 def _examples(drawn: Sequence[LabelledRow], inspector: Inspector) -> Iterator[Example]:
-    """Examples in the order of their images in the source."""
+    """Examples in the order of their images in the source.
+
+    An image is held from when it is read until the last pair that it stands in is complete.
+    """
     by_place: defaultdict[ImagePlace, list[LabelledRow]] = defaultdict(list)
     for candidate in sorted(drawn, key=lambda candidate: candidate.row.row_id):
-        by_place[candidate.row.image].append(candidate)
+        for place in candidate.row.images:
+            by_place[place].append(candidate)
+    num_open = {place: len(candidates) for place, candidates in by_place.items()}
+    held: dict[ImagePlace, ImageRef] = {}
     bounds = ImageBounds()
     for place, data in read_images(by_place):
-        image = ImageRef(data or b"", bounds)
-        if hashlib.sha256(image.data).hexdigest() != inspector.images[place].sha256:
+        held[place] = ImageRef(data or b"", bounds)
+        if hashlib.sha256(held[place].data).hexdigest() != inspector.images[place].sha256:
             raise DataError(
                 f"{place.container}: {place.name}: changed during the import: repeat it"
             )
-        yield from (_example(candidate, image) for candidate in by_place[place])
+        for candidate in by_place[place]:
+            places = candidate.row.images
+            if all(other in held for other in places):
+                yield _example(candidate, [held[other] for other in places])
+                for other in places:
+                    num_open[other] -= 1
+                    if not num_open[other]:
+                        del held[other]
 
 
-def _example(candidate: LabelledRow, image: ImageRef) -> Example:
+def _example(candidate: LabelledRow, images: Sequence[ImageRef]) -> Example:
     row = candidate.row
     return Example(
         example_id=row.row_id,
-        image=image,
+        image=images[0],
         text=row.text,
         label=candidate.label,
         group=candidate.group,
@@ -174,6 +200,8 @@ def _example(candidate: LabelledRow, image: ImageRef) -> Example:
         score=row.value if isinstance(row.value, float) else None,
         ratings=candidate.ratings,
         score_sd=row.score_sd,
+        image_b=images[1] if len(images) > 1 else None,
+        swapped=row.swapped,
     )
 
 
@@ -182,8 +210,9 @@ def _near_duplicates(
 ) -> list[tuple[str, str, int]]:
     test, train = (
         {
-            c.row.row_id: inspector.images[c.row.image].phash
+            f"{c.row.row_id}{name}": inspector.images[place].phash
             for c in sorted(drawn, key=lambda c: c.row.row_id)
+            for name, place in zip(("", " (B)"), c.row.images, strict=False)
             if c.split == split
         }
         for split in ("test", "train")
@@ -193,7 +222,6 @@ def _near_duplicates(
 
 def _drawn(candidate: LabelledRow, inspector: Inspector) -> Drawn:
     row = candidate.row
-    sha256 = inspector.images[row.image].sha256
-    return Drawn(
-        row.row_id, candidate.split, candidate.label, row.category, candidate.group, sha256
-    )
+    of_row = row.row_id, candidate.split, candidate.label, row.category, candidate.group
+    sha256, *other = [inspector.images[place].sha256 for place in row.images]
+    return DrawnPair(*of_row, sha256, other[0], row.swapped) if other else Drawn(*of_row, sha256)

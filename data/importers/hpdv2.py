@@ -13,9 +13,9 @@ from typing import Any
 
 from ..errors import DataError
 from .files import Table, find_files, folder_of
-from .pairs import PairRow, by_rank, by_weight, presented, rank_votes
+from .pairs import PairRow, PairSource, by_rank, by_weight, presented, rank_votes
 from .places import Files, ImagePlace
-from .protocol import Intake
+from .protocol import Card, Intake
 
 _PATHS = ("image_path", "file_path")
 
@@ -96,3 +96,16 @@ def _both(
         intake.skip("image is not in the archive", first if found[0] is None else second)
         return None
     return found[0], found[1]
+
+
+HPDV2 = PairSource(
+    Card(
+        name="hpdv2",
+        home="the Hugging Face Hub, ymhao/HPDv2",
+        licence="apache-2.0",
+        targets={"preference": "hpdv2"},
+        hub_id="ymhao/HPDv2",
+        patterns=("train.json", "test.json", "train.tar.gz", "test.tar.gz"),
+    ),
+    pair_rows,
+)

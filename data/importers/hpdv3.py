@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .files import Table, find_files, folder_of, text_of
-from .pairs import PairRow, presented
+from .pairs import PairRow, PairSource, presented
 from .places import ImagePlace
-from .protocol import Intake
+from .protocol import Card, Intake
 
 
 def pair_rows(source: Path, intake: Intake) -> Iterator[PairRow]:
@@ -40,3 +40,15 @@ def pair_rows(source: Path, intake: Intake) -> Iterator[PairRow]:
                     split="train" if path.stem == "train" else "test",
                 )
                 yield presented(pair)
+
+
+HPDV3 = PairSource(
+    Card(
+        name="hpdv3",
+        home="the Hugging Face Hub, MizzenAI/HPDv3",
+        licence="MIT",
+        targets={"preference": "hpdv3"},
+        notice="unpack the parts of images.tar.gz first; the official train and test share prompts",
+    ),
+    pair_rows,
+)

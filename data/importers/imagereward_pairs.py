@@ -10,10 +10,10 @@ from pathlib import Path
 
 from ..examples import Split
 from .files import Table, find_files, folder_of
-from .imagereward import Archives
-from .pairs import PairRow, by_rank, presented
+from .imagereward import Archives, ImageReward
+from .pairs import PairRow, PairSource, by_rank, presented
 from .places import ImagePlace
-from .protocol import Intake
+from .protocol import Card, Intake
 
 _COLUMNS = ("image_path", "prompt_id", "prompt", "rank")
 _Ranked = tuple[int, str, ImagePlace, str]
@@ -48,3 +48,17 @@ def _pairs(prompt_id: str, images: list[_Ranked], split: Split) -> Iterator[Pair
             split=split,
         )
         yield presented(pair)
+
+
+IMAGEREWARD_PAIRS = PairSource(
+    Card(
+        name="imagereward-pairs",
+        home="the Hugging Face Hub, zai-org/ImageRewardDB",
+        licence="apache-2.0",
+        targets={"preference": "imagereward-pairs"},
+        hub_id=ImageReward.card.hub_id,
+        revision=ImageReward.card.revision,
+        patterns=ImageReward.card.patterns,
+    ),
+    pair_rows,
+)

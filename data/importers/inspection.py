@@ -40,7 +40,8 @@ class Inspector:
 
     def accept(self, batch: Sequence[LabelledRow]) -> Iterator[tuple[LabelledRow, bool]]:
         """See `sampling.Accept`. An image may come again with another text, on the same side."""
-        self._look({candidate.row.image for candidate in batch} - self.images.keys())
+        places = {place for candidate in batch for place in candidate.row.images}
+        self._look(places - self.images.keys())
         for candidate in batch:
             reason = self._objection(candidate)
             if reason is not None:
@@ -48,15 +49,20 @@ class Inspector:
             yield candidate, reason is None
 
     def _objection(self, candidate: LabelledRow) -> str | None:
-        image = self.images[candidate.row.image]
-        if image.problem is not None:
-            return image.problem
-        if self._sides.setdefault(image.sha256, candidate.split) != candidate.split:
+        images = [self.images[place] for place in candidate.row.images]
+        problem = next((image.problem for image in images if image.problem is not None), None)
+        if problem is not None:
+            return problem
+        if any(self._sides.get(i.sha256, candidate.split) != candidate.split for i in images):
             return "exact duplicate of an image on the other side of the split"
-        shown = image.sha256, candidate.row.text
+        digests = sorted(image.sha256 for image in images)
+        if len(set(digests)) < len(digests):
+            return "both images of the pair are the same"
+        shown = " ".join(digests), candidate.row.text
         if shown in self._shown:
             return "exact duplicate"
         self._shown.add(shown)
+        self._sides.update(dict.fromkeys(digests, candidate.split))
         return None
 
     def _look(self, places: set[ImagePlace]) -> None:

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from ..errors import DataError
 from ..examples import SPLITS, Split
+from ..groups import connected_groups
 from ..label_sets import explain_contradiction, rescaled_labels
 from ..problems import Problems
 from ..splits import assign_splits
 from ..tasks import Task, label_text
 from .binning import Binning, fit_binning
-from .groups import connected_groups
 from .options import ImportOptions
 from .protocol import Intake, RawRow
 from .sampling import LabelledRow

@@ -34,6 +34,14 @@ class Drawn:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnPair(Drawn):
+    """A pair; sha256 is that of image A. swapped: whether the source has them the other way."""
+
+    sha256_b: str
+    swapped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Manifest:
     """What an import saw, skipped, binned and wrote.
 
@@ -41,7 +49,7 @@ class Manifest:
     own_splits: whether train and test are the source's.
     files: files read, with their columns. binning: None where the source has labels.
     near_duplicates: a test example, the train example nearest to it, and the bits in which their
-        perceptual hashes differ.
+        perceptual hashes differ; of pairs their images, the second one as "ID (B)".
     """
 
     importer: str

@@ -7,11 +7,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..pairs import Preference
 from ..tasks import label_text
 from .files import Table, find_files, text_of
-from .pairs import PairRow, Preference, presented
+from .pairs import PairRow, PairSource, presented
 from .places import ImagePlace
-from .protocol import Intake
+from .protocol import Card, Intake
 
 _PREFERENCES: dict[str, Preference] = {"0": "A", "1": "B"}
 
@@ -38,3 +39,17 @@ def pair_rows(source: Path, intake: Intake) -> Iterator[PairRow]:
                     category=text_of(row.values.get("category")) or path.stem,
                 )
                 yield presented(pair)
+
+
+MJ_BENCH = PairSource(
+    Card(
+        name="mj-bench",
+        home="the Hugging Face Hub, MJ-Bench/MJ-Bench",
+        licence="see its page",
+        targets={"preference": "mj-bench"},
+        hub_id="MJ-Bench/MJ-Bench",
+        patterns=("data/*.parquet",),
+        gate="contact information",
+    ),
+    pair_rows,
+)

@@ -1,21 +1,23 @@
 """Preference pairs as public sources have them, brought to one form: A, B or tie.
 
+A source of pairs is a card and a function that reads its pairs; `PairSource` makes an importer of
+the two.
+
 Sources that put the preferred image first would reward a judge that always answers A, so that the
 presented order comes from a hash of the pair's id, and the swap is recorded.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from pathlib import Path
 
 from ..examples import Split
+from ..pairs import SWAPPED_LABELS, Preference, is_swapped
 from .places import ImagePlace
+from .protocol import Card, Intake, RawRow
 
-Preference = Literal["A", "B", "tie"]
 Votes = tuple[int, int]
-
-_SWAPPED: dict[Preference, Preference] = {"A": "B", "B": "A", "tie": "tie"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +42,51 @@ class PairRow:
     swapped: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PairSource:
+    """Contract: `Importer`."""
+
+    card: Card
+    pair_rows: Callable[[Path, Intake], Iterator[PairRow]]
+
+    def rows(self, source: Path, target: str, intake: Intake) -> Iterator[RawRow]:  # noqa: ARG002
+        """See `Importer`; a source of pairs has one target."""
+        return map(raw_row, self.pair_rows(source, intake))
+
+
+def raw_row(row: PairRow) -> RawRow:
+    """The pair as a row with the votes of single people as ratings.
+
+    Which rater gave which vote is not known: they stand in the order of a hash.
+    """
+    first, second = row.votes or (0, 0)
+    ballots = sorted(
+        [*(("A", i) for i in range(first)), *(("B", i) for i in range(second))],
+        key=lambda ballot: hashlib.sha256(f"{row.row_id}/{ballot}".encode()).digest(),
+    )
+    return RawRow(
+        row.row_id,
+        row.first,
+        row.label,
+        text=row.text,
+        groups=row.groups,
+        category=row.category,
+        split=row.split,
+        ratings=tuple(preference for preference, _ in ballots),
+        image_b=row.second,
+        swapped=row.swapped,
+    )
+
+
 def presented(row: PairRow) -> PairRow:
     """The pair in the order that a hash of its id decides."""
-    if hashlib.sha256(row.row_id.encode()).digest()[0] % 2 == 0:
+    if not is_swapped(row.row_id):
         return row
     return replace(
         row,
         first=row.second,
         second=row.first,
-        label=_SWAPPED[row.label],
+        label=SWAPPED_LABELS[row.label],
         votes=row.votes and row.votes[::-1],
         swapped=not row.swapped,
     )

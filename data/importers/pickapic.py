@@ -10,9 +10,9 @@ from pathlib import Path
 
 from ..examples import Split
 from .files import Table, find_files, text_of
-from .pairs import PairRow, by_weight, presented
+from .pairs import PairRow, PairSource, by_weight, presented
 from .places import ImagePlace
-from .protocol import Intake
+from .protocol import Card, Intake
 
 _COLUMNS = ("caption", "has_label", "label_0", "label_1", "ranking_id", "jpg_0", "jpg_1")
 
@@ -43,3 +43,15 @@ def pair_rows(source: Path, intake: Intake) -> Iterator[PairRow]:
                     split=split,
                 )
                 yield presented(pair)
+
+
+PICKAPIC = PairSource(
+    Card(
+        name="pickapic",
+        home="mirrors of yuvalkirstain/pickapic_v2, which was withdrawn",
+        licence="none given",
+        targets={"preference": "pickapic"},
+        notice="holds images that are not safe for work",
+    ),
+    pair_rows,
+)

@@ -158,28 +158,34 @@ def _read_table(table: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
     wanted = {(place.name, place.row): place for place in places}
     try:
         with open_parquet(table) as file:
-            # One image column at a time: a row group of GenAI-Bench holds six of 60 MB.
-            for column in sorted({place.name for place in places}):
-                for row, cell in _cells(file, column, {p.row for p in places}):
-                    if (column, row) in wanted:
-                        yield wanted[column, row], _cell_bytes(cell, table)
+            columns, rows = sorted({p.name for p in places}), {p.row for p in places}
+            for group, start in _groups_with(file, rows):
+                # One image column at a time: a row group of GenAI-Bench holds six of 60 MB.
+                for column in columns:
+                    for row, cell in _cells(file, group, start, column):
+                        if (column, row) in wanted:
+                            yield wanted[column, row], _cell_bytes(cell.as_py(), table)
     except ARROW_ERRORS as error:
         raise _damaged(table, error) from error
 
 
-def _cells(file: Any, column: str, rows: set[int]) -> Iterator[tuple[int, Any]]:
-    """Rows and cells of a column, of the row groups alone that hold one of `rows`."""
+def _groups_with(file: Any, rows: set[int]) -> Iterator[tuple[int, int]]:
+    """The row groups that hold one of `rows`, each with its first row."""
     start = 0
     for group in range(file.num_row_groups):
         end = start + file.metadata.row_group(group).num_rows
         if any(start <= row < end for row in rows):
-            row = start
-            for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[column]):
-                for cell in batch.column(0):
-                    if row in rows:
-                        yield row, cell.as_py()
-                    row += 1
+            yield group, start
         start = end
+
+
+def _cells(file: Any, group: int, start: int, column: str) -> Iterator[tuple[int, Any]]:
+    """Rows and cells of a column of a row group that starts at row `start`."""
+    row = start
+    for batch in file.iter_batches(_ROWS_AT_ONCE, row_groups=[group], columns=[column]):
+        for cell in batch.column(0):
+            yield row, cell
+            row += 1
 
 
 def _cell_bytes(cell: Any, table: Path) -> bytes:

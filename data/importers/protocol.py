@@ -62,6 +62,8 @@ class RawRow:
         there is none.
     split: the source's own, None if it has none.
     score_sd: standard deviation of people's scores around `value`, where the source says so.
+    image_b, swapped: of a pair: its second image in presented order, and whether the source has
+        them the other way round.
     """
 
     row_id: str
@@ -73,6 +75,13 @@ class RawRow:
     split: Split | None = None
     ratings: tuple[str | float, ...] = ()
     score_sd: float | None = None
+    image_b: ImagePlace | None = None
+    swapped: bool = False
+
+    @property
+    def images(self) -> tuple[ImagePlace, ...]:
+        """The place of the image, or of image A and image B."""
+        return (self.image,) if self.image_b is None else (self.image, self.image_b)
 
 
 @dataclass(slots=True)

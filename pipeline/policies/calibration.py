@@ -4,7 +4,7 @@ For ordinal labels the expectation uses all probabilities, and cut-points fitted
 set correct a judge whose ratings lean to one end of the scale.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
@@ -43,6 +43,10 @@ class CutPoints(BaseModel):
         return replace(verdict, label=self.labels[sum(place > cut for cut in self.cuts)])
 
 
+Fit = Callable[[Sequence[Example], Sequence[Verdict], Sequence[str]], CutPoints]
+"""Examples, the verdicts on them and the declared labels -> cut-points."""
+
+
 def nearest(labels: Sequence[str]) -> CutPoints:
     """Cut-points half-way between neighbours."""
     return CutPoints(labels=tuple(labels), cuts=tuple(k + 0.5 for k in range(len(labels) - 1)))
@@ -63,13 +67,16 @@ def choose_reading(
     *,
     as_expected: bool,
     fitted: bool,
+    fit: Fit | None = None,
 ) -> CutPoints | None:
     """The cut-points that gain most over the likeliest label; None where none is sure to gain.
 
     Sure: the lower bound of the gain in accuracy on the training examples is above 0. as_expected
-    tries the nearest label, fitted tries fitted cut-points, on examples that had no part in
-    fitting them. verdicts: of the likeliest label, on the training examples.
+    tries the nearest label, fitted tries those that `fit` (`fit_cut_points` by default) finds, on
+    examples that had no part in fitting them. verdicts: of the likeliest label, on the training
+    examples.
     """
+    fit = fit or fit_cut_points
     judged = [(e, v) for e, v in zip(train, verdicts, strict=True) if v.probabilities is not None]
     examples, before = [e for e, _ in judged], [v for _, v in judged]
     tried: list[tuple[CutPoints, list[Verdict]]] = []
@@ -77,8 +84,8 @@ def choose_reading(
         middle = nearest(task.labels)
         tried.append((middle, [middle(verdict) for verdict in before]))
     if fitted and len(judged) >= _FOLDS:
-        cut_points = fit_cut_points(examples, before, task.labels)
-        tried.append((cut_points, _cross_fitted(examples, before, task.labels, seed)))
+        cut_points = fit(examples, before, task.labels)
+        tried.append((cut_points, _cross_fitted(examples, before, task.labels, seed, fit)))
     wrong = _wrong(examples, before)
     strata = dict.fromkeys(wrong, 0)
     gains = [
@@ -128,7 +135,11 @@ def _best_segments(wanted: Places, num_labels: int) -> list[int]:
 
 
 def _cross_fitted(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str], seed: int
+    examples: Sequence[Example],
+    verdicts: Sequence[Verdict],
+    labels: Sequence[str],
+    seed: int,
+    fit: Fit,
 ) -> list[Verdict]:
     """Every verdict under cut-points that were fitted without its fold."""
     indices = derived_order(
@@ -138,7 +149,7 @@ def _cross_fitted(
     for fold in range(_FOLDS):
         held = set(indices[fold::_FOLDS])
         rest = [i for i in range(len(examples)) if i not in held]
-        cut = fit_cut_points([examples[i] for i in rest], [verdicts[i] for i in rest], labels)
+        cut = fit([examples[i] for i in rest], [verdicts[i] for i in rest], labels)
         for i in held:
             decoded[i] = cut(verdicts[i])
     return decoded

@@ -1,0 +1,101 @@
+"""Two images in one request, through the local engines, on tiny checkpoints."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blpo.models.engine import Reply, Request
+from blpo.models.layout import make_layout
+from blpo.models.settings import EngineSettings
+from blpo.models.transformers_engine import TransformersEngine
+from blpo.models.vllm_engine import VllmEngine
+from test_engines import SIZES, TOLERANCE, largest_difference, logprobs_of, picture, transformers_on
+from tiny_models import build_tiny_llama4
+from transformers import AutoProcessor
+
+LABELS = ("A", "B")
+
+
+def ask(prompt: str, first: int, second: int, text: str | None = None) -> Request:
+    images = [picture(seed, SIZES[seed % len(SIZES)]) for seed in (first, second)]
+    return Request(prompt, images[0], text, LABELS, further_images=(images[1],))
+
+
+def difference(one: Reply, two: Reply) -> float:
+    return abs(logprobs_of(one)["A"] - logprobs_of(two)["A"])
+
+
+@pytest.fixture(scope="module")
+def pair_engine(tiny_qwen: Path) -> Iterator[VllmEngine]:
+    settings = EngineSettings(kind="vllm", model=str(tiny_qwen), kv_cache_gib=0.25)
+    engine = VllmEngine(settings.taking(2))
+    yield engine
+    engine.close()
+
+
+@pytest.mark.engine
+def test_vllm_and_transformers_agree_on_pairs_and_both_images_and_their_order_count(
+    pair_engine: VllmEngine, tiny_qwen: Path
+) -> None:
+    requests = [
+        ask("Which is better?", 1, 2),
+        ask("Which is better?", 2, 1),
+        ask("Which is better?", 1, 3),
+        ask("Which is better?", 4, 2),
+        ask("Which fits?", 3, 4, text="a red square"),
+        Request("Is it safe?", picture(1, SIZES[1]), labels=LABELS),
+    ]
+    replies = pair_engine.ask(requests)
+    expected = transformers_on(tiny_qwen).ask(requests)
+    assert largest_difference(replies, expected) < TOLERANCE
+    assert [r.prompt_tokens for r in replies] == [r.prompt_tokens for r in expected]
+    assert all(difference(replies[0], other) > TOLERANCE for other in replies[1:4])
+
+
+@pytest.mark.engine
+def test_a_later_prompt_reuses_both_images_of_a_pair_and_sends_no_pixels(
+    pair_engine: VllmEngine, tiny_qwen: Path
+) -> None:
+    pairs = [(10 + i, 20 + i) for i in range(6)]
+    pair_engine.ask([ask("First prompt.", *pair) for pair in pairs])
+    num_sent = pair_engine.num_pixels_sent
+    replies = pair_engine.ask([ask("And a second.", *pair) for pair in pairs])
+    auto: Any = AutoProcessor
+    layout = make_layout(auto.from_pretrained(tiny_qwen), 32)
+    num_after = len(layout.token_ids("And a second.", num_images=2, text=None))
+    num_after -= len(layout.prefix(2))
+    assert all(r.cached_tokens >= r.prompt_tokens - num_after for r in replies)
+    assert pair_engine.num_pixels_sent == num_sent
+
+
+@pytest.mark.engine
+def test_the_other_order_is_another_prefix_over_images_that_are_there(
+    pair_engine: VllmEngine,
+) -> None:
+    pair_engine.ask([ask("In order.", 31, 32)])
+    num_sent = pair_engine.num_pixels_sent
+    [turned] = pair_engine.ask([ask("In order.", 32, 31)])
+    assert turned.cached_tokens < 64
+    assert pair_engine.num_pixels_sent == num_sent
+
+
+@pytest.mark.engine
+def test_an_engine_with_room_for_one_image_answers_a_pair_with_an_error(
+    vllm_engine: VllmEngine,
+) -> None:
+    refused, taken = vllm_engine.ask(
+        [ask("Which?", 1, 2), Request("Is it safe?", picture(1), labels=LABELS)]
+    )
+    assert refused.finish_reason == "error"
+    assert refused.error is not None
+    assert "image" in refused.error
+    assert taken.finish_reason == "label"
+
+
+def test_llama_4_takes_pairs_too(tmp_path: Path) -> None:
+    model = build_tiny_llama4(tmp_path / "llama4")
+    engine = TransformersEngine(EngineSettings(kind="transformers", model=str(model)))
+    one, two, other = engine.ask([ask("Which?", 1, 2), ask("Which?", 2, 1), ask("Which?", 1, 3)])
+    assert difference(one, two) > TOLERANCE
+    assert difference(one, other) > TOLERANCE
