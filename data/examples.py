@@ -28,6 +28,7 @@ _FEATURES = {
     **{name: {"dtype": "string", "_type": "Value"} for name in _STRINGS[1:]},
     "score": {"dtype": "float64", "_type": "Value"},
     "ratings": {"feature": {"dtype": "string", "_type": "Value"}, "_type": "Sequence"},
+    "score_sd": {"dtype": "float64", "_type": "Value"},
 }
 _IMAGE: Any = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
 SCHEMA: Any = pa.schema(
@@ -37,6 +38,7 @@ SCHEMA: Any = pa.schema(
         *(pa.field(name, pa.string()) for name in _STRINGS[1:]),
         pa.field("score", pa.float64()),
         pa.field("ratings", pa.list_(pa.string())),
+        pa.field("score_sd", pa.float64()),
     ],
     metadata={"huggingface": json.dumps({"info": {"features": _FEATURES}})},
 )
@@ -51,8 +53,9 @@ category    string or null              for tables by category; never shown to a
 split       string                      "train" or "test"
 score       double or null              the raw score that the label was binned from
 ratings     list<string> or null        labels that single people gave, in rater order
+score_sd    double or null              standard deviation of people's scores around `score`
 
-A file may lack the last two columns. The metadata key `huggingface` makes
+A file may lack the last three columns. The metadata key `huggingface` makes
 `datasets.load_dataset("parquet", ...)` show pictures.
 """
 
@@ -70,7 +73,7 @@ image_b  struct{bytes, path}  image B
 swapped  bool or null         whether the source has A and B the other way round; may be missing
 """
 
-_OPTIONAL = ("score", "ratings")
+_OPTIONAL = ("score", "ratings", "score_sd")
 _GROUP_ROWS = 256
 _GROUP_BYTES = 64 * 2**20
 _ID_BATCH_ROWS = 8192
@@ -84,7 +87,7 @@ _LAYOUT: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One labelled example. group, category, split, score and ratings are as in SCHEMA.
+    """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
 
     image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then.
     """
@@ -98,6 +101,7 @@ class Example:
     split: Split
     score: float | None = None
     ratings: tuple[str, ...] = ()
+    score_sd: float | None = None
     image_b: ImageRef | None = None
     swapped: bool = False
 
@@ -248,6 +252,8 @@ def _digest(example: Example) -> str:
     values: list[Any] = [getattr(example, name) for name in _STRINGS]
     if example.score is not None or example.ratings:
         values += [example.score, example.ratings]
+    if example.score_sd is not None:
+        values.append(example.score_sd)
     if example.image_b is not None:
         values += [hashlib.sha256(example.image_b.data).hexdigest()]
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
@@ -260,6 +266,7 @@ def _record(example: Example) -> dict[str, Any]:
         **{name: getattr(example, name) for name in _STRINGS},
         "score": example.score,
         "ratings": example.ratings or None,
+        "score_sd": example.score_sd,
         "swapped": example.swapped,
     }
 
@@ -275,6 +282,7 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         split=record["split"],
         score=record.get("score"),
         ratings=tuple(map(label_text, record.get("ratings") or ())),
+        score_sd=record.get("score_sd"),
         image_b=_image_b(record, bounds),
         swapped=bool(record.get("swapped")),
     )
@@ -358,7 +366,7 @@ def _check_columns(
 def _is_usable(name: str, found: Any) -> bool:
     if name in {"image", "image_b"}:
         return bool(pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
-    if name == "score":
+    if name in {"score", "score_sd"}:
         return bool(pa.types.is_floating(found) or pa.types.is_null(found))
     if name == "swapped":
         return bool(pa.types.is_boolean(found) or pa.types.is_null(found))

@@ -74,18 +74,12 @@ class Judge:
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
         """One verdict per (judge prompt, example), in order: one batch, two of reasoned ones."""
-        instruction = answer_instruction(self._task, self._reasoning_tokens)
         labels = self._task.labels
         read = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
         if self._reasoning_tokens is None:
-            return self._read(
-                _request(prompt, instruction, example, labels=labels, sampling=read)
-                for prompt, example in pairs
-            )
+            return self._read(self._request(*pair, labels, read) for pair in pairs)
         write = Sampling(max_tokens=self._reasoning_tokens, sample_index=sample_index)
-        requests = [
-            _request(prompt, instruction, example, sampling=write) for prompt, example in pairs
-        ]
+        requests = [self._request(*pair, (), write) for pair in pairs]
         replies = self._engine.ask(requests)
         verdicts = self._read(
             replace(request, labels=labels, sampling=read, reply_start=_answer_start(reply.text))
@@ -94,27 +88,21 @@ class Judge:
         )
         return _with_reasoning(replies, verdicts)
 
+    def _request(
+        self, judge_prompt: str, example: Shown, labels: tuple[str, ...], sampling: Sampling
+    ) -> Request:
+        return Request(
+            f"{judge_prompt}\n{answer_instruction(self._task, self._reasoning_tokens)}",
+            example.images[0],
+            example.text,
+            labels,
+            sampling,
+            further_images=example.images[1:],
+        )
+
     def _read(self, requests: Iterable[Request]) -> list[Verdict]:
         replies = self._engine.ask(list(requests))
         return [read_verdict(reply, self._task.labels) for reply in replies]
-
-
-def _request(
-    prompt: str,
-    instruction: str,
-    example: Shown,
-    *,
-    labels: tuple[str, ...] = (),
-    sampling: Sampling,
-) -> Request:
-    return Request(
-        f"{prompt}\n{instruction}",
-        example.images[0],
-        example.text,
-        labels,
-        sampling,
-        further_images=example.images[1:],
-    )
 
 
 def answer_instruction(task: Task, reasoning_tokens: int | None) -> str:

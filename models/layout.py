@@ -75,13 +75,14 @@ class Layout:
     ) -> list[int]:
         """Token ids of one request, with ONE placeholder for each image.
 
-        All texts are plain text: a special token spelled out in them is tokenized as its
-        characters. Raises LayoutError for more images than the chat template takes.
+        All texts are plain: a special token spelled out in one is tokenized as its characters.
+        Raises LayoutError for more images than the chat template takes.
         """
         ids = list(self.prefix(num_images))
         if text is not None:
             ids += self._cached_plain(f"Text: {text}\n")
-        ids += [*self.bridges[num_images], *self._cached_plain(prompt), *self.suffix]
+        ids += self.bridges[num_images]
+        ids += [*self._cached_plain(prompt), *self.suffix]
         # Past the cache: each reply starts in its own way.
         return [*ids, *self._encode_plain(reply_start)] if reply_start else ids
 

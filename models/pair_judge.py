@@ -24,6 +24,9 @@ Orders = Literal["both", "hashed"]
 """Whether a joint judge is asked about a pair in both orders, or in one that a hash decides."""
 
 
+_ORDER_NAMES = ("image A first", "image B first")
+
+
 class ShownPair(Shown, Protocol):
     """What of a pair a model is shown; its images are image A and image B."""
 
@@ -91,9 +94,23 @@ class PairJudge:
         ]
         answers = iter(self._judge.pairs(questions, sample_index))
         return [
-            self._verdict(example, [next(answers) for _ in some])
+            self._with_reasoning(example, [next(answers) for _ in some])
             for (_, example), some in zip(pairs, views, strict=True)
         ]
+
+    def _with_reasoning(self, example: ShownPair, answers: Sequence[Verdict]) -> Verdict:
+        """The verdict, with what each answer rests on, by the image that it says it of."""
+        names = ("image A", "image B") if self._task.compare == "scores" else _ORDER_NAMES
+        if len(answers) == 1:
+            names = names[is_turned(example.example_id) :]
+        given = [
+            f"{name}: {answer.reasoning}"
+            for name, answer in zip(names, answers, strict=False)
+            if answer.reasoning is not None
+        ]
+        return replace(
+            self._verdict(example, answers), reasoning="\n\n".join(given) if given else None
+        )
 
     def _views(self, example: ShownPair) -> list[_View]:
         if self._task.compare == "scores":
@@ -115,18 +132,16 @@ class PairJudge:
 def make_judge(
     engine: Engine, task: Task, orders: Orders = "both", reasoning_tokens: int | None = None
 ) -> Judge | PairJudge:
-    """The judge of a task; reasoning_tokens as for `Judge`.
-
-    orders: for a task whose judge sees both images of a pair at once.
-    """
+    """The judge of a task. orders: for a task whose judge sees both images of a pair at once."""
     if task.is_pairwise:
         return PairJudge(engine, task, orders, reasoning_tokens)
     return Judge(engine, task, reasoning_tokens)
 
 
-def num_requests(task: Task, orders: Orders) -> int:
-    """Direct verdicts that a verdict takes."""
-    return 2 if task.compare == "scores" or (task.compare == "joint" and orders == "both") else 1
+def num_requests(task: Task, orders: Orders, reasoning_tokens: int | None = None) -> int:
+    """Judge requests that a verdict takes."""
+    takes_two = task.compare == "scores" or (task.compare == "joint" and orders == "both")
+    return (2 if takes_two else 1) * (1 if reasoning_tokens is None else 2)
 
 
 def is_turned(example_id: str) -> bool:
@@ -167,7 +182,6 @@ def average_orders(in_order: Verdict, turned: Verdict, task: Task) -> PairVerdic
         verdict = Verdict(TIE)
     else:
         verdict = Verdict(None, reason="the two orders disagree")
-    verdict = replace(verdict, reasoning=_both_reasonings(in_order, turned))
     return _pair_verdict(verdict, 2, in_order=in_order.label, turned=turned.label)
 
 
@@ -178,11 +192,8 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
     without ties shares equal labels out evenly. A verdict without probabilities counts as certain.
     """
     failed = next((verdict for verdict in (first, second) if verdict.label is None), None)
-    reasoning = _both_reasonings(first, second)
     if failed is not None:
-        return PairVerdict(
-            None, label_mass=failed.label_mass, reason=failed.reason, reasoning=reasoning
-        )
+        return PairVerdict(None, label_mass=failed.label_mass, reason=failed.reason)
     step = {label: place for place, label in enumerate(task.score_labels)}
     shares: dict[str, float] = dict.fromkeys(("A", TIE, "B"), 0.0)
     for (one, p), (other, q) in product(_certain(first).items(), _certain(second).items()):
@@ -191,8 +202,7 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
     if TIE not in task.labels:
         tie = shares.pop(TIE)
         shares = {label: share + tie / 2 for label, share in shares.items()}
-    mass = _mean_mass(first, second)
-    return PairVerdict(_likeliest(shares), shares, mass, reasoning=reasoning)
+    return PairVerdict(_likeliest(shares), shares, _mean_mass(first, second))
 
 
 def _certain(verdict: Verdict) -> Mapping[str, float]:
@@ -205,11 +215,6 @@ def _likeliest(probabilities: Mapping[str, float]) -> str:
     if TIE in probabilities and (a == b or probabilities[TIE] >= max(a, b)):
         return TIE
     return "A" if a >= b else "B"
-
-
-def _both_reasonings(first: Verdict, second: Verdict) -> str | None:
-    written = [verdict.reasoning for verdict in (first, second) if verdict.reasoning is not None]
-    return "\n\n".join(written) if written else None
 
 
 def _mean_mass(first: Verdict, second: Verdict) -> float | None:
@@ -225,7 +230,6 @@ def _pair_verdict(
         verdict.probabilities,
         verdict.label_mass,
         verdict.reason,
-        verdict.reasoning,
         in_order=in_order,
         turned=turned,
         num_orders=num_orders,

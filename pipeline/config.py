@@ -10,9 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
-from ..data.tasks import Task
 from ..data.validation import read_yaml, validation_message
-from ..models.pair_judge import Orders, num_requests
+from ..models.pair_judge import Orders
 from ..models.settings import EngineSettings
 from .apo import ApoConfig
 from .blpo_config import PLUS, BlpoConfig
@@ -84,9 +83,6 @@ class VerdictConfig(BaseModel):
     def reasoning(self) -> int | None:
         """The tokens of a reasoned verdict; None for a direct one."""
         return self.reasoning_tokens if self.verdict == "reasoned" else None
-
-    def requests_per_verdict(self, task: Task) -> int:
-        return num_requests(task, self.orders) * (1 if self.reasoning is None else 2)
 
 
 class RunConfig(VerdictConfig):

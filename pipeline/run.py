@@ -15,7 +15,7 @@ from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.engine import EngineIdentity
 from ..models.judge import Judge, Verdict
-from ..models.pair_judge import PairJudge, make_judge
+from ..models.pair_judge import PairJudge, make_judge, num_requests
 from ..models.stored import Role, RoleLedger
 from .budget import Budget, BudgetSpentError
 from .config import RunConfig
@@ -66,7 +66,7 @@ class Run:
         """Calls of all roles, within the budget, if no step of the search ends early."""
         config, num_train = self.config, len(self.dataset.train)
         calls = config.search.expected_calls(config.resolved_algorithm, num_train)
-        per_verdict = config.requests_per_verdict(self.task)
+        per_verdict = num_requests(self.task, config.orders, config.reasoning)
         requests = {"judge": per_verdict, "verbalizer": 2 if self.task.is_pairwise else 1}
         searching = sum(
             config.budget.cap(role, number * requests.get(role, 1))

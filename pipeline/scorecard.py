@@ -1,10 +1,8 @@
 """The judge beside what it has to beat: constant answers, chance, and people among themselves."""
 
-from collections.abc import Iterable, Sequence
-from statistics import fmean
+from collections.abc import Sequence
 from typing import Any
 
-import krippendorff
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
@@ -12,33 +10,11 @@ from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 from ..data.examples import Example
 from ..data.tasks import Task
 from ..models.judge import Verdict
+from .human_ceiling import HumanCeiling, human_ceiling, simulated_ceiling
 from .reliability import Calibration, calibration
 from .scores import NO_LABEL, Scores, Steps, Values, score, to_steps
-from .statistics import Counts, Interval, percentiles
 
-_MOST_RATERS = 20
-_ALPHA_RESAMPLES = 1000
-_SEED = 0
 _sklearn: Any = metrics
-_krippendorff: Any = krippendorff
-
-
-class HumanCeiling(BaseModel):
-    """How far single people agree with the others, on the examples that several rated.
-
-    scores: each rater against the rest of an example's raters, averaged over raters: the rest
-        speaks with its mean step for an ordinal task, else with its most frequent label.
-    alpha: Krippendorff's, ordinal or nominal; None if all ratings are one label.
-    alpha_ci95: percentile bootstrap over examples; None where alpha is.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    scores: Scores
-    alpha: float | None
-    alpha_ci95: Interval | None
-    num_examples: int
-    num_raters: int
 
 
 class CategoryScores(BaseModel):
@@ -57,7 +33,7 @@ class Scorecard(BaseModel):
 
     majority: always the label most frequent among these examples, the first declared of several.
     chance: expected scores of labels drawn evenly.
-    human: None unless examples have ratings of several people.
+    human: None unless examples have ratings of several people, or raw scores with their spread.
     calibration: of the judge's probabilities; None without any.
     """
 
@@ -72,7 +48,7 @@ class Scorecard(BaseModel):
 
     def rows(self) -> dict[str, Scores]:
         """Scores by the name that tables give the rater."""
-        people = {"one person": self.human.scores} if self.human else {}
+        people = {self.human.name: self.human.scores} if self.human else {}
         references = {"majority class": self.majority, "chance": self.chance}
         return {"judge": self.judge} | people | references
 
@@ -87,7 +63,8 @@ def scorecard(examples: Sequence[Example], verdicts: Sequence[Verdict], task: Ta
         judge=judge.model_copy(update={"auroc": _auroc(human, verdicts, task)}),
         majority=score(human, np.full_like(human, _majority(human)), task, raw),
         chance=_chance(human, task),
-        human=human_ceiling([example.ratings for example in examples], task),
+        human=human_ceiling([example.ratings for example in examples], task)
+        or simulated_ceiling(examples, task),
         categories=_by_category(examples, human, judged, task),
         calibration=calibration(human, verdicts, task),
     )
@@ -136,79 +113,3 @@ def _by_category(
             no_label=int((judged[inside] == NO_LABEL).sum()),
         )
     return found
-
-
-# ---------------------------------------------------------------------------------- human ceiling
-
-
-def human_ceiling(ratings: Sequence[Sequence[str]], task: Task) -> HumanCeiling | None:
-    """See HumanCeiling; ratings by example, in rater order. None if nothing has two.
-
-    Of more raters than 20 the first 20 are held against the rest.
-    """
-    rated = [to_steps(given, task) for given in ratings if len(given) > 1]
-    if not rated:
-        return None
-    most = max(map(len, rated))
-    counts = label_counts(rated, task)
-    parts = [_left_out(rated, rater, task) for rater in range(min(most, _MOST_RATERS))]
-    return HumanCeiling(
-        scores=_mean_scores(parts),
-        alpha=krippendorff_alpha(counts, task),
-        alpha_ci95=_alpha_interval(counts, task),
-        num_examples=len(rated),
-        num_raters=most,
-    )
-
-
-def krippendorff_alpha(counts: Counts, task: Task) -> float | None:
-    """Krippendorff's alpha of how often an example got each label, int64 [examples, labels].
-
-    None if only one label was ever given.
-    """
-    if np.count_nonzero(counts.sum(axis=0)) < 2:
-        return None
-    level = "ordinal" if task.kind == "ordinal" else "nominal"
-    domain = list(range(len(task.labels)))
-    return float(
-        _krippendorff.alpha(value_counts=counts, level_of_measurement=level, value_domain=domain)
-    )
-
-
-def label_counts(rated: Sequence[Steps], task: Task) -> Counts:
-    """How often each example was given each label."""
-    return np.stack([np.bincount(given, minlength=len(task.labels)) for given in rated])
-
-
-def _alpha_interval(counts: Counts, task: Task) -> Interval | None:
-    """Resamples in which all agree on one label say nothing and are left out."""
-    rng = np.random.default_rng(_SEED)
-    drawn = (rng.integers(0, len(counts), len(counts)) for _ in range(_ALPHA_RESAMPLES))
-    alphas = [krippendorff_alpha(counts[places], task) for places in drawn]
-    known = [alpha for alpha in alphas if alpha is not None]
-    return percentiles(np.array(known)) if known else None
-
-
-def _left_out(rated: Sequence[Steps], rater: int, task: Task) -> Scores:
-    """One rater against the rest, on the examples that the rater has rated."""
-    held = [given for given in rated if len(given) > rater]
-    rest = np.array([_consensus(np.delete(given, rater), task) for given in held])
-    return score(rest, np.array([given[rater] for given in held]), task)
-
-
-def _consensus(given: Steps, task: Task) -> int:
-    if task.kind == "ordinal":
-        return int(np.floor(given.mean() + 0.5))
-    return _majority(given)
-
-
-def _mean_scores(parts: Sequence[Scores]) -> Scores:
-    """The mean of each score over those for which it is defined."""
-    names = Scores.model_fields
-    means = {name: _mean(getattr(part, name) for part in parts) for name in names}
-    return Scores.model_validate(means)
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    defined = [value for value in values if value is not None]
-    return fmean(defined) if defined else None

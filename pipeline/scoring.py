@@ -17,7 +17,7 @@ from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import Engine
 from ..models.judge import Verdict
-from ..models.pair_judge import make_judge
+from ..models.pair_judge import make_judge, num_requests
 from ..models.stored import StoredEngine
 from .config import JudgeConfig, parse_config
 from .metrics import Agreement, agreement
@@ -51,7 +51,7 @@ class JudgeSource:
 
     @property
     def requests_per_verdict(self) -> int:
-        return self.config.requests_per_verdict(self.task)
+        return num_requests(self.task, self.config.orders, self.config.reasoning)
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""

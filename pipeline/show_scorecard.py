@@ -46,6 +46,11 @@ def human_note(card: Scorecard) -> str:
     """What the row "one person" rests on; empty without one."""
     if card.human is None:
         return ""
+    if card.human.simulated:
+        return (
+            f"one person, simulated: {card.human.num_raters} raters drawn from the mean and the "
+            f"standard deviation of people's scores, on {card.human.num_examples:,} examples"
+        )
     alpha = "undefined" if card.human.alpha is None else f"{card.human.alpha:.3f}"
     if card.human.alpha_ci95 is not None:
         alpha += " (95 % {:.3f} to {:.3f})".format(*card.human.alpha_ci95)

@@ -112,9 +112,10 @@ def test_the_fingerprint_ignores_row_order_and_file_layout_and_sees_every_field(
         {"split": "test"},
         {"score": 3.5},
         {"ratings": ("Safe", "Unsafe")},
+        {"score_sd": 0.5},
     ]
     changed = {fingerprint([replace(rows[0], **change), *rows[1:]]) for change in changes}
-    assert len(changed | {fingerprint(rows)}) == 10
+    assert len(changed | {fingerprint(rows)}) == 11
 
 
 def test_scores_and_ratings_come_back_and_a_file_may_lack_them(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_huggingface_datasets_shows_the_pictures(
 ) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     datasets: Any = pytest.importorskip("datasets")
-    rows = [replace(row, score=2.5, ratings=("1", "0")) for row in examples()]
+    rows = [replace(row, score=2.5, ratings=("1", "0"), score_sd=0.5) for row in examples()]
     path = write(tmp_path, rows)
     loaded = datasets.load_dataset(
         "parquet", data_files=str(path), split="train", cache_dir=str(tmp_path / "cache")
@@ -163,6 +164,7 @@ def test_huggingface_datasets_shows_the_pictures(
     assert loaded[3]["image"].size == (16, 12)
     assert loaded[3]["example_id"] == "ex-3"
     assert (loaded[3]["score"], loaded[3]["ratings"]) == (2.5, ["1", "0"])
+    assert loaded[3]["score_sd"] == 0.5
 
 
 def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:

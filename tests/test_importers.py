@@ -10,7 +10,8 @@ from blpo.data.arrow import pa, pq
 from blpo.data.importers.names import IMPORTER_NAMES
 from blpo.data.importers.registry import IMPORTERS
 from blpo.data.importers.tfrecord import read_examples
-from blpo.data.tasks import task_names
+from blpo.data.tasks import load_task, task_names
+from blpo.pipeline.human_ceiling import simulated_ceiling
 from importing import by_id, imported, refused, skipped
 
 
@@ -230,6 +231,10 @@ def test_agiqa_scores_are_no_one_to_five_scale(tmp_path: Path) -> None:
     _, dataset = imported("agiqa-3k", source, target="mos_align", bins="quantile")
     example = by_id(dataset)["sd1.5_high_006.jpg"]
     assert (example.category, example.text) == ("sd1.5", "statue of a man 1")
+    assert {e.score_sd for e in (*dataset.train, *dataset.test)} == {0.6}
+    ceiling = simulated_ceiling(dataset.test, load_task("agiqa-3k-align"))
+    assert ceiling is not None
+    assert 0.2 < ceiling.scores.accuracy < 1
     assert {e.group for e in dataset.train}.isdisjoint({e.group for e in dataset.test})
 
 

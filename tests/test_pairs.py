@@ -295,7 +295,8 @@ def test_the_band_of_ties_is_the_best_of_all_on_train_and_even_about_one_half(se
 
 def test_a_band_keeps_what_a_verdict_says_of_the_orders() -> None:
     band = CutPoints(labels=TIES, cuts=(0.8, 1.2))
-    given = band(PairVerdict("A", {"A": 0.55, "tie": 0.0, "B": 0.45}, 1.0, None, None, "A", "B", 2))
+    probabilities = {"A": 0.55, "tie": 0.0, "B": 0.45}
+    given = band(PairVerdict("A", probabilities, 1.0, in_order="A", turned="B", num_orders=2))
     assert isinstance(given, PairVerdict)
     assert (given.label, given.in_order, given.turned) == ("tie", "A", "B")
 

@@ -1,7 +1,7 @@
 """A reasoned verdict: the model writes first, then its label is read behind what it wrote."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from blpo.data.store import ReplyStore
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request, Sampling
 from blpo.models.judge import ANSWER_LEAD, Judge, Shown
+from blpo.models.pair_judge import Orders, is_turned, make_judge, num_requests
 from blpo.models.settings import EngineSettings
 from blpo.models.stored import StoredEngine
 from blpo.models.transformers_engine import TransformersEngine
@@ -29,19 +30,24 @@ LOGPROBS = {"Safe": -2.0, "Unsafe": -0.2}
 
 @dataclass(frozen=True)
 class Picture:
-    images: tuple[ImageRef, ...]
+    image: ImageRef
     text: str | None = None
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        return (self.image,)
 
 
 def pictures(number: int) -> list[Shown]:
-    return [Picture((ImageRef(f"{i}".encode(), ImageBounds()),)) for i in range(number)]
+    return [Picture(ImageRef(f"{i}".encode(), ImageBounds())) for i in range(number)]
 
 
 @dataclass
 class WritingEngine:
-    """Writes `texts` in turn, None being an error; reads LOGPROBS behind them."""
+    """Writes `texts` in turn, None being an error; reads `logprobs` behind them."""
 
     texts: Sequence[str | None]
+    logprobs: Mapping[str, float] = field(default_factory=LOGPROBS.copy)
     version: str = "1"
     batches: list[list[Request]] = field(default_factory=list[list[Request]])
 
@@ -52,7 +58,7 @@ class WritingEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         self.batches.append(list(requests))
         if len(self.batches) == 2:
-            return [Reply("Unsafe", "label", LOGPROBS) for _ in requests]
+            return [Reply("Unsafe", "label", self.logprobs) for _ in requests]
         replies = zip(requests, self.texts, strict=True)
         return [Reply(t, "stop") if t else Reply("", "error", error="no") for _, t in replies]
 
@@ -110,6 +116,41 @@ def test_both_requests_are_stored_and_neither_is_asked_again(tmp_path: Path) -> 
     assert sorted(prompt.split("[start of the reply]\n")[1] for prompt in read) == [
         f"a {thing}\n\n{ANSWER_LEAD}\n" for thing in ("cat", "knife")
     ]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Stands for the images a and b."""
+
+    example_id: str = "pair"
+    text: str | None = None
+
+    @property
+    def images(self) -> tuple[ImageRef, ...]:
+        return tuple(ImageRef(name, ImageBounds()) for name in (b"a", b"b"))
+
+
+@pytest.mark.parametrize(
+    ("task", "orders", "expected"),
+    [
+        ("imagereward-pairs", "both", ["image A first: one", "image B first: two"]),
+        ("imagereward-pairs", "hashed", [f"image {'AB'[is_turned('pair')]} first: one"]),
+        ("micro-pairs", "both", ["image A: one", "image B: two"]),
+    ],
+)
+def test_a_pair_keeps_what_was_written_of_each_view(
+    task: str, orders: Orders, expected: list[str]
+) -> None:
+    loaded = load_task(task)
+    read = loaded.score_labels or loaded.labels
+    texts = ["one", "two"][: len(expected)]
+    engine = WritingEngine(texts, {label: -1.0 - i for i, label in enumerate(read)})
+    judge = make_judge(engine, loaded, orders, reasoning_tokens=64)
+    [verdict] = judge("Which?", [Pair()])
+    assert verdict.reasoning == "\n\n".join(expected)
+    assert verdict.label is not None
+    assert sum(map(len, engine.batches)) == num_requests(loaded, orders, 64)
+    assert num_requests(loaded, orders, 64) == 2 * len(expected)
 
 
 # ---------------------------------------------------------------------------------- real engines

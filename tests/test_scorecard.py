@@ -3,6 +3,7 @@
 import io
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import krippendorff
@@ -12,8 +13,14 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.judge import Verdict
+from blpo.pipeline.human_ceiling import (
+    human_ceiling,
+    krippendorff_alpha,
+    label_counts,
+    simulated_ceiling,
+)
 from blpo.pipeline.metrics import agreement
-from blpo.pipeline.scorecard import human_ceiling, krippendorff_alpha, label_counts, scorecard
+from blpo.pipeline.scorecard import scorecard
 from blpo.pipeline.scores import NO_LABEL, Scores, score
 from blpo.pipeline.scoring import Evaluation
 from blpo.pipeline.show import show_evaluation
@@ -281,6 +288,42 @@ def test_people_who_give_one_label_only_have_no_alpha_and_no_interval() -> None:
     found = human_ceiling([("1", "1"), ("1", "1")], FIVE)
     assert found is not None
     assert (found.alpha, found.alpha_ci95) == (None, None)
+
+
+def spread(labels: Sequence[str], scores: Sequence[float], sd: float | None) -> list[Example]:
+    return [replace(e, score_sd=sd) for e in examples(labels, scores=scores)]
+
+
+def test_a_simulated_rater_is_right_as_often_as_the_normal_distribution_says() -> None:
+    places = np.linspace(0.5, 5.5, 200, endpoint=False)
+    labels = [str(int(k)) for k in np.floor(places + 0.5)]
+    found = simulated_ceiling(spread(labels, places.tolist(), 0.8), FIVE)
+    assert found is not None
+    own = np.array([float(label) for label in labels])
+    low, high = np.where(own == 1, -np.inf, own - 0.5), np.where(own == 5, np.inf, own + 0.5)
+    normal = scipy_stats.norm(places, 0.8)
+    expected = float((normal.cdf(high) - normal.cdf(low)).sum()) / 200
+    assert found.scores.accuracy == pytest.approx(expected, abs=0.02)
+    assert (found.simulated, found.name) == (True, "one person, simulated")
+    sure = simulated_ceiling(spread(labels, places.tolist(), 0.0), FIVE)
+    assert sure is not None
+    assert (sure.scores.accuracy, sure.scores.kappa) == (1.0, 1.0)
+
+
+def test_nobody_is_simulated_without_spreads_or_where_labels_do_not_follow_scores() -> None:
+    labels, scores = ["1", "2", "3"], [1.0, 2.0, 3.0]
+    assert simulated_ceiling(spread(labels, scores, None), FIVE) is None
+    assert simulated_ceiling(spread(labels, scores[::-1], 0.5), FIVE) is None
+    assert simulated_ceiling(spread(["Safe", "Unsafe"], scores[:2], 0.5), SAFETY) is None
+
+
+def test_real_ratings_go_before_simulated_ones_and_a_table_says_which_they_are() -> None:
+    labels = ["1", "2", "3"]
+    rows = spread(labels, [1.0, 2.0, 3.0], 0.5)
+    text = shown(FIVE, scorecard(rows, judged_by(labels), FIVE))
+    assert "one person, simulated: 50 raters drawn from the mean and the standard" in text
+    rated = [replace(e, ratings=(e.label, e.label)) for e in rows]
+    assert "simulated" not in shown(FIVE, scorecard(rated, judged_by(labels), FIVE))
 
 
 # ----------------------------------------------------------------------------------------- table

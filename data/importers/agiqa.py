@@ -1,7 +1,8 @@
 """AGIQA-3K (Li et al., arXiv 2306.04717): quality and alignment of generated images.
 
 `data.csv` and a folder of images. Scores are normalised: quality runs from 0 to about 4.5 with
-mean 2.5, which is no 1-5 scale, so that an import has to say how they become labels.
+mean 2.5, which is no 1-5 scale, so that an import has to say how they become labels. Single
+ratings are not public; their standard deviations are, one column per score.
 """
 
 from collections.abc import Iterator
@@ -40,4 +41,5 @@ class Agiqa:
                         text=prompt,
                         groups=(f"prompt: {prompt or name}",),
                         category=name.partition("_")[0],
+                        score_sd=number_of(row.values.get(f"std_{target.partition('_')[2]}")),
                     )

@@ -199,6 +199,7 @@ def _example(candidate: LabelledRow, images: Sequence[ImageRef]) -> Example:
         split=candidate.split,
         score=row.value if isinstance(row.value, float) else None,
         ratings=candidate.ratings,
+        score_sd=row.score_sd,
         image_b=images[1] if len(images) > 1 else None,
         swapped=row.swapped,
     )

@@ -61,6 +61,7 @@ class RawRow:
     groups: rows that share one of these belong on one side of the split; the row's own id if
         there is none.
     split: the source's own, None if it has none.
+    score_sd: standard deviation of people's scores around `value`, where the source says so.
     image_b, swapped: of a pair: its second image in presented order, and whether the source has
         them the other way round.
     """
@@ -73,6 +74,7 @@ class RawRow:
     category: str | None = None
     split: Split | None = None
     ratings: tuple[str | float, ...] = ()
+    score_sd: float | None = None
     image_b: ImagePlace | None = None
     swapped: bool = False
 
