@@ -98,6 +98,8 @@ class Partition:
                 self._index.add(len(self._parts), index.prefixes)
                 self._parts.append((self._folder / part.name, index))
                 self._indexed.add(part)
+        if new and self._highest is not None:
+            self._highest = max(self._highest, new[-1].last)
         # A change within the clock's grain of this listing would leave no trace.
         self._listed_change = change if is_settled else None
         return bool(new)

@@ -5,14 +5,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..data.arrow import pa, pq
 from ..data.examples import Dataset, check_images, read_dataset
+from ..data.images import ImageBounds
 from ..data.store import ReplyStore
-from ..data.tasks import load_task
+from ..data.tasks import Task, load_task
 from ..models.engine import EngineIdentity
 from ..models.judge import Judge, Verdict
 from ..models.pair_judge import PairJudge, make_judge, num_requests
@@ -46,8 +49,7 @@ class Run:
         """
         self.config = config
         self.task = load_task(config.task)
-        self.dataset = read_dataset(config.dataset, self.task, config.images.bounds)
-        check_images(self.dataset, str(config.dataset))
+        self.dataset = _checked_dataset(config.dataset, self.task, config.images.bounds)
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
         engines = role_engines(config, self.task, pool)
@@ -217,6 +219,24 @@ class Run:
         directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
         directory.write_text("report.html", render_report(record))
         directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
+
+
+def _checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
+    """Raises DataError for a mistake in the file. Runs of one process share what did not change."""
+    with suppress(OSError):
+        stat = path.stat()
+        state = stat.st_mtime_ns, stat.st_size
+        return _unchanged_dataset(path, task.model_dump_json(), bounds, state)
+    return read_dataset(path, task, bounds)
+
+
+@lru_cache(maxsize=8)
+def _unchanged_dataset(
+    path: Path, task_json: str, bounds: ImageBounds, _state: tuple[int, int]
+) -> Dataset:
+    dataset = read_dataset(path, Task.model_validate_json(task_json), bounds)
+    check_images(dataset, str(path))
+    return dataset
 
 
 def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:

@@ -36,7 +36,7 @@ def verdict(number: int) -> ReplyRow:
         image_digest=sha256(f"image {number}".encode()).hexdigest(),
         min_pixels=3136,
         max_pixels=1048576,
-        labels=["Safe", "Unsafe"],
+        labels=("Safe", "Unsafe"),
         engine="vllm",
         engine_version="vllm 0.32.0",
         model="model",
