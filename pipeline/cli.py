@@ -70,7 +70,7 @@ def demo(
     out: Annotated[Path, typer.Option(help="Folder for data, store and runs.")] = Path("blpo-demo"),
     tasks: Annotated[
         list[str] | None,
-        typer.Option("--task", help="Micro task; repeatable, all four by default."),
+        typer.Option("--task", help="Micro task; repeatable, all five by default."),
     ] = None,
     methods: Annotated[
         list[Method] | None,
@@ -82,7 +82,7 @@ def demo(
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole loop on four synthetic tasks with the embedded micro model."""
+    """Run the whole loop on five synthetic tasks with the embedded micro model."""
     from .demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
     from .runner import execute_runs  # noqa: PLC0415
     from .show import show_runs  # noqa: PLC0415

@@ -16,7 +16,13 @@ from blpo.models.context import Context
 from blpo.models.engine import Request
 from blpo.models.lexicon import LexiconEngine, answer_text
 from blpo.models.lexicon_reading import UNSEEN_ASPECTS
-from blpo.models.optimizer import Case, PromptOptimizer, ScoredPrompt, render_cases
+from blpo.models.optimizer import (
+    Case,
+    PromptOptimizer,
+    ScoredPrompt,
+    load_template,
+    render_cases,
+)
 from blpo.models.verbalizer import Verbalization
 
 ROOMY = Context(num_tokens=100_000, image_token_px=28)
@@ -60,6 +66,37 @@ def test_ratings_are_more_severe_the_lower_they_are() -> None:
 def test_a_claim_of_the_text_that_the_description_contradicts_is_a_fault() -> None:
     cases = [Case(Verbalization("color: red. count: two."), "two blue stars", "0", "1")] * 3
     assert named_aspects(updated("micro-seetrue", "Does it match the text?", cases)) == ("color",)
+
+
+def pair_case(first: str, second: str, human_label: str, verdict: str) -> Case:
+    description = Verbalization(f"Image A: {first}\nImage B: {second}")
+    return Case(description, "two blue stars", human_label, verdict)
+
+
+def test_of_a_pair_only_faults_of_one_image_alone_speak_against_it() -> None:
+    cases = [
+        pair_case("color: blue. count: one.", "color: red. count: one.", "A", "B"),
+        pair_case("color: red. count: one.", "color: blue. count: one.", "B", "A"),
+    ]
+    assert named_aspects(updated("micro-pairs", "Rate it.", cases)) == ("color",)
+
+
+def test_an_aspect_is_dropped_if_its_faults_cost_an_image_that_people_prefer() -> None:
+    cases = [
+        pair_case("color: red.", "color: blue.", "A", "B"),
+        pair_case("color: blue.", "color: red.", "B", "A"),
+    ]
+    assert named_aspects(updated("micro-pairs", "Rate it. Mind the color.", cases)) == ()
+
+
+def test_the_optimizer_is_told_what_a_pair_is() -> None:
+    template = load_template("update_judge_prompt")
+    told = template.render(task=load_task("micro-pairs"), judge_prompt="p", cases=[])
+    assert "one image at a time; the image with the higher\nanswer is preferred" in told
+    told = template.render(task=load_task("hpdv2"), judge_prompt="p", cases=[])
+    assert "in both orders: which of them is A must not matter" in told
+    told = template.render(task=load_task("unsafebench"), judge_prompt="p", cases=[])
+    assert "pair" not in told
 
 
 def test_without_evidence_the_prompt_stays_as_it_is() -> None:

@@ -35,11 +35,11 @@ PAIR_RUBRICS: Mapping[RubricName, Rubric] = {
         },
     ),
     "held-out": Rubric(
-        minds={"side": 1, "count": 1, "shape": 1, "border": 1, "size": 0.12},
+        minds={"size": 1, "shape": 1, "texture": 1, "backdrop": 1, "color": 0.12},
         forgiven={},
         fault_rates={
-            "side": 0.35, "count": 0.35, "shape": 0.35, "border": 0.35, "size": 0.4,
-            "color": 0.5, "texture": 0.5, "backdrop": 0.4,
+            "size": 0.35, "shape": 0.35, "texture": 0.35, "backdrop": 0.35, "color": 0.4,
+            "side": 0.5, "border": 0.5, "count": 0.4,
         },
     ),
 }  # fmt: skip
