@@ -34,8 +34,8 @@ COLLECTIONS: dict[Role, Collection] = {
 }
 """Where each role's replies are stored."""
 
-_PART_ROWS = 256
-_PART_S = 1.0
+_PART_ROWS = 1024
+_PART_S = 2.0
 """A part of the store is written when it has so many rows, or when its first is so old."""
 
 
@@ -261,26 +261,19 @@ class StoredEngine:
 
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
-    fields: dict[str, Any] = {
-        "engine": _fields(identity),
-        "prompt": request.prompt,
-        "text": request.text,
-        "image": request.image.digest if request.image else None,
-        "labels": request.labels,
-        "sampling": _fields(request.sampling),
-    }
-    if request.further_images:
-        fields["further_images"] = [image.digest for image in request.further_images]
-    if request.reply_start:
-        fields["reply_start"] = request.reply_start
-    canonical = json.dumps(fields, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    digest = _shared_digest(identity, request.prompt, request.labels, request.sampling).copy()
+    own = [request.text, request.reply_start, *(image.digest for image in request.images)]
+    digest.update(json.dumps(own, ensure_ascii=False).encode())
+    return digest.hexdigest()
 
 
 @lru_cache
-def _fields(shared: EngineIdentity | Sampling) -> dict[str, Any]:
-    """Of what many requests have in common."""
-    return asdict(shared)
+def _shared_digest(
+    identity: EngineIdentity, prompt: str, labels: tuple[str, ...], sampling: Sampling
+) -> Any:
+    """A sha256 under way, of what many requests have in common."""
+    shared = [asdict(identity), prompt, labels, asdict(sampling)]
+    return hashlib.sha256(json.dumps(shared, sort_keys=True, ensure_ascii=False).encode())
 
 
 def prompt_hash(prompt: str) -> str:

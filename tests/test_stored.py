@@ -137,6 +137,7 @@ def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path
         Request("judge it", IMAGE, sampling=Sampling(temperature=0.5)),
         Request("judge it", IMAGE, sampling=Sampling(max_tokens=9)),
         Request("judge it", IMAGE, further_images=(IMAGE,)),
+        Request("judge it", IMAGE, reply_start="It is"),
     ],
 )
 def test_whatever_shapes_a_reply_makes_another_request(other: Request) -> None:
