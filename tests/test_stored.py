@@ -71,16 +71,16 @@ def test_replies_come_in_the_order_asked_with_a_question_asked_twice_in_one_batc
 
 def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Path) -> None:
     engine = CountingEngine()
-    requests = [Request("judge", ImageRef(f"{i}".encode(), ImageBounds())) for i in range(700)]
+    requests = [Request("judge", ImageRef(f"{i}".encode(), ImageBounds())) for i in range(2500)]
     replies = stored(tmp_path, engine).ask(requests)
-    assert len(replies) == 700
-    assert len(engine.asked) == 700
+    assert len(replies) == 2500
+    assert len(engine.asked) == 2500
     partitions = ReplyStore(tmp_path / "store").stats()
-    assert [(p.num_rows, p.num_parts) for p in partitions] == [(700, 3)]
+    assert [(p.num_rows, p.num_parts) for p in partitions] == [(2500, 3)]
 
 
 class StreamingEngine(CountingEngine):
-    """Hands out replies in lists of 200, the last request first."""
+    """Hands out replies in lists of 600, the last request first."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,9 +90,9 @@ class StreamingEngine(CountingEngine):
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         answers = list(enumerate(self.ask(requests)))[::-1]
         try:
-            for start in range(0, len(answers), 200):
-                yield answers[start : start + 200]
-                self.after_each_list(start + 200)
+            for start in range(0, len(answers), 600):
+                yield answers[start : start + 600]
+                self.after_each_list(start + 600)
         except GeneratorExit:
             self.was_closed_early = True
             raise
@@ -105,11 +105,11 @@ def test_what_has_been_answered_is_durable_while_the_engine_goes_on(tmp_path: Pa
     durable: list[int] = []
     engine = StreamingEngine()
     engine.after_each_list = look
-    requests = [Request(f"{i}") for i in range(1000)]
+    requests = [Request(f"{i}") for i in range(3000)]
     same_partition = StoredEngine(engine, ReplyStore(tmp_path / "store"), "optimizer", "run")
     replies = same_partition.ask(requests)
-    assert [reply.text for reply in replies] == [f"{i}" for i in range(1000)]
-    assert durable == [0, 400, 400, 800, 800]
+    assert [reply.text for reply in replies] == [f"{i}" for i in range(3000)]
+    assert durable == [0, 1200, 1200, 2400, 2400]
 
 
 def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path: Path) -> None:
@@ -119,7 +119,7 @@ def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path
             return super().ask(requests)
 
     engine = Spoiling()
-    requests = [Request("judge", sampling=Sampling(sample_index=i)) for i in range(600)]
+    requests = [Request("judge", sampling=Sampling(sample_index=i)) for i in range(1800)]
     with pytest.raises(StoreError, match="cannot write to the store"):
         stored(tmp_path, engine).ask(requests)
     assert engine.was_closed_early
