@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -98,3 +99,18 @@ def test_a_sweep_again_asks_nothing_and_changes_nothing(dataset: str, blpo: Blpo
     again = json.loads(blpo("sweep", "sweep.yaml", "--json").out)
     assert sum(run["session"]["new_calls"] for run in again["finished"].values()) == 0
     assert {p: p.read_bytes() for p in Path("sweep").rglob("*") if p.is_file()} == before
+
+
+def test_finished_cells_are_read_back_and_the_others_run(dataset: str, blpo: Blpo) -> None:
+    write_sweep(
+        base=BASE | {"dataset": dataset}, grid={"task": ["micro-unsafebench"], "seed": [0, 1]}
+    )
+    assert blpo("sweep", "sweep.yaml").code == 0
+    summary = Path("sweep/summary.csv").read_bytes()
+    shutil.rmtree("store")
+    Path("sweep/cells/micro-unsafebench-1/result.json").unlink()
+    again = json.loads(blpo("sweep", "sweep.yaml", "--json").out)
+    new_calls = {name: run["session"]["new_calls"] for name, run in again["finished"].items()}
+    assert new_calls["micro-unsafebench-0"] == 0
+    assert new_calls["micro-unsafebench-1"] > 0
+    assert Path("sweep/summary.csv").read_bytes() == summary
