@@ -96,7 +96,7 @@ READ_S = 0.1
 """Assumed: seconds of one label read alone."""
 REQUEUE_S = 120.0
 """Seconds until Slurm starts a requeued task again (its default)."""
-LOST_S = 1.0
+LOST_S = 2.0
 """Work that a killed task repeats: what is in flight, and parts of the store not yet written."""
 TURN = 128
 """Requests that a run asks before others of the engine have their turn."""
@@ -107,7 +107,7 @@ RUNS_PER_TASK = (25, 5, 1)
 PREEMPTED_EVERY_H = (None, 8.0, 4.0, 2.0, 1.0, 0.5)
 PREEMPTED_GPUS = 128
 WRITERS = (1, 4, 16, 64, 256)
-PARTS = ((1.0, 256), (10.0, 4096), (60.0, 16_384))
+PARTS = ((2.0, 1024), (10.0, 4096), (60.0, 16_384))
 """Age in seconds and rows at which a part is written: as built, and larger."""
 SERVED = 20_000.0
 """Assumed: metadata calls/s that a filer serves for everybody."""
@@ -121,20 +121,20 @@ class StoreTraffic:
 
     calls_per_part: system calls on names and folders for a part that is written, made durable and
     looked up. calls_per_other_part: more, for each part that another process has written into the
-    same partition meanwhile; one of them finds its number taken. calls_per_open: for each part, of
+    same partition meanwhile. calls_per_open: for each part, of
     a process that opens a partition. names_per_call: of a listing. part_bytes, row_bytes: of a part
     of verdicts, apart from its rows and for each. part_s: age at which a part is written at the
     latest. part_rows: its rows at most. merged_rows: of a part that compaction has made.
     """
 
     calls_per_part: int = 22
-    calls_per_other_part: float = 7.5
+    calls_per_other_part: float = 4.0
     names_per_call: int = 800
-    part_bytes: int = 6537
-    row_bytes: int = 185
-    part_s: float = 1.0
-    part_rows: int = 256
-    calls_per_open: float = 6.5
+    part_bytes: int = 6441
+    row_bytes: int = 221
+    part_s: float = 2.0
+    part_rows: int = 1024
+    calls_per_open: float = 3.0
     merged_rows: int = 131_072
 
 
@@ -540,7 +540,7 @@ def draw(
         calls = [traffic[writers, part_s][0].calls_per_s for writers in WRITERS]
         axes.loglog(WRITERS, calls, marker=marker, label=f"a part every {part_s:g} s")
     alone = [writers * STORE.calls_per_part for writers in WRITERS]
-    axes.loglog(WRITERS, alone, "k:", label="every 1 s, a partition each")
+    axes.loglog(WRITERS, alone, "k:", label=f"every {STORE.part_s:g} s, a partition each")
     axes.axhline(SERVED, color="#767676", linestyle="--", label="what a filer serves (assumed)")
     axes.set(
         xlabel="writers", ylabel="metadata calls/s", title="Writers of one partition (simulated)"
@@ -583,7 +583,7 @@ def main() -> None:
         "longest_chain_h": round(longest, 3),
         "gpus_until_bound_by_it": {n: enough(outcomes, longest) for n, outcomes in sweep.items()},
         "sweep_parts_per_s": round(parts, 1),
-        "calls_per_s_256_writers": round(traffic[256, 1.0][0].calls_per_s),
+        "calls_per_s_256_writers": round(traffic[256, 2.0][0].calls_per_s),
     }
     print(json.dumps(result))
 
