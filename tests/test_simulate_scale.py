@@ -106,10 +106,11 @@ def test_every_run_is_in_one_task_with_runs_of_its_judge_and_dataset() -> None:
 def test_writers_of_one_partition_ask_for_the_square_of_their_number(writers: int) -> None:
     traffic = shared_partition(writers, rows_per_s=40)
     per_part = STORE.calls_per_part + STORE.calls_per_other_part * (writers - 1)
-    assert traffic.parts_per_s == pytest.approx(writers, rel=0.01)
-    assert traffic.calls_per_s == pytest.approx(writers * per_part, rel=0.2)
-    rows_mb = writers * (STORE.part_bytes + 40 * STORE.row_bytes) / 1e6
-    assert traffic.mb_per_s == pytest.approx(rows_mb, rel=0.02)
+    parts_per_s = writers / STORE.part_s
+    assert traffic.parts_per_s == pytest.approx(parts_per_s, rel=0.01)
+    assert traffic.calls_per_s == pytest.approx(parts_per_s * per_part, rel=0.2)
+    mb_per_s = (parts_per_s * STORE.part_bytes + writers * 40 * STORE.row_bytes) / 1e6
+    assert traffic.mb_per_s == pytest.approx(mb_per_s, rel=0.02)
 
 
 def test_a_slow_file_system_makes_writers_wait_and_its_calls_are_bounded() -> None:
