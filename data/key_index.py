@@ -1,5 +1,7 @@
 """Where keys lie: a compact map from key prefixes to (part, row)."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -32,15 +34,18 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self._prefixes) + len(self._recent)
 
-    def add(self, part: int, prefixes: Prefixes) -> None:
-        """Adds the rows of a part, in row order."""
+    def add(self, first: int, parts: Sequence[Prefixes]) -> None:
+        """Adds the rows of parts numbered from `first`, in row order."""
+        prefixes = np.concatenate([np.empty(0, np.uint64), *parts])
+        places = _places(first, [len(part) for part in parts])
         if len(prefixes) >= _FOLD_AT:
             self._fold()
-            self._insert(*_first_places(prefixes, part))
+            distinct, first_rows = np.unique(prefixes, return_index=True)
+            self._insert(distinct, places[first_rows])
             return
         new = np.flatnonzero(self._known(prefixes) < 0)
-        for row, prefix in zip(new.tolist(), prefixes[new].tolist(), strict=True):
-            self._recent.setdefault(prefix, part << 32 | row)
+        for prefix, place in zip(prefixes[new].tolist(), places[new].tolist(), strict=True):
+            self._recent.setdefault(prefix, place)
         if len(self._recent) >= _FOLD_AT:
             self._fold()
 
@@ -74,7 +79,8 @@ class KeyIndex:
         self._places = np.insert(self._places, at, places[new])
 
 
-def _first_places(prefixes: Prefixes, part: int) -> tuple[Prefixes, Places]:
-    """The distinct prefixes of a part, sorted, each with the place of its first row."""
-    distinct, first_rows = np.unique(prefixes, return_index=True)
-    return distinct, (first_rows | part << 32).astype(np.int64)
+def _places(first: int, num_rows: Sequence[int]) -> Places:
+    """The places of all rows of parts numbered from `first`."""
+    numbers = np.repeat(np.arange(first, first + len(num_rows)), num_rows)
+    rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, num_rows)])
+    return (numbers << 32 | rows).astype(np.int64)

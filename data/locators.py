@@ -234,24 +234,21 @@ def _spans(
     return list(map(os.pread, repeat(descriptor), (ends - starts).tolist(), starts.tolist()))
 
 
-def misfits(index: PartIndex, rows: Rows, keys: Sequence[str], texts: Sequence[bytes]) -> list[int]:
-    """Positions in `rows` where the text is damaged or that of another key."""
-    expected = index.locators["text_checksum"][rows]
-    return np.flatnonzero(expected != _checksums(keys, texts)).tolist()
+def misfits(locators: npt.NDArray[Any], keys: Sequence[str], texts: Sequence[bytes]) -> list[int]:
+    """Positions where the text is damaged or that of another key."""
+    return np.flatnonzero(locators["text_checksum"] != _checksums(keys, texts)).tolist()
 
 
 def replies(
-    index: PartIndex,
-    rows: Rows,
+    locators: npt.NDArray[Any],
+    heads: Sequence[Head],
     keys: Sequence[str],
     texts: Sequence[bytes],
     logprobs: Sequence[list[float] | None],
 ) -> list[StoredReply]:
-    """The replies at rows, of which there is at least one, with what was read of them."""
-    found = index.locators[rows]
-    heads = map(index.heads.__getitem__, found["head"].tolist())
+    """Replies, of which there is at least one, from what was read of their rows."""
     run_ids, labels, finish_reasons, errors, _ = zip(*heads, strict=True)
-    counts = (found[name].tolist() for name in _COUNTS)
+    counts = (locators[name].tolist() for name in _COUNTS)
     decoded = map(bytes.decode, texts)
     return list(
         map(StoredReply, keys, run_ids, labels, decoded, logprobs, finish_reasons, errors, *counts)

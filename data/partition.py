@@ -13,9 +13,9 @@ import numpy as np
 
 from .errors import StoreError
 from .key_index import KeyIndex, Places, parts_and_rows
-from .locators import PartIndex, key_prefixes
+from .locators import PartIndex, Prefixes, key_prefixes
 from .part_names import Part, find_parts, listed_parts, single
-from .parts import read_indexes, read_replies, write_part
+from .parts import Wanted, read_indexes, read_replies, write_part
 from .replies import ReplyRow, StoredReply
 
 _CLOCK_SLACK_NS = 2 * 10**9
@@ -93,11 +93,14 @@ class Partition:
             return False
         is_settled = time.time_ns() - change > _CLOCK_SLACK_NS
         new = [part for part in find_parts(self._folder) if part not in self._indexed]
+        prefixes: list[Prefixes] = []
+        first = len(self._parts)
         for part, index in zip(new, self._indexes(new), strict=True):
             if index is not None:
-                self._index.add(len(self._parts), index.prefixes)
+                prefixes.append(index.prefixes)
                 self._parts.append((self._folder / part.name, index))
                 self._indexed.add(part)
+        self._index.add(first, prefixes)
         if new and self._highest is not None:
             self._highest = max(self._highest, new[-1].last)
         # A change within the clock's grain of this listing would leave no trace.
@@ -126,8 +129,10 @@ def _read(
     numbers, rows = parts_and_rows(places[found])
     found_keys: list[str] = np.array(keys, object)[found].tolist()
     breaks = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
-    replies: dict[str, StoredReply] = {}
-    for first, last in pairwise([0, *breaks, len(rows)]) if len(rows) else ():
-        path, index = parts[int(numbers[first])]
-        replies |= read_replies(path, index, rows[first:last], found_keys[first:last])
-    return replies
+    bounds = pairwise([0, *breaks, len(rows)]) if len(rows) else ()
+    return read_replies(
+        [
+            Wanted(*parts[int(numbers[first])], rows[first:last], found_keys[first:last])
+            for first, last in bounds
+        ]
+    )

@@ -13,9 +13,8 @@ import os
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, count
-from operator import eq
 from pathlib import Path
 from typing import Any
 
@@ -178,30 +177,63 @@ def read_index(part: Path) -> PartIndex | None:
         return _index(groups, file.metadata, heads_of(file.metadata.metadata))
 
 
-def read_replies(
-    part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]
-) -> dict[str, StoredReply]:
-    """The replies at ascending rows of a part by key, of those that are the keys' own.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Ascending rows of a part, and the keys that they should have."""
+
+    part: Path
+    index: PartIndex
+    rows: Rows
+    keys: Sequence[str]
+
+
+def read_replies(wanted: Sequence[Wanted]) -> dict[str, StoredReply]:
+    """The replies at rows of parts by key, of those that are the keys' own.
 
     Raises as `read_index` does.
     """
-    with _damage_named(part):
-        texts = read_texts(part, index, rows)
-        if others := misfits(index, rows, keys, texts):
-            _refuse_damaged_texts(part, index, rows[others], [keys[other] for other in others])
-            keep = sorted({*range(len(keys))} - {*others})
-            own = [keys[kept] for kept in keep]
-            return read_replies(part, index, rows[keep], own) if own else {}
-        has_logprobs = any(head.has_logprobs for head in index.heads)
-        none: list[list[float] | None] = [None] * len(rows)
-        logprobs = _values(part, index, rows, "label_logprobs") if has_logprobs else none
-        return dict(zip(keys, replies(index, rows, keys, texts, logprobs), strict=True))
+    if not wanted:
+        return {}
+    texts = [text for some in wanted for text in _texts(some)]
+    keys = [key for some in wanted for key in some.keys]
+    locators = np.concatenate([some.index.locators[some.rows] for some in wanted])
+    if others := misfits(locators, keys, texts):
+        return read_replies(list(_without(wanted, others)))
+    numbers: Iterator[int] = iter(locators["head"].tolist())
+    heads = [some.index.heads[next(numbers)] for some in wanted for _ in some.keys]
+    logprobs = [values for some in wanted for values in _logprobs(some)]
+    return dict(zip(keys, replies(locators, heads, keys, texts, logprobs), strict=True))
 
 
-def _refuse_damaged_texts(part: Path, index: PartIndex, rows: Rows, keys: Sequence[str]) -> None:
-    """Raises OSError unless these rows are of other keys, which begin like those asked for."""
-    if any(map(eq, _values(part, index, rows, "key"), keys)):
-        raise OSError("a text does not fit its checksum")
+def _texts(wanted: Wanted) -> list[bytes]:
+    with _damage_named(wanted.part):
+        return read_texts(wanted.part, wanted.index, wanted.rows)
+
+
+def _logprobs(wanted: Wanted) -> Sequence[list[float] | None]:
+    if not any(head.has_logprobs for head in wanted.index.heads):
+        return [None] * len(wanted.keys)
+    with _damage_named(wanted.part):
+        return _values(wanted.part, wanted.index, wanted.rows, "label_logprobs")
+
+
+def _without(wanted: Sequence[Wanted], others: Sequence[int]) -> Iterator[Wanted]:
+    """What is wanted less rows of other keys, which begin like those asked for.
+
+    others: positions in all that is wanted. Raises StoreError if one is of the key asked for:
+    its text is damaged.
+    """
+    first = 0
+    for some in wanted:
+        misfit = [other - first for other in others if first <= other < first + len(some.keys)]
+        first += len(some.keys)
+        with _damage_named(some.part):
+            stored = _values(some.part, some.index, some.rows[misfit], "key")
+            if any(some.keys[i] == key for i, key in zip(misfit, stored, strict=True)):
+                raise OSError("a text does not fit its checksum")
+        rest = sorted({*range(len(some.keys))} - {*misfit})
+        if rest:
+            yield replace(some, rows=some.rows[rest], keys=[some.keys[i] for i in rest])
 
 
 def _values(part: Path, index: PartIndex, rows: Rows, name: str) -> list[Any]:

@@ -82,7 +82,7 @@ class RoleLedger:
         for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):
             if place < 0:
                 self.paid.add(row)
-        self._paid_keys.add(0, prefixes)
+        self._paid_keys.add(0, [prefixes])
         self.answered = self.asked
 
 

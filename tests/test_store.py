@@ -156,9 +156,9 @@ def test_a_part_larger_than_a_row_group_is_found_throughout(tmp_path: Path) -> N
 def test_the_key_index_keeps_the_first_place_across_folds() -> None:
     index = KeyIndex()
     prefixes = key_prefixes([key(number) for number in range(70_000)])
-    index.add(1, prefixes)
-    index.add(2, prefixes[:10])
-    index.add(3, key_prefixes([key(70_000)]))
+    index.add(1, [prefixes, prefixes[:10]])
+    index.add(3, [key_prefixes([key(70_000)])])
+    index.add(4, [])
     assert len(index) == 70_001
     found, rows = parts_and_rows(index.find(prefixes))
     assert set(found.tolist()) == {1}
