@@ -276,6 +276,7 @@ def _shared_digest(
     return hashlib.sha256(json.dumps(shared, sort_keys=True, ensure_ascii=False).encode())
 
 
+@lru_cache
 def prompt_hash(prompt: str) -> str:
     """The hash that names a prompt's partition in the store, 16 hex digits."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
