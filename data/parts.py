@@ -163,7 +163,7 @@ def read_indexes(parts: Sequence[Path]) -> list[PartIndex | None]:
 
 
 def read_index(part: Path) -> PartIndex | None:
-    """Where the records of a part are; None for an empty file (see write_part).
+    """Where the texts of a part are; None for an empty file (see write_part).
 
     Raises StoreError for a damaged part, FileNotFoundError for one that is gone.
     """

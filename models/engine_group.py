@@ -13,8 +13,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import closing
-from typing import cast
 
 from ..data.errors import EngineError
 from .devices import visible_gpus
@@ -24,6 +22,7 @@ from .engine_wire import Start
 from .parallel import refuse_misfit
 from .rendezvous import assigned
 from .settings import EngineSettings, make_engine
+from .streaming import in_order
 
 _log = logging.getLogger("blpo.engine")
 
@@ -57,12 +56,7 @@ class EngineGroup:
         return self._one_of_them.version
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        replies: list[Reply | None] = [None] * len(requests)
-        with closing(self.stream(requests)) as stream:
-            for answers in stream:
-                for i, reply in answers:
-                    replies[i] = reply
-        return cast("list[Reply]", replies)
+        return in_order(self.stream(requests), len(requests))
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         if not requests:

@@ -2,6 +2,8 @@
 
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
+from typing import cast
 
 from .engine import Answer, Engine, Reply, Request, Streaming
 
@@ -42,6 +44,16 @@ def chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer
             _cancel(starts)
     if failure is not None:
         raise failure
+
+
+def in_order(arrivals: Generator[list[Answer]], num_requests: int) -> list[Reply]:
+    """All that a stream hands out, in the order of its requests."""
+    replies: list[Reply | None] = [None] * num_requests
+    with closing(arrivals):
+        for answers in arrivals:
+            for i, reply in answers:
+                replies[i] = reply
+    return cast("list[Reply]", replies)
 
 
 def _cancel(chunks: Iterable[Future[list[Reply]]]) -> None:

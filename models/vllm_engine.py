@@ -9,8 +9,7 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Sequence
-from contextlib import closing
-from typing import Any, cast
+from typing import Any
 
 from ..data.errors import EngineError
 from .checkpoint import load_processor, local_identity, locate, processor_options
@@ -21,6 +20,7 @@ from .parallel import refuse_misfit
 from .request_loop import RequestLoop
 from .residency import KvCache
 from .settings import EngineSettings, installed_version
+from .streaming import in_order
 from .vllm_adapter import SamplingMaker, VllmAdapter
 from .vllm_options import engine_args, prepare_cpu, quieten, set_environment
 
@@ -64,12 +64,7 @@ class VllmEngine:
         return f"vllm {installed_version(name)}"
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        replies: list[Reply | None] = [None] * len(requests)
-        with closing(self.stream(requests)) as stream:
-            for answers in stream:
-                for i, reply in answers:
-                    replies[i] = reply
-        return cast("list[Reply]", replies)
+        return in_order(self.stream(requests), len(requests))
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         num_open = len(requests)

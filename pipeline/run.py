@@ -223,11 +223,12 @@ class Run:
 
 def _checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
     """Raises DataError for a mistake in the file. Runs of one process share what did not change."""
-    with suppress(OSError):
+    try:
         stat = path.stat()
-        state = stat.st_mtime_ns, stat.st_size
-        return _unchanged_dataset(path, task.model_dump_json(), bounds, state)
-    return read_dataset(path, task, bounds)
+    except OSError:
+        return read_dataset(path, task, bounds)  # It says what is wrong.
+    state = stat.st_mtime_ns, stat.st_size
+    return _unchanged_dataset(path, task.model_dump_json(), bounds, state)
 
 
 @lru_cache(maxsize=8)

@@ -1,5 +1,7 @@
 """The scorecard as tables for people; the run report draws the same rows."""
 
+from collections.abc import Mapping
+
 from rich.console import Console
 from rich.table import Table
 
@@ -83,14 +85,8 @@ def mass_warning(found: Calibration) -> str:
 
 def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:
     """The judge beside its references, then by category."""
-    columns = score_columns(task)
-    table = Table(title="The judge beside what it has to beat", title_justify="left")
-    table.add_column("")
-    for heading in columns.values():
-        table.add_column(heading, justify="right")
-    for rater, scores in card.rows().items():
-        table.add_row(rater, *(score_cell(scores, name) for name in columns))
-    console.print(table)
+    title = "The judge beside what it has to beat"
+    console.print(_score_table(title, score_columns(task), card.rows()))
     if card.human is not None:
         console.print(human_note(card))
     if card.categories:
@@ -99,15 +95,22 @@ def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:
         _print_calibration(console, card.calibration, task)
 
 
-def _print_calibration(console: Console, found: Calibration, task: Task) -> None:
-    columns = probability_columns(task)
-    table = Table(title="Its probabilities, lower is better", title_justify="left")
+def _score_table(
+    title: str, columns: Mapping[str, str], rows: Mapping[str, Scores | ProbabilityScores]
+) -> Table:
+    """columns: headings by the name of a score. rows: scores by rater."""
+    table = Table(title=title, title_justify="left")
     table.add_column("")
     for heading in columns.values():
         table.add_column(heading, justify="right")
-    for name, scores in found.rows().items():
-        table.add_row(name, *(score_cell(scores, name) for name in columns))
-    console.print(table)
+    for rater, scores in rows.items():
+        table.add_row(rater, *(score_cell(scores, name) for name in columns))
+    return table
+
+
+def _print_calibration(console: Console, found: Calibration, task: Task) -> None:
+    title = "Its probabilities, lower is better"
+    console.print(_score_table(title, probability_columns(task), found.rows()))
     console.print(ece_note(found))
     warning = mass_warning(found)
     if warning:
