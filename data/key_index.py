@@ -58,10 +58,14 @@ class KeyIndex:
 
     def _known(self, prefixes: Prefixes) -> Places:
         """Settled place of each prefix, -1 where there is none."""
-        if not len(self._prefixes):
-            return np.full(len(prefixes), -1, np.int64)
-        at = np.searchsorted(self._prefixes, prefixes).clip(max=len(self._prefixes) - 1)
-        return np.where(self._prefixes[at] == prefixes, self._places[at], -1)
+        places = np.full(len(prefixes), -1, np.int64)
+        if len(self._prefixes):
+            # In their order, a search finds what the one before has brought into the cache.
+            order = np.argsort(prefixes)
+            wanted = prefixes[order]
+            at = np.searchsorted(self._prefixes, wanted).clip(max=len(self._prefixes) - 1)
+            places[order] = np.where(self._prefixes[at] == wanted, self._places[at], -1)
+        return places
 
     def _fold(self) -> None:
         """Moves the recent keys into the sorted arrays."""

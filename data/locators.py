@@ -10,7 +10,8 @@ of the part lists.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import repeat
+from itertools import accumulate, pairwise, repeat
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,10 +44,13 @@ of the text, xor the next 64 bits of the key, so that it fits no other key.
 HEADS_KEY = b"blpo.heads"
 """Where the metadata of a part has its heads, as JSON."""
 
+_TEXT_CHUNK: int = SCHEMA.get_field_index("text")
 _COUNTS = ("prompt_tokens", "completion_tokens", "cached_tokens")
+_KEY_NUMBERS = 4
 _LENGTH_BYTES = 4
 _MAX_HEADER_BYTES = 256
 _GAP_BYTES = 4096
+_SPAN_BYTES = 2**22
 
 Prefixes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
@@ -60,6 +64,9 @@ class Head(NamedTuple):
     finish_reason: str
     error: str | None
     has_logprobs: bool
+
+
+_SHARED = [attrgetter(name) for name in Head._fields[:-1]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,17 +89,18 @@ class PartIndex:
 
 def key_prefixes(keys: Sequence[str]) -> Prefixes:
     """The first 64 bits of each key."""
-    return _numbers([key[:16] for key in keys])
+    return _key_numbers(keys, 0)
 
 
-def _checksums(keys: Sequence[str], texts: Sequence[bytes]) -> npt.NDArray[np.uint64]:
-    checksums = np.array(list(map(xxh3_64_intdigest, texts)), np.uint64)
-    return checksums ^ _numbers([key[16:32] for key in keys])
+def _checksums(keys: Sequence[str], hashes: Sequence[int]) -> npt.NDArray[np.uint64]:
+    """`text_checksum` of each key from the XXH3 of its text."""
+    return np.array(hashes, np.uint64) ^ _key_numbers(keys, 1)
 
 
-def _numbers(digits: Sequence[str]) -> npt.NDArray[np.uint64]:
-    """Numbers of 64 bits from 16 hex digits each."""
-    return np.frombuffer(bytes.fromhex("".join(digits)), ">u8").astype(np.uint64)
+def _key_numbers(keys: Sequence[str], number: int) -> npt.NDArray[np.uint64]:
+    """The first, second, ... 64 bits of each key."""
+    words = np.frombuffer(bytes.fromhex("".join(keys)), ">u8")
+    return words.reshape(len(keys), _KEY_NUMBERS)[:, number].astype(np.uint64)
 
 
 def table_of_rows(rows: Sequence[ReplyRow], heads: dict[Head, int]) -> Any:
@@ -115,7 +123,7 @@ def _locators(columns: Mapping[str, Sequence[Any]], heads: dict[Head, int]) -> n
     found = np.empty(len(keys), LOCATOR_DTYPE)
     found["prefix"] = key_prefixes(keys)
     found["text_bytes"] = list(map(len, texts))
-    found["text_checksum"] = _checksums(keys, texts)
+    found["text_checksum"] = _checksums(keys, list(map(xxh3_64_intdigest, texts)))
     found["head"] = [heads.setdefault(head, len(heads)) for head in _heads(columns)]
     for name in _COUNTS:
         found[name] = columns[name]
@@ -174,82 +182,92 @@ def check_locators(table: Any) -> None:
         raise OSError("a locator does not fit its row")
 
 
-def part_index(groups: Sequence[Any], chunks: Sequence[Any], heads: list[Head]) -> PartIndex:
-    """From tables of the row groups and the metadata of their texts.
+def part_index(locators: Any, metadata: Any, heads: list[Head]) -> PartIndex:
+    """From a table of the column `locator`, and the metadata of the part.
 
     Raises OSError if texts do not lie as this store writes them.
     """
-    locators = [locators_of(group) for group in groups]
-    starts = [_text_starts(found, chunk) for found, chunk in zip(locators, chunks, strict=True)]
-    return PartIndex(
-        locators=np.concatenate([np.empty(0, LOCATOR_DTYPE), *locators]),
-        starts=np.concatenate([np.empty(0, np.int64), *starts]),
-        num_rows=[len(found) for found in locators],
-        heads=heads,
-    )
+    found = locators_of(locators)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    num_rows = [group.num_rows for group in groups]
+    ends = np.cumsum(found["text_bytes"] + np.int64(_LENGTH_BYTES))
+    group_ends = [int(ends[last - 1]) if last else 0 for last in accumulate(num_rows)]
+    shifts = list(map(_shift, groups, [0, *group_ends], group_ends))
+    starts = ends - found["text_bytes"] + np.repeat(np.array(shifts, np.int64), num_rows)
+    return PartIndex(found, starts, num_rows, heads)
 
 
-def _text_starts(locators: npt.NDArray[Any], chunk: Any) -> npt.NDArray[np.int64]:
-    """Where the texts of a row group start: they fill one page behind a header."""
-    sizes = locators["text_bytes"].astype(np.int64) + _LENGTH_BYTES
-    header_bytes = chunk.total_compressed_size - int(sizes.sum())
+def _shift(group: Any, start: int, end: int) -> int:
+    """How far the texts of a row group lie behind where they would if a part were texts alone.
+
+    start, end: of the row group, if so. The texts fill one page behind a header.
+    """
+    chunk = group.column(_TEXT_CHUNK)
+    header_bytes = chunk.total_compressed_size - (end - start)
     is_plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
     if not is_plain or not 0 < header_bytes < _MAX_HEADER_BYTES:
         raise OSError("its texts are not laid out as a reply store writes them")
-    return chunk.data_page_offset + header_bytes + np.cumsum(sizes) - sizes + _LENGTH_BYTES
+    return chunk.data_page_offset + header_bytes - start
 
 
-def read_texts(part: Path, index: PartIndex, rows: Rows) -> list[bytes]:
-    """The texts at ascending rows; those that lie close together are read in one go."""
-    starts = index.starts[rows]
-    ends = starts + index.locators["text_bytes"][rows]
-    descriptor = os.open(part, os.O_RDONLY)
-    try:
-        return _slices(descriptor, starts, ends)
-    finally:
-        os.close(descriptor)
+def read_texts(
+    part: Path, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
+) -> tuple[list[str], list[int]]:
+    """Texts by ascending positions, and their XXH3; raises OSError if one is not UTF-8."""
+    texts: list[str] = []
+    hashes: list[int] = []
+    with part.open("rb", buffering=0) as file:
+        # One at a time: what was just read is in the processor's cache.
+        for data in _slices(file.fileno(), starts, ends):
+            hashes.append(xxh3_64_intdigest(data))
+            try:
+                texts.append(data.decode())
+            except UnicodeDecodeError as error:
+                raise OSError("a text is not UTF-8") from error
+    return texts, hashes
 
 
 def _slices(
     descriptor: int, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> list[bytes]:
+) -> Iterator[bytes]:
     """What lies between ascending starts and ends in a file, small gaps read over."""
     is_far = starts[1:] - ends[:-1] > _GAP_BYTES
-    if is_far.all():
-        return _spans(descriptor, starts, ends)
-    breaks = np.flatnonzero(is_far) + 1
-    span_starts = starts[np.append(0, breaks)]
-    spans = _spans(descriptor, span_starts, ends[np.append(breaks - 1, -1)])
-    numbers = np.searchsorted(breaks, np.arange(len(starts)), "right")
-    offsets = span_starts[numbers]
-    places = zip(
-        numbers.tolist(), (starts - offsets).tolist(), (ends - offsets).tolist(), strict=True
-    )
-    return [spans[number][start:end] for number, start, end in places]
+    if 2 * np.count_nonzero(is_far) >= len(is_far):
+        return map(os.pread, repeat(descriptor), (ends - starts).tolist(), starts.tolist())
+    is_far |= np.diff(starts // _SPAN_BYTES) > 0
+    return _slices_of_spans(descriptor, starts, ends, np.flatnonzero(is_far) + 1)
 
 
-def _spans(
-    descriptor: int, starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
-) -> list[bytes]:
-    return list(map(os.pread, repeat(descriptor), (ends - starts).tolist(), starts.tolist()))
+def _slices_of_spans(
+    descriptor: int,
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    breaks: npt.NDArray[np.int64],
+) -> Iterator[bytes]:
+    """The same, read in spans; each but the first begins with the slice numbered in `breaks`."""
+    for first, last in pairwise([0, *breaks.tolist(), len(starts)]):
+        at = int(starts[first])
+        span = os.pread(descriptor, int(ends[last - 1]) - at, at)
+        places = (starts[first:last] - at).tolist(), (ends[first:last] - at).tolist()
+        for start, end in zip(*places, strict=True):
+            yield span[start:end]
 
 
-def misfits(locators: npt.NDArray[Any], keys: Sequence[str], texts: Sequence[bytes]) -> list[int]:
-    """Positions where the text is damaged or that of another key."""
-    return np.flatnonzero(locators["text_checksum"] != _checksums(keys, texts)).tolist()
+def misfits(locators: npt.NDArray[Any], keys: Sequence[str], hashes: Sequence[int]) -> list[int]:
+    """Positions where the text is damaged or that of another key; `hashes`: XXH3 of texts."""
+    return np.flatnonzero(locators["text_checksum"] != _checksums(keys, hashes)).tolist()
 
 
 def replies(
     locators: npt.NDArray[Any],
     heads: Sequence[Head],
     keys: Sequence[str],
-    texts: Sequence[bytes],
+    texts: Sequence[str],
     logprobs: Sequence[list[float] | None],
 ) -> list[StoredReply]:
-    """Replies, of which there is at least one, from what was read of their rows."""
-    run_ids, labels, finish_reasons, errors, _ = zip(*heads, strict=True)
+    """Replies from what was read of their rows."""
+    run_ids, labels, finish_reasons, errors = (map(field, heads) for field in _SHARED)
     counts = (locators[name].tolist() for name in _COUNTS)
-    decoded = map(bytes.decode, texts)
     return list(
-        map(StoredReply, keys, run_ids, labels, decoded, logprobs, finish_reasons, errors, *counts)
+        map(StoredReply, keys, run_ids, labels, texts, logprobs, finish_reasons, errors, *counts)
     )

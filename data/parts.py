@@ -14,7 +14,7 @@ from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import accumulate, count
+from itertools import accumulate, chain, count
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +48,11 @@ FILE_OPTIONS: dict[str, Any] = {
     "compression": {name: "none" if name in _AS_IT_IS else "lz4" for name in SCHEMA.names},
     "use_dictionary": [name for name in SCHEMA.names if name not in {*_AS_IT_IS, "time"}],
     "write_statistics": False,
+    "store_schema": False,
     "write_page_checksum": True,
     # One page for the texts of a row group.
     "data_page_size": 2**30,
 }
-_TEXT_CHUNK: int = SCHEMA.get_field_index("text")
 _READERS = 4
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -101,15 +101,14 @@ def write_tables(path: Path, tables: Iterable[Any], heads: Mapping[Head, int]) -
     heads: as the tables number them, all there when the last table has come. Tables of more than
     ROWS_PER_GROUP rows are divided. Raises OSError as `write_part` does.
     """
-    groups: list[Any] = []
+    locators: list[Any] = []
     with pq.ParquetWriter(path, SCHEMA, **FILE_OPTIONS) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-            locators, starts = table.select(["locator"]), range(0, len(table), ROWS_PER_GROUP)
-            groups += [locators.slice(start, ROWS_PER_GROUP) for start in starts]
+            locators.append(table.select(["locator"]))
         writer.add_key_value_metadata(heads_metadata(heads))
     sync(path)
-    return _index(groups, writer.writer.metadata, list(heads))
+    return part_index(pa.concat_tables(locators), writer.writer.metadata, list(heads))
 
 
 def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:
@@ -170,11 +169,9 @@ def read_index(part: Path) -> PartIndex | None:
     if part.stat().st_size == 0:
         return None
     with _damage_named(part), _open(part) as file:
-        groups = [
-            file.read_row_group(group, columns=["locator"], use_threads=False)
-            for group in range(file.num_row_groups)
-        ]
-        return _index(groups, file.metadata, heads_of(file.metadata.metadata))
+        groups = range(file.num_row_groups)
+        locators = file.read_row_groups(groups, columns=["locator"], use_threads=False)
+        return part_index(locators, file.metadata, heads_of(file.metadata.metadata))
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,20 +191,23 @@ def read_replies(wanted: Sequence[Wanted]) -> dict[str, StoredReply]:
     """
     if not wanted:
         return {}
-    texts = [text for some in wanted for text in _texts(some)]
-    keys = [key for some in wanted for key in some.keys]
-    locators = np.concatenate([some.index.locators[some.rows] for some in wanted])
-    if others := misfits(locators, keys, texts):
+    located = [some.index.locators[some.rows] for some in wanted]
+    texts: list[str] = []
+    hashes: list[int] = []
+    for some, locators in zip(wanted, located, strict=True):
+        starts = some.index.starts[some.rows]
+        with _damage_named(some.part):
+            found = read_texts(some.part, starts, starts + locators["text_bytes"])
+        texts += found[0]
+        hashes += found[1]
+    locators = np.concatenate(located)
+    keys = list(chain.from_iterable(some.keys for some in wanted))
+    if others := misfits(locators, keys, hashes):
         return read_replies(list(_without(wanted, others)))
     numbers: Iterator[int] = iter(locators["head"].tolist())
     heads = [some.index.heads[next(numbers)] for some in wanted for _ in some.keys]
-    logprobs = [values for some in wanted for values in _logprobs(some)]
+    logprobs = list(chain.from_iterable(map(_logprobs, wanted)))
     return dict(zip(keys, replies(locators, heads, keys, texts, logprobs), strict=True))
-
-
-def _texts(wanted: Wanted) -> list[bytes]:
-    with _damage_named(wanted.part):
-        return read_texts(wanted.part, wanted.index, wanted.rows)
 
 
 def _logprobs(wanted: Wanted) -> Sequence[list[float] | None]:
@@ -265,14 +265,6 @@ def check_part(part: Path) -> DamagedPart | None:
     except ARROW_ERRORS as error:
         return _damage(part, error)
     return None
-
-
-def _index(groups: Sequence[Any], metadata: Any, heads: list[Head]) -> PartIndex:
-    """From tables of the row groups and the metadata of the part."""
-    chunks = [
-        metadata.row_group(group).column(_TEXT_CHUNK) for group in range(metadata.num_row_groups)
-    ]
-    return part_index(groups, chunks, heads)
 
 
 def _tables(part: Path) -> Iterator[Any]:

@@ -275,9 +275,9 @@ def test_a_part_cut_off_in_the_middle_is_named_and_moved_aside(tmp_path: Path) -
     assert store.quarantine(verification.damaged) == []
 
 
-def flip_a_bit(path: Path, position: int) -> None:
+def flip_a_bit(path: Path, position: int, bit: int = 1) -> None:
     content = bytearray(path.read_bytes())
-    content[position] ^= 1
+    content[position] ^= bit
     path.write_bytes(content)
 
 
@@ -289,12 +289,15 @@ def test_a_flipped_bit_in_a_page_is_found(tmp_path: Path) -> None:
     assert damaged.path == part
 
 
-def test_a_reply_with_a_flipped_bit_is_not_given_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("bit", "reason"), [(1, "checksum"), (128, "UTF-8")])
+def test_a_reply_with_a_flipped_bit_is_not_given_back(
+    bit: int, reason: str, tmp_path: Path
+) -> None:
     put(ReplyStore(tmp_path), row(1, "x" * 5000), row(2))
     (part,) = parts_of(ReplyStore(tmp_path))
-    flip_a_bit(part, part.read_bytes().index(b"x" * 5000) + 40)
+    flip_a_bit(part, part.read_bytes().index(b"x" * 5000) + 40, bit)
     assert get(ReplyStore(tmp_path), 2) == {key(2): reply(row(2))}
-    with pytest.raises(StoreError, match=r"part-00000001.*checksum.*--quarantine"):
+    with pytest.raises(StoreError, match=rf"part-00000001.*{reason}.*--quarantine"):
         get(ReplyStore(tmp_path), 1)
 
 
@@ -304,6 +307,12 @@ def test_replies_far_apart_and_side_by_side_are_all_found(tmp_path: Path) -> Non
     for numbers in (range(900), range(0, 900, 13), [5, 6, 7, 400, 899]):
         found = get(ReplyStore(tmp_path), *numbers)
         assert found == {key(number): reply(rows[number]) for number in numbers}
+
+
+def test_long_replies_side_by_side_are_all_found(tmp_path: Path) -> None:
+    rows = [row(number, f"{number} ä " * 300_000) for number in range(6)]
+    put(ReplyStore(tmp_path), *rows)
+    assert get(ReplyStore(tmp_path), *range(6)) == {key(i): reply(rows[i]) for i in range(6)}
 
 
 def test_texts_that_do_not_belong_to_their_rows_are_found(tmp_path: Path) -> None:
