@@ -9,9 +9,11 @@ import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 _NAME = re.compile(r"part-(\d{8,})(?:-(\d{8,}))?\.parquet")
+_CACHED_NAMES = 2**16
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +47,14 @@ def listed_parts(folder: Path) -> list[Part]:
         names = os.listdir(folder)
     except FileNotFoundError:
         return []
-    matches = (match for name in names if (match := _NAME.fullmatch(name)))
-    parts = (Part(int(match[1]), int(match[2] or match[1])) for match in matches)
+    parts = (part for name in names if (part := _part(name)))
     return sorted(parts, key=lambda part: (part.first, -part.last))
+
+
+@lru_cache(_CACHED_NAMES)
+def _part(name: str) -> Part | None:
+    match = _NAME.fullmatch(name)
+    return Part(int(match[1]), int(match[2] or match[1])) if match else None
 
 
 def find_parts(folder: Path) -> list[Part]:

@@ -5,8 +5,8 @@ Memory: the index takes 60 bytes for every key of the partition and stays; rows 
 
 import threading
 import time
-from collections.abc import Sequence
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from itertools import compress, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -47,17 +47,10 @@ class Partition:
 
     def get(self, keys: Sequence[str]) -> dict[str, StoredReply]:
         """The replies to those distinct keys that are stored, in the order of parts and rows."""
-        for _ in range(_ATTEMPTS):
-            try:
-                return _read(keys, *self._find(keys))
-            except FileNotFoundError:
-                # Parts were merged or moved aside since they were indexed.
-                with self._lock:
-                    self._forget()
-        raise StoreError(f"{self._folder}: parts vanish while they are read: stop what moves them")
+        return self._while_parts_move(lambda: _read(keys, *self._find(keys)))
 
-    def put(self, rows: Sequence[ReplyRow]) -> None:
-        """Writes rows as one part, durable on return."""
+    def put(self, rows: Sequence[ReplyRow]) -> dict[str, StoredReply]:
+        """Writes rows as one part, durable on return; the replies that hold for their keys."""
         try:
             number, index = write_part(self._folder, self._aside, rows, self._number_to_pass())
         except OSError as error:
@@ -68,6 +61,28 @@ class Partition:
         with self._lock:
             self._own[single(number)] = index
             self._highest = max(number, self._highest or 0)
+        own = self._while_parts_move(lambda: self._first_rows(rows, index))
+        others = [row.key for row in rows if row.key not in own]
+        return own | (self.get(others) if others else {})
+
+    def _while_parts_move(
+        self, look_up: Callable[[], dict[str, StoredReply]]
+    ) -> dict[str, StoredReply]:
+        """Looks up again when parts were merged or moved aside since they were indexed."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return look_up()
+            except FileNotFoundError:
+                with self._lock:
+                    self._forget()
+        raise StoreError(f"{self._folder}: parts vanish while they are read: stop what moves them")
+
+    def _first_rows(self, rows: Sequence[ReplyRow], index: PartIndex) -> dict[str, StoredReply]:
+        """Those of the rows of a part that is listed which no earlier part has."""
+        places, parts = self._find([row.key for row in rows])
+        number = next((i for i in reversed(range(len(parts))) if parts[i][1] is index), -1)
+        is_first = (places == (number << 32) + np.arange(len(rows))) & (places >= 0)
+        return {row.key: row for row in compress(rows, is_first)}
 
     def _number_to_pass(self) -> int:
         """The highest part number known; numbers of parts moved aside are not used again."""

@@ -76,7 +76,7 @@ class ReplyStore:
 
     A key may be stored more than once, by writers that did not know of one another. Readers take
     the row in the part with the lowest number, the one that was there first: they agree, and
-    none sees a row change. After a `put`, `get` tells a writer whose row that is.
+    none sees a row change. `put` tells a writer whose row that is.
 
     Memory: 60 bytes for every key of the partitions that were looked into.
     """
@@ -97,13 +97,15 @@ class ReplyStore:
         """
         return self._partition(collection, partition).get(list(dict.fromkeys(keys)))
 
-    def put(self, collection: Collection, partition: str, rows: Sequence[ReplyRow]) -> None:
+    def put(
+        self, collection: Collection, partition: str, rows: Sequence[ReplyRow]
+    ) -> dict[str, StoredReply]:
         """Stores rows as one part, durable on return; no rows, no part.
 
-        Raises StoreError when they cannot be written.
+        Returns what `get` now gives for their keys: the rows themselves, but for those that
+        another writer had stored before. Raises StoreError when they cannot be written.
         """
-        if rows:
-            self._partition(collection, partition).put(rows)
+        return self._partition(collection, partition).put(rows) if rows else {}
 
     def stats(self) -> list[PartitionStats]:
         """Sizes of all partitions, read anew; raises StoreError for a damaged part."""

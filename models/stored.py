@@ -11,12 +11,12 @@ import math
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import Future
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Literal, cast
 
 from ..data.key_index import KeyIndex
@@ -86,37 +86,58 @@ class RoleLedger:
         self.answered = self.asked
 
 
+@dataclass(slots=True)
+class Claim:
+    """Requests that one thread asks. error: why it has given up those without a row."""
+
+    rows: dict[str, StoredReply] = field(default_factory=dict[str, StoredReply])
+    error: BaseException | None = None
+
+
 class InFlight:
-    """Requests being answered at this moment, shared by the runs of a process."""
+    """Requests being answered at this moment, shared by the runs of a process.
+
+    num_settled: requests answered so far, all of whose replies are stored.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._replies: dict[str, Future[StoredReply]] = {}
+        self.num_settled = 0
+        self._claims: dict[str, Claim] = {}
+        self._changed = threading.Condition()
 
-    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
-        """Split keys into those now claimed by the caller and those another thread is asking."""
-        claimed: list[str] = []
-        awaited: dict[str, Future[StoredReply]] = {}
-        with self._lock:
-            for key in keys:
-                if key in self._replies:
-                    awaited[key] = self._replies[key]
-                else:
-                    self._replies[key] = Future()
-                    claimed.append(key)
-        return claimed, awaited
+    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Claim]]:
+        """Split keys into those now claimed by the caller and those that another thread asks."""
+        own = Claim()
+        with self._changed:
+            owners = {key: self._claims.setdefault(key, own) for key in keys}
+        claimed = [key for key, owner in owners.items() if owner is own]
+        return claimed, {key: owner for key, owner in owners.items() if owner is not own}
 
-    def settle(self, row: StoredReply) -> None:
-        with self._lock:
-            self._replies.pop(row.key).set_result(row)
+    def settle(self, rows: Mapping[str, StoredReply]) -> None:
+        """Hand rows that are stored to whoever waits for them."""
+        with self._changed:
+            for key, row in rows.items():
+                self._claims.pop(key).rows[key] = row
+            self.num_settled += len(rows)
+            self._changed.notify_all()
 
     def abandon(self, keys: Sequence[str], error: BaseException) -> None:
         """Fail whatever of `keys` has not been settled."""
-        with self._lock:
+        with self._changed:
             for key in keys:
-                future = self._replies.pop(key, None)
-                if future is not None:
-                    future.set_exception(error)
+                if claim := self._claims.pop(key, None):
+                    claim.error = error
+            self._changed.notify_all()
+
+    def wait(self, awaited: Mapping[str, Claim]) -> dict[str, StoredReply]:
+        """The rows of keys that others have claimed; raises what made them give up."""
+        with self._changed:
+            for key, claim in awaited.items():
+                while key not in claim.rows:
+                    if claim.error is not None:
+                        raise claim.error
+                    self._changed.wait()
+        return {key: claim.rows[key] for key, claim in awaited.items()}
 
 
 class StoredEngine:
@@ -165,20 +186,20 @@ class StoredEngine:
         self._engine.close()
 
     def _rows(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
+        num_settled = self._in_flight.num_settled
         rows = self._look_up(requests)
-        missing = [key for key in requests if key not in rows]
-        claimed, awaited = self._in_flight.claim(missing)
+        claimed, awaited = self._in_flight.claim([key for key in requests if key not in rows])
         try:
-            # Between the look-up and the claim another thread may have stored a claimed reply.
-            stored = self._look_up({key: requests[key] for key in claimed})
-            for row in stored.values():
-                self._in_flight.settle(row)
-            rows |= stored
-            rows |= self._answer({key: requests[key] for key in claimed if key not in stored})
+            if self._in_flight.num_settled != num_settled:
+                # Since the look-up another thread may have stored a claimed reply.
+                stored = self._look_up({key: requests[key] for key in claimed})
+                self._in_flight.settle(stored)
+                rows |= stored
+            rows |= self._answer({key: requests[key] for key in claimed if key not in rows})
         except BaseException as error:
             self._in_flight.abandon(claimed, error)
             raise
-        return rows | {key: future.result() for key, future in awaited.items()}
+        return rows | self._in_flight.wait(awaited)
 
     def _look_up(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
         keys_by_partition: defaultdict[str, list[str]] = defaultdict(list)
@@ -203,19 +224,18 @@ class StoredEngine:
 
     def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
         """Make answers durable; the rows that hold for their keys."""
-        rows = [self._row(*answer) for answer in answered]
-        requests = {key: request for key, request, _ in answered}
-        partitions = [self._partition(request) for request in requests.values()]
-        for partition, part in _grouped(rows, partitions).items():
-            self._store.put(COLLECTIONS[self._role], partition, part)
-        # Another process may have stored a reply first: what a later run reads is what counts.
-        stored = self._look_up(requests)
+        groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
+        for key, request, reply in answered:
+            groups[self._partition(request)].append(self._row(key, request, reply))
+        stored: dict[str, StoredReply] = {}
+        for partition, rows in groups.items():
+            # Another process may have stored a reply first: what a later run reads is what counts.
+            stored |= self._store.put(COLLECTIONS[self._role], partition, rows)
         with self._ledger_lock:
-            self.ledger.answered += len(rows)
-            for row in rows:
+            self.ledger.answered += len(answered)
+            for row in chain.from_iterable(groups.values()):
                 self.ledger.session.add(row)
-        for row in stored.values():
-            self._in_flight.settle(row)
+        self._in_flight.settle(stored)
         return stored
 
     def _partition(self, request: Request) -> str:
@@ -309,13 +329,6 @@ def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
         raise
     if part:
         yield part
-
-
-def _grouped(rows: Sequence[ReplyRow], partitions: Sequence[str]) -> dict[str, list[ReplyRow]]:
-    groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
-    for row, partition in zip(rows, partitions, strict=True):
-        groups[partition].append(row)
-    return groups
 
 
 def _reply(row: StoredReply) -> Reply:

@@ -16,6 +16,7 @@ from .layout import Layout
 from .request_loop import PixelsMissingError, RequestRefusedError
 from .residency import KvCache
 from .seeds import sampling_seed
+from .vllm_renderer import VllmRenderer
 
 _log = logging.getLogger("blpo.engine")
 
@@ -73,12 +74,13 @@ class SamplingMaker:
 
 
 class VllmAdapter:
-    """Contract: `SteppedEngine`. renderer: vLLM's, which turns prompts into engine inputs."""
+    """Contract: `SteppedEngine`. layout: of the requests."""
 
-    def __init__(self, llm: Any, params: SamplingMaker, kv_cache: KvCache) -> None:
-        self.renderer: Any = llm.renderer
+    def __init__(self, llm: Any, layout: Layout, params: SamplingMaker, kv_cache: KvCache) -> None:
         self.kv_cache = kv_cache
         self._llm = llm
+        self._layout = layout
+        self._renderer = VllmRenderer(llm.renderer, layout)
         self._params = params
 
     def add(
@@ -92,7 +94,7 @@ class VllmAdapter:
         if read is not None:
             token_ids = [*token_ids, *read.prefix_ids]
         try:
-            (rendered,) = self.renderer.render_cmpl([_prompt(request.images, token_ids, pixels)])
+            rendered = self._renderer.render(request.images, token_ids, pixels)
             self._llm.add_request(rid, rendered, self._params.make(request, read))
         except self._params.refusals as error:
             if _MISS_IN_FRONTEND in str(error) and pixels is None:
@@ -118,12 +120,13 @@ class VllmAdapter:
     def shutdown(self) -> None:
         self._llm.engine_core.shutdown()
 
-    def probe(self, layout: Layout) -> None:
+    def probe(self) -> None:
         """Ask twice about one generated image; warn if the second does not reuse the first."""
         image = _probe_image()
-        first, second = [self._probe_once(layout, prompt, image) for prompt in _PROBE_PROMPTS]
-        token_ids = _probe_token_ids(layout, _PROBE_PROMPTS[1])
-        tokens_after_image = len(token_ids) - len(layout.prefix(1))
+        first, second = [self._probe_once(prompt, image) for prompt in _PROBE_PROMPTS]
+        tokens_after_image = len(self._probe_token_ids(_PROBE_PROMPTS[1])) - len(
+            self._layout.prefix(1)
+        )
         image_end = len(second.prompt_token_ids) - tokens_after_image
         cached = second.num_cached_tokens or 0
         if self.failure(first) or cached < image_end:
@@ -134,10 +137,9 @@ class VllmAdapter:
                 image_end,
             )
 
-    def _probe_once(self, layout: Layout, prompt: str, image: ImageRef) -> Any:
-        token_ids = _probe_token_ids(layout, prompt)
-        pixels = [decode_image(image)]
-        (rendered,) = self.renderer.render_cmpl([_prompt([image], token_ids, pixels)])
+    def _probe_once(self, prompt: str, image: ImageRef) -> Any:
+        token_ids = self._probe_token_ids(prompt)
+        rendered = self._renderer.render([image], token_ids, [decode_image(image)])
         self._llm.add_request(prompt, rendered, self._params.probe())
         outputs: list[Any] = []
         while self._llm.has_unfinished_requests():
@@ -145,17 +147,8 @@ class VllmAdapter:
         (output,) = outputs
         return output
 
-
-def _prompt(
-    images: Sequence[ImageRef], token_ids: Sequence[int], pixels: Sequence[Any] | None
-) -> dict[str, Any]:
-    if not images:
-        return {"prompt_token_ids": token_ids}
-    return {
-        "prompt_token_ids": token_ids,
-        "multi_modal_data": {"image": list(pixels or [None] * len(images))},
-        "multi_modal_uuids": {"image": [image.digest for image in images]},
-    }
+    def _probe_token_ids(self, prompt: str) -> list[int]:
+        return self._layout.token_ids(prompt, num_images=1, text=None)
 
 
 def _label_reply(plan: LabelPlan, outputs: Sequence[Any]) -> Reply:
@@ -184,10 +177,6 @@ def _text_reply(output: Any) -> Reply:
         completion_tokens=len(completion.token_ids),
         cached_tokens=output.num_cached_tokens or 0,
     )
-
-
-def _probe_token_ids(layout: Layout, prompt: str) -> list[int]:
-    return layout.token_ids(prompt, num_images=1, text=None)
 
 
 def _probe_image() -> ImageRef:

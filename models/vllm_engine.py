@@ -132,10 +132,10 @@ class VllmEngine:
         started = time.monotonic()
         _log.info("starting vLLM with model %s", self._settings.model)
         llm, layout, params, kv_cache = _start(self._settings)
-        adapter = VllmAdapter(llm, params, kv_cache)
+        adapter = VllmAdapter(llm, layout, params, kv_cache)
         try:
             self._check_block_size(kv_cache)
-            adapter.probe(layout)
+            adapter.probe()
         except BaseException:
             adapter.shutdown()
             raise

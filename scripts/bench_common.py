@@ -308,6 +308,7 @@ class Inside:
         self.loop: Any = engine.__dict__["_loop"]
         self.adapter: Any = self.loop.__dict__["_llm"]
         self.llm: Any = self.adapter.__dict__["_llm"]
+        self.renderer: Any = self.adapter.__dict__["_renderer"]
 
     @property
     def layout(self) -> Layout:

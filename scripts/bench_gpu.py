@@ -40,7 +40,7 @@ from bench_common import (
     print_table,
     text_first,
 )
-from bench_overhead import bare_pass
+from bench_overhead import bare_pass, rendered_by_vllm
 from blpo.data.images import ImageRef, decode_image
 from blpo.data.store import ReplyStore
 from blpo.models.engine import Engine, Reply, Request
@@ -215,7 +215,8 @@ def ratio_vs_bare(engine: VllmEngine, store: Path, images: Sequence[ImageRef]) -
     ours: list[float] = []
     bare: list[float] = []
     for i in range(3):
-        bare.append(bare_pass(engine, f"{2 * i:02d}. {JUDGE_PROMPTS[0]}", examples).wall_s)
+        prompt = f"{2 * i:02d}. {JUDGE_PROMPTS[0]}"
+        bare.append(bare_pass(engine, prompt, examples, rendered_by_vllm).wall_s)
         started = time.perf_counter()
         judge(f"{2 * i + 1:02d}. {JUDGE_PROMPTS[0]}", examples)
         ours.append(time.perf_counter() - started)

@@ -3,11 +3,13 @@
     python scripts/bench_overhead.py [--requests 2000] [--repeats 5]
 
 The bare loop gives vLLM's LLMEngine the same token ids, with images that it knows already, and
-steps it until all are answered. Both use one engine; passes alternate, each under a prompt of its
-own and of the same length, and the medians are compared. The first pass, in which images are
-decoded and encoded, is reported on its own. The ratio of the processor seconds of all threads
-bounds what the pass costs where no second core takes over the storing, and a busy machine
-disturbs it less.
+steps it until all are answered. vLLM's renderer then works each image's place out again, which
+blpo does once for all prompts; a second bare loop is given what blpo renders, so that the ratio to
+it is the cost of judge, store and request loop alone. All use one engine; passes take turns, each
+under a prompt of its own and of the same length, and the medians are compared. The first pass, in
+which images are decoded and encoded, is reported on its own. The ratio of the processor seconds of
+all threads bounds what the pass costs where no second core takes over the storing, and a busy
+machine disturbs it less.
 """
 
 import argparse
@@ -16,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +35,7 @@ from bench_common import (
     print_result,
     print_table,
 )
-from blpo.data.images import decode_image
+from blpo.data.images import ImageRef, decode_image
 from blpo.data.store import ReplyStore
 from blpo.models.judge import Judge
 from blpo.models.labels import LabelPlan
@@ -41,6 +44,11 @@ from blpo.models.stored import StoredEngine
 from blpo.models.vllm_engine import VllmEngine
 
 IMAGE_SIZE = 224
+BARE = "bare engine loop"
+RENDERED = "bare engine loop, images rendered once"
+OURS = "judge + store + engine"
+
+Render = Callable[[Inside, ImageRef, list[int]], Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +77,18 @@ def run(folder: Path, num_requests: int, repeats: int) -> None:
     judge("Round 00.", [Shown(make_images(1, IMAGE_SIZE, seed=1)[0])])  # starts the engine
     decode = timed(lambda: [decode_image(example.image) for example in examples])
     first = timed(lambda: judge(prompt_of(1), examples))
-    ours: list[Spent] = []
-    bare: list[Spent] = []
+    passes: dict[str, Callable[[str], Spent]] = {
+        BARE: lambda prompt: bare_pass(engine, prompt, examples, rendered_by_vllm),
+        RENDERED: lambda prompt: bare_pass(engine, prompt, examples, rendered_by_blpo),
+        OURS: lambda prompt: timed(lambda: judge(prompt, examples)),
+    }
+    spent: dict[str, list[Spent]] = {name: [] for name in passes}
+    prompts = map(prompt_of, count(2))
     for i in range(repeats):
-        one, two = prompt_of(2 * i + 2), prompt_of(2 * i + 3)
-        if i % 2:
-            ours.append(timed(lambda p=one: judge(p, examples)))
-            bare.append(bare_pass(engine, two, examples))
-        else:
-            bare.append(bare_pass(engine, one, examples))
-            ours.append(timed(lambda p=two: judge(p, examples)))
+        for name in rotated(list(passes), i):
+            spent[name].append(passes[name](next(prompts)))
     engine.close()
-    report(num_requests, decode, first, ours, bare)
+    report(num_requests, decode, first, spent)
 
 
 def prompt_of(number: int) -> str:
@@ -88,36 +96,50 @@ def prompt_of(number: int) -> str:
     return f"{number:02d}. {JUDGE_PROMPTS[0]}"
 
 
-def bare_pass(engine: VllmEngine, judge_prompt: str, examples: Sequence[Shown]) -> Spent:
+def rotated(names: Sequence[str], by: int) -> list[str]:
+    by %= len(names)
+    return [*names[by:], *names[:by]]
+
+
+def bare_pass(
+    engine: VllmEngine, judge_prompt: str, examples: Sequence[Shown], render: Render
+) -> Spent:
     """The same requests through vLLM's own engine, given ready token ids."""
     inside = Inside(engine)
     prompt = f"{judge_prompt}\n{ANSWER_INSTRUCTION}"
     token_ids = inside.layout.token_ids(prompt, num_images=1, text=None)
     plan = LabelPlan.make(inside.layout.tokenizer, LABELS, inside.layout.end_of_turn)
     (read,) = plan.reads
-    prompts = [_vllm_prompt([*token_ids, *read.prefix_ids], e.image.digest) for e in examples]
+    token_ids = [*token_ids, *read.prefix_ids]
     params = inside.label_params(read)
-    return timed(lambda: answer_all(inside.llm, prompts, params))
+    images = [example.image for example in examples]
+    return timed(lambda: answer_all(inside, images, token_ids, params, render))
 
 
-def answer_all(llm: Any, prompts: Sequence[Any], params: Any) -> list[Any]:
-    for i, prompt in enumerate(prompts):
-        (rendered,) = llm.renderer.render_cmpl([prompt])
-        llm.add_request(str(i), rendered, params)
-    outputs: list[Any] = []
-    while llm.has_unfinished_requests():
-        outputs += [output for output in llm.step() if output.finished]
-    if len(outputs) != len(prompts):
-        raise RuntimeError(f"{len(outputs)} of {len(prompts)} requests were answered")
-    return outputs
+def answer_all(
+    inside: Inside, images: Sequence[ImageRef], token_ids: list[int], params: Any, render: Render
+) -> None:
+    for i, image in enumerate(images):
+        inside.llm.add_request(str(i), render(inside, image, token_ids), params)
+    num_answered = 0
+    while inside.llm.has_unfinished_requests():
+        num_answered += sum(output.finished for output in inside.llm.step())
+    if num_answered != len(images):
+        raise RuntimeError(f"{num_answered} of {len(images)} requests were answered")
 
 
-def _vllm_prompt(token_ids: list[int], digest: str) -> dict[str, Any]:
-    return {
+def rendered_by_vllm(inside: Inside, image: ImageRef, token_ids: list[int]) -> Any:
+    prompt = {
         "prompt_token_ids": token_ids,
         "multi_modal_data": {"image": [None]},
-        "multi_modal_uuids": {"image": [digest]},
+        "multi_modal_uuids": {"image": [image.digest]},
     }
+    (rendered,) = inside.llm.renderer.render_cmpl([prompt])
+    return rendered
+
+
+def rendered_by_blpo(inside: Inside, image: ImageRef, token_ids: list[int]) -> Any:
+    return inside.renderer.render([image], token_ids, None)
 
 
 def timed(work: Callable[[], object]) -> Spent:
@@ -126,29 +148,36 @@ def timed(work: Callable[[], object]) -> Spent:
     return Spent(time.perf_counter() - wall, time.process_time() - cpu)
 
 
-def report(
-    num_requests: int, decode: Spent, first: Spent, ours: list[Spent], bare: list[Spent]
-) -> None:
-    (ours_s, ours_cpu), (bare_s, bare_cpu) = medians(ours), medians(bare)
+def report(num_requests: int, decode: Spent, first: Spent, spent: dict[str, list[Spent]]) -> None:
+    found = {name: medians(passes) for name, passes in spent.items()}
+    ours_s, ours_cpu = found[OURS]
+    ratios = {
+        name: (ours_s / wall_s, ours_cpu / cpu_s)
+        for name, (wall_s, cpu_s) in found.items()
+        if name != OURS
+    }
     print_table(
-        f"{num_requests} label requests, {IMAGE_SIZE} x {IMAGE_SIZE} images, tiny model",
+        f"{num_requests} label requests, {IMAGE_SIZE} x {IMAGE_SIZE} images, tiny model, medians "
+        f"of {len(spent[OURS])} passes",
         ("pass", "seconds", "processor seconds"),
         [
             ("first: images decoded and encoded", first.wall_s, first.cpu_s),
             ("decoding alone, one thread", decode.wall_s, decode.cpu_s),
-            (f"bare engine loop, median of {len(bare)}", bare_s, bare_cpu),
-            (f"judge + store + engine, of {len(ours)}", ours_s, ours_cpu),
-            ("ratio", ours_s / bare_s, ours_cpu / bare_cpu),
+            *((name, *figures) for name, figures in found.items()),
+            *((f"ratio to {name}", *figures) for name, figures in ratios.items()),
         ],
     )
     print_result(
         "overhead",
         {
-            "ratio_vs_bare_engine": round(ours_s / bare_s, 4),
-            "cpu_ratio_vs_bare_engine": round(ours_cpu / bare_cpu, 4),
+            "ratio_vs_bare_engine": round(ratios[BARE][0], 4),
+            "cpu_ratio_vs_bare_engine": round(ratios[BARE][1], 4),
+            "ratio_vs_bare_engine_rendered_once": round(ratios[RENDERED][0], 4),
+            "cpu_ratio_vs_bare_engine_rendered_once": round(ratios[RENDERED][1], 4),
             "requests": num_requests,
-            "bare_s": [round(spent.wall_s, 3) for spent in bare],
-            "ours_s": [round(spent.wall_s, 3) for spent in ours],
+            "seconds": {
+                name: [round(one.wall_s, 3) for one in passes] for name, passes in spent.items()
+            },
             "first_pass_s": round(first.wall_s, 3),
             "decode_s": round(decode.wall_s, 3),
         },

@@ -244,8 +244,10 @@ def test_processes_read_and_write_while_two_others_compact(tmp_path: Path) -> No
         put(ReplyStore(tmp_path), *old[start_at : start_at + 2])
     working = [start(what, tmp_path, 0, 60) for what in ("read", "compact", "compact")]
     writers = [start("write", tmp_path, first, first + 60) for first in (1000, 2000)]
-    assert [writer.wait() for writer in writers] == [0, 0]
-    (tmp_path / "stop").touch()
+    try:
+        assert [writer.wait() for writer in writers] == [0, 0]
+    finally:
+        (tmp_path / "stop").touch()
     assert [process.wait() for process in working] == [0, 0, 0]
     store = ReplyStore(tmp_path)
     store.compact()
