@@ -3,16 +3,16 @@
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.data.store import ReplyStore, StoredReply
+from blpo.data.store import ReplyStore
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
-from blpo.models.stored import InFlight, StoredEngine, request_key
+from blpo.models.stored import Claim, InFlight, StoredEngine, request_key
 from blpo.pipeline.session import EnginePool
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
@@ -168,7 +168,7 @@ class WatchedInFlight(InFlight):
         super().__init__()
         self.has_waiter = threading.Event()
 
-    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
+    def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Claim]]:
         claimed, awaited = super().claim(keys)
         if awaited:
             self.has_waiter.set()
@@ -208,7 +208,7 @@ def test_a_reply_stored_between_look_up_and_claim_is_not_asked_again(tmp_path: P
     class LateInFlight(InFlight):
         """Lets the caller whose look-up found nothing claim only when the reply is stored."""
 
-        def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Future[StoredReply]]]:
+        def claim(self, keys: Sequence[str]) -> tuple[list[str], dict[str, Claim]]:
             if threading.current_thread() is not threading.main_thread():
                 looked_up.set()
                 assert answered.wait(20)
