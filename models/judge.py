@@ -16,6 +16,7 @@ from ..data.tasks import Task
 from .engine import Engine, Reply, Request, Sampling
 
 _MAX_TEXT_VERDICT_TOKENS = 16
+_AROUND_A_WORD = " \t\n.,:;!?\"'*_()[]"
 
 ANSWER_LEAD = "Final answer:"
 """Stands on a line of its own before the label of a reasoned verdict. The label begins a line, as
@@ -150,12 +151,21 @@ def read_verdict(reply: Reply, labels: Sequence[str]) -> Verdict:
 
 
 def _parse_verdict(text: str, labels: Sequence[str]) -> Verdict:
-    """The one declared label that stands in a text as a word of its own, case ignored."""
-    by_folded = {label.casefold(): label for label in labels}
-    longest_first = sorted(by_folded, key=len, reverse=True)
-    pattern = r"(?<!\w)(" + "|".join(map(re.escape, longest_first)) + r")(?!\w)"
-    found = {by_folded[match] for match in re.findall(pattern, text.casefold())}
+    """The one declared label that stands in a text as a word of its own, case ignored.
+
+    Of a label that is a single letter, the case counts in a longer text: "a" is not label "A".
+    """
+    longest_first = sorted(labels, key=len, reverse=True)
+    is_one_word = text.strip(_AROUND_A_WORD).isalnum()
+    patterns = [_pattern(label, any_case=is_one_word or len(label) > 1) for label in longest_first]
+    matches = re.finditer(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", text)
+    found = {longest_first[match.lastindex - 1] for match in matches if match.lastindex}
     if len(found) == 1:
         return Verdict(found.pop())
     reason = "no declared label in the reply" if not found else "several labels in the reply"
     return Verdict(None, reason=f"{reason}: {text[:80]!r}")
+
+
+def _pattern(label: str, *, any_case: bool) -> str:
+    """A group of its own that matches the label."""
+    return f"((?i:{re.escape(label)}))" if any_case else f"({re.escape(label)})"

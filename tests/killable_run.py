@@ -13,7 +13,7 @@ from pathlib import Path
 
 from blpo.data.errors import StoppedError
 from blpo.data.examples import write_dataset
-from blpo.data.store import Collection, ReplyRow, ReplyStore
+from blpo.data.store import Collection, ReplyRow, ReplyStore, StoredReply
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.settings import EngineSettings
 from blpo.models.stopping import StoppableEngine
@@ -84,21 +84,22 @@ def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
 
 def kill_around_put(when: str, number: int) -> None:
     """From now on the N-th write to any store kills the process, or asks it to stop."""
-    original: Callable[..., None] = ReplyStore.put
+    original: Callable[..., dict[str, StoredReply]] = ReplyStore.put
     writes = 0
 
     def put(
         self: ReplyStore, collection: Collection, partition: str, rows: Sequence[ReplyRow]
-    ) -> None:
+    ) -> dict[str, StoredReply]:
         nonlocal writes
         writes += 1
         if writes == number and when == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         if writes == number and when == "stop":
             os.kill(os.getpid(), signal.SIGUSR2)
-        original(self, collection, partition, rows)
+        stored = original(self, collection, partition, rows)
         if writes == number and when == "after":
             os.kill(os.getpid(), signal.SIGKILL)
+        return stored
 
     ReplyStore.put = put
 

@@ -50,6 +50,18 @@ def test_a_digit_inside_a_number_is_not_a_label() -> None:
     assert read_verdict(Reply("Score: 5.", "stop"), labels).label == "5"
 
 
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [("a", "A"), ("**b**.", "B"), ("B shows a cat", "B"), ("a cat, a dog", None), ("A or B", None)],
+)
+def test_an_article_is_not_a_label(text: str, label: str | None) -> None:
+    assert read_verdict(Reply(text, "stop"), ("A", "B")).label == label
+
+
+def test_of_labels_that_begin_alike_the_longer_one_is_read() -> None:
+    assert read_verdict(Reply("Grade: a+", "stop"), ("A", "A+")).label == "A+"
+
+
 def test_a_failed_request_is_no_verdict_and_says_why() -> None:
     verdict = read_verdict(Reply("", "error", error="prompt too long"), LABELS)
     assert (verdict.label, verdict.reason) == (None, "prompt too long")
