@@ -58,6 +58,12 @@ class LabelPlan:
 
     def combine(self, answers: Sequence[Mapping[int, float]]) -> dict[str, float]:
         """Log-probability of each label; `answers` holds token id -> log-probability per read."""
+        if len(answers) == 1:  # every path is one token
+            [answer] = answers
+            return {
+                label: logsumexp([answer[token_id] for (token_id,) in paths])
+                for label, paths in self.paths.items()
+            }
         step = {
             (*read.prefix_ids, token_id): answer[token_id]
             for read, answer in zip(self.reads, answers, strict=True)
@@ -82,7 +88,7 @@ def logsumexp(values: Sequence[float]) -> float:
     top = max(values, default=-math.inf)
     if top == -math.inf:
         return top
-    return top + math.log(math.fsum(math.exp(value - top) for value in values))
+    return top + math.log(math.fsum([math.exp(value - top) for value in values]))
 
 
 def _label_forms(labels: Sequence[str]) -> dict[str, list[str]]:
