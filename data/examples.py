@@ -74,9 +74,10 @@ swapped  bool or null         whether the source has A and B the other way round
 """
 
 _OPTIONAL = ("score", "ratings", "score_sd")
-_GROUP_ROWS = 256
+_GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
-_ID_BATCH_ROWS = 8192
+_BATCH_ROWS = 256
+_ID_BATCH_ROWS = 1024
 _REMEDY = "make the file with `blpo import table`"
 _LAYOUT: dict[str, Any] = {
     "compression": dict.fromkeys(_STRINGS, "zstd"),
@@ -312,7 +313,7 @@ def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
     images = _image_columns(pairs=task.is_pairwise)
     needed = ("example_id", *images, *_STRINGS[1:])
     optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
-    for _, batch in _batches(path, needed, optional, _GROUP_ROWS):
+    for _, batch in _batches(path, needed, optional, _BATCH_ROWS):
         yield from batch
 
 

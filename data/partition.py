@@ -1,12 +1,14 @@
 """One partition of the reply store: a folder of parts and the index of their keys.
 
-Memory: the index takes 60 bytes for every key of the partition and stays; rows do not.
+Memory: the index takes 16 bytes for every key of the partition and stays, and 44 more for every
+row of a part of which this process did not write, or has read, a text; rows do not stay.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
-from itertools import compress, pairwise
+from dataclasses import dataclass
+from itertools import accumulate, compress, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +17,47 @@ from .errors import StoreError
 from .key_index import KeyIndex, Places, parts_and_rows
 from .locators import PartIndex, Prefixes, key_prefixes
 from .part_names import Part, find_parts, listed_parts, single
-from .parts import Wanted, read_indexes, read_replies, write_part
+from .parts import (
+    DamagedPart,
+    Wanted,
+    damage_error,
+    read_index,
+    read_indexes,
+    read_replies,
+    write_part,
+)
 from .replies import ReplyRow, StoredReply
 
 _CLOCK_SLACK_NS = 2 * 10**9
 _ATTEMPTS = 10
 
-IndexedPart = tuple[Path, PartIndex]
+
+@dataclass(slots=True)
+class KnownPart:
+    """A part whose keys are in the index. loaded: None until a text of it is looked up."""
+
+    path: Path
+    loaded: PartIndex | None
+
+    @property
+    def index(self) -> PartIndex:
+        """Raises what `read_index` does."""
+        if self.loaded is None:
+            self.loaded = read_index(self.path)
+        if self.loaded is None:
+            raise damage_error(DamagedPart(self.path, "empty, 0 bytes"))
+        return self.loaded
+
+
+@dataclass(slots=True)
+class PendingWrite:
+    """Rows that a thread puts; once done, in which part and from which of its rows on they lie."""
+
+    rows: Sequence[ReplyRow]
+    part_name: str = ""
+    start: int = 0
+    error: BaseException | None = None
+    is_done: bool = False
 
 
 class Partition:
@@ -34,15 +70,17 @@ class Partition:
         self._folder = folder
         self._aside = aside
         self._lock = threading.Lock()
+        self._writing = threading.Lock()
+        self._pending: list[PendingWrite] = []
         self._forget()
 
     def _forget(self) -> None:
         """Drops what is known of the folder; the next look-up lists it anew."""
         self._index = KeyIndex()
-        self._parts: list[IndexedPart] = []
+        self._parts: list[KnownPart] = []
         self._indexed: set[Part] = set()
         self._highest: int | None = None
-        self._own: dict[Part, PartIndex] = {}
+        self._own: dict[Part, Prefixes] = {}
         self._listed_change: int | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, StoredReply]:
@@ -50,20 +88,50 @@ class Partition:
         return self._while_parts_move(lambda: _read(keys, *self._find(keys)))
 
     def put(self, rows: Sequence[ReplyRow]) -> dict[str, StoredReply]:
-        """Writes rows as one part, durable on return; the replies that hold for their keys."""
-        try:
-            number, index = write_part(self._folder, self._aside, rows, self._number_to_pass())
-        except OSError as error:
-            raise StoreError(
-                f"{self._folder}: cannot write to the store ({error}): "
-                "free space or grant access, then run again"
-            ) from error
+        """Stores rows, durable on return; the replies that hold for their keys.
+
+        What threads put while another writes becomes one part, which one of them writes.
+        """
+        write = PendingWrite(rows)
         with self._lock:
-            self._own[single(number)] = index
-            self._highest = max(number, self._highest or 0)
-        own = self._while_parts_move(lambda: self._first_rows(rows, index))
+            self._pending.append(write)
+        with self._writing:
+            if not write.is_done:
+                self._write_pending()
+        if isinstance(write.error, OSError):
+            raise StoreError(
+                f"{self._folder}: cannot write to the store ({write.error}): "
+                "free space or grant access, then run again"
+            ) from write.error
+        if write.error is not None:
+            raise write.error
+        own = self._while_parts_move(lambda: self._first_rows(write))
         others = [row.key for row in rows if row.key not in own]
         return own | (self.get(others) if others else {})
+
+    def _write_pending(self) -> None:
+        """Writes what is pending as one part; what becomes of it stands in each PendingWrite."""
+        with self._lock:
+            writes, self._pending = self._pending, []
+        try:
+            part = self._write([row for write in writes for row in write.rows])
+        except BaseException as error:  # whatever it is, it is raised in each thread that waits
+            for write in writes:
+                write.error = error
+        else:
+            starts = accumulate((len(write.rows) for write in writes), initial=0)
+            for write, start in zip(writes, starts, strict=False):
+                write.part_name, write.start = part.name, start
+        for write in writes:
+            write.is_done = True
+
+    def _write(self, rows: Sequence[ReplyRow]) -> Part:
+        prefixes = key_prefixes([row.key for row in rows])
+        number = write_part(self._folder, self._aside, rows, self._number_to_pass())
+        with self._lock:
+            self._own[single(number)] = prefixes
+            self._highest = max(number, self._highest or 0)
+        return single(number)
 
     def _while_parts_move(
         self, look_up: Callable[[], dict[str, StoredReply]]
@@ -77,12 +145,14 @@ class Partition:
                     self._forget()
         raise StoreError(f"{self._folder}: parts vanish while they are read: stop what moves them")
 
-    def _first_rows(self, rows: Sequence[ReplyRow], index: PartIndex) -> dict[str, StoredReply]:
-        """Those of the rows of a part that is listed which no earlier part has."""
-        places, parts = self._find([row.key for row in rows])
-        number = next((i for i in reversed(range(len(parts))) if parts[i][1] is index), -1)
-        is_first = (places == (number << 32) + np.arange(len(rows))) & (places >= 0)
-        return {row.key: row for row in compress(rows, is_first)}
+    def _first_rows(self, write: PendingWrite) -> dict[str, StoredReply]:
+        """Those of the rows written which no earlier part has; none if their part was merged."""
+        places, parts = self._find([row.key for row in write.rows])
+        numbers = reversed(range(len(parts)))
+        number = next((i for i in numbers if parts[i].path.name == write.part_name), -1)
+        own_places = (number << 32) + write.start + np.arange(len(write.rows))
+        is_first = (places == own_places) & (places >= 0)
+        return {row.key: row for row in compress(write.rows, is_first)}
 
     def _number_to_pass(self) -> int:
         """The highest part number known; numbers of parts moved aside are not used again."""
@@ -92,7 +162,7 @@ class Partition:
                 self._highest = max((part.last for part in parts), default=0)
             return self._highest
 
-    def _find(self, keys: Sequence[str]) -> tuple[Places, Sequence[IndexedPart]]:
+    def _find(self, keys: Sequence[str]) -> tuple[Places, Sequence[KnownPart]]:
         """The place of each key, and the parts that the places refer to by position."""
         prefixes = key_prefixes(keys)
         with self._lock:
@@ -110,10 +180,14 @@ class Partition:
         new = [part for part in find_parts(self._folder) if part not in self._indexed]
         prefixes: list[Prefixes] = []
         first = len(self._parts)
-        for part, index in zip(new, self._indexes(new), strict=True):
-            if index is not None:
-                prefixes.append(index.prefixes)
-                self._parts.append((self._folder / part.name, index))
+        own = {part: self._own.pop(part) for part in new if part in self._own}
+        others = [part for part in new if part not in own]
+        read = dict(zip(others, read_indexes([self._folder / p.name for p in others]), strict=True))
+        for part in new:
+            index = read.get(part)
+            if index is not None or part in own:
+                prefixes.append(own[part] if index is None else index.prefixes)
+                self._parts.append(KnownPart(self._folder / part.name, index))
                 self._indexed.add(part)
         self._index.add(first, prefixes)
         if new and self._highest is not None:
@@ -128,15 +202,9 @@ class Partition:
         except FileNotFoundError:
             return None
 
-    def _indexes(self, parts: Sequence[Part]) -> list[PartIndex | None]:
-        others = [part for part in parts if part not in self._own]
-        paths = [self._folder / part.name for part in others]
-        read = dict(zip(others, read_indexes(paths), strict=True))
-        return [self._own.pop(part, read.get(part)) for part in parts]
-
 
 def _read(
-    keys: Sequence[str], places: Places, parts: Sequence[IndexedPart]
+    keys: Sequence[str], places: Places, parts: Sequence[KnownPart]
 ) -> dict[str, StoredReply]:
     """What is stored under keys with those places, in the order of parts and rows."""
     found = np.flatnonzero(places >= 0)
@@ -145,9 +213,8 @@ def _read(
     found_keys: list[str] = np.array(keys, object)[found].tolist()
     breaks = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
     bounds = pairwise([0, *breaks, len(rows)]) if len(rows) else ()
-    return read_replies(
-        [
-            Wanted(*parts[int(numbers[first])], rows[first:last], found_keys[first:last])
-            for first, last in bounds
-        ]
-    )
+    wanted: list[Wanted] = []
+    for first, last in bounds:
+        part = parts[int(numbers[first])]
+        wanted.append(Wanted(part.path, part.index, rows[first:last], found_keys[first:last]))
+    return read_replies(wanted)

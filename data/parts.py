@@ -70,10 +70,8 @@ def temporary_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if is_temporary(path.name))
 
 
-def write_part(
-    folder: Path, aside: Path, rows: Sequence[ReplyRow], after: int
-) -> tuple[int, PartIndex]:
-    """Writes a part, durable on return; its number, above `after` and never used, and its index.
+def write_part(folder: Path, aside: Path, rows: Sequence[ReplyRow], after: int) -> int:
+    """Writes a part, durable on return; its number, above `after` and never used.
 
     aside: where parts of this folder are moved to. Raises OSError when the disk is full or the
     folder cannot be written.
@@ -83,7 +81,7 @@ def write_part(
     _make_folder(folder)
     temporary = temporary_name(folder / "part")
     try:
-        index = write_tables(temporary, [table], heads)
+        write_tables(temporary, [table], heads)
         number = _link_to_next_number(temporary, folder, after)
         while (highest := _highest_if_used(folder, aside, number)) is not None:
             source = temporary if temporary.exists() else folder / single(number).name
@@ -92,23 +90,20 @@ def write_part(
     finally:
         temporary.unlink(missing_ok=True)
     sync(folder)
-    return number, index
+    return number
 
 
-def write_tables(path: Path, tables: Iterable[Any], heads: Mapping[Head, int]) -> PartIndex:
-    """Writes tables with SCHEMA into one file, durable on return; its index.
+def write_tables(path: Path, tables: Iterable[Any], heads: Mapping[Head, int]) -> None:
+    """Writes tables with SCHEMA into one file, durable on return.
 
     heads: as the tables number them, all there when the last table has come. Tables of more than
     ROWS_PER_GROUP rows are divided. Raises OSError as `write_part` does.
     """
-    locators: list[Any] = []
     with pq.ParquetWriter(path, SCHEMA, **FILE_OPTIONS) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-            locators.append(table.select(["locator"]))
         writer.add_key_value_metadata(heads_metadata(heads))
     sync(path)
-    return part_index(pa.concat_tables(locators), writer.writer.metadata, list(heads))
 
 
 def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:

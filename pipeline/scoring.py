@@ -28,8 +28,8 @@ from .scorecard import Scorecard, scorecard
 from .session import EnginePool
 from .verdict_table import verdict_columns, verdict_fields
 
-BATCH_ROWS = 128
-_BATCHES_IN_FLIGHT = 8
+BATCH_ROWS = 256
+_BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
 

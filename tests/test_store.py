@@ -11,10 +11,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
-from blpo.data import part_names, parts
+from blpo.data import part_names, partition, parts
 from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
 from blpo.data.key_index import KeyIndex, parts_and_rows
@@ -177,7 +178,49 @@ def test_threads_put_and_get_at_once(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert max(pool.map(work, range(8))) == 80
-    assert find_parts(parts_of(store)[0].parent) == [single(number) for number in range(1, 81)]
+    found = find_parts(parts_of(store)[0].parent)
+    assert found == [single(number) for number in range(1, len(found) + 1)]
+
+
+def test_what_threads_put_while_one_writes_becomes_one_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entered, go_on = threading.Event(), threading.Event()
+    original = partition.write_part
+
+    def slow_write(*args: Any) -> int:
+        entered.set()
+        assert go_on.wait(20)
+        return original(*args)
+
+    monkeypatch.setattr(partition, "write_part", slow_write)
+    store = ReplyStore(tmp_path)
+
+    def put_one(number: int, text: str) -> dict[str, StoredReply]:
+        return store.put("verbalizations", PARTITION, [row(number, text)])
+
+    with ThreadPoolExecutor(5) as pool:
+        first = pool.submit(put_one, 0, "first")
+        assert entered.wait(20)
+        others = [pool.submit(put_one, number, "later") for number in (0, 1, 2, 3)]
+        pending = store._partition("verbalizations", PARTITION)  # pyright: ignore[reportPrivateUsage]
+        while len(pending.__dict__["_pending"]) < len(others):
+            time.sleep(0.01)
+        go_on.set()
+    assert first.result() == {key(0): row(0, "first")}
+    assert others[0].result() == {key(0): reply(row(0, "first"))}
+    assert [other.result() for other in others[1:]] == [
+        {key(i): row(i, "later")} for i in (1, 2, 3)
+    ]
+    assert len(parts_of(store)) == 2
+
+
+def test_what_cannot_be_written_fails_for_every_thread_that_waits(tmp_path: Path) -> None:
+    store = ReplyStore(tmp_path)
+    with pytest.raises(UnicodeEncodeError):
+        put(store, row(1, "\ud800"))
+    put(store, row(1))
+    assert get(store, 1) == {key(1): reply(row(1))}
 
 
 def test_two_writers_never_share_a_part_number_without_hard_links(
