@@ -1,6 +1,6 @@
 """What the reply store asks of a file system: the figures that `simulate_scale.py` takes for it.
 
-A writer puts a part and looks it up, as every run does, under strace; once alone in its partition,
+A writer puts a part, which tells it whose rows hold, under strace; once alone in its partition,
 and once with four parts of another writer before each of its own. Counted are calls on names and
 folders, not reads and writes of data. Needs Linux and strace.
 
@@ -59,7 +59,7 @@ def verdict(number: int) -> ReplyRow:
 
 
 def put_parts(folder: Path, num_others: int) -> None:
-    """Write and look up parts between two marks that strace sees."""
+    """Write parts between two marks that strace sees."""
     own, other = ReplyStore(folder), ReplyStore(folder)
     for put in range(NUM_PUTS):
         start = put * NUM_ROWS * (num_others + 1)
@@ -71,7 +71,6 @@ def put_parts(folder: Path, num_others: int) -> None:
             other.put("verdicts", "prompt", rows)
         os.access(_BEGIN, os.F_OK)
         own.put("verdicts", "prompt", parts[0])
-        own.get("verdicts", "prompt", [row.key for row in parts[0]])
         os.access(_END, os.F_OK)
 
 
