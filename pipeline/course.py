@@ -13,7 +13,6 @@ from typing import Any
 
 from ..data.errors import DataError
 from ..data.examples import Dataset, read_dataset
-from ..data.store import ReplyStore
 from ..data.tasks import load_task
 from ..models.judge import Judge
 from ..models.pair_judge import PairJudge, make_judge
@@ -141,7 +140,7 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
     dataset = read_dataset(config.dataset, task, config.images.bounds)
     engine = StoredEngine(
         pool.engine(config.judge.taking(task.images_per_request)),
-        ReplyStore(config.store),
+        pool.store(config.store),
         "judge",
         uuid.uuid4().hex,
     )

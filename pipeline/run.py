@@ -14,7 +14,6 @@ from pydantic import ValidationError
 from ..data.arrow import pa, pq
 from ..data.examples import Dataset, check_images, read_dataset
 from ..data.images import ImageBounds
-from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import EngineIdentity
 from ..models.judge import Judge, Verdict
@@ -59,7 +58,7 @@ class Run:
         self.directory: RunDirectory = open_run_directory(
             config, _inputs(self.dataset, self.identities), start_over=start_over
         )
-        self.store = ReplyStore(config.store)
+        self.store = pool.store(config.store)
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
         self.budget = Budget(config.budget)
 

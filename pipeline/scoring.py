@@ -13,7 +13,6 @@ from ..data.arrow import atomic_path, pa, pq
 from ..data.errors import ConfigError, DataError
 from ..data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
 from ..data.shards import Shard
-from ..data.store import ReplyStore
 from ..data.tasks import Task, load_task
 from ..models.engine import Engine
 from ..models.judge import Verdict
@@ -129,7 +128,7 @@ def judge_dataset(
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
-    not grow with the rows, but for indexes of 16 bytes a row. pool: closed at the end.
+    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: exists already; name another file or pass --overwrite")
@@ -232,7 +231,7 @@ def _read_prompt(path: Path | None) -> str | None:
 def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
-    return StoredEngine(engine, ReplyStore(store), "judge", run_id=uuid.uuid4().hex)
+    return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
 
 
 def _judged_schema(task: Task) -> Any:

@@ -26,7 +26,7 @@ from .config import RunConfig
 
 
 class EnginePool:
-    """One engine for each distinct settings, and the requests in flight for each role and store.
+    """One engine for each distinct settings, one store for each folder, and what is in flight.
 
     From construction to `close` a stop signal makes its engines take no request any more.
     """
@@ -36,6 +36,7 @@ class EnginePool:
         self.stop.listen()
         self._lock = threading.Lock()
         self._engines: dict[EngineSettings, Engine] = {}
+        self._stores: dict[Path, ReplyStore] = {}
         self._in_flight: dict[tuple[Role, Path], InFlight] = {}
 
     def engine(self, settings: EngineSettings) -> Engine:
@@ -43,6 +44,11 @@ class EnginePool:
             if settings not in self._engines:
                 self._engines[settings] = StoppableEngine(make_engine(settings), self.stop)
             return self._engines[settings]
+
+    def store(self, root: Path) -> ReplyStore:
+        """Shared by the runs over one folder: what one has written, no other need read."""
+        with self._lock:
+            return self._stores.setdefault(root.resolve(), ReplyStore(root))
 
     def in_flight(self, role: Role, store: Path) -> InFlight:
         """Shared by the runs over one store: what one of them asks is not stored in another's."""

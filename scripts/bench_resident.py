@@ -66,13 +66,18 @@ def run(folder: Path, capacity: int, times: float) -> None:
     (first,) = engine.ask([request(make_images(1, IMAGE_SIZE, seed=1)[0], JUDGE_PROMPTS[0])])
     inside = Inside(engine)
     planned = inside.kv_cache.num_resident(first.prompt_tokens + first.completion_tokens)
-    images = make_images(round(planned * times), IMAGE_SIZE)
+    num_images = round(planned * times)
+    # New ones for each: the loop sends again, behind the others, what it has sent and finds gone.
+    few, many, same_number = (
+        make_images(number, IMAGE_SIZE, seed=seed)
+        for seed, number in enumerate((planned, num_images, num_images), start=2)
+    )
     with inside.order_as_given():
-        fitting = judge_all(engine, inside, images[:planned])
-        as_given = judge_all(engine, inside, images)
-    ours = judge_all(engine, inside, images)
+        fitting = judge_all(engine, inside, few)
+        as_given = judge_all(engine, inside, many)
+    ours = judge_all(engine, inside, same_number)
     engine.close()
-    report(planned, len(images), fitting, as_given, ours)
+    report(planned, num_images, fitting, as_given, ours)
 
 
 def request(image: ImageRef, judge_prompt: str) -> Request:
