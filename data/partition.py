@@ -56,7 +56,7 @@ class PendingWrite:
     rows: Sequence[ReplyRow]
     part_name: str = ""
     start: int = 0
-    error: BaseException | None = None
+    error: Exception | None = None
     is_done: bool = False
 
 
@@ -110,28 +110,38 @@ class Partition:
         return own | (self.get(others) if others else {})
 
     def _write_pending(self) -> None:
-        """Writes what is pending as one part; what becomes of it stands in each PendingWrite."""
         with self._lock:
             writes, self._pending = self._pending, []
         try:
-            part = self._write([row for write in writes for row in write.rows])
-        except BaseException as error:  # whatever it is, it is raised in each thread that waits
-            for write in writes:
-                write.error = error
-        else:
-            starts = accumulate((len(write.rows) for write in writes), initial=0)
-            for write, start in zip(writes, starts, strict=False):
-                write.part_name, write.start = part.name, start
-        for write in writes:
-            write.is_done = True
+            self._write(writes)
+        except BaseException:  # an interrupt: the next thread writes what is not done
+            with self._lock:
+                self._pending = [write for write in writes if not write.is_done] + self._pending
+            raise
 
-    def _write(self, rows: Sequence[ReplyRow]) -> Part:
+    def _write(self, writes: Sequence[PendingWrite]) -> None:
+        """Writes all as one part; where that fails each alone: rows that fail stop no others."""
+        try:
+            part = self._write_part([row for write in writes for row in write.rows])
+        except Exception as error:
+            if len(writes) > 1:
+                for write in writes:
+                    self._write([write])
+            else:
+                writes[0].error, writes[0].is_done = error, True
+            return
+        starts = accumulate((len(write.rows) for write in writes), initial=0)
+        for write, start in zip(writes, starts, strict=False):
+            write.part_name, write.start, write.is_done = part.name, start, True
+
+    def _write_part(self, rows: Sequence[ReplyRow]) -> Part:
         prefixes = key_prefixes([row.key for row in rows])
-        number = write_part(self._folder, self._aside, rows, self._number_to_pass())
+        part = single(write_part(self._folder, self._aside, rows, self._number_to_pass()))
         with self._lock:
-            self._own[single(number)] = prefixes
-            self._highest = max(number, self._highest or 0)
-        return single(number)
+            if part not in self._indexed:  # as another thread's look-up may have done
+                self._own[part] = prefixes
+            self._highest = max(part.last, self._highest or 0)
+        return part
 
     def _while_parts_move(
         self, look_up: Callable[[], dict[str, StoredReply]]

@@ -124,9 +124,8 @@ class VllmAdapter:
         """Ask twice about one generated image; warn if the second does not reuse the first."""
         image = _probe_image()
         first, second = [self._probe_once(prompt, image) for prompt in _PROBE_PROMPTS]
-        tokens_after_image = len(self._probe_token_ids(_PROBE_PROMPTS[1])) - len(
-            self._layout.prefix(1)
-        )
+        token_ids = self._probe_token_ids(_PROBE_PROMPTS[1])
+        tokens_after_image = len(token_ids) - len(self._layout.prefix(1))
         image_end = len(second.prompt_token_ids) - tokens_after_image
         cached = second.num_cached_tokens or 0
         if self.failure(first) or cached < image_end:

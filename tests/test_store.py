@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -182,9 +182,10 @@ def test_threads_put_and_get_at_once(tmp_path: Path) -> None:
     assert found == [single(number) for number in range(1, len(found) + 1)]
 
 
-def test_what_threads_put_while_one_writes_becomes_one_part(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def put_while_one_writes(
+    store: ReplyStore, monkeypatch: pytest.MonkeyPatch, first: ReplyRow, others: list[ReplyRow]
+) -> list[Future[dict[str, StoredReply]]]:
+    """The first row is being written while threads put the others."""
     entered, go_on = threading.Event(), threading.Event()
     original = partition.write_part
 
@@ -193,29 +194,45 @@ def test_what_threads_put_while_one_writes_becomes_one_part(
         assert go_on.wait(20)
         return original(*args)
 
+    def put_one(row: ReplyRow) -> dict[str, StoredReply]:
+        return store.put("verbalizations", PARTITION, [row])
+
     monkeypatch.setattr(partition, "write_part", slow_write)
-    store = ReplyStore(tmp_path)
-
-    def put_one(number: int, text: str) -> dict[str, StoredReply]:
-        return store.put("verbalizations", PARTITION, [row(number, text)])
-
-    with ThreadPoolExecutor(5) as pool:
-        first = pool.submit(put_one, 0, "first")
+    with ThreadPoolExecutor(1 + len(others)) as pool:
+        puts = [pool.submit(put_one, first)]
         assert entered.wait(20)
-        others = [pool.submit(put_one, number, "later") for number in (0, 1, 2, 3)]
+        puts += [pool.submit(put_one, other) for other in others]
         pending = store._partition("verbalizations", PARTITION)  # pyright: ignore[reportPrivateUsage]
         while len(pending.__dict__["_pending"]) < len(others):
             time.sleep(0.01)
         go_on.set()
+    return puts
+
+
+def test_what_threads_put_while_one_writes_becomes_one_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ReplyStore(tmp_path)
+    later = [row(number, "later") for number in (0, 1, 2, 3)]
+    first, *others = put_while_one_writes(store, monkeypatch, row(0, "first"), later)
     assert first.result() == {key(0): row(0, "first")}
     assert others[0].result() == {key(0): reply(row(0, "first"))}
-    assert [other.result() for other in others[1:]] == [
-        {key(i): row(i, "later")} for i in (1, 2, 3)
-    ]
+    for number, other in enumerate(others[1:], start=1):
+        assert other.result() == {key(number): row(number, "later")}
     assert len(parts_of(store)) == 2
 
 
-def test_what_cannot_be_written_fails_for_every_thread_that_waits(tmp_path: Path) -> None:
+def test_rows_that_cannot_be_written_stop_no_other_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = ReplyStore(tmp_path)
+    later = [row(1), row(2, "\ud800"), row(3)]
+    puts = put_while_one_writes(store, monkeypatch, row(0), later)
+    assert isinstance(puts[2].exception(), UnicodeEncodeError)
+    assert get(ReplyStore(tmp_path), 0, 1, 2, 3) == {key(i): reply(row(i)) for i in (0, 1, 3)}
+
+
+def test_after_rows_that_cannot_be_written_others_can(tmp_path: Path) -> None:
     store = ReplyStore(tmp_path)
     with pytest.raises(UnicodeEncodeError):
         put(store, row(1, "\ud800"))
