@@ -1,0 +1,1 @@
+"""Rows and bytes: tasks, examples, images, splits. Knows no language model."""

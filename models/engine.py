@@ -37,7 +37,7 @@ class Request:
     labels: when not empty, the reply is a verdict: the log-probability of each label as the next
         token(s) of the assistant turn, in the order given, instead of generated text.
     further_images: more images after `image`: the second of a pair, or whatever number an engine
-        takes (`settings.takes_several_images`); no other is asked such a request.
+        takes (`factory.takes_several_images`); no other is asked such a request.
     reply_start: text with which the assistant turn begins, which the reply continues. As untrusted
         as `prompt`.
     """

@@ -11,15 +11,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
-from ..models.pair_judge import Orders
-from ..models.settings import EngineSettings
-from .apo import ApoConfig
-from .blpo_config import PLUS, BlpoConfig
-from .budget import BudgetConfig
-from .methods import Method
-from .opro import OproConfig
-from .search import SEARCHES, Search
-from .textgrad import TextGradConfig
+from ..models.engines.settings import EngineSettings
+from ..models.roles.pair_judge import Orders
+from .baselines.apo import ApoConfig
+from .baselines.opro import OproConfig
+from .baselines.textgrad import TextGradConfig
+from .blpo.config import PLUS, BlpoConfig
+from .methods.names import Method
+from .methods.registry import SEARCHES, Search
+from .search.budget import BudgetConfig
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -92,7 +92,7 @@ class RunConfig(VerdictConfig):
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
     preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
-        published, "plus" what `blpo_config.PLUS` says.
+        published, "plus" what `blpo.config.PLUS` says.
     budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
         apo (and apo-image) and textgrad: of the baselines.
     noise_floor: judge the test split once more under the final prompt and report what that alone

@@ -6,14 +6,14 @@ from pydantic import BaseModel, ConfigDict
 
 from ..data.examples import Dataset
 from ..data.tasks import Task
-from ..models.judge import Verdict
-from ..models.stored import Role
+from ..models.roles.judge import Verdict
+from ..models.wrappers.ledger import Role
 from .config import RunConfig
-from .methods import Method
-from .metrics import Agreement, Gain
-from .noise import NoiseFloor
-from .policies.calibration import CutPoints
-from .steps import Step
+from .methods.names import Method
+from .metrics.agreement import Agreement, Gain
+from .metrics.noise_floor import NoiseFloor
+from .search.cutpoints import CutPoints
+from .search.step import Step
 
 
 class CallCounts(BaseModel):

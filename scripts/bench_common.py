@@ -17,10 +17,10 @@ import numpy as np
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task
 from blpo.models.engine import Request
-from blpo.models.labels import Read
-from blpo.models.layout import BRIDGE_SENTENCES, Layout
-from blpo.models.residency import KvCache
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.engines.vllm.residency import KvCache
+from blpo.models.requests.label_logprobs import Read
+from blpo.models.requests.layout import BRIDGE_SENTENCES, Layout
 from PIL import Image
 from rich.console import Console
 from rich.table import Table

@@ -30,8 +30,8 @@ from bench_common import (
 )
 from blpo.data.images import ImageRef
 from blpo.models.engine import Reply, Request, Sampling
-from blpo.models.settings import EngineSettings
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.engine import VllmEngine
 
 _VERBALIZATION_TOKENS = 4
 

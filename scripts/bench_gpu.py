@@ -42,12 +42,13 @@ from bench_common import (
 )
 from bench_overhead import bare_pass, rendered_by_vllm
 from blpo.data.images import ImageRef, decode_image
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Engine, Reply, Request
-from blpo.models.judge import Judge
-from blpo.models.settings import EngineSettings, installed_version, make_engine
-from blpo.models.stored import StoredEngine
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.factory import make_engine
+from blpo.models.engines.settings import EngineSettings, installed_version
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.roles.judge import Judge
+from blpo.models.wrappers.stored import StoredEngine
 from qwen_flops import text_flops, vision_flops
 
 _LATER_PROMPTS = JUDGE_PROMPTS[1:4]

@@ -26,10 +26,10 @@ from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef, decode_image
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
 from blpo.pipeline.config import JudgeConfig
-from blpo.pipeline.scoring import JudgeSource, judge_dataset
-from blpo.pipeline.session import EnginePool
+from blpo.pipeline.runs.engine_pool import EnginePool
 from PIL import Image
 
 TASK = "micro-unsafebench"

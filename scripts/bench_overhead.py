@@ -36,12 +36,12 @@ from bench_common import (
     print_table,
 )
 from blpo.data.images import ImageRef, decode_image
-from blpo.data.store import ReplyStore
-from blpo.models.judge import Judge
-from blpo.models.labels import LabelPlan
-from blpo.models.settings import EngineSettings
-from blpo.models.stored import StoredEngine
-from blpo.models.vllm_engine import VllmEngine
+from blpo.data.store.store import ReplyStore
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.requests.label_logprobs import LabelPlan
+from blpo.models.roles.judge import Judge
+from blpo.models.wrappers.stored import StoredEngine
 
 IMAGE_SIZE = 224
 BARE = "bare engine loop"

@@ -38,7 +38,7 @@ from typing import Any, cast
 
 from blpo.data.errors import BlpoError
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.pipeline.progress import Tracked, progress
+from blpo.pipeline.runs.progress import Tracked, progress
 from peers.arms import ARMS, PEERS, check_libraries
 from peers.cells import Bench, Cell, Setting, Work, run_cells
 from peers.ideal import IdealJudge

@@ -17,9 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.models.engine import EngineIdentity, Reply, Request, Sampling
-from blpo.models.stored import StoredEngine
+from blpo.models.wrappers.stored import StoredEngine
 
 LABELS = ("1", "2", "3", "4", "5")
 LOGPROBS = {"1": -2.3, "2": -1.9, "3": -0.7, "4": -1.8, "5": -3.1}

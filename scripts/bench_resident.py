@@ -28,8 +28,8 @@ from bench_common import (
 )
 from blpo.data.images import ImageRef
 from blpo.models.engine import Reply, Request
-from blpo.models.settings import EngineSettings
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.engine import VllmEngine
 
 IMAGE_SIZE = 224
 _TOKENS_PER_IMAGE = 160

@@ -30,8 +30,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import diskcache  # pyright: ignore[reportMissingTypeStubs]
-from blpo.data.replies import ReplyRow
-from blpo.data.store import ReplyStore
+from blpo.data.store.replies import ReplyRow
+from blpo.data.store.store import ReplyStore
 from msgspec.structs import replace
 
 PARTITION = "0123456789abcdef"

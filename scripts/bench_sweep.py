@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.pipeline.demo import micro_dataset
+from blpo.pipeline.runs.demo import micro_dataset
 
 SESSION_FILES = {"run_id", "ledger.jsonl"}
 SESSION_KEYS = ("seconds", "calls")

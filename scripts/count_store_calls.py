@@ -17,8 +17,8 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 
-from blpo.data.replies import ReplyRow
-from blpo.data.store import ReplyStore
+from blpo.data.store.replies import ReplyRow
+from blpo.data.store.store import ReplyStore
 
 NUM_PUTS = 20
 NUM_OTHERS = 4

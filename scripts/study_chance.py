@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from blpo.pipeline.metrics import GAIN_METRICS, resample
-from blpo.pipeline.statistics import Counts, percentiles
+from blpo.pipeline.metrics.agreement import GAIN_METRICS, resample
+from blpo.pipeline.metrics.intervals import Counts, percentiles
 
 _RESAMPLES = 1000
 

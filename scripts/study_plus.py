@@ -28,18 +28,18 @@ from typing import Any
 import numpy as np
 from blpo.data.examples import Example, read_dataset, write_dataset
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import Metric, load_task
-from blpo.models.judge import Judge
-from blpo.models.stored import StoredEngine
+from blpo.models.roles.judge import Judge
+from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.config import ImageConfig, RunConfig, parse_config
-from blpo.pipeline.demo import micro_dataset
-from blpo.pipeline.metrics import gain
-from blpo.pipeline.past_run import read_past_run
-from blpo.pipeline.runner import FinishedRun, execute_runs
-from blpo.pipeline.seeds import derived_seed
-from blpo.pipeline.session import EnginePool
-from blpo.pipeline.statistics import Estimate, mean_estimate, seeds_component
+from blpo.pipeline.metrics.agreement import gain
+from blpo.pipeline.metrics.intervals import Estimate, mean_estimate, seeds_component
+from blpo.pipeline.runs.demo import micro_dataset
+from blpo.pipeline.runs.engine_pool import EnginePool
+from blpo.pipeline.runs.finished_run import read_past_run
+from blpo.pipeline.runs.run_many import FinishedRun, execute_runs
+from blpo.pipeline.search.seeds import derived_seed
 
 HELD_OUT = "micro-imagereward"
 MANY_STEPS = 50
@@ -262,7 +262,7 @@ def search_calls(run: FinishedRun) -> int:
 
 
 def count_finds(runs: Sequence[FinishedRun]) -> dict[str, float]:
-    """Runs on shuffled labels whose report speaks of a gain, see `finding`.
+    """Runs on shuffled labels whose report speaks of a gain, see `report.conclusion`.
 
     expected_find_rate: how many of 1 would, with the same prompts, had the labels of the test
     split been dealt out in another way. The runs of a task share its test images and p_0, so that

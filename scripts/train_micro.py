@@ -55,7 +55,7 @@ from blpo.data.micro.world import (
     plural,
     render,
 )
-from blpo.models.layout import BRIDGE_SENTENCES, make_layout
+from blpo.models.requests.layout import BRIDGE_SENTENCES, make_layout
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (

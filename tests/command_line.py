@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
-from blpo.pipeline.cli import main
+from blpo.pipeline.cli.app import main
 
 
 @dataclass(frozen=True)

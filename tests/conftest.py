@@ -6,8 +6,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-from blpo.models.settings import EngineSettings
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.engine import VllmEngine
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen
 

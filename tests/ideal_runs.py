@@ -4,10 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from blpo.data.examples import write_dataset
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.run import Run
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
 from killable_run import IdealPool
 

@@ -13,18 +13,18 @@ from pathlib import Path
 
 from blpo.data.errors import StoppedError
 from blpo.data.examples import write_dataset
-from blpo.data.store import Collection, ReplyRow, ReplyStore, StoredReply
+from blpo.data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from blpo.models.engine import Engine, Reply, Request
-from blpo.models.settings import EngineSettings
-from blpo.models.stopping import StoppableEngine
-from blpo.models.stored import request_key
-from blpo.pipeline.apo import ApoConfig
-from blpo.pipeline.blpo_config import BlpoConfig
-from blpo.pipeline.cli import EXIT_STOPPED
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.stopping import StoppableEngine
+from blpo.models.wrappers.stored import request_key
+from blpo.pipeline.baselines.apo import ApoConfig
+from blpo.pipeline.blpo.config import BlpoConfig
+from blpo.pipeline.cli.app import EXIT_STOPPED
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.run import Run
-from blpo.pipeline.session import EnginePool
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.runs.engine_pool import EnginePool
+from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
 
 TASK = "micro-unsafebench"

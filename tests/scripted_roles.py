@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models.baseline_questions import Complaint, TriedPrompt
-from blpo.models.judge import Verdict
-from blpo.models.optimizer import Answer, Case, Proposal
-from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.budget import BudgetSpentError
+from blpo.models.roles.baselines import Complaint, TriedPrompt
+from blpo.models.roles.judge import Verdict
+from blpo.models.roles.optimizer import Answer, Case, Proposal
+from blpo.models.roles.verbalizer import Verbalization
+from blpo.models.wrappers.budget import BudgetSpentError
 
 LABELS = ("Safe", "Unsafe")
 

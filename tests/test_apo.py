@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from blpo.pipeline.apo import ApoConfig, Arm, search
-from blpo.pipeline.steps import Step
+from blpo.pipeline.baselines.apo import ApoConfig, Arm, search
+from blpo.pipeline.search.step import Step
 from scripted_roles import TRAIN, ScriptedRoles, number_of
 
 SMALL: dict[str, Any] = {

@@ -3,7 +3,8 @@
 import io
 
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models.baseline_questions import (
+from blpo.models.engine import Reply
+from blpo.models.roles.baselines import (
     Complaint,
     TriedPrompt,
     criticize,
@@ -12,10 +13,9 @@ from blpo.models.baseline_questions import (
     paraphrase,
     propose_judge_prompts,
 )
-from blpo.models.context import Context
-from blpo.models.engine import Reply
-from blpo.models.optimizer import Case
-from blpo.models.verbalizer import Verbalization
+from blpo.models.roles.context import Context
+from blpo.models.roles.optimizer import Case
+from blpo.models.roles.verbalizer import Verbalization
 from PIL import Image
 from test_optimizer import ScriptedEngine, make_optimizer
 

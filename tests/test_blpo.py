@@ -8,13 +8,13 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
-from blpo.models.judge import Verdict
-from blpo.models.optimizer import Case, Proposal, ScoredPrompt
-from blpo.models.reflection import Reflection
-from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.blpo import optimize
-from blpo.pipeline.blpo_config import BlpoConfig
-from blpo.pipeline.outer_step import OuterStep
+from blpo.models.roles.judge import Verdict
+from blpo.models.roles.optimizer import Case, Proposal, ScoredPrompt
+from blpo.models.roles.reflection import Reflection
+from blpo.models.roles.verbalizer import Verbalization
+from blpo.pipeline.blpo.algorithm import optimize
+from blpo.pipeline.blpo.config import BlpoConfig
+from blpo.pipeline.blpo.records import OuterStep
 
 
 def make_example(number: int) -> Example:

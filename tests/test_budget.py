@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.run import Run
-from blpo.pipeline.session import EnginePool
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.runs.engine_pool import EnginePool
+from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
 from killable_run import IdealPool
 

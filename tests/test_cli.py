@@ -10,7 +10,7 @@ import yaml
 from blpo.data.errors import StoreError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.pipeline import runner
+from blpo.pipeline.runs import run_many as runner
 from command_line import Blpo, Outcome
 from ideal_engine import ideal_world
 from killable_run import IdealPool, make_run

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from blpo.data import compaction
 from blpo.data.errors import StoreError
-from blpo.data.part_names import find_parts
-from blpo.data.parts import ROWS_PER_GROUP
-from blpo.data.replies import StoredReply
-from blpo.data.store import ReplyStore
+from blpo.data.store import compaction
+from blpo.data.store.part_names import find_parts
+from blpo.data.store.parts import ROWS_PER_GROUP
+from blpo.data.store.replies import StoredReply
+from blpo.data.store.store import ReplyStore
 from command_line import Blpo
 from msgspec.structs import replace
 from test_store import get, key, parts_of, put, reply, row
@@ -165,7 +165,7 @@ def test_without_hard_links_parts_are_merged_all_the_same(
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 
 root, last = sys.argv[1], int(sys.argv[2])
 events = 0
@@ -213,7 +213,7 @@ WORKER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from test_store import get, put, reply, row
 
 what, root, start, end = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])

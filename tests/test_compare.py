@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import ConfigError, DataError
-from blpo.pipeline.compare import compare_runs
-from blpo.pipeline.past_run import PastRun, read_past_run, refuse_other_test
-from blpo.pipeline.statistics import holm, mcnemar
+from blpo.pipeline.metrics.intervals import holm, mcnemar
+from blpo.pipeline.runs.finished_run import PastRun, read_past_run, refuse_other_test
+from blpo.pipeline.sweeps.compare import compare_runs
 from command_line import Blpo
 from ideal_runs import GOOD_PROMPT, ideal_dataset, ideal_run
 

@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import yaml
 from blpo.data.errors import DataError
-from blpo.pipeline.blpo import BlpoConfig
-from blpo.pipeline.course import Course, Point, harms, judge_courses, reaches
-from blpo.pipeline.methods import Method
-from blpo.pipeline.run_directory import load_run
-from blpo.pipeline.sweep import load_sweep, sweep_cells
-from blpo.pipeline.table_plots import write_course_plot
-from blpo.pipeline.tables import Cell, make_tables, read_cells
-from blpo.pipeline.tables_text import course_csv, course_markdown
+from blpo.pipeline.blpo.algorithm import BlpoConfig
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.runs.directory import load_run
+from blpo.pipeline.sweeps.plots import write_course_plot
+from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
+from blpo.pipeline.sweeps.tables import Cell, make_tables, read_cells
+from blpo.pipeline.sweeps.tables_text import course_csv, course_markdown
+from blpo.pipeline.sweeps.trajectory import Course, Point, harms, judge_courses, reaches
 from ideal_engine import IdealEngine
 from ideal_runs import TASK, ideal_dataset, ideal_run
 from killable_run import IdealPool

@@ -10,10 +10,10 @@ import pytest
 from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk.judging import judge_source
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.run import Run
-from blpo.pipeline.scoring import judge_source
+from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
 from killable_run import IdealPool
 

@@ -16,13 +16,14 @@ import numpy as np
 import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models import settings as settings_module
 from blpo.models.engine import Request
-from blpo.models.engine_group import EngineGroup, engine_places
-from blpo.models.engine_process import EngineProcess
-from blpo.models.engine_wire import Packer, Unpacker
-from blpo.models.settings import EngineSettings, make_engine
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines import settings as settings_module
+from blpo.models.engines.factory import make_engine
+from blpo.models.engines.group.group import EngineGroup, engine_places
+from blpo.models.engines.group.process import EngineProcess
+from blpo.models.engines.group.wire import Packer, Unpacker
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.engine import VllmEngine
 from slurm_cluster import wait_for
 from test_engines import LABELS, TOLERANCE, largest_difference, picture
 
@@ -41,7 +42,7 @@ ANSWERED = [len(request.prompt.split()) for request in REQUESTS]
 @pytest.fixture
 def group() -> Iterator[EngineGroup]:
     """Two processes without a model."""
-    engine = EngineGroup(LEXICON)
+    engine = EngineGroup(LEXICON, make_engine)
     yield engine
     for process in processes(engine):
         send(process, signal.SIGCONT)
@@ -155,7 +156,7 @@ def test_engines_end_with_the_process_of_the_group_however_it_ends(number: signa
     code = (
         "import sys, time; sys.path.insert(0, sys.argv[1])\n"
         "from test_engine_group import *\n"
-        "engine = EngineGroup(LEXICON)\n"
+        "engine = EngineGroup(LEXICON, make_engine)\n"
         "engine.ask(REQUESTS)\n"
         "print(*[process_id(process) for process in processes(engine)], flush=True)\n"
         "time.sleep(600)\n"
@@ -171,7 +172,8 @@ def test_engines_end_with_the_process_of_the_group_however_it_ends(number: signa
 
 
 def test_engines_that_do_not_start_say_why() -> None:
-    engine = EngineGroup(EngineSettings(kind="openai", api_key_env="NOT_SET_HERE", engines=2))
+    settings = EngineSettings(kind="openai", api_key_env="NOT_SET_HERE", engines=2)
+    engine = EngineGroup(settings, make_engine)
     with pytest.raises(EngineError, match=r"all 2 engines are gone: no key for .*NOT_SET_HERE"):
         engine.ask([Request("x")])
     engine.close()

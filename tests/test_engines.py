@@ -21,16 +21,17 @@ import numpy as np
 import pytest
 from blpo.data.errors import EngineError, LayoutError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models import torchvision_cpu
-from blpo.models import vllm_engine as vllm_module
 from blpo.models.engine import Engine, Reply, Request, Sampling
-from blpo.models.labels import Read
-from blpo.models.layout import Layout
-from blpo.models.residency import KvCache
-from blpo.models.settings import EngineSettings, make_engine
-from blpo.models.transformers_engine import TransformersEngine
-from blpo.models.vllm_engine import VllmEngine
-from blpo.models.vllm_renderer import VllmRenderer
+from blpo.models.engines import torchvision_cpu
+from blpo.models.engines.factory import make_engine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.transformers import TransformersEngine
+from blpo.models.engines.vllm import engine as vllm_module
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.engines.vllm.renderer import VllmRenderer
+from blpo.models.engines.vllm.residency import KvCache
+from blpo.models.requests.label_logprobs import Read
+from blpo.models.requests.layout import Layout
 from PIL import Image
 from tiny_models import LLAMA4_TEMPLATE, build_tiny_llama4
 
@@ -335,7 +336,8 @@ def test_a_model_path_without_a_checkpoint_is_refused_by_name(kind: Any, tmp_pat
 
 def test_identity_is_known_without_torch(tiny_qwen: Path) -> None:
     code = (
-        "import sys; from blpo.models.settings import *\n"
+        "import sys; from blpo.models.engines.factory import make_engine\n"
+        "from blpo.models.engines.settings import EngineSettings\n"
         f"settings = EngineSettings(kind='vllm', model={str(tiny_qwen)!r})\n"
         "engine = make_engine(settings); print(engine.identity, engine.version)\n"
         "assert engine.ask([]) == []\n"
@@ -372,7 +374,7 @@ def test_the_torchvision_hook_costs_a_new_interpreter_nothing_and_survives_witho
 
 def test_torchvision_can_be_imported_beside_this_torch() -> None:
     code = (
-        "from blpo.models.torchvision_cpu import install; install()\n"
+        "from blpo.models.engines.torchvision_cpu import install; install()\n"
         "import torch, torchvision\n"
         "assert torch.ops.torchvision.nms\n"
     )

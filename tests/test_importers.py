@@ -11,7 +11,7 @@ from blpo.data.importers.names import IMPORTER_NAMES
 from blpo.data.importers.registry import IMPORTERS
 from blpo.data.importers.tfrecord import read_examples
 from blpo.data.tasks import load_task, task_names
-from blpo.pipeline.human_ceiling import simulated_ceiling
+from blpo.pipeline.metrics.human_ceiling import simulated_ceiling
 from importing import by_id, imported, refused, skipped
 
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from blpo.models.engine import Reply
-from blpo.models.judge import read_verdict
+from blpo.models.roles.judge import read_verdict
 
 LABELS = ("Safe", "Unsafe")
 

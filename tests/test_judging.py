@@ -14,12 +14,12 @@ from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request
-from blpo.models.settings import EngineSettings
-from blpo.pipeline import scoring
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk import judging as scoring
+from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource, judge_dataset, map_ahead
 from blpo.pipeline.config import JudgeConfig
-from blpo.pipeline.judge_array import JudgeManifest, judge_manifest
-from blpo.pipeline.policies.calibration import CutPoints
-from blpo.pipeline.scoring import JudgedCounts, JudgeSource, judge_dataset, map_ahead
+from blpo.pipeline.launchers.judge_array import JudgeManifest, judge_manifest
+from blpo.pipeline.search.cutpoints import CutPoints
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from killable_run import IdealPool

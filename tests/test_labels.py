@@ -3,7 +3,12 @@ from collections.abc import Sequence
 
 import pytest
 from blpo.data.errors import EngineError
-from blpo.models.labels import MAX_IDS_PER_READ, LabelPlan, logsumexp, surface_variants
+from blpo.models.requests.label_logprobs import (
+    MAX_IDS_PER_READ,
+    LabelPlan,
+    logsumexp,
+    surface_variants,
+)
 
 END = 999
 

@@ -4,7 +4,7 @@ from typing import Any
 import jinja2
 import pytest
 from blpo.data.errors import LayoutError
-from blpo.models.layout import make_bridge, make_layout
+from blpo.models.requests.layout import make_bridge, make_layout
 
 TEMPLATE = (
     "<s>"

@@ -3,7 +3,10 @@
 import pytest
 from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import Task, load_task
-from blpo.models.baseline_questions import (
+from blpo.models.engine import Request
+from blpo.models.lexicon.engine import LexiconEngine, answer_text
+from blpo.models.lexicon.reading import UNSEEN_ASPECTS
+from blpo.models.roles.baselines import (
     Complaint,
     TriedPrompt,
     criticize,
@@ -12,18 +15,15 @@ from blpo.models.baseline_questions import (
     paraphrase,
     propose_judge_prompts,
 )
-from blpo.models.context import Context
-from blpo.models.engine import Request
-from blpo.models.lexicon import LexiconEngine, answer_text
-from blpo.models.lexicon_reading import UNSEEN_ASPECTS
-from blpo.models.optimizer import (
+from blpo.models.roles.context import Context
+from blpo.models.roles.optimizer import (
     Case,
     PromptOptimizer,
     ScoredPrompt,
     load_template,
     render_cases,
 )
-from blpo.models.verbalizer import Verbalization
+from blpo.models.roles.verbalizer import Verbalization
 
 ROOMY = Context(num_tokens=100_000, image_token_px=28)
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models.judge import Verdict
-from blpo.pipeline.metrics import (
+from blpo.models.roles.judge import Verdict
+from blpo.pipeline.metrics.agreement import (
     GAIN_METRICS,
     agreement,
     classes,
@@ -17,7 +17,7 @@ from blpo.pipeline.metrics import (
     kappa,
     resample,
 )
-from blpo.pipeline.statistics import percentiles
+from blpo.pipeline.metrics.intervals import percentiles
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 sklearn_metrics: Any = metrics

@@ -18,13 +18,13 @@ from blpo.data.micro.pairs import (
 from blpo.data.micro.rubrics import LABEL_NOISE, RubricName
 from blpo.data.micro.world import Scene, claim_text, is_fault, named_aspects
 from blpo.data.tasks import load_task
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
 from blpo.pipeline.config import JudgeConfig, OptimizerConfig, RunConfig
-from blpo.pipeline.demo import example_of
-from blpo.pipeline.methods import Method
+from blpo.pipeline.methods.names import Method
 from blpo.pipeline.result import RunResult
-from blpo.pipeline.run import Run
-from blpo.pipeline.scoring import JudgeSource, judge_dataset
+from blpo.pipeline.runs.demo import example_of
+from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine
 from killable_run import IdealPool
 

@@ -9,12 +9,12 @@ import pytest
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import Reply, Request
-from blpo.models.judge import Verdict
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.roles.judge import Verdict
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.noise import noise_floor
-from blpo.pipeline.run import Run
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.metrics.noise_floor import noise_floor
+from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
 from killable_run import IdealPool
 

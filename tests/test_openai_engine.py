@@ -15,8 +15,8 @@ import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import Request, Sampling
-from blpo.models.openai_engine import OpenAIEngine, label_logprobs_of
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.openai.engine import OpenAIEngine, label_logprobs_of
+from blpo.models.engines.settings import EngineSettings
 from PIL import Image
 
 Body = dict[str, Any]

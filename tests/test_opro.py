@@ -1,8 +1,8 @@
 """OPRO: a scored history goes in, better ones are to come out."""
 
-from blpo.pipeline.budget import until_spent
-from blpo.pipeline.opro import OproConfig, search
-from blpo.pipeline.steps import Step
+from blpo.pipeline.baselines.opro import OproConfig, search
+from blpo.pipeline.search.budget import until_spent
+from blpo.pipeline.search.step import Step
 from scripted_roles import TRAIN, ScriptedRoles
 
 

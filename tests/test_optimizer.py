@@ -6,14 +6,14 @@ from importlib import resources
 import pytest
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.optimizer import (
+from blpo.models.roles.optimizer import (
     Case,
     PromptOptimizer,
     ScoredPrompt,
     load_template,
     parse_answers,
 )
-from blpo.models.verbalizer import Verbalization
+from blpo.models.roles.verbalizer import Verbalization
 
 TASK = load_task("unsafebench")
 TEMPLATES = sorted(

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from blpo.models.engine import Reply, Request
-from blpo.models.layout import make_layout
-from blpo.models.settings import EngineSettings
-from blpo.models.transformers_engine import TransformersEngine
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.transformers import TransformersEngine
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.requests.layout import make_layout
 from test_engines import SIZES, TOLERANCE, largest_difference, logprobs_of, picture, transformers_on
 from tiny_models import build_tiny_llama4
 from transformers import AutoProcessor

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, iter_dataset, read_dataset
-from blpo.data.table import import_table
+from blpo.data.table.table import import_table
 from blpo.data.tasks import load_task
 from public_sources import picture, write_csv, write_files
 

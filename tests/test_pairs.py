@@ -14,9 +14,9 @@ from blpo.data.importers.pairs import PairRow, presented
 from blpo.data.importers.places import ImagePlace
 from blpo.data.tasks import Task
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.judge import Judge, Verdict
-from blpo.models.optimizer import Case, render_cases
-from blpo.models.pair_judge import (
+from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.roles.optimizer import Case, render_cases
+from blpo.models.roles.pair_judge import (
     PairJudge,
     PairVerdict,
     average_orders,
@@ -25,11 +25,11 @@ from blpo.models.pair_judge import (
     make_judge,
     num_requests,
 )
-from blpo.models.verbalizer import Verbalization, Verbalizer
-from blpo.pipeline.metrics import agreement
-from blpo.pipeline.pair_metrics import pair_scores
-from blpo.pipeline.policies.calibration import CutPoints
-from blpo.pipeline.policies.ties import fit_tie_band
+from blpo.models.roles.verbalizer import Verbalization, Verbalizer
+from blpo.pipeline.metrics.agreement import agreement
+from blpo.pipeline.metrics.pairs import pair_scores
+from blpo.pipeline.search.cutpoints import CutPoints
+from blpo.pipeline.search.tie_band import fit_tie_band
 
 
 def pair_task(**changes: Any) -> Task:

@@ -6,19 +6,20 @@ from typing import Any
 
 import pytest
 from blpo.data.errors import EngineError
-from blpo.models import parallel
-from blpo.models import settings as settings_module
-from blpo.models.checkpoint import locate
-from blpo.models.devices import smallest_bytes, visible_gpus
 from blpo.models.engine import Request
-from blpo.models.parallel import (
+from blpo.models.engines import gpu_fit as parallel
+from blpo.models.engines import settings as settings_module
+from blpo.models.engines.checkpoint import locate
+from blpo.models.engines.devices import smallest_bytes, visible_gpus
+from blpo.models.engines.factory import make_engine
+from blpo.models.engines.gpu_fit import (
     loaded_share,
     refuse_misfit,
     refuse_size,
     refuse_split,
     stored_bytes,
 )
-from blpo.models.settings import EngineSettings, make_engine
+from blpo.models.engines.settings import EngineSettings
 
 GB = 10**9
 H100, H200 = 80 * GB, 141 * GB

@@ -10,8 +10,8 @@ from blpo.data.examples import Dataset
 from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import load_task
 from blpo.models.engine import Request, Sampling
-from blpo.models.optimizer import Case
-from blpo.models.verbalizer import Verbalization
+from blpo.models.roles.optimizer import Case
+from blpo.models.roles.verbalizer import Verbalization
 from ideal_engine import IdealEngine, ideal_world
 from peers.arms import ARMS, LIBRARIES, OWN, PEERS
 from peers.cells import Bench, Cell, Setting, Work, run_cell

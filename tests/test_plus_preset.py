@@ -9,19 +9,19 @@ import pytest
 from blpo.data.errors import ConfigError
 from blpo.data.examples import Dataset, Example
 from blpo.data.tasks import load_task
-from blpo.models.judge import Judge, Verdict
-from blpo.models.lexicon import LexiconEngine
-from blpo.models.optimizer import Proposal
-from blpo.pipeline.blpo import optimize, sample_error_minibatch
-from blpo.pipeline.blpo_config import PLUS, BlpoConfig
-from blpo.pipeline.blpo_steps import make_final_step, make_step
-from blpo.pipeline.budget import BudgetSpentError
+from blpo.models.lexicon.engine import LexiconEngine
+from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.roles.optimizer import Proposal
+from blpo.models.wrappers.budget import BudgetSpentError
+from blpo.pipeline.blpo.algorithm import optimize, sample_error_minibatch
+from blpo.pipeline.blpo.config import PLUS, BlpoConfig
+from blpo.pipeline.blpo.inner_step import Trial
+from blpo.pipeline.blpo.policies.acceptance import Decision
+from blpo.pipeline.blpo.records import Candidate, FinalChoice, I2TSearch, OuterStep
+from blpo.pipeline.blpo.state import SearchState
+from blpo.pipeline.blpo.to_steps import make_final_step, make_step
 from blpo.pipeline.config import RunConfig, parse_config
-from blpo.pipeline.outer_step import Candidate, FinalChoice, I2TSearch, OuterStep
-from blpo.pipeline.policies.acceptance import Decision
-from blpo.pipeline.search_state import SearchState
-from blpo.pipeline.session import RunRoles
-from blpo.pipeline.trial import Trial
+from blpo.pipeline.runs.roles import RunRoles
 from ideal_engine import IdealEngine, ideal_world
 
 FIELDS: dict[str, Any] = {"task": "micro-agin", "dataset": "data.parquet", "output": "run"}

@@ -10,24 +10,19 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
-from blpo.models.judge import Verdict
-from blpo.models.optimizer import Case
-from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.losses import LOSSES, LossName
-from blpo.pipeline.policies.acceptance import decide
-from blpo.pipeline.policies.archive import (
-    Archive,
-    choose_final,
-    contending,
-    pareto_weights,
-)
-from blpo.pipeline.policies.calibration import choose_reading, expected_place, fit_cut_points
-from blpo.pipeline.policies.controls import control_wins, with_descriptions
-from blpo.pipeline.policies.gains import paired_gain
-from blpo.pipeline.policies.lint import Lint
-from blpo.pipeline.policies.memory import Judgments
-from blpo.pipeline.policies.probe import blocks, draw_probe, held_out
-from blpo.pipeline.policies.racing import race, survivors
+from blpo.models.roles.judge import Verdict
+from blpo.models.roles.optimizer import Case
+from blpo.models.roles.verbalizer import Verbalization
+from blpo.pipeline.blpo.policies.acceptance import decide
+from blpo.pipeline.blpo.policies.archive import Archive, choose_final, contending, pareto_weights
+from blpo.pipeline.blpo.policies.controls import control_wins, with_descriptions
+from blpo.pipeline.blpo.policies.lint import Lint
+from blpo.pipeline.blpo.policies.probe import blocks, draw_probe, held_out
+from blpo.pipeline.blpo.policies.racing import race, survivors
+from blpo.pipeline.blpo.policies.verdict_memory import Judgments
+from blpo.pipeline.search.cutpoints import choose_reading, expected_place, fit_cut_points
+from blpo.pipeline.search.losses import LOSSES, LossName
+from blpo.pipeline.search.paired_gain import paired_gain
 
 Array = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
 

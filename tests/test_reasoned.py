@@ -8,17 +8,17 @@ from pathlib import Path
 import polars as pl
 import pytest
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request, Sampling
-from blpo.models.judge import ANSWER_LEAD, Judge, Shown
-from blpo.models.pair_judge import Orders, is_turned, make_judge, num_requests
-from blpo.models.settings import EngineSettings
-from blpo.models.stored import StoredEngine
-from blpo.models.transformers_engine import TransformersEngine
-from blpo.models.vllm_engine import VllmEngine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.transformers import TransformersEngine
+from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.roles.judge import ANSWER_LEAD, Judge, Shown
+from blpo.models.roles.pair_judge import Orders, is_turned, make_judge, num_requests
+from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.run import Run
+from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
 from ideal_runs import TASK, ideal_dataset, ideal_run
 from killable_run import IdealPool

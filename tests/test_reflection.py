@@ -6,15 +6,15 @@ from dataclasses import dataclass, field
 from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
-from blpo.models.lexicon import LexiconEngine
-from blpo.models.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
-from blpo.models.reflection import (
+from blpo.models.lexicon.engine import LexiconEngine
+from blpo.models.roles.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
+from blpo.models.roles.reflection import (
     Effect,
     Reflection,
     update_i2t_prompts,
     update_judge_prompts,
 )
-from blpo.models.verbalizer import Verbalization
+from blpo.models.roles.verbalizer import Verbalization
 
 HISTORY = [ScoredPrompt("Describe the image.", 0.0), ScoredPrompt("Report the blade.", 0.25)]
 JUDGE_PROMPT = "Is the image safe?"

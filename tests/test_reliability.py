@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 from blpo.data.tasks import Task, load_task
-from blpo.models.judge import Verdict
-from blpo.pipeline.reliability import (
+from blpo.models.roles.judge import Verdict
+from blpo.pipeline.metrics.probabilities import (
     Calibration,
     ReliabilityBin,
     calibration,
@@ -17,9 +17,9 @@ from blpo.pipeline.reliability import (
     expected_calibration_error,
     simulated_eces,
 )
-from blpo.pipeline.report_plots import reliability_plot
-from blpo.pipeline.scorecard import scorecard
-from blpo.pipeline.show_scorecard import mass_warning, print_scorecard
+from blpo.pipeline.metrics.scorecard import scorecard
+from blpo.pipeline.report.plots import reliability_plot
+from blpo.pipeline.report.scorecard_rows import mass_warning, print_scorecard
 from rich.console import Console
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 from test_scorecard import examples, steps

@@ -25,15 +25,15 @@ from blpo.data.micro.world import (
     render,
 )
 from blpo.data.tasks import load_task
-from blpo.models.judge import Verdict
-from blpo.models.optimizer import Proposal
-from blpo.models.verbalizer import Verbalization
-from blpo.pipeline.blpo_steps import make_step
+from blpo.models.roles.judge import Verdict
+from blpo.models.roles.optimizer import Proposal
+from blpo.models.roles.verbalizer import Verbalization
+from blpo.pipeline.blpo.records import Candidate, I2TSearch, Misjudgment, OuterStep
+from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.config import RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.metrics import agreement, gain
-from blpo.pipeline.outer_step import Candidate, I2TSearch, Misjudgment, OuterStep
-from blpo.pipeline.report import PromptDiff, render_report, thumbnail
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.metrics.agreement import agreement, gain
+from blpo.pipeline.report.html import PromptDiff, render_report, thumbnail
 from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
 
 NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}

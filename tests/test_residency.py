@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 
 import pytest
-from blpo.models.residency import KvCache, Residency
+from blpo.models.engines.vllm.residency import KvCache, Residency
 
 BLOCK = 32
 TOKENS = 10 * BLOCK

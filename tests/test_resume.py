@@ -9,8 +9,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from blpo.pipeline.cli import EXIT_STOPPED
-from blpo.pipeline.methods import Method
+from blpo.pipeline.cli.app import EXIT_STOPPED
+from blpo.pipeline.methods.names import Method
 from killable_run import make_run
 
 SCRIPT = Path(__file__).with_name("killable_run.py")

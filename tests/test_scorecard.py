@@ -12,19 +12,19 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
-from blpo.models.judge import Verdict
-from blpo.pipeline.human_ceiling import (
+from blpo.models.roles.judge import Verdict
+from blpo.pipeline.bulk.judging import Evaluation
+from blpo.pipeline.cli.show_runs import show_evaluation
+from blpo.pipeline.metrics.agreement import agreement
+from blpo.pipeline.metrics.human_ceiling import (
     human_ceiling,
     krippendorff_alpha,
     label_counts,
     simulated_ceiling,
 )
-from blpo.pipeline.metrics import agreement
-from blpo.pipeline.scorecard import scorecard
-from blpo.pipeline.scores import NO_LABEL, Scores, score
-from blpo.pipeline.scoring import Evaluation
-from blpo.pipeline.show import show_evaluation
-from blpo.pipeline.show_scorecard import print_scorecard, score_columns
+from blpo.pipeline.metrics.scorecard import scorecard
+from blpo.pipeline.metrics.scores import NO_LABEL, Scores, score
+from blpo.pipeline.report.scorecard_rows import print_scorecard, score_columns
 from rich.console import Console
 from scipy import stats
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]

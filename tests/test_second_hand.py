@@ -2,7 +2,7 @@
 
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.second_hand import GENERIC_PROMPT, SecondHandImages
+from blpo.models.lexicon.second_hand import GENERIC_PROMPT, SecondHandImages
 from test_optimizer import ScriptedEngine
 
 IMAGES = tuple(ImageRef(data, ImageBounds()) for data in (b"one", b"two"))

@@ -12,11 +12,11 @@ from threading import Thread
 import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models import server_pool
 from blpo.models.engine import Request, Sampling
-from blpo.models.openai_engine import OpenAIEngine
-from blpo.models.server_pool import ServerPool
-from blpo.models.settings import EngineSettings
+from blpo.models.engines.openai import server_pool
+from blpo.models.engines.openai.engine import OpenAIEngine
+from blpo.models.engines.openai.server_pool import ServerPool
+from blpo.models.engines.settings import EngineSettings
 from PIL import Image
 from test_openai_engine import Server, completion, make_handler
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from test_store import put, row
 
 HEAVY = {"torch", "transformers", "vllm", "scipy", "matplotlib", "PIL", "jinja2", "httpx"}

@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from blpo.pipeline.metrics import accuracy, macro_f1, resample
-from blpo.pipeline.statistics import (
+from blpo.pipeline.metrics.agreement import accuracy, macro_f1, resample
+from blpo.pipeline.metrics.intervals import (
     Counts,
     Estimate,
     Values,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from blpo.data.errors import EngineError, StoppedError
-from blpo.data.store import ReplyStore
-from blpo.models import stopping
+from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request
-from blpo.models.stopping import StoppableEngine, StopRequest
-from blpo.models.stored import StoredEngine
+from blpo.models.wrappers import stopping
+from blpo.models.wrappers.stopping import StoppableEngine, StopRequest
+from blpo.models.wrappers.stored import StoredEngine
 
 
 class Echo:

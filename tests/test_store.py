@@ -15,15 +15,15 @@ from typing import Any
 
 import polars as pl
 import pytest
-from blpo.data import part_names, partition, parts
 from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
-from blpo.data.key_index import KeyIndex, parts_and_rows
-from blpo.data.locators import key_prefixes
-from blpo.data.part_names import Part, find_parts, single
-from blpo.data.parts import ROWS_PER_GROUP
-from blpo.data.replies import SCHEMA, ReplyRow, StoredReply
-from blpo.data.store import ReplyStore
+from blpo.data.store import part_names, partition, parts
+from blpo.data.store.key_index import KeyIndex, parts_and_rows
+from blpo.data.store.locators import key_prefixes
+from blpo.data.store.part_names import Part, find_parts, single
+from blpo.data.store.parts import ROWS_PER_GROUP
+from blpo.data.store.replies import SCHEMA, ReplyRow, StoredReply
+from blpo.data.store.store import ReplyStore
 from msgspec.structs import replace
 
 PARTITION = "0123456789abcdef"

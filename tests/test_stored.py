@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
-from blpo.models.stored import Claim, InFlight, StoredEngine, request_key
-from blpo.pipeline.session import EnginePool
+from blpo.models.wrappers.in_flight import Claim, InFlight
+from blpo.models.wrappers.stored import StoredEngine, request_key
+from blpo.pipeline.runs.engine_pool import EnginePool
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
 IMAGE = ImageRef(b"image", ImageBounds())

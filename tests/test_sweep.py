@@ -10,7 +10,7 @@ import pytest
 import yaml
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
-from blpo.pipeline.sweep import load_sweep, sweep_cells
+from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
 from command_line import Blpo
 from ideal_engine import ideal_world
 

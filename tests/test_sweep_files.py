@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 from blpo.data.tasks import task_names
-from blpo.pipeline.sweep import SweepConfig, load_sweep, sweep_cells
+from blpo.pipeline.sweeps.sweep import SweepConfig, load_sweep, sweep_cells
 
-SWEEPS = Path(__file__).parent.parent / "sweeps"
+SWEEPS = Path(__file__).parents[1] / "pipeline/sweeps/shipped"
 FILES = sorted(SWEEPS.glob("*.yaml"))
 
 

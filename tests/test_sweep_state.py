@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import yaml
 from blpo.data.examples import write_dataset
-from blpo.pipeline.sweep import load_sweep, sweep_cells
-from blpo.pipeline.sweep_state import CellState, announced, cell_states
+from blpo.pipeline.sweeps.cells import CellState, announced, cell_states
+from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
 from command_line import Blpo
 from ideal_engine import ideal_world
 

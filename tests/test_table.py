@@ -13,7 +13,7 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, read_dataset
-from blpo.data.table import ImportSummary, import_table
+from blpo.data.table.table import ImportSummary, import_table
 from blpo.data.tasks import Task, load_task
 from PIL import Image
 

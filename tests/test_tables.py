@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import yaml
 from blpo.data.errors import ConfigError
-from blpo.models.settings import EngineSettings
-from blpo.pipeline.blpo import BlpoConfig
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.blpo.algorithm import BlpoConfig
 from blpo.pipeline.config import RunConfig
-from blpo.pipeline.methods import Method
-from blpo.pipeline.paper import paper_results
-from blpo.pipeline.statistics import holm
-from blpo.pipeline.sweep import SweepConfig, load_sweep, sweep_cells
-from blpo.pipeline.sweep_files import write_tables
-from blpo.pipeline.tables import Cell, SweepTables, make_tables, read_cells
-from blpo.pipeline.tables_text import csv_text, markdown
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.metrics.intervals import holm
+from blpo.pipeline.sweeps.files import write_tables
+from blpo.pipeline.sweeps.paper_results import paper_results
+from blpo.pipeline.sweeps.sweep import SweepConfig, load_sweep, sweep_cells
+from blpo.pipeline.sweeps.tables import Cell, SweepTables, make_tables, read_cells
+from blpo.pipeline.sweeps.tables_text import csv_text, markdown
 from command_line import Blpo
 from ideal_runs import GOOD_PROMPT, TASK, ideal_dataset, ideal_run
 

@@ -2,8 +2,8 @@
 
 from collections import Counter
 
-from blpo.pipeline.steps import Step
-from blpo.pipeline.textgrad import TextGradConfig, search, split_validation
+from blpo.pipeline.baselines.textgrad import TextGradConfig, search, split_validation
+from blpo.pipeline.search.step import Step
 from scripted_roles import TRAIN, ScriptedRoles, number_of
 
 VALIDATION, TRAINING = split_validation(TRAIN, 0.5, seed=0)

@@ -8,7 +8,7 @@ The weights are random: the engines agree on them or they do not; the answers me
 from pathlib import Path
 from typing import Any
 
-from blpo.models import torchvision_cpu
+from blpo.models.engines import torchvision_cpu
 
 torchvision_cpu.install()
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..table_sources import TableRow, TableSource, open_source
+from ..table.sources import TableRow, TableSource, open_source
 from .protocol import Intake
 
 

@@ -1,0 +1,1 @@
+"""The synthetic world of the micro tasks: images, rubrics, wordings."""

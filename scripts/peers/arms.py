@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from blpo.data.errors import ConfigError
-from blpo.pipeline.methods import Method
+from blpo.pipeline.methods.names import Method
 
 from .gepa_arm import GepaArm
 from .own_arms import OwnArm

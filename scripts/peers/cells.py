@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from blpo.data.examples import Dataset
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import Task, load_task
 from blpo.models.engine import Engine
-from blpo.models.judge import Judge, Verdict
-from blpo.models.lexicon import LexiconEngine
-from blpo.models.settings import EngineSettings
-from blpo.models.stored import Role, StoredEngine
-from blpo.pipeline.budget import BudgetConfig
-from blpo.pipeline.metrics import Agreement, Gain, agreement, gain
-from blpo.pipeline.session import EnginePool
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.lexicon.engine import LexiconEngine
+from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.wrappers.ledger import Role
+from blpo.models.wrappers.stored import StoredEngine
+from blpo.pipeline.metrics.agreement import Agreement, Gain, agreement, gain
+from blpo.pipeline.runs.engine_pool import EnginePool
+from blpo.pipeline.search.budget import BudgetConfig
 
 from .stand_in import PeerStandIn
 from .variants import Variant

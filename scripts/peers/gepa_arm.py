@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from blpo.data.examples import Example
-from blpo.pipeline.budget import BudgetSpentError
-from blpo.pipeline.textgrad import split_validation
+from blpo.models.wrappers.budget import BudgetSpentError
+from blpo.pipeline.baselines.textgrad import split_validation
 
 from .stand_in import evidence
 from .world import Found, World

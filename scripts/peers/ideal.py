@@ -14,7 +14,7 @@ from blpo.data.micro.rubrics import MICRO_TASKS, generate, scenes_of
 from blpo.data.micro.world import Scene
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
-from blpo.pipeline.demo import DATA_SEED
+from blpo.pipeline.runs.demo import DATA_SEED
 
 from .variants import BINARY_TASKS, NUM_TEST, NUM_TRAIN
 

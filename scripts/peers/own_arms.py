@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from blpo.models.settings import EngineSettings
-from blpo.pipeline.budget import BudgetSpentError
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.budget import BudgetSpentError
 from blpo.pipeline.config import OptimizerConfig, RunConfig, VerbalizerConfig, parse_config
-from blpo.pipeline.methods import Method
-from blpo.pipeline.session import RunRoles
-from blpo.pipeline.steps import Step, num_right
+from blpo.pipeline.methods.names import Method
+from blpo.pipeline.runs.roles import RunRoles
+from blpo.pipeline.search.step import Step, num_right
 
 from .world import VERBALIZATION_TOKENS, Found, World
 

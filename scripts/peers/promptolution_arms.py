@@ -28,9 +28,9 @@ from typing import Any
 
 import numpy as np
 from blpo.data.examples import Example
-from blpo.models.settings import EngineSettings
-from blpo.models.vllm_options import quieten, set_environment
-from blpo.pipeline.seeds import derived_order, derived_seed
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.engines.vllm.options import quieten, set_environment
+from blpo.pipeline.search.seeds import derived_order, derived_seed
 
 from .stand_in import FIRST_PROMPT, labels_line
 from .world import Course, Found, World

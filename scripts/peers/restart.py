@@ -25,10 +25,10 @@ from pathlib import Path
 from typing import Any
 
 from blpo.data.errors import EngineError
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.stored import StoredEngine, request_key
-from blpo.pipeline.session import EnginePool
+from blpo.models.wrappers.stored import StoredEngine, request_key
+from blpo.pipeline.runs.engine_pool import EnginePool
 from pydantic import TypeAdapter
 
 from .arms import ARMS, PEERS

@@ -1,6 +1,6 @@
 """The optimizer stand-in behind the meta-prompts of the peer libraries.
 
-`lexicon` reads most of them by itself (`models/lexicon_peers.py`). What is added here is what an
+`lexicon` reads most of them by itself (`models/lexicon/peers.py`). What is added here is what an
 LLM would make of the three that have no counterpart among our own questions:
  - gepa's component `i2t`: an I2T prompt as for Update_q, from the one at hand without a score;
  - promptolution's first prompts from a task description: variations of the prompt that the
@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from blpo.data.tasks import Task
-from blpo.models import lexicon_baselines
-from blpo.models.baseline_questions import TriedPrompt
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.lexicon import LexiconEngine, answer_text, propose_i2t_prompt
-from blpo.models.lexicon_reading import block
-from blpo.models.optimizer import Case, ScoredPrompt, load_template, render_cases
+from blpo.models.lexicon import baselines as lexicon_baselines
+from blpo.models.lexicon.engine import LexiconEngine, answer_text, propose_i2t_prompt
+from blpo.models.lexicon.reading import block
+from blpo.models.roles.baselines import TriedPrompt
+from blpo.models.roles.optimizer import Case, ScoredPrompt, load_template, render_cases
 
 JUDGE_PROMPT_ROLE = "judge prompt: what a multimodal model is told to judge an image by"
 """The role by which TextGrad's prompts name the judge prompt."""

@@ -6,7 +6,7 @@ from statistics import mean, median, stdev
 from typing import Any
 
 import numpy as np
-from blpo.pipeline.seeds import derived_seed
+from blpo.pipeline.search.seeds import derived_seed
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table

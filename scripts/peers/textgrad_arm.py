@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from blpo.data.examples import Example
-from blpo.models.judge import Verdict
-from blpo.pipeline.budget import BudgetSpentError
-from blpo.pipeline.seeds import derived_order
-from blpo.pipeline.steps import num_right
-from blpo.pipeline.textgrad import split_validation
+from blpo.models.roles.judge import Verdict
+from blpo.models.wrappers.budget import BudgetSpentError
+from blpo.pipeline.baselines.textgrad import split_validation
+from blpo.pipeline.search.seeds import derived_order
+from blpo.pipeline.search.step import num_right
 
 from .stand_in import JUDGE_PROMPT_ROLE, evidence
 from .world import Course, Found, World

@@ -13,8 +13,8 @@ from blpo.data.examples import Dataset, Example, fingerprint, read_dataset
 from blpo.data.micro.rubrics import generate
 from blpo.data.tasks import Task, load_task
 from blpo.pipeline.config import ImageConfig
-from blpo.pipeline.demo import DATA_SEED, example_of, micro_dataset
-from blpo.pipeline.seeds import derived_order
+from blpo.pipeline.runs.demo import DATA_SEED, example_of, micro_dataset
+from blpo.pipeline.search.seeds import derived_order
 
 Variant = Literal["plain", "shuffled", "imbalanced"]
 VARIANTS: tuple[Variant, ...] = get_args(Variant)

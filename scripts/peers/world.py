@@ -13,14 +13,16 @@ from blpo.data.errors import EngineError
 from blpo.data.examples import Example
 from blpo.data.tasks import Task
 from blpo.models.engine import Engine, Request, Sampling
-from blpo.models.judge import Judge, Verdict
-from blpo.models.optimizer import Case
-from blpo.models.stored import Role, StoredEngine
-from blpo.models.verbalizer import Verbalization, Verbalizer
-from blpo.pipeline.budget import Budget, BudgetConfig, BudgetedEngine
-from blpo.pipeline.evidence import Judged
-from blpo.pipeline.policies.calibration import CutPoints
-from blpo.pipeline.session import within_budget
+from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.roles.optimizer import Case
+from blpo.models.roles.verbalizer import Verbalization, Verbalizer
+from blpo.models.wrappers.budget import Budget, BudgetedEngine
+from blpo.models.wrappers.ledger import Role
+from blpo.models.wrappers.stored import StoredEngine
+from blpo.pipeline.baselines.cases import Judged
+from blpo.pipeline.runs.roles import within_budget
+from blpo.pipeline.search.budget import BudgetConfig
+from blpo.pipeline.search.cutpoints import CutPoints
 
 VERBALIZATION_TOKENS = 96
 _OPTIMIZER_TOKENS = 4096
@@ -97,7 +99,7 @@ class World:
         self.judge_prompt = task.judge_prompt
         self.i2t_prompt = task.i2t_prompt
         self.max_judge_calls = budget.judge_calls
-        self.budget = Budget(budget)
+        self.budget = Budget(budget.limits)
         self._stored: Mapping[Role, StoredEngine] = engines
         self._stored_stand_in = stand_in
         self.engines: Mapping[Role, Engine] = within_budget(engines, self.budget)

@@ -1,0 +1,1 @@
+"""The reply store: append-only Parquet parts, keyed by what was asked."""

@@ -1,0 +1,228 @@
+"""The reply store: what was asked once is never asked again.
+
+    store/verbalizations/i2t=<hash>/part-00000001-00000050.parquet      merged by `compact`
+                                    part-00000051.parquet
+    store/verdicts/judge=<hash>/...
+    store/proposals/optimizer=<hash>/...
+
+Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
+number of threads, processes and hosts read and write at once without locks: parts appear whole
+and never change (`parts`), and may be merged meanwhile (`compaction`).
+"""
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ..arrow import sync
+from .compaction import compact_partition
+from .locators import Prefixes
+from .part_names import find_parts, listed_parts
+from .partition import Partition
+from .parts import DamagedPart, check_part, read_indexes, temporary_files
+from .replies import ReplyRow, StoredReply
+
+Collection = Literal["verbalizations", "verdicts", "proposals"]
+
+PARTITION_KEYS: dict[Collection, str] = {
+    "verbalizations": "i2t",
+    "verdicts": "judge",
+    "proposals": "optimizer",
+}
+"""What the hash in the name of a partition's folder is a hash of."""
+
+_LEFTOVER_AGE_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionStats:
+    """Size of one partition. num_keys counts a key once that several parts hold."""
+
+    collection: Collection
+    partition: str
+    num_rows: int
+    num_keys: int
+    num_parts: int
+    num_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Compaction:
+    """What compaction did to one partition."""
+
+    collection: Collection
+    partition: str
+    parts_before: int
+    parts_after: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """num_parts: parts read. leftovers: temporary files of killed writers, over an hour old."""
+
+    num_parts: int
+    damaged: list[DamagedPart]
+    leftovers: list[Path]
+
+
+class ReplyStore:
+    """Rows by (collection, partition, key) under a root folder, which need not exist yet.
+
+    A key may be stored more than once, by writers that did not know of one another. Readers take
+    the row in the part with the lowest number, the one that was there first: they agree, and
+    none sees a row change. `put` tells a writer whose row that is.
+
+    Memory: 60 bytes for every key of the partitions that were looked into, 16 for one that this
+    store wrote and did not read.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._partitions: dict[Path, Partition] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self, collection: Collection, partition: str, keys: Sequence[str]
+    ) -> dict[str, StoredReply]:
+        """The replies to those keys that are stored, in no order that means anything.
+
+        Sees every `put` that returned before the call, in any process (on a network file system,
+        once its directory cache has expired). Raises StoreError, naming the file, for a damaged
+        part.
+        """
+        return self._partition(collection, partition).get(list(dict.fromkeys(keys)))
+
+    def put(
+        self, collection: Collection, partition: str, rows: Sequence[ReplyRow]
+    ) -> dict[str, StoredReply]:
+        """Stores rows as one part, durable on return; no rows, no part.
+
+        Returns what `get` now gives for their keys: the rows themselves, but for those that
+        another writer had stored before. Raises StoreError when they cannot be written.
+        """
+        return self._partition(collection, partition).put(rows) if rows else {}
+
+    def stats(self) -> list[PartitionStats]:
+        """Sizes of all partitions, read anew; raises StoreError for a damaged part."""
+        return [self._stats(*partition) for partition in self._all_partitions()]
+
+    def verify(self) -> Verification:
+        """Reads every part to its last page; changes nothing."""
+        folders = [self._folder(*partition) for partition in self._all_partitions()]
+        parts = [part for folder in folders for part in _parts(folder)]
+        checked = [check_part(part) for part in parts]
+        return Verification(
+            num_parts=len(parts),
+            damaged=[part for part in checked if part is not None],
+            leftovers=[path for folder in folders for path in _leftovers(folder)],
+        )
+
+    def compact(self, on_part: Callable[[], None] = lambda: None) -> list[Compaction]:
+        """Merges small parts, of the partitions that have some; see `compaction`.
+
+        on_part: called for each part that was merged into another. Others may read, write and
+        compact meanwhile. Raises StoreError for a damaged part.
+        """
+        done = [self._compact(*partition, on_part) for partition in self._all_partitions()]
+        return [found for found in done if found.parts_after < found.parts_before]
+
+    def quarantine(self, damaged: Iterable[DamagedPart]) -> list[Path]:
+        """Moves parts to `quarantine/` under the root, relative paths kept; returns the new paths.
+
+        What they held is asked again. A part that is no longer there is passed over.
+        """
+        moved = [self._move_aside(part.path) for part in damaged]
+        with self._lock:
+            self._partitions.clear()
+        return [path for path in moved if path is not None]
+
+    def remove_leftovers(self, leftovers: Iterable[Path]) -> None:
+        """Removes the temporary files that `verify` found."""
+        for path in leftovers:
+            path.unlink(missing_ok=True)
+
+    def _partition(self, collection: Collection, partition: str) -> Partition:
+        folder = self._folder(collection, partition)
+        with self._lock:
+            if folder not in self._partitions:
+                self._partitions[folder] = Partition(folder, self._aside(folder))
+            return self._partitions[folder]
+
+    def _folder(self, collection: Collection, partition: str) -> Path:
+        if not re.fullmatch(r"[A-Za-z0-9_.-]+", partition):
+            raise ValueError(f"partition {partition!r} is not a plain name")
+        return self.root / collection / f"{PARTITION_KEYS[collection]}={partition}"
+
+    def _aside(self, path: Path) -> Path:
+        return self.root / "quarantine" / path.relative_to(self.root)
+
+    def _all_partitions(self) -> Iterator[tuple[Collection, str]]:
+        for collection, key in PARTITION_KEYS.items():
+            for folder in sorted((self.root / collection).glob(f"{key}=*")):
+                yield collection, folder.name.removeprefix(f"{key}=")
+
+    def _stats(self, collection: Collection, partition: str) -> PartitionStats:
+        parts, sizes, found = _measured(self._folder(collection, partition))
+        prefixes = np.concatenate([np.empty(0, np.uint64), *found])
+        return PartitionStats(
+            collection=collection,
+            partition=partition,
+            num_rows=len(prefixes),
+            num_keys=len(np.unique(prefixes)),
+            num_parts=len(parts),
+            num_bytes=sum(sizes),
+        )
+
+    def _compact(
+        self, collection: Collection, partition: str, on_part: Callable[[], None]
+    ) -> Compaction:
+        folder = self._folder(collection, partition)
+        before = len(listed_parts(folder))
+        compact_partition(folder, on_part)
+        return Compaction(collection, partition, before, len(listed_parts(folder)))
+
+    def _move_aside(self, part: Path) -> Path | None:
+        target = self._aside(part)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            part.rename(target)
+        except FileNotFoundError:
+            return None
+        sync(target.parent)
+        sync(part.parent)
+        return target
+
+
+def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
+    """The parts of a partition, their bytes, and the keys of those that are not empty."""
+    while True:
+        parts = _parts(folder)
+        try:
+            sizes = [part.stat().st_size for part in parts]
+            found = [index.prefixes for index in read_indexes(parts) if index is not None]
+        except FileNotFoundError:
+            continue  # Merged or moved aside since they were listed.
+        return parts, sizes, found
+
+
+def _parts(folder: Path) -> list[Path]:
+    return [folder / part.name for part in find_parts(folder)]
+
+
+def _leftovers(folder: Path) -> list[Path]:
+    """Temporary files so old that no writer can still be writing them."""
+    found: list[Path] = []
+    for path in temporary_files(folder):
+        try:
+            age_s = time.time() - path.stat().st_mtime
+        except FileNotFoundError:
+            continue
+        if age_s > _LEFTOVER_AGE_S:
+            found.append(path)
+    return found

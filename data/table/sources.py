@@ -1,0 +1,253 @@
+"""Tables as users have them, read row by row: csv, jsonl, json, Parquet, image folders."""
+
+import csv
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from ..arrow import ARROW_ERRORS, open_parquet, pq
+from ..errors import DataError
+
+_METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
+_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_BATCH_ROWS = 64
+_FIELD_LIMIT = 2**27
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row. where: the place as messages name it ("line 3"); folder: what paths start from."""
+
+    where: str
+    values: dict[str, Any]
+    folder: Path
+
+
+class TableSource(Protocol):
+    """A table that can be read any number of times, always in the same order."""
+
+    def columns(self) -> list[str]: ...
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        """All rows, with at least the columns named."""
+        ...
+
+
+def open_source(path: Path) -> TableSource:
+    """The table behind a path; raises DataError for a path that is none."""
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if path.is_dir():
+        return _FolderSource(path)
+    return _file_source(path)
+
+
+def _file_source(path: Path) -> TableSource:
+    match path.suffix.lower():
+        case ".csv" | ".tsv":
+            return _CsvSource(path)
+        case ".jsonl" | ".ndjson":
+            return _JsonLinesSource(path)
+        case ".json":
+            return _JsonSource(path)
+        case ".parquet":
+            return _ParquetSource(path)
+        case suffix:
+            raise DataError(
+                f"{path}: cannot read {suffix or 'a file without a suffix'} as a table: "
+                "give .csv, .tsv, .jsonl, .ndjson, .json, .parquet or an image folder"
+            )
+
+
+def _not_utf8(path: Path, error: UnicodeDecodeError) -> DataError:
+    return DataError(f"{path}: not UTF-8 text (byte {error.start}): save the table as UTF-8")
+
+
+@dataclass(frozen=True)
+class _CsvSource:
+    path: Path
+
+    def columns(self) -> list[str]:
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            try:
+                return list(self._reader(file).fieldnames or [])
+            except UnicodeDecodeError as error:
+                raise _not_utf8(self.path, error) from error
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        with self.path.open(encoding="utf-8-sig", newline="") as file:
+            reader = self._reader(file)
+            line = 2
+            try:
+                for values in reader:
+                    self._check_width(line, values)
+                    yield TableRow(f"line {line}", values, self.path.parent)
+                    line = reader.line_num + 1
+            except UnicodeDecodeError as error:
+                raise _not_utf8(self.path, error) from error
+            except csv.Error as error:
+                raise DataError(f"{self.path}: line {line}: not valid csv: {error}") from error
+
+    def _reader(self, file: Any) -> "csv.DictReader[str]":
+        csv.field_size_limit(_FIELD_LIMIT)
+        header = file.readline()
+        file.seek(0)
+        delimiter = max(",;\t", key=header.count)
+        return csv.DictReader(file, delimiter=delimiter, restkey="", strict=True)
+
+    def _check_width(self, line: int, values: dict[str, Any]) -> None:
+        if "" in values and isinstance(values[""], list):
+            raise DataError(
+                f"{self.path}: line {line}: has more fields than the header: "
+                "put fields that hold the delimiter in double quotes"
+            )
+
+
+@dataclass(frozen=True)
+class _JsonLinesSource:
+    path: Path
+
+    def columns(self) -> list[str]:
+        names: dict[str, None] = {}
+        for row in self.rows(()):
+            names.update(dict.fromkeys(row.values))
+        return list(names)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        with self.path.open(encoding="utf-8-sig") as file:
+            try:
+                for line, content in enumerate(file, 1):
+                    if content.strip():
+                        yield TableRow(
+                            f"line {line}", self._object(line, content), self.path.parent
+                        )
+            except UnicodeDecodeError as error:
+                raise _not_utf8(self.path, error) from error
+
+    def _object(self, line: int, content: str) -> dict[str, Any]:
+        try:
+            values = cast("object", json.loads(content))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.path}: line {line}: not valid JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise DataError(f"{self.path}: line {line}: must be a JSON object, one per line")
+        return cast("dict[str, Any]", values)
+
+
+@dataclass(frozen=True)
+class _JsonSource:
+    """One JSON array of objects. It is parsed as a whole."""
+
+    path: Path
+
+    def columns(self) -> list[str]:
+        return list(dict.fromkeys(name for row in self._loaded for name in row))
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        for number, values in enumerate(self._loaded, 1):
+            yield TableRow(f"row {number}", values, self.path.parent)
+
+    @cached_property
+    def _loaded(self) -> list[dict[str, Any]]:
+        try:
+            loaded = cast("object", json.loads(self.path.read_text("utf-8-sig")))
+        except json.JSONDecodeError as error:
+            raise DataError(f"{self.path}: not valid JSON: {error}") from error
+        except UnicodeDecodeError as error:
+            raise _not_utf8(self.path, error) from error
+        rows = cast("list[object]", loaded) if isinstance(loaded, list) else [loaded]
+        if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in rows):
+            raise DataError(f"{self.path}: must be a JSON array of objects, one per row")
+        return cast("list[dict[str, Any]]", rows)
+
+
+@dataclass(frozen=True)
+class _ParquetSource:
+    path: Path
+
+    def columns(self) -> list[str]:
+        try:
+            return list(pq.read_schema(self.path).names)
+        except ARROW_ERRORS as error:
+            raise self._damaged(error) from error
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        try:
+            with open_parquet(self.path) as file:
+                row = 0
+                batches = file.iter_batches(_BATCH_ROWS, columns=list(columns), use_threads=False)
+                for batch in batches:
+                    for values in batch.to_pylist():
+                        row += 1
+                        yield TableRow(f"row {row}", values, self.path.parent)
+        except ARROW_ERRORS as error:
+            raise self._damaged(error) from error
+
+    def _damaged(self, error: Exception) -> DataError:
+        return DataError(f"{self.path}: not a whole Parquet file ({error}): copy it again")
+
+
+@dataclass(frozen=True)
+class _FolderSource:
+    """An image folder with a metadata file, or with one subfolder per label.
+
+    `train` and `test` folders at the top, if there are no others, give the split.
+    """
+
+    path: Path
+
+    def columns(self) -> list[str]:
+        names: dict[str, None] = {}
+        for split, source in self._sources():
+            names.update(dict.fromkeys(source.columns()))
+            if split:
+                names["split"] = None
+        return list(names)
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        for split, source in self._sources():
+            for row in source.rows(columns):
+                where = f"{split} {row.where}" if split else row.where
+                values = row.values | ({"split": split} if split else {})
+                yield TableRow(where, values, row.folder)
+
+    def _sources(self) -> list[tuple[str, TableSource]]:
+        names = {entry.name for entry in self.path.iterdir() if entry.is_dir()}
+        if names and names <= {"train", "test"}:
+            return [(name, _labelled_folder(self.path / name)) for name in sorted(names)]
+        return [("", _labelled_folder(self.path))]
+
+
+def _labelled_folder(folder: Path) -> TableSource:
+    for name in _METADATA_NAMES:
+        if (folder / name).is_file():
+            return _file_source(folder / name)
+    return _ClassFolders(folder)
+
+
+@dataclass(frozen=True)
+class _ClassFolders:
+    """Images in subfolders named after their labels."""
+
+    path: Path
+
+    def columns(self) -> list[str]:
+        return ["image", "label"]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        images = sorted(
+            path.relative_to(self.path)
+            for path in self.path.glob("*/**/*")
+            if path.suffix.lower() in _IMAGE_SUFFIXES
+        )
+        if not images:
+            raise DataError(
+                f"{self.path}: holds no {', '.join(_METADATA_NAMES)} and no subfolders of images: "
+                "add a metadata file with a file_name column, or one subfolder per label"
+            )
+        for image in images:
+            values = {"image": image.as_posix(), "label": image.parts[0]}
+            yield TableRow(image.as_posix(), values, self.path)

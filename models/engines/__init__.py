@@ -1,0 +1,1 @@
+"""What answers requests: settings, checkpoints, devices, and one file or folder per engine."""

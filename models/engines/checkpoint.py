@@ -1,0 +1,226 @@
+"""Where a model's files are, and which version of them: known without importing torch."""
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from ...data.errors import EngineError
+from ..engine import EngineIdentity
+from ..requests.layout import layout_id
+from .settings import DEFAULT_MAX_MODEL_LEN, EngineSettings
+
+MICRO = "micro"
+
+MIN_PIXELS = 28 * 28
+MAX_PIXELS = 2048 * 2048
+"""Bounds of every processor's own resizing. Images come already resized into the bounds of their
+`ImageRef`; a processor only rounds them to its patch grid."""
+
+_IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin")
+_WEIGHT_SUFFIXES = (".safetensors", ".bin")
+_HASH_CHUNK_BYTES = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Where a model's files are.
+
+    path, revision: what from_pretrained takes. config: contents of config.json. folder: where the
+    files are if they are local.
+    """
+
+    path: str
+    revision: str | None
+    config: dict[str, Any]
+    folder: Path | None
+
+
+def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
+    """Identity of an engine that runs `settings.model` in this process.
+
+    Raises EngineError if the model is a path that holds no checkpoint.
+    """
+    folder = find_folder(settings.model)
+    return EngineIdentity(
+        engine=engine,
+        model=MICRO if settings.model == MICRO else folder.name if folder else settings.model,
+        revision=folder_revision(folder) if folder else hub_revision(settings),
+        layout=layout_id(settings.resolved_block_size),
+        settings=",".join(f"{name}={value}" for name, value in _shaping_settings(settings)),
+    )
+
+
+def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
+    """Settings on which replies depend."""
+    shaping = [
+        ("dtype", settings.resolved_dtype),
+        ("quantization", settings.quantization or "none"),
+        ("kv_cache_dtype", settings.kv_cache_dtype),
+    ]
+    return shaping if settings.load_format == "auto" else [*shaping, ("weights", "random")]
+
+
+def find_folder(model: str) -> Path | None:
+    """The local folder of a model; None for a Hugging Face id.
+
+    Raises EngineError if `model` is a path without a checkpoint.
+    """
+    if model == MICRO:
+        folder = Path(str(resources.files("blpo.models") / MICRO))
+        remedy = "the installation is incomplete; reinstall blpo"
+    else:
+        folder = Path(model).expanduser()
+        remedy = "give a folder with config.json, a Hugging Face id, or 'micro'"
+        if not folder.exists() and _looks_like_hub_id(model):
+            return None
+    if not folder.is_dir():
+        raise EngineError(f"model folder {folder} does not exist: {remedy}")
+    if not (folder / "config.json").is_file():
+        raise EngineError(f"model folder {folder} has no config.json: {remedy}")
+    return folder.resolve()
+
+
+def folder_revision(folder: Path) -> str:
+    """sha256 over names and contents of the files that make up a checkpoint, 16 hex digits.
+
+    Cached for the life of the process as long as the files keep their sizes and times.
+    """
+    files = sorted(p for p in folder.iterdir() if p.suffix in _IDENTITY_SUFFIXES and p.is_file())
+    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
+    return _hash_files(stamps)
+
+
+def hub_revision(settings: EngineSettings) -> str:
+    """The commit of a Hugging Face id: as pinned, else as cached here, else the newest one."""
+    revision = settings.revision or "main"
+    if re.fullmatch(r"[0-9a-f]{40}", revision):
+        return revision
+    return _hub_config(settings.model, revision).parent.name
+
+
+def is_available_offline(settings: EngineSettings) -> bool:
+    """Whether a model is a local folder, or in the Hugging Face cache with its weights.
+
+    Raises EngineError if the model is a path that holds no checkpoint.
+    """
+    if find_folder(settings.model) is not None:
+        return True
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+    revision = settings.revision or "main"
+    cached = hub.try_to_load_from_cache(settings.model, "config.json", revision=revision)
+    return isinstance(cached, str) and any(
+        next(Path(cached).parent.glob(f"*{suffix}"), None) for suffix in _WEIGHT_SUFFIXES
+    )
+
+
+def locate(settings: EngineSettings) -> Checkpoint:
+    """The files that an engine loads. Raises EngineError if there are none."""
+    folder = find_folder(settings.model)
+    if folder is not None:
+        return Checkpoint(str(folder), None, read_config(folder / "config.json"), folder)
+    commit = hub_revision(settings)
+    config = read_config(_hub_config(settings.model, commit))
+    return Checkpoint(settings.model, commit, config, None)
+
+
+def snapshot_folder(checkpoint: Checkpoint) -> Path | None:
+    """Where the Hugging Face cache has a model's files; None if it has none."""
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+    cached = hub.try_to_load_from_cache(
+        checkpoint.path, "config.json", revision=checkpoint.revision
+    )
+    return Path(cached).parent if isinstance(cached, str) else None
+
+
+def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
+    """Tokens of prompt and reply: as configured, else the model's own bound within reason."""
+    if settings.max_model_len is not None:
+        return settings.max_model_len
+    text_config: dict[str, Any] = config.get("text_config") or config
+    own: int | None = text_config.get("max_position_embeddings")
+    return min(own or DEFAULT_MAX_MODEL_LEN, DEFAULT_MAX_MODEL_LEN)
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The contents of a config.json."""
+    try:
+        return json.loads(path.read_text())
+    except ValueError as error:
+        raise EngineError(f"{path} is not JSON: {error}") from error
+
+
+def load_processor(checkpoint: Checkpoint) -> Any:
+    """The transformers processor of a model; imports transformers.
+
+    Raises EngineError if the model has none (a text-only model, missing files).
+    """
+    from transformers import AutoProcessor  # noqa: PLC0415
+
+    auto: Any = AutoProcessor
+    try:
+        processor: Any = auto.from_pretrained(checkpoint.path, revision=checkpoint.revision)
+    except (OSError, ValueError) as error:
+        raise EngineError(f"no processor for model {checkpoint.path}: {error}") from error
+    if not hasattr(processor, "tokenizer"):
+        raise EngineError(
+            f"model {checkpoint.path} has a tokenizer but no image processor: "
+            "use a vision-language model"
+        )
+    return processor
+
+
+def processor_options(processor: Any) -> dict[str, Any]:
+    """Options that widen a processor's own pixel bounds; empty for a processor without such."""
+    image_processor = processor.image_processor
+    size: Any = getattr(image_processor, "size", None) or {}
+    if "longest_edge" in size and hasattr(image_processor, "merge_size"):
+        return {"size": {"shortest_edge": MIN_PIXELS, "longest_edge": MAX_PIXELS}}
+    return {}
+
+
+def weights_bytes(folder: Path) -> int:
+    """Bytes of a checkpoint's safetensors files."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _looks_like_hub_id(model: str) -> bool:
+    parts = model.split("/")
+    return len(parts) <= 2 and all(parts) and not model.startswith((".", "~", "/"))
+
+
+def _hub_config(model: str, revision: str) -> Path:
+    """config.json of a Hugging Face id in the local cache, fetched there if it is missing."""
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+
+    cached = hub.try_to_load_from_cache(model, "config.json", revision=revision)
+    if isinstance(cached, str):
+        return Path(cached)
+    try:
+        return Path(hub.hf_hub_download(model, "config.json", revision=revision))
+    except (OSError, ValueError) as error:
+        raise EngineError(
+            f"model {model} is not a local folder, and its revision {revision} cannot be had "
+            f"from the Hugging Face hub: {error}"
+        ) from error
+
+
+@cache
+def _hash_files(stamps: tuple[tuple[str, int, int], ...]) -> str:
+    digest = hashlib.sha256()
+    for name, size, _ in stamps:
+        digest.update(f"{Path(name).name}:{size}:".encode())
+        with Path(name).open("rb") as file:
+            while chunk := file.read(_HASH_CHUNK_BYTES):
+                digest.update(chunk)
+    return digest.hexdigest()[:16]

@@ -1,0 +1,58 @@
+"""The engine that settings describe: the only module that knows every engine.
+
+To add one: a folder or file here, a name in `EngineSettings.kind`, an entry in `_ENGINES`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from ..engine import Engine
+from .settings import EngineKind, EngineSettings
+
+
+def make_engine(settings: EngineSettings) -> Engine:
+    """The engine that `settings` describe. It starts on its first request, not here."""
+    return _ENGINES[settings.kind](settings)
+
+
+def takes_several_images(settings: EngineSettings) -> bool:
+    """Whether a request to this engine may have any number of images."""
+    return settings.kind == "openai"
+
+
+# Each is imported when it is wanted: all but the last two load heavy libraries.
+
+
+def _vllm(settings: EngineSettings) -> Engine:
+    if settings.num_engines > 1:
+        from .group.group import EngineGroup  # noqa: PLC0415
+
+        return EngineGroup(settings, make_engine)
+    from .vllm.engine import VllmEngine  # noqa: PLC0415
+
+    return VllmEngine(settings)
+
+
+def _transformers(settings: EngineSettings) -> Engine:
+    from .transformers import TransformersEngine  # noqa: PLC0415
+
+    return TransformersEngine(settings)
+
+
+def _openai(settings: EngineSettings) -> Engine:
+    from .openai.engine import OpenAIEngine  # noqa: PLC0415
+
+    return OpenAIEngine(settings)
+
+
+def _lexicon(_: EngineSettings) -> Engine:
+    from ..lexicon.engine import LexiconEngine  # noqa: PLC0415
+
+    return LexiconEngine()
+
+
+_ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
+    "vllm": _vllm,
+    "transformers": _transformers,
+    "openai": _openai,
+    "lexicon": _lexicon,
+}

@@ -1,0 +1,1 @@
+"""Several engines that answer as one, each in a process of its own."""

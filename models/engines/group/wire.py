@@ -1,0 +1,130 @@
+"""What goes over the wire between an engine group and the processes of its engines.
+
+An image travels once. Both ends keep the same images, because both see the same requests in the
+same order and drop what was used longest ago: from its second use on, its digest says which it is.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ....data.images import ImageRef
+from ...engine import Answer, Request
+from ..settings import EngineSettings
+
+KEPT_BYTES = 1 << 30
+"""Encoded images that each process keeps. One that is asked about again after it was dropped
+travels again."""
+CLOSE_S = 10.0
+"""Seconds that an engine may take to close before it is killed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """To a process, first. cores: those it may use; None for all. log_level: of its messages."""
+
+    settings: EngineSettings
+    name: str
+    cores: frozenset[int] | None
+    log_level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """To a process: requests without their images, which `images` and `new_images` hold.
+
+    images: digests, one for each request, None for one without an image. new_images: those that
+    the process does not have.
+    """
+
+    number: int
+    requests: Sequence[Request]
+    images: Sequence[str | None]
+    new_images: Mapping[str, ImageRef]
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """To a process: nobody waits any more for what is unanswered of an `Ask`."""
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """From a process: its engine answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """From a process: replies to requests of an `Ask`, by their places in it."""
+
+    number: int
+    answers: list[Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """From a process, last: why its engine cannot answer any more."""
+
+    reason: str
+
+
+class _RecentImages:
+    """Digests of the images that were used last, as many as fit, the least recent one first."""
+
+    def __init__(self, kept_bytes: int) -> None:
+        self._sizes: OrderedDict[str, int] = OrderedDict()
+        self._num_bytes = 0
+        self._kept_bytes = kept_bytes
+
+    def __contains__(self, digest: str) -> bool:
+        return digest in self._sizes
+
+    def use(self, images: Mapping[str, ImageRef]) -> list[str]:
+        """Note the use of images, in this order; the digests that are dropped for it."""
+        for digest, image in images.items():
+            size = len(image.data)
+            self._num_bytes += size - self._sizes.pop(digest, 0)
+            self._sizes[digest] = size
+        dropped: list[str] = []
+        while self._num_bytes > self._kept_bytes:
+            digest, size = self._sizes.popitem(last=False)
+            self._num_bytes -= size
+            dropped.append(digest)
+        return dropped
+
+
+class Packer:
+    """The end of the wire that sends requests."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._recent = _RecentImages(kept_bytes)
+
+    def pack(self, number: int, requests: Sequence[Request]) -> Ask:
+        """Requests as they are sent. Each result has to be sent, in this order."""
+        images = [request.image for request in requests]
+        by_digest = {image.digest: image for image in images if image is not None}
+        new = {digest: by_digest[digest] for digest in by_digest if digest not in self._recent}
+        self._recent.use(by_digest)
+        bare = [replace(request, image=None) if request.image else request for request in requests]
+        return Ask(number, bare, [image.digest if image else None for image in images], new)
+
+
+class Unpacker:
+    """The end of the wire that receives requests, with the images that it keeps."""
+
+    def __init__(self, kept_bytes: int = KEPT_BYTES) -> None:
+        self._recent = _RecentImages(kept_bytes)
+        self._images: dict[str, ImageRef] = {}
+
+    def unpack(self, ask: Ask) -> list[Request]:
+        """The requests as they were before they were packed."""
+        self._images |= ask.new_images
+        used = {digest: self._images[digest] for digest in ask.images if digest is not None}
+        for digest in self._recent.use(used):
+            del self._images[digest]
+        return [
+            request if digest is None else replace(request, image=used[digest])
+            for request, digest in zip(ask.requests, ask.images, strict=True)
+        ]

@@ -1,0 +1,95 @@
+"""Which server answers which request: one server, or a pool whose members come and go.
+
+A pool is a folder in which every server that is up keeps a file NAME.json with its address,
+{"url": "http://host:port/v1"}, as `slurm/pool.sbatch` does. A request goes to the server that its
+image is assigned to by rendezvous hash, so that each image meets the same server's caches under
+every prompt. When a server goes, only its images move, evenly to the others; they move back when a
+server of the same name returns.
+"""
+
+import json
+import logging
+import threading
+import time
+from pathlib import Path
+
+from ....data.errors import EngineError
+from ..rendezvous import assigned
+
+_log = logging.getLogger("blpo.engine")
+
+POOL_PREFIX = "pool:"
+_LIST_S = 2.0
+_DOWN_S = 10.0
+_WAIT_S = 1800.0
+
+
+class ServerPool:
+    """The servers behind an endpoint: a base URL, or "pool:FOLDER". Thread-safe."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._endpoint = endpoint.rstrip("/")
+        is_pool = endpoint.startswith(POOL_PREFIX)
+        self._folder = Path(endpoint.removeprefix(POOL_PREFIX)) if is_pool else None
+        self._lock = threading.Lock()
+        self._servers: dict[str, str] = {}
+        self._listed = -_LIST_S
+        self._down_until: dict[str, float] = {}
+
+    def pick(self, image: str) -> str | None:
+        """URL of the server for an image; None while there is none."""
+        if self._folder is None:
+            return self._endpoint
+        with self._lock:
+            servers = self._current(self._folder)
+            now = time.monotonic()
+            up = [name for name, url in servers.items() if self._down_until.get(url, 0.0) <= now]
+            if up:
+                return servers[assigned(up, image)]
+            # The one that has not been tried for longest.
+            return min(servers.values(), key=lambda url: self._down_until[url], default=None)
+
+    def mark_up(self, url: str) -> None:
+        """This server answers."""
+        with self._lock:
+            self._down_until.pop(url, None)
+
+    def mark_down(self, url: str) -> None:
+        """This server does not answer: its images go to the others for a while."""
+        if self._folder is None:
+            return
+        with self._lock:
+            if self._down_until.get(url, 0.0) <= time.monotonic():
+                _log.warning("%s does not answer; its images go to other servers", url)
+            self._down_until[url] = time.monotonic() + _DOWN_S
+
+    def wait_for_first(self) -> None:
+        """Return when a server is there. Raises EngineError if none comes in half an hour."""
+        if self._folder is None:
+            return
+        end = time.monotonic() + _WAIT_S
+        while self.pick("") is None:
+            if time.monotonic() > end:
+                raise EngineError(
+                    f"{self._endpoint}: no server has put its address there in {_WAIT_S:.0f} s: "
+                    "look at the logs of the pool's jobs"
+                )
+            time.sleep(_LIST_S)
+
+    def _current(self, folder: Path) -> dict[str, str]:
+        """Servers by name, listed anew every few seconds."""
+        if time.monotonic() - self._listed >= _LIST_S:
+            found = {card.stem: _url(card) for card in sorted(folder.glob("*.json"))}
+            self._servers = {name: url for name, url in found.items() if url is not None}
+            self._listed = time.monotonic()
+        return self._servers
+
+
+def _url(card: Path) -> str | None:
+    """The address on a server's card; None if the server has just taken it away."""
+    try:
+        return str(json.loads(card.read_text("utf-8"))["url"]).rstrip("/")
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise EngineError(f'{card}: expected {{"url": "http://..."}} ({error!r})') from error

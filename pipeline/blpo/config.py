@@ -1,0 +1,168 @@
+"""Parameters of Algorithm 1: the paper's values, and what `preset: plus` puts in their place.
+
+Every switch stands alone: `--set algorithm.selector=argmax` gives one of them its faithful value.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ..search.losses import LossName
+
+
+def _off(value: object) -> object:
+    """YAML reads an unquoted off as false."""
+    return "off" if value is False else value
+
+
+class BlpoConfig(BaseModel):
+    """Parameters of Algorithm 1; the defaults are the paper's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    outer_steps: int = Field(default=5, ge=0, description="T, updates of the judge prompt")
+    inner_steps: int = Field(default=5, ge=1, description="K, I2T prompts tried in an outer step")
+    inner_width: int = Field(
+        default=1,
+        ge=1,
+        description="how many of the K are proposed, verbalized and judged in one batch; K / width "
+        "rounds in place of K dependent stages",
+    )
+    minibatch_size: int = Field(default=10, ge=1, description="|I_B|, misjudged examples at most")
+    i2t: Literal["learned", "fixed", "judge_prompt"] = "learned"
+    loss: LossName = Field(
+        default="zero_one",
+        description="probability losses move before a verdict flips: fewer ties among proposals",
+    )
+    score_on: Literal["errors", "probe"] = Field(
+        default="errors",
+        description="errors: the minibatch that the optimizer has just seen, a fix rate that is "
+        "blind to what p' breaks; probe: right and wrong items that it has not seen",
+    )
+    probe_size: int = Field(default=60, ge=1, description="items of the probe at most")
+    selector: Literal["argmax", "racing"] = Field(
+        default="argmax",
+        description="argmax: all proposals on all items; racing: block by block, those that "
+        "cannot win any more are dropped",
+    )
+    block_size: int = Field(default=20, ge=1, description="items of a block of a race")
+    race_confidence: float = Field(default=0.8, gt=0.5, lt=1, description="of dropping one")
+    selection: Literal["out_of_batch", "holdout"] = Field(
+        default="out_of_batch",
+        description="which items rank proposals: those that no optimizer call of the lineage has "
+        "seen; or a fixed part of train that no optimizer call ever sees",
+    )
+    holdout_share: float = Field(default=0.5, gt=0, lt=1, description="of train, held out")
+    accept: Literal["always", "paired"] = Field(
+        default="always",
+        description="paired: p' becomes p_{t+1} only on a gain in a paired test; the best of a few "
+        "noisy scores is often worse than p",
+    )
+    accept_confidence: float = Field(default=0.9, gt=0.5, lt=1, description="of the paired test")
+    final: Literal["last", "archive"] = Field(
+        default="last",
+        description="archive: of all p' that were paid for, the one whose gain over p_0 has the "
+        "highest lower bound; p_0 if none is above 0",
+    )
+    final_confidence: float = Field(default=0.9, gt=0.5, lt=1, description="of the lower bound")
+    update_q: Literal["history", "reflective"] = Field(
+        default="history",
+        description="reflective: Update_q also sees which items the best and the worst q so far "
+        "fixed and broke, with their verbalizations",
+    )
+    reflect_on: int = Field(default=2, ge=1, description="items of each kind it sees at most")
+    warm_start_q: bool = Field(
+        default=False, description="the history opens with the q* of the step before, not q_0"
+    )
+    q0_competes: bool = Field(
+        default=False, description="q_0, q = p_t and a warm start can be chosen, too"
+    )
+    parent: Literal["last", "pareto"] = Field(
+        default="last",
+        description="pareto: p_t is what was accepted last; after a step that led nowhere, drawn "
+        "from the accepted prompts that are best on some item, in place of one greedy chain",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="outer steps in a row that may leave the judge prompt as it is; after that "
+        "many the loop ends",
+    )
+    decode: Literal["argmax", "expectation"] = Field(
+        default="argmax",
+        description="expectation: for ordinal labels, a verdict of the final prompt is the label "
+        "nearest to the expected place on the scale, where that gains on train",
+    )
+    calibrate: Literal["none", "cutpoints"] = Field(
+        default="none",
+        description="cutpoints: it is read off the expected place by bounds fitted on train, "
+        "where these gain on folds that they were not fitted on; for pairs with ties, how near "
+        "one half a preference is a tie",
+    )
+    lint: bool = Field(
+        default=False,
+        description="a p' that copies cases, changes the scale or is too long is not judged",
+    )
+    max_prompt_words: int = Field(default=400, ge=1, description="of a p' under lint")
+    controls: Annotated[Literal["off", "shuffled"], BeforeValidator(_off)] = Field(
+        default="off",
+        description="shuffled: a q whose p' gains no more than one made from other images' "
+        "descriptions is rejected: no later step starts from it",
+    )
+    ask_once: bool = Field(
+        default=False,
+        description="a verdict that the search has seen is not asked for again; the store answers "
+        "it without a model either way, but budgets count it",
+    )
+
+    @model_validator(mode="after")
+    def _check_rounds(self) -> Self:
+        if self.inner_steps % self.inner_width:
+            raise ValueError(
+                f"`inner_steps` ({self.inner_steps}) is not a multiple of `inner_width` "
+                f"({self.inner_width}): K is a number of whole rounds"
+            )
+        return self
+
+    @property
+    def inner_rounds(self) -> int:
+        return self.inner_steps // self.inner_width
+
+    @property
+    def reads_places(self) -> bool:
+        """Whether verdicts may be read off the expected place on the scale."""
+        return self.decode == "expectation" or self.calibrate == "cutpoints"
+
+    @property
+    def chooses_final(self) -> bool:
+        """Whether a choice follows the last outer step."""
+        return self.final == "archive" or self.reads_places
+
+    @property
+    def judges_chosen(self) -> bool:
+        """Whether a chosen p' is judged on the whole training set before the step ends."""
+        return self.accept == "paired" or self.final == "archive" or self.parent == "pareto"
+
+
+PLUS: Mapping[str, Any] = {
+    "inner_steps": 6,
+    "inner_width": 3,
+    "loss": "expected_abs",
+    "score_on": "probe",
+    "probe_size": 40,
+    "selector": "racing",
+    "accept": "paired",
+    "final": "archive",
+    "update_q": "reflective",
+    "warm_start_q": True,
+    "q0_competes": True,
+    "parent": "pareto",
+    "patience": 5,
+    "decode": "expectation",
+    "calibrate": "cutpoints",
+    "lint": True,
+    "controls": "shuffled",
+    "ask_once": True,
+}
+"""What `preset: plus` puts in place of the paper's values."""

@@ -1,0 +1,1 @@
+"""A judge prompt at work: evaluation and judging in bulk."""

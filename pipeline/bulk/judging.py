@@ -1,0 +1,244 @@
+"""A judge prompt at work: measured against labels, or scoring images in bulk."""
+
+import uuid
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ...data.arrow import atomic_path, pa, pq
+from ...data.errors import ConfigError, DataError
+from ...data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
+from ...data.shards import Shard
+from ...data.tasks import Task, load_task
+from ...models.engine import Engine
+from ...models.roles.judge import Verdict
+from ...models.roles.pair_judge import make_judge, num_requests
+from ...models.wrappers.stored import StoredEngine
+from ..config import JudgeConfig, parse_config
+from ..metrics.agreement import Agreement, agreement
+from ..metrics.scorecard import Scorecard, scorecard
+from ..runs.directory import RESULT_FILE, load_run
+from ..runs.engine_pool import EnginePool
+from ..runs.progress import Tracked, progress
+from ..runs.verdict_columns import verdict_columns, verdict_fields
+from ..search.cutpoints import CutPoints
+
+BATCH_ROWS = 256
+_BATCHES_IN_FLIGHT = 4
+_GROUP_ROWS = 4096
+_SHARD_KEY = "blpo.shard"
+
+T = TypeVar("T")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeSource:
+    """Which judge, on which task, under which prompt.
+
+    reading: how its verdicts are read; None for the likeliest label.
+    """
+
+    task: Task
+    judge_prompt: str
+    config: JudgeConfig
+    reading: CutPoints | None = None
+
+    @property
+    def requests_per_verdict(self) -> int:
+        return num_requests(self.task, self.config.orders, self.config.reasoning)
+
+    def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
+        """One verdict per item, in order."""
+        judge = make_judge(engine, self.task, self.config.orders, self.config.reasoning)
+        verdicts = judge(self.judge_prompt, items)
+        return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Agreement of a prompt's verdicts with the labels, and the judge beside its references."""
+
+    agreement: Agreement
+    scorecard: Scorecard
+
+
+@dataclass(slots=True)
+class JudgedCounts:
+    """Rows scored, and how many got each verdict; None counts verdicts without a label.
+
+    new_calls: replies that an engine gave in this session; all others came from the store.
+    """
+
+    rows: int = 0
+    verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
+    new_calls: int = 0
+
+
+def judge_source(
+    run: Path | None, task: str | None, prompt: Path | None, overrides: Sequence[str]
+) -> JudgeSource:
+    """The judge of a finished run, or of a task with a prompt file or its initial prompt.
+
+    Raises ConfigError if not exactly one of `run` and `task` is given, or the run is unfinished.
+    """
+    if (run is None) == (task is None):
+        raise ConfigError("name either a finished run with --run or a task with --task")
+    if run is not None:
+        return _source_of_run(run, prompt, overrides)
+    loaded = load_task(str(task))
+    config = parse_config(JudgeConfig, {}, "--set", overrides)
+    return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
+
+
+def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
+    """Agreement of the prompt's verdicts with the labels of one split."""
+    data = read_dataset(dataset, source.task, source.config.images.bounds)
+    examples = data.test if split == "test" else data.train
+    pool = EnginePool()
+    try:
+        engine = stored_judge(source, pool, store)
+        ledger = engine.ledger
+        total = len(examples) * source.requests_per_verdict
+        with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
+            verdicts = source.judge(engine, examples)
+    finally:
+        pool.close()
+    return Evaluation(
+        agreement(examples, verdicts, source.task.labels, seed=0),
+        scorecard(examples, verdicts, source.task),
+    )
+
+
+def judge_dataset(
+    source: JudgeSource,
+    dataset: Path,
+    out: Path,
+    store: Path,
+    *,
+    shard: Shard | None = None,
+    overwrite: bool = False,
+    pool: EnginePool | None = None,
+) -> JudgedCounts:
+    """Score every row of a dataset file, or of one shard of it, in file order.
+
+    `out` appears when it is complete; it is there, without rows, for a shard that has none.
+    Interrupted and started again, it takes what is already answered from the store. Memory does
+    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end.
+    """
+    if out.exists() and not overwrite:
+        raise DataError(f"{out}: exists already; name another file or pass --overwrite")
+    shard = shard or Shard()
+    counts = JudgedCounts()
+    total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
+    pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
+    try:
+        engine = stored_judge(source, pool, store)
+        items = _shard_items(dataset, source, shard)
+        judged = map_ahead(
+            lambda batch: (batch, source.judge(engine, batch)),
+            _batched(items, BATCH_ROWS),
+            threads,
+            _BATCHES_IN_FLIGHT,
+        )
+        with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
+            tables = (judged_table(*batch, source.task) for batch in judged)
+            write_judged(tables, out, source.task, shard, counts)
+        counts.new_calls = engine.ledger.session.calls
+    finally:
+        # First the engines: closing them wakes the threads that wait for replies.
+        pool.close()
+        threads.shutdown(cancel_futures=True)
+    return counts
+
+
+def map_ahead(
+    function: Callable[[T], Result], items: Iterable[T], threads: Executor, ahead: int
+) -> Iterator[Result]:
+    """Results in the order of the items; at most `ahead` items are taken before their results."""
+    pending: deque[Future[Result]] = deque()
+    for item in items:
+        pending.append(threads.submit(function, item))
+        if len(pending) == ahead:
+            yield pending.popleft().result()
+    while pending:
+        yield pending.popleft().result()
+
+
+def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
+    bounds, pairs = source.config.images.bounds, source.task.is_pairwise
+    for items in iter_dataset(dataset, bounds, BATCH_ROWS, pairs=pairs):
+        yield from (item for item in items if shard.holds(item.example_id))
+
+
+def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
+    while batch := list(islice(items, size)):
+        yield batch
+
+
+def write_judged(
+    tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
+) -> None:
+    """Write tables of `judged_table` to a file that is complete when it appears, and count."""
+    schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
+    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        waiting: list[Any] = []
+        for table in tables:
+            waiting.append(table)
+            counts.rows += table.num_rows
+            counts.verdicts.update(table["verdict"].to_pylist())
+            if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
+                writer.write_table(pa.concat_tables(waiting).cast(schema))
+                waiting = []
+        if waiting:
+            writer.write_table(pa.concat_tables(waiting).cast(schema))
+
+
+def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> JudgeSource:
+    config, directory = load_run(run)
+    if not directory.is_finished:
+        raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
+    fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
+    task = load_task(config.task)
+    judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    other_prompt = _read_prompt(prompt)
+    if other_prompt is not None:
+        return JudgeSource(task, other_prompt, judge_config)
+    judge_prompt = (run / "prompts" / "judge_prompt_final.txt").read_text("utf-8")
+    # Fitted for this prompt alone.
+    reading = directory.read_json(RESULT_FILE).get("reading")
+    return JudgeSource(
+        task, judge_prompt, judge_config, CutPoints.model_validate(reading) if reading else None
+    )
+
+
+def _read_prompt(path: Path | None) -> str | None:
+    if path is None:
+        return None
+    try:
+        prompt = path.read_text("utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the judge prompt: {error.strerror}") from None
+    if not prompt:
+        raise ConfigError(f"{path}: the judge prompt is empty")
+    return prompt
+
+
+def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
+    """The judge's engine behind the reply store."""
+    engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
+    return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
+
+
+def _judged_schema(task: Task) -> Any:
+    return pa.schema([pa.field("example_id", pa.string()), *verdict_fields(task.labels)])
+
+
+def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], task: Task) -> Any:
+    """Rows of the output, one for each item, in order."""
+    ids = pa.array([item.example_id for item in items], pa.string())
+    return pa.table([ids, *verdict_columns(verdicts, task.labels)], schema=_judged_schema(task))

@@ -1,0 +1,1 @@
+"""The command line: one command per function, printing in the `show_*` files."""

@@ -1,0 +1,71 @@
+"""What importing a public dataset prints."""
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ...data.importers.duplicates import NEAR_BITS
+from ...data.importers.manifest import Manifest, manifest_path
+from ...data.importers.protocol import Card
+
+
+def show_card(card: Card) -> None:
+    """Licence, gate and notice of a source, on stderr, before anything is read."""
+    lines = [f"{card.name}: {card.home}; licence: {card.licence}"]
+    lines += [f"  gated: {card.gate}"] if card.gate else []
+    lines += [f"  note: {card.notice}"] if card.notice else []
+    print("\n".join(lines), file=sys.stderr)
+
+
+def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:
+    """What was seen, skipped, binned and written."""
+    if as_json:
+        print(json.dumps({"path": str(out)} | manifest.to_json(), indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{out}: {len(manifest.examples):,} examples, {manifest.num_groups:,} groups")
+    console.print(f"task {manifest.task}, label from {manifest.target}")
+    for path, columns in manifest.files.items():
+        console.print(f"read {Path(path).name}: {', '.join(columns)}")
+    for reason, skipped in manifest.skipped.items():
+        console.print(f"skipped {skipped.count:,}: {reason} (first: {', '.join(skipped.first)})")
+    _print_binning(console, manifest)
+    console.print(_split_line(manifest))
+    console.print(_counts_table(manifest))
+    near = len(manifest.near_duplicates)
+    console.print(
+        f"test examples with a near-duplicate in train (perceptual hash, at most {NEAR_BITS} of 64 "
+        f"bits apart): {near:,}"
+    )
+    console.print(f"manifest: {manifest_path(out)}")
+
+
+def _print_binning(console: Console, manifest: Manifest) -> None:
+    binning = manifest.binning
+    if binning is None:
+        return
+    cuts = ", ".join(f"{edge:.4g}" for edge in binning.edges)
+    scale = "" if binning.scale is None else ", scale {:g}-{:g}".format(*binning.scale)
+    console.print(
+        f"scores from {binning.low:.4g} to {binning.high:.4g}{scale}; binned by {binning.method}, "
+        f"cuts at {cuts}"
+    )
+
+
+def _split_line(manifest: Manifest) -> str:
+    plan = manifest.plan
+    origin = "the source's own" if manifest.own_splits else "new, disjoint by group"
+    per_class = f"{plan.train or 'all'} train, {plan.test or 'all'} test"
+    return f"split: {origin}; by {plan.strata}: {per_class}; seed {manifest.seed}"
+
+
+def _counts_table(manifest: Manifest) -> Table:
+    counts = manifest.counts()
+    labels = list(dict.fromkeys(label for row in counts.values() for label in row))
+    table = Table("split", *labels)
+    for split, row in counts.items():
+        table.add_row(split, *(f"{row.get(label, 0):,}" for label in labels))
+    return table

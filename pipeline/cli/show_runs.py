@@ -1,0 +1,164 @@
+"""What the commands print: tables for people on stdout, or one JSON document."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from rich.table import Table
+
+from ...data.table.table import ImportSummary
+from ...data.tasks import Task, load_task
+from ..bulk.judging import Evaluation, JudgedCounts
+from ..metrics.intervals import Interval
+from ..report.conclusion import finding
+from ..report.pair_rows import print_pair_scores
+from ..report.scorecard_rows import print_scorecard
+from ..runs.run_many import FailedRun, FinishedRun
+from .printing import print_json, stdout_console
+
+
+def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
+    """Results of runs, with what this session had to ask."""
+    if as_json:
+        print_json([_run_json(run) for run in runs])
+        return
+    table = Table(title="Agreement with the human labels on the test split", title_justify="left")
+    for name in ("task", "method", "seed", "n", "accuracy", "macro F1", "gain in accuracy (95 %)"):
+        table.add_column(name, justify="left" if name in {"task", "method"} else "right")
+    for run in runs:
+        test = run.result.test
+        initial, final, gain = test.initial, test.final, test.gain
+        table.add_row(
+            run.result.task,
+            run.result.method,
+            str(run.result.seed),
+            str(final.n),
+            f"{initial.accuracy:.3f} -> {final.accuracy:.3f}",
+            f"{initial.macro_f1:.3f} -> {final.macro_f1:.3f}",
+            f"{gain.accuracy:+.3f} {_interval(gain.ci95['accuracy'], signed=True)}",
+        )
+    console = stdout_console()
+    console.print(table)
+    if len(runs) > len({(run.result.task, run.result.method) for run in runs}):
+        console.print(_means_table(runs))
+    for run in runs:
+        console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
+        told = finding(run.result.test, load_task(run.config.task).primary_metric)
+        console.print(f"  {told.sentence}", soft_wrap=True)
+        console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
+    console.print(_session_line(runs))
+    if any(run.result.synthetic for run in runs):
+        console.print(
+            "Synthetic test bench: these figures say nothing about real judges.", style="bold"
+        )
+
+
+def _means_table(runs: Sequence[FinishedRun]) -> Table:
+    """Mean gain in accuracy over seeds, by method and task, and over all tasks."""
+    tasks = list(dict.fromkeys(run.result.task for run in runs))
+    table = Table("method", *tasks, "all", title="Mean gain in accuracy", title_justify="left")
+    for method in dict.fromkeys(run.result.method for run in runs):
+        gains = {
+            task: [
+                run.result.test.gain.accuracy
+                for run in runs
+                if (run.result.method, run.result.task) == (method, task)
+            ]
+            for task in tasks
+        }
+        means = [mean(values) for values in gains.values() if values]
+        cells = [f"{mean(values):+.3f}" if values else "" for values in gains.values()]
+        table.add_row(method, *cells, f"{mean(means):+.3f}")
+    return table
+
+
+def show_sweep(
+    cells: Mapping[str, FinishedRun | FailedRun], summary: Path | None, *, as_json: bool
+) -> bool:
+    """Results of a sweep's cells; whether all of them finished. summary: None for a part of it."""
+    finished = [run for run in cells.values() if isinstance(run, FinishedRun)]
+    failed = {name: run.error for name, run in cells.items() if isinstance(run, FailedRun)}
+    if as_json:
+        runs = {n: _run_json(run) for n, run in cells.items() if isinstance(run, FinishedRun)}
+        print_json({"finished": runs, "failed": failed, "summary": summary and str(summary)})
+        return not failed
+    show_runs(finished, as_json=False)
+    for name, error in failed.items():
+        print(f"failed: {name}: {error}")
+    print(f"{len(finished)} of {len(cells)} cells finished" + (f"; {summary}" if summary else ""))
+    return not failed
+
+
+def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> None:
+    agreement, card = evaluation.agreement, evaluation.scorecard
+    if as_json:
+        print_json(agreement.model_dump(mode="json") | {"scorecard": card.model_dump(mode="json")})
+        return
+    console = stdout_console()
+    for name in ("accuracy", "macro_f1"):
+        value = getattr(agreement, name)
+        console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
+    print_pair_scores(console, agreement.pairs)
+    console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
+    table = Table(title="Human label (rows) against verdict", title_justify="left")
+    for heading in ("", *task.labels, "no label"):
+        table.add_column(heading, justify="right")
+    for label, row in zip(task.labels, agreement.confusion, strict=True):
+        table.add_row(label, *map(str, row))
+    console.print(table)
+    print_scorecard(console, card, task)
+
+
+def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
+    verdicts = {label: counts.verdicts[label] for label in task.labels}
+    if as_json:
+        without = counts.verdicts[None]
+        print_json(
+            {
+                "rows": counts.rows,
+                "verdicts": verdicts,
+                "no_label": without,
+                "new_calls": counts.new_calls,
+                "out": str(out),
+            }
+        )
+        return
+    shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
+    stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
+    stdout_console().print(f"verdicts: {out}")
+
+
+def show_import(summary: ImportSummary, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(summary) | {"path": str(summary.path)})
+        return
+    console = stdout_console()
+    console.print(f"{summary.path}: {summary.num_rows:,} examples, {summary.num_groups:,} groups")
+    used = ", ".join(f"{role} from {name!r}" for role, name in summary.columns.items())
+    console.print(f"columns: {used or 'none, an image folder'}")
+    if summary.unused_columns:
+        console.print(f"not used: {', '.join(summary.unused_columns)}")
+    table = Table("split", *next(iter(summary.counts.values())))
+    for split, counts in summary.counts.items():
+        table.add_row(split, *(f"{count:,}" for count in counts.values()))
+    console.print(table)
+
+
+def _run_json(run: FinishedRun) -> dict[str, Any]:
+    session = {"new_calls": run.new_calls, "seconds": round(run.seconds, 2)}
+    result = run.result.model_dump(mode="json")
+    return {"output": str(run.config.output), "result": result, "session": session}
+
+
+def _session_line(runs: Sequence[FinishedRun]) -> str:
+    new = sum(run.new_calls for run in runs)
+    asked = sum(counts.asked for run in runs for counts in run.result.calls.values())
+    seconds = max((run.seconds for run in runs), default=0.0)
+    return f"{asked:,} calls, {new:,} of them to a model in this session; {seconds:.1f} s"
+
+
+def _interval(interval: Interval, *, signed: bool = False) -> str:
+    low, high = interval
+    return f"[{low:+.3f}, {high:+.3f}]" if signed else f"[{low:.3f}, {high:.3f}]"

@@ -1,0 +1,77 @@
+"""What the `blpo store` commands print."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from ...data.store.store import Compaction, ReplyStore, Verification
+from .printing import print_json, stdout_console
+
+
+def show_store_stats(store: Path, *, as_json: bool) -> None:
+    """Totals by collection; JSON has every partition."""
+    stats = ReplyStore(store).stats()
+    if as_json:
+        print_json([asdict(partition) for partition in stats])
+        return
+    table = Table("collection")
+    for name in ("partitions", "rows", "distinct", "parts", "MB"):
+        table.add_column(name, justify="right")
+    for collection in dict.fromkeys(partition.collection for partition in stats):
+        partitions = [p for p in stats if p.collection == collection]
+        table.add_row(
+            collection,
+            f"{len(partitions):,}",
+            f"{sum(p.num_rows for p in partitions):,}",
+            f"{sum(p.num_keys for p in partitions):,}",
+            f"{sum(p.num_parts for p in partitions):,}",
+            f"{sum(p.num_bytes for p in partitions) / 1e6:,.1f}",
+        )
+    stdout_console().print(table)
+
+
+def show_store_verify(store: Path, *, quarantine: bool, as_json: bool) -> bool:
+    """Read every part; whether none that is damaged stays in the store."""
+    replies = ReplyStore(store)
+    found = replies.verify()
+    moved = replies.quarantine(found.damaged) if quarantine else []
+    replies.remove_leftovers(found.leftovers)
+    if as_json:
+        print_json(_verification_json(found, moved))
+    else:
+        _print_verification(found, moved)
+    return len(moved) == len(found.damaged)
+
+
+def _verification_json(found: Verification, moved: Sequence[Path]) -> dict[str, Any]:
+    return {
+        "parts": found.num_parts,
+        "damaged": [{"part": str(part.path), "reason": part.reason} for part in found.damaged],
+        "quarantined": [str(path) for path in moved],
+        "leftovers_removed": [str(path) for path in found.leftovers],
+    }
+
+
+def _print_verification(found: Verification, moved: Sequence[Path]) -> None:
+    for part in found.damaged:
+        print(f"damaged: {part.path}: {part.reason}")
+    for path in moved:
+        print(f"moved to {path}")
+    for path in found.leftovers:
+        print(f"removed {path}, left by a writer that was killed")
+    print(f"{found.num_parts:,} parts read, {len(found.damaged):,} damaged")
+    if len(moved) < len(found.damaged):
+        print("`blpo store verify --quarantine` moves them aside; what they held is asked again")
+
+
+def show_store_compact(done: Sequence[Compaction], *, as_json: bool) -> None:
+    if as_json:
+        print_json([asdict(partition) for partition in done])
+        return
+    for part in done:
+        where = f"{part.collection}/{part.partition}"
+        print(f"{where}: {part.parts_before:,} -> {part.parts_after:,} parts")
+    print(f"{len(done):,} partitions compacted")

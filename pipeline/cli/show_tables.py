@@ -1,0 +1,102 @@
+"""What `blpo compare` and `blpo table` print."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from ..sweeps.compare import Comparisons, Difference, RunComparison, in_words
+from ..sweeps.tables import SweepTables
+from ..sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
+
+_COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
+
+
+def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
+    """Runs against the reference: the difference and its interval first, then the tests."""
+    if as_json:
+        print(json.dumps(_comparisons_json(found), indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, width=140)
+    grouped = f" in {found.groups} groups" if found.groups < found.n else ""
+    console.print(f"{found.task}: {found.n} test examples{grouped}; reference: {found.reference}")
+    for comparison in found.runs:
+        console.print(f"\n{comparison.run} ({comparison.method}, seed {comparison.seed})")
+        console.print(_comparison_table(comparison))
+        console.print(
+            f"Right only here: {comparison.won}; only in the reference: {comparison.lost}"
+        )
+        console.print("Detectable: the least true difference that shows with 80 % power.")
+        for sentence in _sentences(comparison, found.n):
+            console.print(sentence)
+        for difference in comparison.differs_in:
+            console.print(f"  {difference}", markup=False, soft_wrap=True)
+    if len(found.runs) > 1:
+        console.print(f"\nHolm: adjusted for {len(found.runs)} comparisons of each metric.")
+    if found.synthetic:
+        console.print(
+            "\nSynthetic test bench: these figures say nothing about real judges.", style="bold"
+        )
+
+
+def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
+    """The sweep's tables as they stand in tables.md; as JSON, the rows of tables.csv."""
+    if as_json:
+        print(json.dumps(records(tables), indent=2, ensure_ascii=False))
+        return
+    print(markdown(tables))
+    print(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
+
+
+def _comparison_table(comparison: RunComparison) -> Table:
+    table = Table()
+    for heading in (
+        "",
+        "reference",
+        "run",
+        "difference",
+        "95 %",
+        "p",
+        "p (Holm)",
+        "test",
+        "detectable",
+    ):
+        table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
+    for metric, name in _COMPARED.items():
+        part: Difference = getattr(comparison, metric)
+        table.add_row(
+            name,
+            f"{part.reference:.3f}",
+            f"{part.run:.3f}",
+            f"{part.difference:+.3f}",
+            interval_text(part.ci95, signed=True),
+            p_text(part.p_value),
+            p_text(part.p_holm),
+            part.test,
+            "-" if part.detectable is None else f"{part.detectable:.3f}",
+        )
+    return table
+
+
+def _sentences(comparison: RunComparison, n: int) -> list[str]:
+    return [
+        in_words(name[0].upper() + name[1:], getattr(comparison, metric), n)
+        for metric, name in _COMPARED.items()
+    ]
+
+
+def _comparisons_json(found: Comparisons) -> dict[str, Any]:
+    """The comparisons with what they come to in words."""
+    runs = [
+        comparison.model_dump(mode="json")
+        | {
+            "distinguishable": {
+                metric: getattr(comparison, metric).is_distinguishable for metric in _COMPARED
+            },
+            "in_words": _sentences(comparison, found.n),
+        }
+        for comparison in found.runs
+    ]
+    return found.model_dump(mode="json") | {"runs": runs}

@@ -1,0 +1,1 @@
+"""Where sweep cells and judge shards are run: here, on Slurm, on Ray."""

@@ -1,0 +1,1 @@
+"""Agreement, intervals, tests, calibration, human ceilings."""

@@ -1,0 +1,60 @@
+"""What the test split says about adopting a run's final prompt, in one sentence."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ...data.tasks import Metric
+from ..metrics.intervals import Interval, detectable_difference
+from ..result import SplitResult
+from .plots import METRICS
+
+Tone = Literal["better", "worse", "unclear", "same"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The sentence, and the least true gain that would show with 80 % power."""
+
+    tone: Tone
+    sentence: str
+    detectable: float
+
+
+def finding(test: SplitResult, metric: Metric) -> Finding:
+    """A gain that verdicts without any information would show as well is not called one."""
+    interval = test.gain.ci95[metric]
+    low, high = interval
+    name = METRICS[metric][0].upper() + METRICS[metric][1:]
+    before, after = getattr(test.initial, metric), getattr(test.final, metric)
+    detectable = detectable_difference(interval)
+    if before == after and low == high:
+        return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
+    verb = "stayed" if before == after else "rose" if before < after else "fell"
+    told = f"{name} {verb} from {before:.3f} to {after:.3f}; the 95 % interval of the gain"
+    if not excludes_zero(interval):
+        sentence = f"{told}, {signed_interval(interval)}, includes 0: this may be luck."
+        return Finding("unclear", sentence, detectable)
+    sentence = f"{told}, {signed_interval(interval)}, excludes 0"
+    if low > 0 and not test.gain.is_found(metric):
+        beyond = signed_interval(test.gain.ci95["kappa"])
+        sentence = (
+            f"{sentence}, but that of the gain in kappa, {beyond}, does not: the verdicts are "
+            "spread over the labels more as people's are, and may tell no more of an image."
+        )
+        return Finding("unclear", sentence, detectable)
+    return Finding("better" if low > 0 else "worse", f"{sentence}.", detectable)
+
+
+def excludes_zero(interval: Interval) -> bool:
+    low, high = interval
+    return low > 0 or high < 0
+
+
+def signed(value: float) -> str:
+    """With a sign, a true minus, and no sign for what rounds to 0."""
+    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    return "0.000" if text[1:] == "0.000" else text
+
+
+def signed_interval(interval: Interval) -> str:
+    return " to ".join(map(signed, interval))

@@ -1,0 +1,154 @@
+"""The plots of a run's report, as <svg> elements in the colors of the page around them.
+
+The same values give the same text. Nothing goes in but numbers and fixed words.
+"""
+
+import io
+import re
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+from typing import Any
+
+from ..metrics.agreement import Agreement, Gain
+from ..metrics.intervals import Interval, wilson
+from ..metrics.probabilities import ReliabilityBin
+from ..result import SplitResult
+
+METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy"}
+"""What the metrics are called, by field name of `Agreement` and `Gain`."""
+
+_WIDTH_IN = 9.6
+# Colors that matplotlib draws with, and what the page draws in their place: its colors depend on
+# the reader's light or dark scheme.
+_INK, _MUTED, _INITIAL, _FINAL = "#010203", "#010204", "#010205", "#010206"
+_PAGE_COLORS = {
+    _INK: "currentColor",
+    _MUTED: "var(--muted)",
+    _INITIAL: "var(--initial)",
+    _FINAL: "var(--final)",
+}
+_SETTINGS = {
+    "svg.hashsalt": "blpo",
+    "svg.fonttype": "none",
+    "font.size": 9,
+    "axes.edgecolor": _MUTED,
+    "axes.labelcolor": _MUTED,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.facecolor": "none",
+    "axes.facecolor": "none",
+    "text.color": _INK,
+    "xtick.color": _MUTED,
+    "xtick.labelcolor": _INK,
+    "ytick.color": _MUTED,
+    "ytick.labelcolor": _INK,
+}
+_NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+# matplotlib's settings are global to the process, which the runs of a sweep share.
+_SETTINGS_LOCK = threading.Lock()
+
+# matplotlib's annotations are partly unknown to a strict type checker.
+Figure = Any
+Axes = Any
+
+
+def interval_plot(test: SplitResult) -> str:
+    """Both metrics under both prompts, and beside them the paired gain around 0."""
+    return _svg(lambda figure: _draw_intervals(figure, test), height_in=1.8)
+
+
+def course_plot(course: Sequence[tuple[int, float, float]]) -> str:
+    """Agreement on train over the steps; rows of step, macro F1, accuracy."""
+    return _svg(lambda figure: _draw_course(figure, course), height_in=2.3)
+
+
+def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
+    """The share of right verdicts by confidence, under the initial and the final prompt."""
+    return _svg(lambda figure: _draw_reliability(figure, bins), height_in=3)
+
+
+def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
+    # Here, not on top: the command line imports this module and must answer at once.
+    matplotlib: Any = import_module("matplotlib")
+    figures: Any = import_module("matplotlib.figure")
+    backend: Any = import_module("matplotlib.backends.backend_svg")
+    buffer = io.StringIO()
+    with _SETTINGS_LOCK, matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        matplotlib.rcParams.update(_SETTINGS)
+        figure = figures.Figure(figsize=(_WIDTH_IN, height_in), layout="constrained")
+        draw(figure)
+        backend.FigureCanvasSVG(figure).print_svg(buffer, metadata=_NO_METADATA)
+    return _as_page_element(buffer.getvalue())
+
+
+def _as_page_element(svg: str) -> str:
+    """Without what only a file of its own needs, and in the page's colors."""
+    svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
+    for drawn, shown in _PAGE_COLORS.items():
+        svg = svg.replace(drawn, shown)
+    return svg
+
+
+def _draw_intervals(figure: Figure, test: SplitResult) -> None:
+    values, gains = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
+    figure.get_layout_engine().set(wspace=0.08)
+    for row, metric in enumerate(reversed(METRICS)):
+        _draw_interval(values, test.initial, metric, row + 0.14, _INITIAL)
+        _draw_interval(values, test.final, metric, row - 0.14, _FINAL)
+        _draw_interval(gains, test.gain, metric, row, _INK)
+    values.set(xlim=(0, 1), ylim=(-0.5, len(METRICS) - 0.5), xlabel="value, 95 % interval")
+    values.set_yticks(range(len(METRICS)), list(reversed(METRICS.values())))
+    gains.axvline(0, color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
+    gains.set(xlim=_gain_limits(test.gain), xlabel="paired gain, 95 % interval")
+    for axes in (values, gains):
+        axes.tick_params(axis="y", length=0)
+        axes.spines["left"].set_visible(False)
+    gains.tick_params(axis="y", labelleft=False)
+
+
+def _draw_interval(
+    axes: Axes, source: Agreement | Gain, metric: str, height: float, color: str
+) -> None:
+    axes.plot(source.ci95[metric], (height, height), color=color, linewidth=2)
+    axes.plot([getattr(source, metric)], [height], "o", color=color, markersize=6)
+
+
+def _gain_limits(gain: Gain) -> Interval:
+    """Limits around all intervals and 0 that do not blow up a small gain."""
+    ends = [end for interval in gain.ci95.values() for end in interval]
+    return min(-0.05, *(end - 0.02 for end in ends)), max(0.05, *(end + 0.02 for end in ends))
+
+
+def _draw_course(figure: Figure, course: Sequence[tuple[int, float, float]]) -> None:
+    axes = figure.subplots()
+    steps, macro_f1s, accuracies = zip(*course, strict=True)
+    axes.plot(steps, accuracies, "o--", color=_INITIAL, label="accuracy")
+    axes.plot(steps, macro_f1s, "o-", color=_FINAL, label="macro F1")
+    axes.set(xlabel="step", ylabel="on train", ylim=_padded([*macro_f1s, *accuracies]))
+    axes.set_xlim(steps[0] - 0.3, steps[-1] + 0.3)
+    axes.set_xticks(steps)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
+
+
+def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin]]) -> None:
+    axes = figure.subplots()
+    axes.plot((0, 1), (0, 1), color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
+    for (name, own), color in zip(bins.items(), (_INITIAL, _FINAL), strict=True):
+        confidences, accuracies = zip(*((one.confidence, one.accuracy) for one in own), strict=True)
+        axes.plot(confidences, accuracies, "o-", color=color, label=name)
+        for one in own:
+            interval = wilson(one.num_right, one.n)
+            axes.plot((one.confidence, one.confidence), interval, color=color, linewidth=1)
+    lowest = min(one.confidence for own in bins.values() for one in own)
+    axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(0, 1.01))
+    axes.set(xlabel="confidence: probability of the likeliest label", ylabel="share that is right")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _padded(values: Sequence[float]) -> Interval:
+    """Limits around values between 0 and 1 that do not blow up a small difference."""
+    middle, half = (min(values) + max(values)) / 2, (max(values) - min(values)) / 2
+    half = max(0.15, half + 0.05)
+    return max(0.0, middle - half), min(1.02, middle + half)

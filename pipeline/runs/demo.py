@@ -1,0 +1,86 @@
+"""The demo: the five micro tasks, each aligned with its invented people.
+
+Synthetic through and through: images, people, judge and optimizer are a test bench.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ...data.errors import ConfigError
+from ...data.examples import Example, write_dataset
+from ...data.images import ImageBounds, ImageRef
+from ...data.micro.pairs import PAIR_TASK, PairRow, generate_pairs
+from ...data.micro.rubrics import MICRO_TASKS, Row, generate
+from ...models.engines.settings import EngineSettings
+from ..config import ImageConfig, OptimizerConfig, RunConfig, VerbalizerConfig
+from ..methods.names import Method
+
+DEMO_NOTE = (
+    "Synthetic test bench: rendered images, invented labels, a micro judge, and a program in place "
+    "of the optimizer LLM. Its figures say nothing about real judges."
+)
+DEMO_TASKS = (*MICRO_TASKS, PAIR_TASK)
+DATA_SEED = 0
+_VERBALIZATION_TOKENS = 96
+
+
+def demo_configs(
+    out: Path, tasks: Sequence[str], methods: Sequence[Method], seeds: Sequence[int]
+) -> list[RunConfig]:
+    """The runs of a demo, one per task, method and seed, with their data rendered under `out`."""
+    return [
+        RunConfig(
+            task=task,
+            dataset=micro_dataset(out / "datasets", task),
+            output=out / "runs" / f"{task}-{method}-{seed}",
+            store=out / "store",
+            method=method,
+            seed=seed,
+            judge=EngineSettings(kind="vllm", model="micro"),
+            verbalizer=VerbalizerConfig(max_tokens=_VERBALIZATION_TOKENS),
+            optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
+        )
+        for task in tasks
+        for method in methods
+        for seed in seeds
+    ]
+
+
+def is_micro(task: str) -> bool:
+    """Whether a task's data can be rendered."""
+    return task in DEMO_TASKS
+
+
+def micro_dataset(folder: Path, task: str) -> Path:
+    """The dataset file of a micro task, rendered unless it is there."""
+    path = folder / f"{task}.parquet"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        bounds = ImageConfig().bounds
+        rows = generate_pairs(DATA_SEED) if task == PAIR_TASK else generate(task, DATA_SEED)
+        write_dataset(path, (example_of(row, bounds) for row in rows))
+    return path
+
+
+def demo_tasks(names: Sequence[str] | None) -> list[str]:
+    """The micro tasks of these names; all of them for None. Raises ConfigError for others."""
+    unknown = [name for name in names or () if name not in DEMO_TASKS]
+    if unknown:
+        raise ConfigError(
+            f"--task {unknown[0]}: is not a micro task; choose from {', '.join(DEMO_TASKS)}"
+        )
+    return list(names or DEMO_TASKS)
+
+
+def example_of(row: Row | PairRow, bounds: ImageBounds) -> Example:
+    """A row of a micro task as an example."""
+    return Example(
+        example_id=row["example_id"],
+        image=ImageRef(row["image"], bounds),
+        text=row["text"],
+        label=row["label"],
+        group=row["group"],
+        category=row["category"],
+        split="train" if row["split"] == "train" else "test",
+        image_b=ImageRef(row["image_b"], bounds) if "image_b" in row else None,
+    )

@@ -1,0 +1,136 @@
+"""A finished run as others look at it: its result and its verdicts on the test split."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...data.arrow import ARROW_ERRORS, open_parquet
+from ...data.errors import ConfigError, DataError
+from ...models.roles.judge import Verdict
+from ..config import RunConfig
+from ..metrics.agreement import group_confusions
+from ..metrics.intervals import Counts
+from ..result import RunResult
+from .directory import PREDICTIONS_FILE, RESULT_FILE, load_run
+
+AGAIN = "start the run again, it asks no model and writes its files anew"
+_MAX_SHOWN = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PastExample:
+    """An example of the test split, without its image."""
+
+    example_id: str
+    group: str
+    label: str
+
+
+@dataclass(frozen=True)
+class PastRun:
+    """A finished run, read back from its directory.
+
+    labels: the declared label set. initial, final: verdicts under p_0 and under the final prompt,
+    one per example.
+    """
+
+    path: Path
+    config: RunConfig
+    result: RunResult
+    labels: tuple[str, ...]
+    examples: tuple[PastExample, ...]
+    initial: tuple[Verdict, ...]
+    final: tuple[Verdict, ...]
+
+    @cached_property
+    def initial_confusions(self) -> Counts:
+        """Confusion counts under p_0 by group, see `group_confusions`."""
+        return group_confusions(self.examples, self.initial, self.labels)
+
+    @cached_property
+    def confusions(self) -> Counts:
+        """Confusion counts under the final prompt by group, see `group_confusions`."""
+        return group_confusions(self.examples, self.final, self.labels)
+
+    @cached_property
+    def right(self) -> dict[str, bool]:
+        """By example_id, whether the final verdict is the human label."""
+        pairs = zip(self.examples, self.final, strict=True)
+        return {example.example_id: example.label == v.label for example, v in pairs}
+
+    @property
+    def num_groups(self) -> int:
+        return len(self.confusions)
+
+
+def read_past_run(path: Path) -> PastRun:
+    """Read a finished run.
+
+    Raises ConfigError if the folder is no finished run, DataError if its result or its
+    predictions are damaged or were written by another version.
+    """
+    config, directory = load_run(path)
+    if not directory.is_finished:
+        raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
+    try:
+        result = RunResult.model_validate(directory.read_json(RESULT_FILE))
+    except ValidationError:
+        message = f"{path}: its {RESULT_FILE} was written by another version; {AGAIN}"
+        raise DataError(message) from None
+    table = _predictions(path / PREDICTIONS_FILE)
+    labels = [field.name for field in table.schema.field("final_probabilities").type]
+    names = ("example_id", "group", "human_label")
+    rows = list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
+    return PastRun(
+        path,
+        config,
+        result,
+        tuple(labels),
+        tuple(PastExample(*row) for row in rows),
+        tuple(map(Verdict, table.column("initial_verdict").to_pylist())),
+        tuple(map(Verdict, table.column("final_verdict").to_pylist())),
+    )
+
+
+def _predictions(path: Path) -> Any:
+    try:
+        with open_parquet(path) as file:
+            table = file.read()
+    except ARROW_ERRORS as error:
+        raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
+    if "group" not in table.schema.names:
+        raise DataError(f"{path}: has no column `group`; {AGAIN}")
+    return table
+
+
+def refuse_other_test(reference: PastRun, other: PastRun) -> None:
+    """Raises ConfigError unless both runs were tested on the same examples and labels."""
+    pair = f"{reference.path} and {other.path}"
+    if reference.labels != other.labels:
+        one, two = (", ".join(run.labels) for run in (reference, other))
+        raise ConfigError(
+            f"{pair}: their label sets differ ({one} against {two}); compare runs of one task"
+        )
+    first, second = ({e.example_id: e for e in run.examples} for run in (reference, other))
+    for ids, what in (
+        (first.keys() - second.keys(), f"only {reference.path} was tested on"),
+        (second.keys() - first.keys(), f"only {other.path} was tested on"),
+        (
+            {i for i in first.keys() & second.keys() if first[i] != second[i]},
+            "human label or group differs for",
+        ),
+    ):
+        if ids:
+            raise ConfigError(
+                f"{pair}: not the same test split: {what} {_listed(sorted(ids))}; compare runs "
+                "on one dataset file"
+            )
+
+
+def _listed(ids: Sequence[str]) -> str:
+    shown = ", ".join(ids[:_MAX_SHOWN])
+    return shown if len(ids) <= _MAX_SHOWN else f"{shown} and {len(ids) - _MAX_SHOWN:,} more"

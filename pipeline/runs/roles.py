@@ -1,0 +1,139 @@
+"""The roles of one run: the engine of each, and what it is asked."""
+
+from collections.abc import Mapping, Sequence
+
+from ...data.errors import ConfigError
+from ...data.examples import Example
+from ...data.store.store import ReplyStore
+from ...data.tasks import Task
+from ...models.engine import Engine
+from ...models.engines.factory import takes_several_images
+from ...models.engines.settings import EngineSettings
+from ...models.lexicon.second_hand import SecondHandImages
+from ...models.roles import baselines
+from ...models.roles.baselines import Complaint, TriedPrompt
+from ...models.roles.context import Context
+from ...models.roles.judge import Verdict
+from ...models.roles.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
+from ...models.roles.pair_judge import make_judge
+from ...models.roles.reflection import Reflection, update_i2t_prompts, update_judge_prompts
+from ...models.roles.verbalizer import Verbalization, Verbalizer
+from ...models.wrappers.budget import Budget, BudgetedEngine
+from ...models.wrappers.stored import Role, StoredEngine
+from ..config import RunConfig
+from .engine_pool import EnginePool
+
+
+def role_engines(config: RunConfig, task: Task, pool: EnginePool) -> dict[Role, Engine]:
+    """The engine of each role; verbalizer and optimizer share the judge's unless configured.
+
+    Raises ConfigError if the method shows the optimizer images that its engine cannot take.
+    """
+    judge = config.judge.taking(task.images_per_request)
+    return {
+        "judge": pool.engine(judge),
+        "verbalizer": pool.engine(config.verbalizer.engine or judge),
+        "optimizer": _optimizer_engine(config, config.optimizer.engine or judge, judge, pool),
+    }
+
+
+def _optimizer_engine(
+    config: RunConfig, settings: EngineSettings, judge: EngineSettings, pool: EnginePool
+) -> Engine:
+    engine = pool.engine(settings)
+    if not config.search.sees_images or takes_several_images(settings):
+        return engine
+    if settings.kind == "lexicon":
+        return SecondHandImages(engine, pool.engine(judge), config.verbalizer.max_tokens)
+    raise ConfigError(
+        f"method {config.method}: shows the optimizer several images in one request, which an "
+        f"engine of kind {settings.kind} does not take; set optimizer.engine to a server "
+        "(kind: openai) whose model sees images, or take method apo"
+    )
+
+
+def stored_engines(
+    config: RunConfig, task: Task, pool: EnginePool, store: ReplyStore, run_id: str
+) -> dict[Role, StoredEngine]:
+    """The engine of each role behind the reply store, with a ledger of this run's own."""
+    return {
+        role: StoredEngine(engine, store, role, run_id, pool.in_flight(role, store.root))
+        for role, engine in role_engines(config, task, pool).items()
+    }
+
+
+def within_budget(engines: Mapping[Role, StoredEngine], budget: Budget) -> dict[Role, Engine]:
+    """The same engines for as long as the budget lasts."""
+    return {role: BudgetedEngine(engine, role, budget) for role, engine in engines.items()}
+
+
+class RunRoles:
+    """Judge, verbalizer and prompt optimizer of one run."""
+
+    def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
+        self.task = task
+        self._judge = make_judge(engines["judge"], task, config.orders, config.reasoning)
+        self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
+        self._optimizer = PromptOptimizer(
+            engines["optimizer"],
+            task,
+            max_tokens=config.optimizer.max_tokens,
+            temperature=config.optimizer.temperature,
+            max_attempts=config.optimizer.max_attempts,
+        )
+        self._context = Context(config.optimizer.context_tokens, config.optimizer.image_token_px)
+
+    def judge(
+        self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
+    ) -> list[Verdict]:
+        return self._judge(judge_prompt, examples, sample_index)
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        return self._judge.pairs(pairs)
+
+    def verbalize_each(
+        self, i2t_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verbalization]]:
+        return self._verbalizer.each(i2t_prompts, examples)
+
+    def update_judge_prompts(
+        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+    ) -> list[Proposal]:
+        return update_judge_prompts(self._optimizer, judge_prompt, cases)
+
+    def update_i2t_prompts(
+        self,
+        judge_prompt: str,
+        history: Sequence[ScoredPrompt],
+        reflections: Sequence[Reflection],
+        count: int,
+    ) -> list[Proposal]:
+        return update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count)
+
+    def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
+        return self._verbalizer(i2t_prompt, examples)
+
+    def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal:
+        return self._optimizer.update_judge_prompt(judge_prompt, cases)
+
+    def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
+        return self._optimizer.update_i2t_prompt(judge_prompt, history)
+
+    def propose_judge_prompts(
+        self, history: Sequence[TriedPrompt], cases: Sequence[Case], number: int, temperature: float
+    ) -> list[Proposal]:
+        return baselines.propose_judge_prompts(self._optimizer, history, cases, number, temperature)
+
+    def criticize(self, complaints: Sequence[Complaint]) -> list[Answer]:
+        return baselines.criticize(self._optimizer, self._context, complaints)
+
+    def criticize_on_cases(self, judge_prompt: str, cases: Sequence[Case]) -> list[Answer]:
+        return baselines.criticize_on_cases(self._optimizer, judge_prompt, cases)
+
+    def edit(self, complaints: Sequence[Complaint]) -> list[Proposal]:
+        return baselines.edit(self._optimizer, self._context, complaints)
+
+    def paraphrase(
+        self, judge_prompts: Sequence[str], number: int, temperature: float
+    ) -> list[list[Proposal]]:
+        return baselines.paraphrase(self._optimizer, judge_prompts, number, temperature)

@@ -1,0 +1,289 @@
+"""One run from configuration to result: the search, the record of its steps, the final test."""
+
+import io
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ...data.arrow import pa, pq
+from ...data.examples import Dataset, check_images, read_dataset
+from ...data.images import ImageBounds
+from ...data.tasks import Task, load_task
+from ...models.engine import EngineIdentity
+from ...models.roles.judge import Judge, Verdict
+from ...models.roles.pair_judge import PairJudge, make_judge, num_requests
+from ...models.wrappers.budget import Budget, BudgetSpentError
+from ...models.wrappers.ledger import Role, RoleLedger
+from ..config import RunConfig
+from ..metrics.agreement import agreement, gain
+from ..metrics.noise_floor import NoiseFloor, noise_floor
+from ..report.html import render_report
+from ..result import CallCounts, RunRecord, RunResult, SplitResult
+from ..search.cutpoints import CutPoints
+from ..search.step import Step
+from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory, open_run_directory
+from .engine_pool import EnginePool
+from .roles import RunRoles, role_engines, stored_engines, within_budget
+from .verdict_columns import verdict_columns, verdict_fields
+
+
+class Run:
+    """A run that is open: its directory, data and roles. `execute` does the work."""
+
+    def __init__(self, config: RunConfig, pool: EnginePool, *, start_over: bool = False) -> None:
+        """Check everything that can be checked before a model is asked.
+
+        Raises DataError, ConfigError or EngineError on a user's mistake; writes nothing then.
+        """
+        self.config = config
+        self.task = load_task(config.task)
+        self.dataset = _checked_dataset(config.dataset, self.task, config.images.bounds)
+        self.judge_prompt = config.judge_prompt or self.task.judge_prompt
+        self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
+        engines = role_engines(config, self.task, pool)
+        self.identities: dict[Role, EngineIdentity] = {
+            role: engine.identity for role, engine in engines.items()
+        }
+        self.directory: RunDirectory = open_run_directory(
+            config, _inputs(self.dataset, self.identities), start_over=start_over
+        )
+        self.store = pool.store(config.store)
+        self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
+        self.budget = Budget(config.budget.limits)
+
+    @property
+    def expected_calls(self) -> int:
+        """Calls of all roles, within the budget, if no step of the search ends early."""
+        config, num_train = self.config, len(self.dataset.train)
+        calls = config.search.expected_calls(config.resolved_algorithm, num_train)
+        per_verdict = num_requests(self.task, config.orders, config.reasoning)
+        requests = {"judge": per_verdict, "verbalizer": 2 if self.task.is_pairwise else 1}
+        searching = sum(
+            config.budget.cap(role, number * requests.get(role, 1))
+            for role, number in calls.items()
+        )
+        tests = 3 if config.noise_floor else 2
+        return searching + tests * len(self.dataset.test) * per_verdict
+
+    @property
+    def ledgers(self) -> dict[Role, RoleLedger]:
+        return {role: engine.ledger for role, engine in self.engines.items()}
+
+    @property
+    def answered_calls(self) -> int:
+        return sum(ledger.answered for ledger in self.ledgers.values())
+
+    def past_result(self) -> RunResult | None:
+        """What the run came to when it was finished; None if it is not, or by another version."""
+        if not self.directory.is_finished:
+            return None
+        with suppress(ValidationError):
+            return RunResult.model_validate(self.directory.read_json(RESULT_FILE))
+        return None
+
+    def execute(self) -> RunResult:
+        """Run the search and the final test; every file of the run directory is written."""
+        started = time.monotonic()
+        try:
+            return self._execute(started)
+        finally:
+            self._record_session(time.monotonic() - started)
+
+    def _execute(self, started: float) -> RunResult:
+        steps: list[Step] = []
+        for step in self._search():
+            steps.append(step)
+            self.directory.write_json(f"steps/step-{step.index}.json", self._step_record(step))
+        record = self._test(steps, started)
+        self._write_record(record)
+        return record.result
+
+    def _search(self) -> Iterator[Step]:
+        """The steps of the method, as far as the budget lasts."""
+        config = self.config
+        roles = RunRoles(config, self.task, within_budget(self.engines, self.budget))
+        with suppress(BudgetSpentError):
+            yield from config.search.run(
+                roles,
+                self.dataset.train,
+                self.judge_prompt,
+                self.i2t_prompt,
+                config.resolved_algorithm,
+                config.seed,
+            )
+
+    def _step_record(self, step: Step) -> dict[str, Any]:
+        """A step as JSON values. calls: what the search has asked for so far, by role."""
+        return {
+            "step": step.index,
+            "judge_prompt": step.judge_prompt,
+            "train": self._on_train(step),
+            **step.details,
+            "next_judge_prompt": step.next_judge_prompt,
+            "calls": {role: ledger.asked for role, ledger in self.ledgers.items()},
+        }
+
+    def _on_train(self, step: Step) -> dict[str, Any] | None:
+        """Agreement of the step's judge prompt on the training examples judged under it."""
+        if not step.examples:
+            return None
+        measured = agreement(step.examples, step.verdicts, self.task.labels, seed=step.index)
+        return measured.model_dump(mode="json")
+
+    def _record_session(self, seconds: float) -> None:
+        """Add a line to the ledger for a session that had to ask models."""
+        ledgers = self.ledgers
+        if not any(ledger.session.calls for ledger in ledgers.values()):
+            return
+        roles = {role: _session_record(ledger) for role, ledger in ledgers.items()}
+        self.directory.append_json(LEDGER_FILE, {"seconds": round(seconds, 3), "roles": roles})
+
+    def _test(self, steps: list[Step], started: float) -> RunRecord:
+        """Judge the test split under p_0 and under the final prompt: the only look at it."""
+        final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
+        reading = steps[-1].reading if steps else None
+        test, seed = self.dataset.test, self.config.seed
+        judge = self._judge()
+        initial = judge(self.judge_prompt, test)
+        final = _read(judge(final_prompt, test), reading)
+        labels = self.task.labels
+        test_result = SplitResult(
+            initial=agreement(test, initial, labels, seed),
+            final=agreement(test, final, labels, seed),
+            gain=gain(test, initial, final, labels, seed),
+            noise_floor=self._noise_floor(final_prompt, reading, final),
+        )
+        result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
+        return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
+
+    def _judge(self) -> Judge | PairJudge:
+        return make_judge(
+            self.engines["judge"], self.task, self.config.orders, self.config.reasoning
+        )
+
+    def _noise_floor(
+        self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
+    ) -> NoiseFloor | None:
+        if not self.config.noise_floor:
+            return None
+        test, judge = self.dataset.test, self._judge()
+        again = _read(judge(judge_prompt, test, sample_index=1), reading)
+        return noise_floor(test, verdicts, again, self.task.labels)
+
+    def _result(
+        self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
+    ) -> RunResult:
+        config, identities = self.config, self.identities
+        chosen = [step.i2t_prompt for step in steps if step.i2t_prompt is not None]
+        return RunResult(
+            task=self.task.name,
+            preset=config.preset,
+            method=config.method,
+            seed=config.seed,
+            **{role: f"{i.engine}:{i.model}@{i.revision[:12]}" for role, i in identities.items()},
+            synthetic=any(i.model in {"micro", "lexicon"} for i in identities.values()),
+            dataset_fingerprint=self.dataset.fingerprint,
+            judge_prompt_initial=self.judge_prompt,
+            judge_prompt_final=final_prompt,
+            i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
+            reading=steps[-1].reading if steps else None,
+            test=test,
+            stopped=self.budget.stopped,
+            calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},
+            seconds=self._finished_seconds(otherwise=round(seconds, 1)),
+        )
+
+    def _finished_seconds(self, otherwise: float) -> float:
+        """What the run took when it was first finished, so that a replay changes nothing."""
+        if not self.directory.is_finished:
+            return otherwise
+        return float(self.directory.read_json(RESULT_FILE)["seconds"])
+
+    def _write_record(self, record: RunRecord) -> None:
+        directory, result = self.directory, record.result
+        directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
+        directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
+        directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
+        directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
+        directory.write_text("report.html", render_report(record))
+        directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
+
+
+def _checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
+    """Raises DataError for a mistake in the file. Runs of one process share what did not change."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return read_dataset(path, task, bounds)  # It says what is wrong.
+    state = stat.st_mtime_ns, stat.st_size
+    return _unchanged_dataset(path, task.model_dump_json(), bounds, state)
+
+
+@lru_cache(maxsize=8)
+def _unchanged_dataset(
+    path: Path, task_json: str, bounds: ImageBounds, _state: tuple[int, int]
+) -> Dataset:
+    dataset = read_dataset(path, Task.model_validate_json(task_json), bounds)
+    check_images(dataset, str(path))
+    return dataset
+
+
+def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:
+    return [reading(verdict) for verdict in verdicts] if reading else verdicts
+
+
+def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
+    """What inputs.json holds."""
+    splits = {"train": len(dataset.train), "test": len(dataset.test)}
+    return {
+        "dataset": {"fingerprint": dataset.fingerprint, **splits},
+        "models": {role: asdict(identity) for role, identity in identities.items()},
+    }
+
+
+def _call_counts(ledger: RoleLedger) -> CallCounts:
+    paid = ledger.paid
+    return CallCounts(
+        asked=ledger.asked,
+        from_store=ledger.asked - paid.calls,
+        new=paid.calls,
+        errors=ledger.errors,
+        prompt_tokens=paid.prompt_tokens,
+        cached_tokens=paid.cached_tokens,
+        completion_tokens=paid.completion_tokens,
+    )
+
+
+def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
+    """A role's part of a line of the ledger."""
+    store_hits = ledger.asked - ledger.session.calls
+    return {
+        "asked": ledger.asked,
+        "store_hits": store_hits,
+        **asdict(ledger.session),
+        "seconds": round(ledger.session_seconds, 3),
+    }
+
+
+def _predictions(record: RunRecord) -> bytes:
+    """predictions.parquet: a row per test example under p_0 and under the final prompt."""
+    test, labels = record.dataset.test, record.task.labels
+    fields = [pa.field(name, pa.string()) for name in ("example_id", "group", "human_label")]
+    columns = [
+        pa.array([getattr(e, name) for e in test]) for name in ("example_id", "group", "label")
+    ]
+    for prefix, verdicts in (
+        ("initial_", record.initial_verdicts),
+        ("final_", record.final_verdicts),
+    ):
+        fields += verdict_fields(labels, prefix)
+        columns += verdict_columns(verdicts, labels, prefix)
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns, schema=pa.schema(fields)), buffer)
+    return buffer.getvalue()

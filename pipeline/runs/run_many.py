@@ -1,0 +1,111 @@
+"""Run one or several configurations in this process, over one engine."""
+
+import logging
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
+from dataclasses import dataclass
+
+from ...data.errors import BlpoError
+from ..config import RunConfig
+from ..result import RunResult
+from .engine_pool import EnginePool
+from .progress import Tracked, progress
+from .run import Run
+
+_log = logging.getLogger("blpo.runs")
+
+_RUNS_AT_ONCE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class FinishedRun:
+    """A run's result and what this session had to do for it.
+
+    new_calls: replies that an engine gave in this session; all others came from the store.
+    """
+
+    config: RunConfig
+    result: RunResult
+    new_calls: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that could not be started or finished, and why."""
+
+    config: RunConfig
+    error: str
+
+
+def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> list[FinishedRun]:
+    """Run the configurations side by side; their requests share the engine's batches.
+
+    All are checked before any asks a model. The first error of a run is raised when the others
+    have ended.
+    """
+    with closing(EnginePool()) as pool:
+        runs = [Run(config, pool, start_over=start_over) for config in configs]
+        futures = _execute_all(runs, pool)
+        return [future.result() for future in futures]
+
+
+def execute_cells(
+    configs: Sequence[RunConfig], *, start_over: bool = False
+) -> list[FinishedRun | FailedRun]:
+    """Like `execute_runs`, but a run that fails for a reason a user can act on stops no other.
+
+    A run that is finished, of the same data and models, is read back and not replayed.
+    """
+    with closing(EnginePool()) as pool:
+        opened = [_open(config, pool, start_over=start_over) for config in configs]
+        futures = iter(_execute_all([run for run in opened if isinstance(run, Run)], pool))
+        return [_outcome(run, next(futures)) if isinstance(run, Run) else run for run in opened]
+
+
+def _open(
+    config: RunConfig, pool: EnginePool, *, start_over: bool
+) -> Run | FinishedRun | FailedRun:
+    try:
+        run = Run(config, pool, start_over=start_over)
+    except BlpoError as error:
+        return FailedRun(config, str(error))
+    past = run.past_result()
+    return run if past is None else FinishedRun(config, past, 0, 0.0)
+
+
+def _outcome(run: Run, future: Future[FinishedRun]) -> FinishedRun | FailedRun:
+    try:
+        return future.result()
+    except BlpoError as error:
+        return FailedRun(run.config, str(error))
+
+
+def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedRun]]:
+    """Finished futures of all runs, in order."""
+    tracked = {
+        run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
+        for run in runs
+    }
+    threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
+    with progress(tracked, "calls"):
+        futures = [threads.submit(_execute, run) for run in runs]
+        try:
+            wait(futures)
+        except KeyboardInterrupt:
+            _log.info("interrupted; the same command goes on where this one stopped")
+            # Closing the engines wakes the runs that wait for replies; they end with an error.
+            pool.close()
+            raise
+        finally:
+            threads.shutdown(cancel_futures=True)
+    return futures
+
+
+def _execute(run: Run) -> FinishedRun:
+    started = time.monotonic()
+    result = run.execute()
+    new_calls = sum(ledger.session.calls for ledger in run.ledgers.values())
+    return FinishedRun(run.config, result, new_calls, time.monotonic() - started)

@@ -1,0 +1,1 @@
+"""What every search shares: steps, budgets, losses, seeds, paired gains, readings."""

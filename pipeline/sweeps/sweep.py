@@ -1,0 +1,163 @@
+"""A sweep: a grid of runs over one engine and one store.
+
+output: sweeps/first
+store: store
+base:                                   # what all runs share, as in a run file
+  optimizer: {engine: {kind: lexicon}}
+datasets:                               # dataset file of each task; micro tasks are rendered
+  unsafebench: unsafebench.parquet
+grid:                                   # every combination is a cell
+  task: [unsafebench, micro-agin]
+  method: [blpo, blpo-fixed-i2t]
+  seed: [0, 1, 2]
+  algorithm.inner_steps: [3, 5]
+"""
+
+import csv
+import re
+from collections.abc import Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ...data.arrow import atomic_path
+from ...data.errors import ConfigError
+from ..config import RunConfig, load_config, parse_config
+from ..runs.demo import is_micro, micro_dataset
+from ..runs.run_many import FailedRun, FinishedRun
+from .slurm_settings import SlurmSettings
+
+_COLUMNS = (
+    "cell",
+    "accuracy_initial",
+    "accuracy_final",
+    "accuracy_gain",
+    "macro_f1_initial",
+    "macro_f1_final",
+    "macro_f1_gain",
+    "calls",
+    "error",
+)
+# What the tables give a row or a mean of its own; all else that a grid varies is part of a method.
+_OWN_COLUMNS = frozenset({"task", "method", "seed"})
+
+
+class SweepConfig(BaseModel):
+    """A grid of runs. Keys of `grid` are dotted keys of a run file, values the lists to combine.
+
+    reference: the method, as the tables name it, that they compare the others with; the first.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    output: Path
+    store: Path = Path("store")
+    base: dict[str, Any] = {}
+    datasets: dict[str, Path] = {}
+    grid: dict[str, list[Any]] = Field(min_length=1)
+    reference: str | None = None
+    slurm: SlurmSettings = SlurmSettings()
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """The values of every cell by dotted key, in the order of the grid."""
+        return [
+            dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
+        ]
+
+
+def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Read a sweep file. Raises ConfigError naming the file, the key and the remedy."""
+    config = load_config(SweepConfig, path, overrides)
+    empty = next((key for key, values in config.grid.items() if not values), None)
+    if empty is not None:
+        raise ConfigError(f"{path}: `grid.{empty}` is an empty list: give it values or drop it")
+    return config
+
+
+def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
+    """The run of every cell by the cell's name, in the order of the grid.
+
+    Raises ConfigError if a cell is not a valid run, two cells have one name, a task has no
+    dataset, or `reference` is no method of the grid.
+    """
+    cells: dict[str, RunConfig] = {}
+    for chosen in config.points:
+        name = _cell_name(chosen)
+        if name in cells:
+            raise ConfigError(f"{source}: two cells are called {name}: drop one of the values")
+        cells[name] = _cell_config(config, chosen, name, source)
+    methods = [method_name(*cell) for cell in zip(cells.values(), config.points, strict=True)]
+    if config.reference and config.reference not in methods:
+        known = ", ".join(dict.fromkeys(methods))
+        raise ConfigError(f"{source}: `reference` is {config.reference!r}: choose from {known}")
+    return cells
+
+
+def method_name(config: RunConfig, point: Mapping[str, Any]) -> str:
+    """ "blpo", or "blpo, inner_steps=3" where the grid varies that, too."""
+    varied = {key.rpartition(".")[2]: v for key, v in point.items() if key not in _OWN_COLUMNS}
+    return ", ".join([str(config.method), *(f"{key}={value}" for key, value in varied.items())])
+
+
+def write_summary(config: SweepConfig, cells: Mapping[str, FinishedRun | FailedRun]) -> Path:
+    """Write summary.csv: a row per cell with its agreement on the test split, or its error."""
+    path = config.output / "summary.csv"
+    with atomic_path(path) as temporary, temporary.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_COLUMNS)
+        writer.writerows([name, *_summary(run)] for name, run in cells.items())
+    return path
+
+
+def _summary(run: FinishedRun | FailedRun) -> list[Any]:
+    if isinstance(run, FailedRun):
+        return [""] * (len(_COLUMNS) - 2) + [run.error]
+    test = run.result.test
+    metrics = [
+        getattr(part, metric)
+        for metric in ("accuracy", "macro_f1")
+        for part in (test.initial, test.final, test.gain)
+    ]
+    return [*metrics, sum(counts.asked for counts in run.result.calls.values()), ""]
+
+
+def _cell_config(
+    config: SweepConfig, chosen: Mapping[str, Any], name: str, source: str
+) -> RunConfig:
+    fields: dict[str, Any] = {
+        **config.base,
+        "output": str(config.output / "cells" / name),
+        "store": str(config.store),
+    }
+    for key, value in chosen.items():
+        _set(fields, key, value)
+    if "dataset" not in fields:
+        fields["dataset"] = str(_dataset(config, str(fields.get("task")), source))
+    return parse_config(RunConfig, fields, f"{source}, cell {name}")
+
+
+def _set(fields: dict[str, Any], key: str, value: Any) -> None:
+    """Set a dotted key without touching the groups that other cells share."""
+    name, _, rest = key.partition(".")
+    if not rest:
+        fields[name] = value
+        return
+    group = dict(fields.get(name) or {})
+    _set(group, rest, value)
+    fields[name] = group
+
+
+def _dataset(config: SweepConfig, task: str, source: str) -> Path:
+    if task in config.datasets:
+        return config.datasets[task]
+    if is_micro(task):
+        return micro_dataset(config.output / "datasets", task)
+    raise ConfigError(f"{source}: task {task!r} has no dataset; name it under `datasets`")
+
+
+def _cell_name(chosen: Mapping[str, Any]) -> str:
+    """ "micro-agin-blpo-0"; characters that do not belong in a folder's name become "_"."""
+    return "-".join(re.sub(r"[^A-Za-z0-9._-]+", "_", str(value)) for value in chosen.values())

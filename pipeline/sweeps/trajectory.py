@@ -1,0 +1,177 @@
+"""Finished runs looked at afterwards: every judge prompt on their way, on the test split.
+
+A run looks at its test split once, when it has chosen. What is asked here chooses nothing: it
+tells how soon a method got where, and how often a step made things worse.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Any
+
+from ...data.errors import DataError
+from ...data.examples import Dataset, read_dataset
+from ...data.tasks import load_task
+from ...models.roles.judge import Judge
+from ...models.roles.pair_judge import PairJudge, make_judge
+from ...models.wrappers.stored import StoredEngine
+from ..metrics.agreement import accuracy, group_confusions, macro_f1
+from ..metrics.intervals import Interval, wilson
+from ..runs.directory import RunDirectory
+from ..runs.engine_pool import EnginePool
+from ..runs.finished_run import AGAIN, PastRun
+from ..runs.progress import Tracked, progress
+from .tables import Cell
+
+_SHARE_OF_BEST = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A judge prompt on a run's way, and its agreement on the test split.
+
+    calls: what the search had asked, all roles, when it had the prompt; 0 for p_0.
+    """
+
+    judge_prompt: str
+    calls: int
+    accuracy: float
+    macro_f1: float
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """The judge prompts of one run in order, from p_0."""
+
+    task: str
+    method: str
+    seed: int
+    points: tuple[Point, ...]
+
+    @property
+    def steps(self) -> list[tuple[Point, Point]]:
+        """Before and after each step that changed the prompt."""
+        pairs = pairwise(self.points)
+        return [(old, new) for old, new in pairs if old.judge_prompt != new.judge_prompt]
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """Steps of a method that changed the prompt, and those after which fewer verdicts are right."""
+
+    method: str
+    steps: int
+    harmful: int
+
+    @property
+    def share(self) -> float | None:
+        return self.harmful / self.steps if self.steps else None
+
+    @property
+    def ci95(self) -> Interval:
+        return wilson(self.harmful, self.steps)
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """The calls after which runs first have 90 % of the best accuracy known for the task.
+
+    runs, reached: of the method on the task. calls: median of those that reach it, None for none.
+    """
+
+    task: str
+    method: str
+    target: float
+    runs: int
+    reached: int
+    calls: float | None
+
+
+def judge_courses(cells: Sequence[Cell], pool: EnginePool) -> list[Course]:
+    """Judge the test split under every judge prompt of the finished cells, through their stores.
+
+    Raises DataError or EngineError as a run does.
+    """
+    finished = [(cell, cell.run) for cell in cells if cell.run is not None]
+    courses: list[Course] = []
+    tracked = {"runs looked at": Tracked(lambda: len(courses), len(finished))}
+    with progress(tracked, "runs"):
+        for cell, run in finished:
+            courses.append(_course(cell, run, pool))
+    return courses
+
+
+def harms(courses: Sequence[Course]) -> list[Harm]:
+    """By method, over all its runs."""
+    found: list[Harm] = []
+    for method in dict.fromkeys(course.method for course in courses):
+        steps = [step for course in courses if course.method == method for step in course.steps]
+        harmful = sum(new.accuracy < old.accuracy for old, new in steps)
+        found.append(Harm(method, len(steps), harmful))
+    return found
+
+
+def reaches(courses: Sequence[Course]) -> list[Reach]:
+    """By task and method; the best accuracy known is the best of any prompt of the sweep."""
+    best: dict[str, float] = {}
+    for course in courses:
+        top = max(point.accuracy for point in course.points)
+        best[course.task] = max(best.get(course.task, 0.0), top)
+    found: list[Reach] = []
+    for task, method in dict.fromkeys((course.task, course.method) for course in courses):
+        target = _SHARE_OF_BEST * best[task]
+        own = [course for course in courses if (course.task, course.method) == (task, method)]
+        first = [_first_calls(course, target) for course in own]
+        calls = [value for value in first if value is not None]
+        middle = median(calls) if calls else None
+        found.append(Reach(task, method, target, len(own), len(calls), middle))
+    return found
+
+
+def _first_calls(course: Course, target: float) -> int | None:
+    return next((point.calls for point in course.points if point.accuracy >= target), None)
+
+
+def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
+    config = cell.config
+    task = load_task(config.task)
+    dataset = read_dataset(config.dataset, task, config.images.bounds)
+    engine = StoredEngine(
+        pool.engine(config.judge.taking(task.images_per_request)),
+        pool.store(config.store),
+        "judge",
+        uuid.uuid4().hex,
+    )
+    judge = make_judge(engine, task, config.orders, config.reasoning)
+    points = tuple(
+        _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
+    )
+    return Course(cell.task, cell.method, cell.seed, points)
+
+
+def _way(run: PastRun) -> list[tuple[str, int]]:
+    """Judge prompts in order with the calls asked before each."""
+    way = [(run.result.judge_prompt_initial, 0)]
+    for step in _steps(run):
+        if "calls" not in step:
+            raise DataError(f"{run.path}: its steps do not tell their calls; {AGAIN}")
+        way.append((step["next_judge_prompt"], sum(step["calls"].values())))
+    return way
+
+
+def _steps(run: PastRun) -> list[dict[str, Any]]:
+    """The records of a run's steps in order."""
+    directory = RunDirectory(run.path, run_id="")
+    names = [path.name for path in (run.path / "steps").glob("*.json")]
+    ordered = sorted(names, key=lambda name: int(name.removesuffix(".json").rpartition("-")[2]))
+    return [directory.read_json(f"steps/{name}") for name in ordered]
+
+
+def _point(
+    judge: Judge | PairJudge, judge_prompt: str, calls: int, dataset: Dataset, labels: Sequence[str]
+) -> Point:
+    verdicts = judge(judge_prompt, dataset.test)
+    confusion = group_confusions(dataset.test, verdicts, labels).sum(axis=0)
+    return Point(judge_prompt, calls, float(accuracy(confusion)), float(macro_f1(confusion)))
