@@ -13,7 +13,9 @@ from blpo.models.roles.optimizer import Case, Proposal, ScoredPrompt
 from blpo.models.roles.reflection import Reflection
 from blpo.models.roles.verbalizer import Verbalization
 from blpo.pipeline.blpo.algorithm import optimize
-from blpo.pipeline.blpo.config import BlpoConfig
+from blpo.pipeline.blpo.config import PLUS, BlpoConfig
+from blpo.pipeline.blpo.policies import plus
+from blpo.pipeline.blpo.policies.plus import choices_of
 from blpo.pipeline.blpo.records import OuterStep
 
 
@@ -100,7 +102,8 @@ def run(
     **config: object,
 ) -> list[OuterStep]:
     parameters = BlpoConfig.model_validate({"outer_steps": 1, "inner_steps": 2} | config)
-    steps = optimize(roles, train, judge_prompt, "q0:9", parameters, seed)
+    choices = choices_of(roles, train, judge_prompt, parameters, seed)
+    steps = optimize(choices, judge_prompt, "q0:9")
     return [step for step in steps if isinstance(step, OuterStep)]
 
 
@@ -214,3 +217,25 @@ def test_the_judge_prompt_ablation_verbalizes_under_the_current_judge_prompt() -
     assert step.chosen is not None
     assert step.chosen.i2t_prompt == "p2:7"
     assert step.next_judge_prompt == "p7"
+
+
+def test_the_paper_preset_takes_no_path_through_the_policies(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a policy of plus was asked")
+
+    for name in ("race", "lineage_of", "accept_on_gain", "draw_probe", "paired_gain", "Archive"):
+        monkeypatch.setattr(plus, name, refuse)
+    [step] = run(ScriptedRoles(["q1:4", "q2:6"]))
+    assert step.next_judge_prompt == "p6"
+
+
+@pytest.mark.parametrize("name", [*PLUS, "selection"])
+def test_plus_takes_over_for_any_choice_that_is_not_the_papers(name: str) -> None:
+    value = "holdout" if name == "selection" else PLUS[name]
+    fields = {name: value, "inner_steps": 6}
+    config = BlpoConfig.model_validate(fields)
+    choices = plus.choices_of(ScriptedRoles([]), TRAIN, "p0", config, 0)
+    papers_own = name in {"loss", "inner_width", "inner_steps", "probe_size"}
+    assert isinstance(choices, plus.Plus) is not papers_own

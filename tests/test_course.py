@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from blpo.data.errors import DataError
-from blpo.pipeline.blpo.algorithm import BlpoConfig
+from blpo.pipeline.blpo.config import BlpoConfig
 from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.directory import load_run
 from blpo.pipeline.sweeps.plots import write_course_plot

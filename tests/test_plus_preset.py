@@ -15,10 +15,16 @@ from blpo.models.roles.optimizer import Proposal
 from blpo.models.wrappers.budget import BudgetSpentError
 from blpo.pipeline.blpo.algorithm import optimize, sample_error_minibatch
 from blpo.pipeline.blpo.config import PLUS, BlpoConfig
-from blpo.pipeline.blpo.inner_step import Trial
-from blpo.pipeline.blpo.policies.acceptance import Decision
-from blpo.pipeline.blpo.records import Candidate, FinalChoice, I2TSearch, OuterStep
-from blpo.pipeline.blpo.state import SearchState
+from blpo.pipeline.blpo.policies.plus import Plus, choices_of
+from blpo.pipeline.blpo.records import (
+    Candidate,
+    Decision,
+    FinalChoice,
+    I2TSearch,
+    InnerProblem,
+    OuterStep,
+    Scored,
+)
 from blpo.pipeline.blpo.to_steps import make_final_step, make_step
 from blpo.pipeline.config import RunConfig, parse_config
 from blpo.pipeline.runs.roles import RunRoles
@@ -58,9 +64,8 @@ class World:
         parameters = BlpoConfig.model_validate({"outer_steps": 3, **switches, **config})
         task = self.task
         train = self.dataset.train
-        return list(
-            optimize(self.roles, train, task.judge_prompt, task.i2t_prompt, parameters, seed=0)
-        )
+        choices = choices_of(self.roles, train, task.judge_prompt, parameters, seed=0)
+        return list(optimize(choices, task.judge_prompt, task.i2t_prompt))
 
     def accuracy(self, judge_prompt: str) -> float:
         test = self.dataset.test
@@ -125,10 +130,11 @@ def test_no_proposal_is_ranked_on_an_item_that_its_lineage_has_seen() -> None:
         assert step.search is not None
         minibatch = {wrong.example.example_id for wrong in step.misjudgments}
         for candidate in step.search.tried:
-            assert candidate.seen >= lineages[step.judge_prompt] | minibatch
-            assert not candidate.seen & {example.example_id for example in candidate.examples}
-            lineages.setdefault(candidate.judge_prompt, candidate.seen)
-        after_reflection = step.search.candidates[-1].seen
+            seen = candidate.judged.seen
+            assert seen >= lineages[step.judge_prompt] | minibatch
+            assert not seen & {example.example_id for example in candidate.judged.examples}
+            lineages.setdefault(candidate.judge_prompt, seen)
+        after_reflection = step.search.candidates[-1].judged.seen
         assert after_reflection >= step.search.shown
 
 
@@ -138,7 +144,7 @@ def test_a_held_out_item_is_never_shown() -> None:
     for step in steps:
         assert step.search is not None
         shown |= {wrong.example.example_id for wrong in step.misjudgments} | step.search.shown
-        scored |= {e.example_id for c in step.search.tried for e in c.examples}
+        scored |= {e.example_id for c in step.search.tried for e in c.judged.examples}
     assert scored
     assert shown
     assert not scored & shown
@@ -164,27 +170,23 @@ def test_a_prompt_is_accepted_once() -> None:
     world = World("micro-unsafebench")
     train, first = world.dataset.train, world.task.judge_prompt
     better = f"{first} Look for any blade, any pill, any skull and any chain."
-    state = SearchState.start(
-        world.roles, train, first, BlpoConfig.model_validate({**PLUS, "controls": "off"}), seed=0
-    )
-    verdicts = state.judge_train(first)
-    wrong = sample_error_minibatch(state, verdicts, 0)
-    trial = Trial(state, first, verdicts, wrong, 0)
-    search = I2TSearch(openers_compete=True)
-    search.openers.append(Candidate("q", [], Proposal(better), better, [], [], score=0.5))
-    once, again = trial.decide(search), trial.decide(search)
-    assert once is not None
+    config = BlpoConfig.model_validate({**PLUS, "controls": "off"})
+    plus = Plus(world.roles, train, first, config, seed=0)
+    verdicts = plus.judge_train(first)
+    problem = InnerProblem(0, first, verdicts, sample_error_minibatch(plus, verdicts, 0))
+    q_star = Candidate("q", [], Proposal(better), better, Scored(0.5))
+    once, again = (plus.decide(problem, I2TSearch(), q_star) for _ in range(2))
     assert once.accepted
     assert again == Decision(False, reason="accepted before")
 
 
 def test_a_proposal_is_scored_on_all_that_is_known_of_it() -> None:
     steps = outer_steps(World("micro-agin", num_train=100).search(PLUS, outer_steps=4))
-    tried = [c for step in steps if step.search for c in step.search.tried]
-    for candidate in tried:
-        assert candidate.losses.keys() >= {e.example_id for e in candidate.examples}
-        assert not candidate.losses.keys() & candidate.seen
-    assert any(len(c.losses) > len(c.examples) for c in tried)
+    judged = [c.judged for step in steps if step.search for c in step.search.tried]
+    for of_one in judged:
+        assert of_one.losses.keys() >= {e.example_id for e in of_one.examples}
+        assert not of_one.losses.keys() & of_one.seen
+    assert any(len(of_one.losses) > len(of_one.examples) for of_one in judged)
 
 
 def test_a_spent_budget_ends_the_loop_but_not_the_choice() -> None:

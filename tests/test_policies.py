@@ -13,7 +13,7 @@ from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
 from blpo.models.roles.optimizer import Case
 from blpo.models.roles.verbalizer import Verbalization
-from blpo.pipeline.blpo.policies.acceptance import decide
+from blpo.pipeline.blpo.policies.acceptance import accept_on_gain
 from blpo.pipeline.blpo.policies.archive import Archive, choose_final, contending, pareto_weights
 from blpo.pipeline.blpo.policies.controls import control_wins, with_descriptions
 from blpo.pipeline.blpo.policies.lint import Lint
@@ -111,7 +111,7 @@ def accept_rate(fixes: float, breaks: float, num_proposals: int = 1) -> float:
         proposals = [simulated_losses(rng, 90, 0.6, fixes, breaks) for _ in range(num_proposals)]
         before, after = max(proposals, key=lambda pair: float(np.sum(pair[0] - pair[1])))
         strata = right(by_item(before))
-        accepted += decide(by_item(before), by_item(after), strata, (), 0.9).accepted
+        accepted += accept_on_gain(by_item(before), by_item(after), strata, (), 0.9).accepted
     return accepted / 400
 
 
@@ -133,8 +133,8 @@ def test_items_that_the_lineage_has_seen_do_not_count() -> None:
     before, after = by_item([1] * 20 + [0] * 20), by_item([0] * 20 + [0] * 20)
     seen = [f"e{i}" for i in range(20)]
     strata = right(before)
-    assert decide(before, after, strata, (), 0.9).accepted
-    decision = decide(before, after, strata, seen, 0.9)
+    assert accept_on_gain(before, after, strata, (), 0.9).accepted
+    decision = accept_on_gain(before, after, strata, seen, 0.9)
     assert not decision.accepted
     assert decision.reason == "no gain at 90% confidence"
 

@@ -28,7 +28,14 @@ from blpo.data.tasks import load_task
 from blpo.models.roles.judge import Verdict
 from blpo.models.roles.optimizer import Proposal
 from blpo.models.roles.verbalizer import Verbalization
-from blpo.pipeline.blpo.records import Candidate, I2TSearch, Misjudgment, OuterStep
+from blpo.pipeline.blpo.records import (
+    Candidate,
+    Decision,
+    I2TSearch,
+    Misjudgment,
+    OuterStep,
+    Scored,
+)
 from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.methods.names import Method
@@ -147,9 +154,7 @@ def make_outer_step(
             world.verbalizations(wrong, seen),
             proposal,
             updated,
-            wrong,
-            new_verdicts,
-            fixed / len(wrong),
+            Scored(fixed / len(wrong), wrong, new_verdicts),
         )
 
     search = I2TSearch(
@@ -167,7 +172,10 @@ def make_outer_step(
         ],
         [Proposal(None, ("unparsable", "unparsable", "error: model overloaded"))],
     )
-    return OuterStep(index, judge_prompt, verdicts, misjudgments, search)
+    chosen = search.candidates[1]
+    return OuterStep(
+        index, judge_prompt, next_prompt, verdicts, misjudgments, search, chosen, Decision(True)
+    )
 
 
 def make_result(
@@ -278,14 +286,15 @@ def test_every_prompt_and_model_text_is_escaped(outer_steps: list[OuterStep]) ->
     record = make_record(judge_prompts=[attack + "a", attack + "b", attack + "c"])
     step = replace(outer_steps[-1], judge_prompt=attack)
     assert step.search is not None
+    tried, num = step.search.candidates[1], len(step.misjudgments)
     candidate = replace(
-        step.search.candidates[1],
+        tried,
         i2t_prompt=attack,
-        verbalizations=[Verbalization("", attack)] * len(step.misjudgments),
-        verdicts=[Verdict(None, reason=attack)] * len(step.misjudgments),
+        verbalizations=[Verbalization("", attack)] * num,
+        judged=replace(tried.judged, verdicts=[Verdict(None, reason=attack)] * num),
     )
     failed = replace(step.search, candidates=[candidate], failures=[Proposal(None, (attack,))])
-    record = with_steps(record, [outer_steps[0], replace(step, search=failed)])
+    record = with_steps(record, [outer_steps[0], replace(step, search=failed, chosen=candidate)])
     first = replace(record.dataset.test[0], example_id='"><img onerror=x>', text=attack)
     record = replace(
         record, dataset=replace(record.dataset, test=(first, *record.dataset.test[1:]))
@@ -403,7 +412,7 @@ def test_a_step_without_misjudgments_ends_the_course(
     record: RunRecord, outer_steps: list[OuterStep]
 ) -> None:
     right = [Verdict(example.label) for example in record.dataset.train]
-    last = OuterStep(2, JUDGE_PROMPTS[2], right, [], None)
+    last = OuterStep(2, JUDGE_PROMPTS[2], JUDGE_PROMPTS[2], right, [])
     text = text_of(render_report(with_steps(record, [*outer_steps, last])))
     assert "Step 2 30 training examples: macro F1 1.000, accuracy 1.000, 0 misjudged" in text
     assert "the loop ended here" in text
@@ -415,7 +424,15 @@ def test_a_step_whose_proposals_all_failed_keeps_the_prompt(
 ) -> None:
     step = outer_steps[0]
     assert step.search is not None
-    record = with_steps(record, [replace(step, search=replace(step.search, candidates=[]))])
+    search = replace(step.search, candidates=[])
+    record = with_steps(
+        record,
+        [
+            OuterStep(
+                0, step.judge_prompt, step.judge_prompt, step.verdicts, step.misjudgments, search
+            )
+        ],
+    )
     text = text_of(render_report(record))
     assert "No I2T prompt to choose from: the judge prompt was kept." in text
     assert "after prompt kept" in text

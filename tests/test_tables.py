@@ -12,7 +12,7 @@ import pytest
 import yaml
 from blpo.data.errors import ConfigError
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.blpo.algorithm import BlpoConfig
+from blpo.pipeline.blpo.config import BlpoConfig
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.methods.names import Method
 from blpo.pipeline.metrics.intervals import holm

@@ -1,139 +1,250 @@
-"""Bi-Level Prompt Optimization (Pan et al., arXiv 2602.11340), Algorithm 1.
+"""Bi-Level Prompt Optimization (Pan et al., arXiv 2602.11340), Algorithm 1, in the paper's order.
 
-What the paper leaves open, and the choice made here:
- 1. Eq 2: the loss is 0/1; a verdict without a label counts as wrong.
- 2. Algorithm 1: the error minibatch is drawn from the misjudged training examples of p_t,
-    uniformly, without replacement; with none left the loop ends early.
- 3. Eq 9: p' is judged on the same minibatch that the optimizer LLM has seen.
- 4. Eq 10: the history starts anew from q_0 in every outer step.
- 5. Eq 11: q_0 is not a candidate; a tie goes to the I2T prompt tried first.
- 6. p_{t+1} is the p' that was scored for q*, not a second proposal.
- 7. The verbalizer sees the example's own text in tasks that have one.
- 8. A proposal that fails as often as is allowed keeps the current prompt: a failed Update_p
-    scores its I2T prompt 0, a failed Update_q is left out of the history.
- 9. The last iterate is returned, accepted or not by any test.
+f(x; p) is the judge, g(x; q) the verbalizer; p is a judge prompt, q an image-to-text (I2T) prompt.
 
-Ablations of Table 2: `i2t: fixed` verbalizes under q_0, `i2t: judge_prompt` under p_t itself;
-both take one Update_p per outer step and have no inner loop.
+Departures from the paper, and choices where it leaves something open:
+ 1. Eq 1: the verdict is the label with the highest log-probability, not parsed free text.
+ 2. Eq 1: constant bridge sentences stand between the image and the judge prompt, so that the
+    image's KV blocks serve every prompt (`models/requests/layout.py`).
+ 3. Eq 2: the loss is 0/1; a verdict without a label counts as wrong.
+ 4. Data: on AGIN prompt, labels and metric share the scale 1-5; the paper asks for 1-7 and
+    samples 1-5.
+ 5. p_0 and q_0 are in our own words: the paper's were not available.
+ 6. Algorithm 1: I_B is drawn from the misjudged training examples of p_t, uniformly, without
+    replacement; with none left the loop ends early.
+ 7. Eq 6: g is the judge model, and sees the example's own text in tasks that have one.
+ 8. Eq 6: the optimizer LLM is told to say nothing about the answer format and not to name the list
+    of verdicts; the harness adds both to every judge prompt.
+ 9. Eq 9: p' is judged on the I_B that the optimizer LLM has just seen.
+10. Eq 10: the history starts anew from q_0 in every outer step.
+11. Eq 11: q_0 is not a candidate; a tie goes to the I2T prompt tried first.
+12. p_{t+1} is the p' that was scored for q*, not a second proposal.
+13. A proposal that fails as often as is allowed keeps the current prompt: a failed Update_p scores
+    its q 0, a failed Update_q is left out of the history.
+14. The last iterate is returned, accepted or not by any test.
+15. Temperature is 0. OpenAI's o3 refuses that: it samples at its own, and its replies differ from
+    one time to the next. The store keeps what was answered first.
+16. Baselines: `apo-image` shows four errors per gradient, the number of APO, not I_B's ten.
 
-Where `preset: plus` departs, each by a switch of `BlpoConfig`, most of them a file of `policies/`:
- 1. `loss`: from the label probabilities.
- 2. `score_on: probe` takes at most half of the misjudged examples: the rest must show a gain.
- 3. `score_on`, `selector`: p' is judged on examples that no optimizer call of its lineage has
-    seen, right and wrong ones, by racing; `inner_width`: several at a time.
- 4. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
- 5. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
-    with other images' descriptions, or a p' that copies them, cannot.
- 9. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
-    `final`: what is returned is the best of all that was judged. `decode`, `calibrate`: how its
-    verdicts are read.
+Ablations of Table 2: `i2t: fixed` verbalizes under q_0, `i2t: judge_prompt` under p_t itself; both
+take one Update_p per outer step and have no inner loop.
+
+`Published` holds what the paper does wherever `preset: plus` may do something else; the other
+choices are in `policies/plus.py`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from ...data.examples import Example
 from ...models.roles.judge import Verdict
+from ...models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ...models.wrappers.budget import BudgetSpentError
+from ..search.losses import LOSSES
 from ..search.seeds import derived_order
 from .config import BlpoConfig
-from .inner_step import Trial
-from .policies.acceptance import Decision
-from .records import FinalChoice, I2TSearch, Misjudgment, OuterStep
-from .state import Roles, SearchState
+from .records import (
+    Candidate,
+    Decision,
+    FinalChoice,
+    I2TSearch,
+    InnerProblem,
+    Misjudgment,
+    OuterStep,
+    Scored,
+)
+from .roles import Roles
 
 
 def optimize(
-    roles: Roles,
-    train: Sequence[Example],
-    judge_prompt: str,
-    i2t_prompt: str,
-    config: BlpoConfig,
-    seed: int,
+    choices: "Published", judge_prompt: str, i2t_prompt: str
 ) -> Iterator[OuterStep | FinalChoice]:
     """Run Algorithm 1 from p_0 and q_0; yields every outer step, the last one leads to p_T.
 
-    Where a switch asks for it, the choice of the final prompt follows. A spent budget ends the
-    loop, not the choice.
+    Where `choices` makes one, the choice of the final prompt follows. A spent budget ends the
+    loop, not that choice.
     """
-    state = SearchState.start(roles, train, judge_prompt, config, seed)
     steps: list[OuterStep] = []
+    p = judge_prompt
     with suppress(BudgetSpentError):
-        for outer_step in range(config.outer_steps):
-            parent = state.parent(outer_step)
-            verdicts = state.judge_train(parent)
-            misjudgments = sample_error_minibatch(state, verdicts, outer_step)
-            search: I2TSearch | None = None
-            decision: Decision | None = None
-            if misjudgments:
-                trial = Trial(state, parent, verdicts, misjudgments, outer_step)
-                search = search_i2t_prompt(trial, i2t_prompt, steps)
-                decision = trial.decide(search)
-            steps.append(OuterStep(outer_step, parent, verdicts, misjudgments, search, decision))
-            yield steps[-1]
-            if not misjudgments or is_stuck(steps, config.patience):
+        for t in range(choices.config.outer_steps):
+            p_t = choices.parent(p, t)
+            verdicts = choices.judge_train(p_t)  # f(x_i; p_t)
+            error_minibatch = sample_error_minibatch(choices, verdicts, t)  # I_B
+            problem = InnerProblem(t, p_t, verdicts, error_minibatch)
+            step = improve(choices, problem, i2t_prompt, steps)
+            p = step.next_judge_prompt  # p_{t+1}
+            steps.append(step)
+            yield step
+            if not error_minibatch or choices.is_stuck(steps):
                 break
-    if config.chooses_final:
-        last = steps[-1].next_judge_prompt if steps else judge_prompt
-        yield state.final_choice(len(steps), last)
+    final = choices.final(len(steps), p)
+    if final is not None:
+        yield final
 
 
-def search_i2t_prompt(trial: Trial, i2t_prompt: str, before: Sequence[OuterStep]) -> I2TSearch:
-    """The inner loop, or its replacement in an ablation."""
-    config = trial.state.config
-    match config.i2t:
+def improve(
+    choices: "Published", problem: InnerProblem, i2t_prompt: str, before: Sequence[OuterStep]
+) -> OuterStep:
+    """One outer step on p_t and its error minibatch, from the inner loop to p_{t+1}."""
+    if not problem.misjudgments:
+        return problem.end()
+    match choices.config.i2t:
         case "learned":
-            last = before[-1].search if config.warm_start_q and before else None
-            first = (last and last.warm_start) or i2t_prompt
-            rivals = [i2t_prompt, trial.judge_prompt] if config.q0_competes else []
-            search = inner_loop(trial, list(dict.fromkeys([first, *rivals])))
+            search = inner_loop(choices, problem, choices.openers(problem, i2t_prompt, before))
         case "fixed":
-            search = I2TSearch()
-            search.candidates.extend(trial.run([i2t_prompt], search))
+            search = single_try(choices, problem, i2t_prompt)
         case "judge_prompt":
-            search = I2TSearch()
-            search.candidates.extend(trial.run([trial.judge_prompt], search))
+            search = single_try(choices, problem, problem.judge_prompt)
+    competing = choices.competing(search)
+    q_star = max(competing, key=lambda tried: tried.score, default=None)  # Eq 11
+    if q_star is None:
+        return problem.end(search)
+    decision = choices.decide(problem, search, q_star)
+    p_next = q_star.judge_prompt if decision.accepted else problem.judge_prompt  # J(q*, p_t)
+    return problem.end(search, q_star, decision, p_next)
+
+
+def inner_loop(choices: "Published", problem: InnerProblem, openers: Sequence[str]) -> I2TSearch:
+    """Learn an I2T prompt for p_t: K of them, `inner_width` in a round."""
+    search = I2TSearch()
+    search.openers += score_each(choices, problem, openers, search)  # H_0 = {(q_0, score)}
+    for _ in range(choices.config.inner_rounds):
+        proposals = choices.update_q(problem, search)  # Eq 10: q_{k+1} = Update_q(p_t, H_k)
+        search.failures += [proposal for proposal in proposals if proposal.prompt is None]
+        tried = [proposal.prompt for proposal in proposals if proposal.prompt is not None]
+        search.candidates += score_each(choices, problem, tried, search)  # H_{k+1}
     return search
 
 
-def is_stuck(steps: Sequence[OuterStep], patience: int | None) -> bool:
-    """Whether the last `patience` outer steps all left the judge prompt as it was."""
-    if patience is None or len(steps) < patience:
-        return False
-    return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
-
-
-def inner_loop(trial: Trial, openers: Sequence[str]) -> I2TSearch:
-    """Learn an I2T prompt for p_t; the history opens with q_0, or with what competes with it."""
-    config = trial.state.config
-    search = I2TSearch(openers_compete=config.q0_competes)
-    search.openers.extend(trial.run(openers, search))
-    for _ in range(config.inner_rounds):
-        proposals = trial.update_q(search)
-        search.failures.extend(p for p in proposals if p.prompt is None)
-        prompts = [p.prompt for p in proposals if p.prompt is not None]
-        search.candidates.extend(trial.run(prompts, search))
+def single_try(choices: "Published", problem: InnerProblem, i2t_prompt: str) -> I2TSearch:
+    """What stands in for the inner loop in an ablation: one I2T prompt, which is then chosen."""
+    search = I2TSearch()
+    search.candidates += score_each(choices, problem, [i2t_prompt], search)
     return search
+
+
+def score_each(
+    choices: "Published", problem: InnerProblem, i2t_prompts: Sequence[str], search: I2TSearch
+) -> list[Candidate]:
+    """Verbalize the error minibatch under each q, update p_t, and score q by what p' gains."""
+    if not i2t_prompts:
+        return []
+    verbalizations = choices.roles.verbalize_each(i2t_prompts, problem.examples)  # g(x_i; q)
+    cases = [problem.cases(of_one) for of_one in verbalizations]
+    proposals = choices.update_p(problem, cases)  # Eq 6: p' = Update_p(p_t, cases) = J(q, p_t)
+    updated = [proposal.prompt or problem.judge_prompt for proposal in proposals]
+    scored = choices.score(problem, updated, search)  # Eq 9
+    return [
+        Candidate(q, of_q, proposal, p, scored[p])
+        for q, of_q, proposal, p in zip(
+            i2t_prompts, verbalizations, proposals, updated, strict=True
+        )
+    ]
 
 
 def sample_error_minibatch(
-    state: SearchState, verdicts: Sequence[Verdict], outer_step: int
+    choices: "Published", verdicts: Sequence[Verdict], t: int
 ) -> list[Misjudgment]:
-    """I_B: at most `minibatch_size` of the misjudged examples."""
-    config = state.config
+    """I_B: at most `minibatch_size` of the misjudged training examples."""
     wrong = [
         Misjudgment(example, verdict)
-        for example, verdict in zip(state.train, verdicts, strict=True)
-        if verdict.label != example.label and state.may_show(example)
+        for example, verdict in zip(choices.train, verdicts, strict=True)
+        if verdict.label != example.label and choices.may_show(example)
     ]
-    order = derived_order(
-        wrong,
-        lambda misjudgment: misjudgment.example.example_id,
-        state.seed,
-        "minibatch",
-        outer_step,
-    )
-    size = config.minibatch_size
-    if config.score_on == "probe" and state.held is None:
-        size = min(size, (len(wrong) + 1) // 2)
-    return order[:size]
+    order = derived_order(wrong, _example_id, choices.seed, "minibatch", t)
+    return order[: choices.minibatch_size(len(wrong))]
+
+
+def _example_id(misjudgment: Misjudgment) -> str:
+    return misjudgment.example.example_id
+
+
+class Published:
+    """What the paper does where `preset: plus` may do something else; a method for each choice."""
+
+    def __init__(
+        self, roles: Roles, train: Sequence[Example], config: BlpoConfig, seed: int
+    ) -> None:
+        self.roles = roles
+        self.train = train
+        self.config = config
+        self.seed = seed
+
+    def parent(self, last: str, _t: int, /) -> str:
+        """p_t: what the outer step before led to."""
+        return last
+
+    def judge_train(self, judge_prompt: str) -> list[Verdict]:
+        """f(x_i; p) on the training examples, in their order."""
+        return self.judge_each([judge_prompt], self.train)[0]
+
+    def judge_each(
+        self, judge_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verdict]]:
+        """For each p one verdict per example, in order; one batch."""
+        pairs = [(p, example) for p in judge_prompts for example in examples]
+        verdicts, num = self.roles.judge_pairs(pairs), len(examples)
+        return [verdicts[i * num : (i + 1) * num] for i in range(len(judge_prompts))]
+
+    def losses(self, examples: Sequence[Example], verdicts: Sequence[Verdict]) -> dict[str, float]:
+        """Eq 2: l(f(x_i; p), y_i) by example_id."""
+        loss, labels = LOSSES[self.config.loss], self.roles.task.labels
+        return {
+            example.example_id: loss(verdict, example.label, labels)
+            for example, verdict in zip(examples, verdicts, strict=True)
+        }
+
+    def may_show(self, _example: Example, /) -> bool:
+        """Whether the optimizer LLM may be shown an example."""
+        return True
+
+    def minibatch_size(self, _num_misjudged: int, /) -> int:
+        """|I_B| at most."""
+        return self.config.minibatch_size
+
+    def openers(
+        self, _problem: InnerProblem, i2t_prompt: str, _before: Sequence[OuterStep], /
+    ) -> list[str]:
+        """The I2T prompts that open the history: q_0. _before: the outer steps so far."""
+        return [i2t_prompt]
+
+    def update_p(self, problem: InnerProblem, cases: Sequence[Sequence[Case]]) -> list[Proposal]:
+        """Eq 6: a p' for each set of cases."""
+        return self.roles.update_judge_prompts(problem.judge_prompt, cases)
+
+    def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
+        """Eq 10: `inner_width` new I2T prompts from p_t and the scored history."""
+        history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
+        return self.roles.update_i2t_prompts(
+            problem.judge_prompt, history, [], self.config.inner_width
+        )
+
+    def score(
+        self, problem: InnerProblem, judge_prompts: Sequence[str], _search: I2TSearch, /
+    ) -> Mapping[str, Scored]:
+        """Eq 9, by p': the mean over I_B of l(f(x_i; p_t), y_i) - l(f(x_i; p'), y_i)."""
+        examples, distinct = problem.examples, list(dict.fromkeys(judge_prompts))
+        before = self.losses(examples, problem.misjudged_verdicts)
+        scored: dict[str, Scored] = {}
+        for p, verdicts in zip(distinct, self.judge_each(distinct, examples), strict=True):
+            after = self.losses(examples, verdicts)
+            gain = sum(before[i] - after[i] for i in before) / len(before)
+            scored[p] = Scored(gain, examples, verdicts, after)
+        return scored
+
+    def competing(self, search: I2TSearch) -> Sequence[Candidate]:
+        """Eq 11: those of which q* is the best: q_1..q_K."""
+        return search.candidates
+
+    def decide(self, _problem: InnerProblem, _search: I2TSearch, _q_star: Candidate, /) -> Decision:
+        """Whether the p' of q* becomes p_{t+1}: always."""
+        return Decision(True)
+
+    def is_stuck(self, _steps: Sequence[OuterStep], /) -> bool:
+        """Whether the loop ends before T outer steps."""
+        return False
+
+    def final(self, _index: int, _last: str, /) -> FinalChoice | None:
+        """What is returned in place of the last iterate; None for the last iterate itself."""
+        return None

@@ -130,6 +130,12 @@ class BlpoConfig(BaseModel):
         return self.inner_steps // self.inner_width
 
     @property
+    def is_published(self) -> bool:
+        """Whether every choice is the paper's; loss and sizes change none of its steps."""
+        published = type(self)()
+        return all(getattr(self, name) == getattr(published, name) for name in _CHOICES)
+
+    @property
     def reads_places(self) -> bool:
         """Whether verdicts may be read off the expected place on the scale."""
         return self.decode == "expectation" or self.calibrate == "cutpoints"
@@ -144,6 +150,25 @@ class BlpoConfig(BaseModel):
         """Whether a chosen p' is judged on the whole training set before the step ends."""
         return self.accept == "paired" or self.final == "archive" or self.parent == "pareto"
 
+
+_CHOICES = (
+    "score_on",
+    "selector",
+    "selection",
+    "accept",
+    "final",
+    "update_q",
+    "warm_start_q",
+    "q0_competes",
+    "parent",
+    "patience",
+    "decode",
+    "calibrate",
+    "lint",
+    "controls",
+    "ask_once",
+)
+"""The switches for which `policies.plus` takes over."""
 
 PLUS: Mapping[str, Any] = {
     "inner_steps": 6,

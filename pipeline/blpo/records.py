@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 
 from ...data.examples import Example
 from ...models.roles.judge import Verdict
-from ...models.roles.optimizer import Proposal
+from ...models.roles.optimizer import Case, Proposal
 from ...models.roles.verbalizer import Verbalization
 from ..search.cutpoints import CutPoints
-from .policies.acceptance import Decision
+from ..search.paired_gain import PairedGain
 from .policies.archive import Ranked
 
 
@@ -21,37 +21,99 @@ class Misjudgment:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """An I2T prompt q, what it led to, and its score.
+class InnerProblem:
+    """What an outer step is about: p_t, its verdicts, and the error minibatch I_B.
 
-    judge_prompt: p' = J(q, p), or p itself where `proposal` failed.
-    verbalizations: under q, in the order of the error minibatch.
-    verdicts: under p', on `examples`: the error minibatch, or as much of the probe as the race
-        asked for.
+    verdicts: of p_t on the training examples, in their order.
+    """
+
+    index: int
+    judge_prompt: str
+    verdicts: list[Verdict]
+    misjudgments: list[Misjudgment]
+
+    @property
+    def examples(self) -> list[Example]:
+        """Of the error minibatch, in its order."""
+        return [wrong.example for wrong in self.misjudgments]
+
+    @property
+    def misjudged_verdicts(self) -> list[Verdict]:
+        """f(x_i; p_t) on the error minibatch, in its order."""
+        return [wrong.verdict for wrong in self.misjudgments]
+
+    def cases(self, verbalizations: Sequence[Verbalization]) -> list[Case]:
+        """{g(x_i; q), y_i, f(x_i; p_t)}: what Update_p is shown of the error minibatch."""
+        return [
+            Case(verbalization, wrong.example.text, wrong.example.label, wrong.verdict.label)
+            for wrong, verbalization in zip(self.misjudgments, verbalizations, strict=True)
+        ]
+
+    def end(
+        self,
+        search: "I2TSearch | None" = None,
+        chosen: "Candidate | None" = None,
+        decision: "Decision | None" = None,
+        next_judge_prompt: str | None = None,
+    ) -> "OuterStep":
+        """The step as it ended; p_t is kept where nothing leads on."""
+        return OuterStep(
+            self.index,
+            self.judge_prompt,
+            next_judge_prompt or self.judge_prompt,
+            self.verdicts,
+            self.misjudgments,
+            search,
+            chosen,
+            decision,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """What a proposed judge prompt p' was judged on, and what it gains.
+
+    score: Eq 9, mean decrease of the loss on the items of `losses`.
+    examples, verdicts: those asked for now: the error minibatch, or as much of the probe as a
+        race asked for.
     losses: under p' by example_id: on these examples, and with `score_on: probe` on those that
         an earlier round or step judged under the same p'.
-    score: Eq 9, mean decrease of the loss on them.
-    seen: example_ids that an optimizer call of its lineage was shown.
+    seen: example_ids that an optimizer call of its lineage was shown, where these do not count.
+    """
+
+    score: float
+    examples: Sequence[Example] = ()
+    verdicts: Sequence[Verdict] = ()
+    losses: Mapping[str, float] = field(default_factory=dict[str, float])
+    seen: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An I2T prompt q and what it led to.
+
+    verbalizations: under q, in the order of the error minibatch.
+    judge_prompt: p' = J(q, p_t), or p_t itself where `proposal` failed.
     """
 
     i2t_prompt: str
     verbalizations: list[Verbalization]
     proposal: Proposal
     judge_prompt: str
-    examples: Sequence[Example]
-    verdicts: list[Verdict]
-    score: float
-    losses: Mapping[str, float] = field(default_factory=dict[str, float])
-    seen: frozenset[str] = frozenset()
+    judged: Scored
+
+    @property
+    def score(self) -> float:
+        """score(q; p_t), Eq 9"""
+        return self.judged.score
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class I2TSearch:
-    """What the inner loop tried in one outer step.
+    """What the inner loop has tried in one outer step.
 
     openers: what opens the history: q_0, or what a switch puts beside it or in its place.
     candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
-    openers_compete: whether an opener can be chosen, too.
     shown: example_ids that Update_q was shown.
     rejected: whose shuffled control was as good: their I2T prompts open no further history.
     """
@@ -59,53 +121,41 @@ class I2TSearch:
     openers: list[Candidate] = field(default_factory=list[Candidate])
     candidates: list[Candidate] = field(default_factory=list[Candidate])
     failures: list[Proposal] = field(default_factory=list[Proposal])
-    openers_compete: bool = False
     shown: set[str] = field(default_factory=set[str])
     rejected: list[Candidate] = field(default_factory=list[Candidate])
 
     @property
     def tried(self) -> list[Candidate]:
-        """All, in the order in which they were tried."""
+        """H_k: all, in the order in which they were tried."""
         return [*self.openers, *self.candidates]
 
-    @property
-    def best(self) -> Candidate | None:
-        """Eq 11: the first of the candidates with the highest score."""
-        candidates = self.tried if self.openers_compete else self.candidates
-        return max(candidates, key=lambda candidate: candidate.score, default=None)
 
-    @property
-    def warm_start(self) -> str | None:
-        """q*, unless its control was as good."""
-        return self.best.i2t_prompt if self.best and self.best not in self.rejected else None
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Whether a proposal was accepted, on which gain; `reason` says why not."""
+
+    accepted: bool
+    gain: PairedGain | None = None
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OuterStep:
-    """One pass of the outer loop.
+    """One pass of the outer loop, from p_t to p_{t+1}, the next judge prompt.
 
     verdicts: of p_t on the training examples, in their order.
     search: None where no example was misjudged.
-    decision: on the p' of q*; None where there is none.
+    chosen: q* and its p'; None where there is none to choose from. decision: on that p'.
     """
 
     index: int
     judge_prompt: str
+    next_judge_prompt: str
     verdicts: list[Verdict]
     misjudgments: list[Misjudgment]
-    search: I2TSearch | None
+    search: I2TSearch | None = None
+    chosen: Candidate | None = None
     decision: Decision | None = None
-
-    @property
-    def chosen(self) -> Candidate | None:
-        """q* and its p'."""
-        return self.search.best if self.search else None
-
-    @property
-    def next_judge_prompt(self) -> str:
-        """p_{t+1}"""
-        accepted = self.decision and self.decision.accepted
-        return self.chosen.judge_prompt if self.chosen and accepted else self.judge_prompt
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The outer steps of Algorithm 1 as steps of a search: record and report of `blpo.py`."""
+"""The outer steps of Algorithm 1 as steps of a search: record and report of `algorithm.py`."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,8 +18,9 @@ from ..search.step import (
 )
 from .algorithm import optimize
 from .config import BlpoConfig
+from .policies.plus import choices_of
 from .records import Candidate, FinalChoice, OuterStep
-from .state import Roles
+from .roles import Roles
 
 
 def search(
@@ -31,7 +32,8 @@ def search(
     seed: int,
 ) -> Iterator[Step]:
     """Contract: `search.Search`."""
-    for step in optimize(roles, train, judge_prompt, i2t_prompt, config, seed):
+    choices = choices_of(roles, train, judge_prompt, config, seed)
+    for step in optimize(choices, judge_prompt, i2t_prompt):
         match step:
             case OuterStep():
                 yield make_step(step, train)
@@ -149,8 +151,8 @@ def _candidate_record(candidate: Candidate) -> dict[str, Any]:
         "kept_current_prompt": candidate.proposal.prompt is None,
         "proposal_failures": list(candidate.proposal.failures),
         "verbalizations": verbalization_records(candidate.verbalizations),
-        "verdicts": [verdict.label for verdict in candidate.verdicts],
-        "judged": [example.example_id for example in candidate.examples],
+        "verdicts": [verdict.label for verdict in candidate.judged.verdicts],
+        "judged": [example.example_id for example in candidate.judged.examples],
     }
 
 
@@ -176,8 +178,8 @@ def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
         name,
         candidate.i2t_prompt,
         candidate.score,
-        num_right(candidate.examples, candidate.verdicts),
-        len(candidate.verdicts),
+        num_right(candidate.judged.examples, candidate.judged.verdicts),
+        len(candidate.judged.verdicts),
         is_chosen=candidate is step.chosen,
         led_to=None if proposal.prompt is None else candidate.judge_prompt,
         note=failure_note(proposal, "judge prompt", ", current one kept"),
@@ -203,7 +205,7 @@ def _shown(step: OuterStep) -> list[ShownCase]:
 def _by_example(candidate: Candidate | None) -> dict[str, Verdict]:
     if candidate is None:
         return {}
-    judged = zip(candidate.examples, candidate.verdicts, strict=True)
+    judged = zip(candidate.judged.examples, candidate.judged.verdicts, strict=True)
     return {example.example_id: verdict for example, verdict in judged}
 
 

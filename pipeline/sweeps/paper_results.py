@@ -10,7 +10,7 @@ from functools import cache
 from importlib.resources import files
 from pathlib import Path
 
-from ..blpo.algorithm import BlpoConfig
+from ..blpo.config import BlpoConfig
 from ..config import RunConfig
 
 

@@ -5,21 +5,12 @@ on items that no optimizer call of the proposal's lineage has seen.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
-from ...search.paired_gain import Losses, PairedGain, Strata, paired_gain
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """Whether a proposal was accepted, on which gain; `reason` says why not."""
-
-    accepted: bool
-    gain: PairedGain | None = None
-    reason: str | None = None
+from ...search.paired_gain import Losses, Strata, paired_gain
+from ..records import Decision
 
 
-def decide(
+def accept_on_gain(
     before: Losses, after: Losses, strata: Strata, seen: Collection[str], confidence: float
 ) -> Decision:
     """The paired test: accepted if the lower bound of the gain on unseen items is above 0."""

@@ -1,0 +1,338 @@
+"""The choices of `preset: plus`: each method puts a policy in place of what the paper does.
+
+Every switch of `BlpoConfig` stands alone; under its published value a method does what
+`Published` does. By the numbers of `algorithm.py`:
+ 3. `loss`: from the label probabilities.
+ 6. `score_on: probe` takes at most half of the misjudged examples: the rest must show a gain.
+ 9. `score_on`, `selector`: p' is judged on examples that no optimizer call of its lineage has
+    seen, right and wrong ones, by racing; `inner_width`: several at a time.
+10. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
+11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
+    with other images' descriptions, or a p' that copies them, cannot.
+14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
+    `final`: what is returned is the best of all that was judged. `decode`, `calibrate`: how its
+    verdicts are read.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+
+from ....data.examples import Example
+from ....data.tasks import TIE
+from ....models.roles.judge import Verdict
+from ....models.roles.optimizer import Case, Proposal, ScoredPrompt
+from ....models.roles.reflection import Reflection
+from ....models.roles.verbalizer import Verbalization
+from ....models.wrappers.budget import BudgetSpentError
+from ...search.cutpoints import CutPoints, choose_reading
+from ...search.paired_gain import Losses, paired_gain
+from ...search.seeds import derived_order
+from ...search.tie_band import fit_tie_band
+from ..algorithm import Published
+from ..config import BlpoConfig
+from ..records import (
+    Candidate,
+    Decision,
+    FinalChoice,
+    I2TSearch,
+    InnerProblem,
+    OuterStep,
+    Scored,
+)
+from ..roles import Roles
+from .acceptance import accept_on_gain
+from .archive import Archive, choose_final
+from .controls import control_wins, with_descriptions
+from .effects import best_and_worst, changed_items, reflect
+from .lineage import Lineage, lineage_of
+from .lint import Lint
+from .probe import blocks, draw_probe, held_out
+from .racing import race
+from .verdict_memory import Judgments
+
+
+def choices_of(
+    roles: Roles, train: Sequence[Example], judge_prompt: str, config: BlpoConfig, seed: int
+) -> Published:
+    """The paper's choices, or plus's where any switch has another than its published value."""
+    if config.is_published:
+        return Published(roles, train, config, seed)
+    return Plus(roles, train, judge_prompt, config, seed)
+
+
+class Plus(Published):
+    """Contract: `Published`. Keeps every verdict, and every judge prompt that was judged."""
+
+    def __init__(
+        self,
+        roles: Roles,
+        train: Sequence[Example],
+        judge_prompt: str,
+        config: BlpoConfig,
+        seed: int,
+    ) -> None:
+        super().__init__(roles, train, config, seed)
+        self._judgments = Judgments(roles.judge_pairs, ask_once=config.ask_once)
+        self._held: frozenset[str] | None = None
+        may_be_seen = frozenset[str]()
+        if config.selection == "holdout":
+            self._held = held_out(train, config.holdout_share, seed)
+            may_be_seen = frozenset(e.example_id for e in train) - self._held
+        self._archive = Archive(judge_prompt, seen=may_be_seen)
+        self._lineages: dict[int, Lineage] = {}
+
+    def parent(self, last: str, t: int, /) -> str:
+        """p_t: what was accepted last, or one of the Pareto front."""
+        if self.config.parent == "last":
+            return last
+        confidence = self.config.race_confidence
+        return self._archive.draw_parent(confidence, self.seed, t).judge_prompt
+
+    def judge_train(self, judge_prompt: str) -> list[Verdict]:
+        verdicts = super().judge_train(judge_prompt)
+        self._archive.add(judge_prompt, self.losses(self.train, verdicts))
+        return verdicts
+
+    def judge_each(
+        self, judge_prompts: Sequence[str], examples: Sequence[Example]
+    ) -> list[list[Verdict]]:
+        return self._judgments.each(judge_prompts, examples)
+
+    def may_show(self, example: Example, /) -> bool:
+        """Whether the example is not held out."""
+        return self._held is None or example.example_id not in self._held
+
+    def minibatch_size(self, num_misjudged: int, /) -> int:
+        """Under `score_on: probe` half of the misjudged examples are left to show a gain."""
+        size = self.config.minibatch_size
+        if self.config.score_on == "probe" and self._held is None:
+            return min(size, (num_misjudged + 1) // 2)
+        return size
+
+    def openers(
+        self, problem: InnerProblem, i2t_prompt: str, before: Sequence[OuterStep], /
+    ) -> list[str]:
+        """The last q*, unless its control was as good, and with `q0_competes` q_0 and p_t."""
+        first = i2t_prompt
+        if self.config.warm_start_q and before:
+            first = _warm_start(before[-1]) or i2t_prompt
+        rivals = [i2t_prompt, problem.judge_prompt] if self.config.q0_competes else []
+        return list(dict.fromkeys([first, *rivals]))
+
+    def competing(self, search: I2TSearch) -> Sequence[Candidate]:
+        return search.tried if self.config.q0_competes else search.candidates
+
+    def update_p(self, problem: InnerProblem, cases: Sequence[Sequence[Case]]) -> list[Proposal]:
+        """A p' for each set of cases; under lint, one that is sent back has failed."""
+        proposals = super().update_p(problem, cases)
+        if not self.config.lint:
+            return proposals
+        return [
+            self._linted(problem, proposal, shown)
+            for proposal, shown in zip(proposals, cases, strict=True)
+        ]
+
+    def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
+        """New I2T prompts from the history and, if reflective, from what two of them changed."""
+        history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
+        reflective = self.config.update_q == "reflective"
+        reflections = self._reflections(problem, search) if reflective else []
+        return self.roles.update_i2t_prompts(
+            problem.judge_prompt, history, reflections, self.config.inner_width
+        )
+
+    def score(
+        self, problem: InnerProblem, judge_prompts: Sequence[str], search: I2TSearch, /
+    ) -> Mapping[str, Scored]:
+        """By p': the paired gain over p_t, on what a race judges and on what is known already."""
+        lineage = self._lineage(problem)
+        seen = lineage.seen | search.shown
+        known = {p: self._known_losses(p, seen) for p in judge_prompts}
+        items = self._scored_items(problem, lineage, seen)
+        judged = self._race(known, items, lineage, [tried.judged.losses for tried in search.tried])
+        scored: dict[str, Scored] = {}
+        for p, (examples, verdicts) in judged.items():
+            own = {**known[p], **self.losses(examples, verdicts)}
+            self._archive.add(p, own, seen)
+            gain = paired_gain(lineage.losses, own, lineage.strata).mean
+            scored[p] = Scored(gain, examples, verdicts, own, seen)
+        return scored
+
+    def decide(self, problem: InnerProblem, search: I2TSearch, q_star: Candidate, /) -> Decision:
+        """Whether p' is accepted; where policies need it, it is judged further.
+
+        Under controls, the q of an accepted p' is rejected if its descriptions were not what did
+        it. Not p': it has gained on items that it had no part in.
+        """
+        decision = self._decision(problem, q_star)
+        if decision.accepted:
+            self._archive.accept(q_star.judge_prompt)
+            if self.config.controls == "shuffled" and self._control_wins(problem, q_star):
+                search.rejected.append(q_star)
+        return decision
+
+    def is_stuck(self, steps: Sequence[OuterStep], /) -> bool:
+        """Whether the last `patience` outer steps all left the judge prompt as it was."""
+        patience = self.config.patience
+        if patience is None or len(steps) < patience:
+            return False
+        return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
+
+    def final(self, index: int, last: str, /) -> FinalChoice | None:
+        """The best of all that was judged, and how its verdicts are read."""
+        if not self.config.chooses_final:
+            return None
+        by_archive = self.config.final == "archive"
+        ranked = self._archive.rank(self._first_strata()) if by_archive else []
+        chosen = last
+        if ranked:
+            chosen = choose_final(ranked, self.config.final_confidence).entry.judge_prompt
+        return FinalChoice(index, last, chosen, ranked, self._reading(chosen))
+
+    def _lineage(self, problem: InnerProblem) -> Lineage:
+        if problem.index not in self._lineages:
+            losses = self.losses(self.train, problem.verdicts)
+            seen = self._archive[problem.judge_prompt].seen
+            self._lineages[problem.index] = lineage_of(problem, self.train, losses, seen)
+        return self._lineages[problem.index]
+
+    def _linted(self, problem: InnerProblem, proposal: Proposal, cases: Sequence[Case]) -> Proposal:
+        if proposal.prompt is None:
+            return proposal
+        labels, limit = self.roles.task.labels, self.config.max_prompt_words
+        reason = Lint(problem.judge_prompt, cases, labels, limit)(proposal.prompt)
+        return Proposal(None, (*proposal.failures, reason)) if reason else proposal
+
+    def _scored_items(
+        self, problem: InnerProblem, lineage: Lineage, seen: Collection[str]
+    ) -> list[Example]:
+        if self.config.score_on == "errors":
+            return problem.examples
+        size = self.config.probe_size
+        return draw_probe(self.train, lineage.strata, seen, size, self.seed, problem.index)
+
+    def _known_losses(self, judge_prompt: str, seen: Collection[str]) -> Losses:
+        """Losses under p' on unseen items, where an earlier round or step proposed it, too."""
+        if self.config.score_on == "errors":
+            return {}
+        losses = self._archive.losses(judge_prompt)
+        return {item: loss for item, loss in losses.items() if item not in seen}
+
+    def _race(
+        self,
+        known: Mapping[str, Losses],
+        items: Sequence[Example],
+        lineage: Lineage,
+        rivals: Sequence[Losses],
+    ) -> dict[str, tuple[list[Example], list[Verdict]]]:
+        """By p': the items that the selector asked for, with their verdicts.
+
+        known: by p', the losses that are known already. rivals: losses of those tried before.
+        """
+        judged: dict[str, tuple[list[Example], list[Verdict]]] = {p: ([], []) for p in known}
+
+        def judge(judge_prompts: Sequence[str], block: Sequence[Example]) -> list[Losses]:
+            each = self.judge_each(judge_prompts, block)
+            for p, verdicts in zip(judge_prompts, each, strict=True):
+                judged[p][0].extend(block)
+                judged[p][1].extend(verdicts)
+            return [self.losses(*judged[p]) for p in judge_prompts]
+
+        racing = self.config.selector == "racing"
+        size = self.config.block_size if racing else max(len(items), 1)
+        confidence = self.config.race_confidence
+        race(known, blocks(items, size), judge, lineage.losses, lineage.strata, confidence, rivals)
+        return judged
+
+    def _decision(self, problem: InnerProblem, q_star: Candidate) -> Decision:
+        if self.config.accept == "paired" and q_star.score <= 0:
+            return Decision(False, reason="no gain")
+        if self.config.accept == "paired" and self._archive.has_accepted(q_star.judge_prompt):
+            return Decision(False, reason="accepted before")
+        losses: Losses = self._judged_further(q_star) if self.config.judges_chosen else {}
+        if self.config.accept == "always":
+            return Decision(True)
+        lineage, seen = self._lineage(problem), q_star.judged.seen
+        confidence = self.config.accept_confidence
+        return accept_on_gain(lineage.losses, losses, lineage.strata, seen, confidence)
+
+    def _judged_further(self, candidate: Candidate) -> Losses:
+        """Losses of p' on all items that its lineage has not seen, and what else is known."""
+        seen = candidate.judged.seen
+        unseen = [e for e in self.train if e.example_id not in seen]
+        [verdicts] = self.judge_each([candidate.judge_prompt], unseen)
+        losses = self.losses(unseen, verdicts)
+        return self._archive.add(candidate.judge_prompt, losses, seen).losses
+
+    def _control_wins(self, problem: InnerProblem, candidate: Candidate) -> bool:
+        """Whether Update_p gains no less from the descriptions of other images."""
+        shown = {example.example_id for example in problem.examples}
+        others = derived_order(
+            [example for example in self.train if example.example_id not in shown],
+            lambda example: example.example_id,
+            self.seed,
+            "control",
+            problem.index,
+        )[: len(problem.examples)]
+        [descriptions] = self.roles.verbalize_each([candidate.i2t_prompt], others)
+        cases = with_descriptions(problem.cases(candidate.verbalizations), descriptions)
+        [proposal] = self.update_p(problem, [cases])
+        if proposal.prompt is None:
+            return False
+        block = candidate.judged.examples[: self.config.block_size]
+        [verdicts] = self.judge_each([proposal.prompt], block)
+        lineage, control = self._lineage(problem), self.losses(block, verdicts)
+        return control_wins(lineage.losses, candidate.judged.losses, control, lineage.strata)
+
+    def _reflections(self, problem: InnerProblem, search: I2TSearch) -> list[Reflection]:
+        """The best and the worst q so far, each with some items that its p' fixed or broke."""
+        before = {
+            example.example_id: verdict
+            for example, verdict in zip(self.train, problem.verdicts, strict=True)
+        }
+        reflections: list[Reflection] = []
+        for candidate in best_and_worst(search.tried):
+            changed = changed_items(candidate, before, self.may_show, self.config.reflect_on)
+            if changed:
+                search.shown.update(example.example_id for example, _ in changed)
+                reflections.append(reflect(candidate, changed, before, self._verbalize))
+        return reflections
+
+    def _verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
+        return self.roles.verbalize_each([i2t_prompt], examples)[0]
+
+    def _first_strata(self) -> dict[str, bool]:
+        """Whether p_0 judges the items right."""
+        first = self._archive.entries[0]
+        known = self._judgments.known(first.judge_prompt)
+        return {
+            e.example_id: known[e.example_id].label == e.label
+            for e in self.train
+            if e.example_id in known
+        }
+
+    def _reading(self, judge_prompt: str) -> CutPoints | None:
+        """How verdicts are read best, as far as the training examples tell."""
+        config, task = self.config, self.roles.task
+        has_ties = task.is_pairwise and TIE in task.labels
+        if not config.reads_places or not (task.kind == "ordinal" or has_ties):
+            return None
+        with suppress(BudgetSpentError):
+            return choose_reading(
+                task,
+                self.train,
+                self.judge_each([judge_prompt], self.train)[0],
+                config.final_confidence,
+                self.seed,
+                as_expected=config.decode == "expectation",
+                fitted=config.calibrate == "cutpoints",
+                fit=fit_tie_band if has_ties else None,
+            )
+        return None
+
+
+def _warm_start(step: OuterStep) -> str | None:
+    """The step's q*, unless its control was as good."""
+    if step.search is None or step.chosen is None or step.chosen in step.search.rejected:
+        return None
+    return step.chosen.i2t_prompt
