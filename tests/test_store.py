@@ -258,7 +258,7 @@ WRITER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from blpo.data.store import ReplyStore
+from blpo.data.store.store import ReplyStore
 from test_store import get, put, row
 
 store = ReplyStore(Path(sys.argv[1]))
