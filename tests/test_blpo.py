@@ -1,8 +1,11 @@
 """Algorithm 1, step by step, with scripted roles."""
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
 
 import pytest
 from blpo.data.examples import Example
@@ -25,6 +28,7 @@ def make_example(number: int) -> Example:
     return Example(name, image, None, "Unsafe", group=name, category=None, split="train")
 
 
+PIPELINE = Path(__file__).parents[1] / "pipeline"
 TRAIN = [make_example(number) for number in range(12)]
 
 
@@ -229,6 +233,25 @@ def test_the_paper_preset_takes_no_path_through_the_policies(
         monkeypatch.setattr(plus, name, refuse)
     [step] = run(ScriptedRoles(["q1:4", "q2:6"]))
     assert step.next_judge_prompt == "p6"
+
+
+def test_one_outer_step_of_the_paper_runs_through_few_files() -> None:
+    files: set[str] = set()
+
+    def note(frame: FrameType, *_: object) -> None:
+        path = Path(frame.f_code.co_filename)
+        if path.is_relative_to(PIPELINE):
+            files.add(str(path.relative_to(PIPELINE)))
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run(ScriptedRoles(["q1:4", "q2:6"]))
+    finally:
+        sys.setprofile(before)
+    assert "blpo/algorithm.py" in files
+    # The sixth is `choices_of`, which says whose choices are made.
+    assert len(files - {"__init__.py"}) <= 6, files
 
 
 @pytest.mark.parametrize("name", [*PLUS, "selection"])
