@@ -1,14 +1,14 @@
-"""The keys of configuration models as the documentation's tables give them: name, values, default."""
+"""The keys of configuration models as tables of the documentation give them."""
 
 import json
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
-from pydantic_core import PydanticUndefined
 
 _KINDS: Mapping[Any, str] = {
     str: "text",
@@ -35,8 +35,10 @@ def key_rows(model: type[BaseModel]) -> dict[str, tuple[str, str]]:
 
 def section_of(field: FieldInfo) -> type[BaseModel] | None:
     """The model behind a key that is a group of keys."""
-    found = [part for part in (field.annotation, *get_args(field.annotation)) if _is_model(part)]
-    return found[0] if found else None
+    for part in (field.annotation, *get_args(field.annotation)):
+        if isinstance(part, type) and issubclass(part, BaseModel):
+            return part
+    return None
 
 
 def yaml_text(value: Any) -> str:
@@ -49,9 +51,7 @@ def yaml_text(value: Any) -> str:
 def _default(field: FieldInfo) -> str:
     if field.is_required():
         return "required"
-    value = field.get_default(call_default_factory=True)
-    assert value is not PydanticUndefined
-    return yaml_text(list(value) if isinstance(value, tuple) else value)
+    return yaml_text(field.get_default(call_default_factory=True))
 
 
 def _values(field: FieldInfo) -> str:
@@ -76,10 +76,6 @@ def _kind(annotation: Any) -> str:
     if origin is not None:
         inner = [_kind(part) for part in arguments if part is not Ellipsis]
         return f"{'map' if origin is dict else 'list'} of {inner[-1]}"
-    if isinstance(annotation, type) and hasattr(annotation, "__members__"):
+    if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return ", ".join(yaml_text(str(member)) for member in annotation)
     return _KINDS[annotation]
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)

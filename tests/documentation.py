@@ -82,7 +82,7 @@ def anchors(page: str) -> set[str]:
 
 def table_under(page: str, heading: str) -> list[list[str]]:
     """Cells of the rows of the first table under a heading, without its two lines of head."""
-    _, found, rest = page_text(page).partition(f"\n{heading}\n")
+    _, found, rest = f"\n{page_text(page)}".partition(f"\n{heading}\n")
     assert found, f"{page} has no heading {heading!r}"
     table = re.search(r"(?:^\|.*\n)+", rest, re.MULTILINE)
     assert table is not None, f"{page} has no table under {heading!r}"

@@ -3,8 +3,9 @@
 import contextlib
 import io
 import shlex
+import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -74,7 +75,7 @@ class WorldEngine:
 
 
 @contextlib.contextmanager
-def working_in(folder: Path) -> Iterator[None]:
+def working_in(folder: Path) -> Generator[None]:
     """Commands run in `folder`, and every model is the world's engine."""
     engine = WorldEngine()
 
@@ -93,11 +94,22 @@ def run_blpo(arguments: Sequence[str]) -> tuple[int, str]:
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(printed),
         contextlib.redirect_stderr(printed),
-        pytest.raises(SystemExit) as ended,
     ):
         patch.setattr(sys, "argv", ["blpo", *arguments])
-        main()
+        with pytest.raises(SystemExit) as ended:
+            main()
     return int(ended.value.code or 0), printed.getvalue()
+
+
+def _run_python(arguments: Sequence[str]) -> tuple[int, str]:
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+_RUNNERS: Mapping[str, Callable[[Sequence[str]], tuple[int, str]]] = {
+    "blpo": run_blpo,
+    "python": _run_python,
+}
 
 
 def runnable_commands(page: str) -> list[tuple[str, list[str]]]:
@@ -113,8 +125,8 @@ def runnable_commands(page: str) -> list[tuple[str, list[str]]]:
 def run_page(page: str) -> None:
     """Run the page's commands in order, in the working directory."""
     for where, (program, *arguments) in runnable_commands(page):
-        assert program == "blpo", f"{where}: mark the block as parsed only"
-        code, printed = run_blpo(arguments)
+        assert program in _RUNNERS, f"{where}: mark the block as parsed only"
+        code, printed = _RUNNERS[program](arguments)
         assert code == 0, f"{where}\n{printed}"
 
 
