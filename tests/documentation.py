@@ -49,7 +49,12 @@ class Block:
 
     @property
     def commands(self) -> list[list[str]]:
-        """The words of every command line, without comments and leading assignments."""
+        """The words of every command line, without comments and leading assignments.
+
+        A block of Python is one command.
+        """
+        if self.language == "python":
+            return [["python", "-c", self.text]]
         lines = self.text.replace("\\\n", " ").splitlines()
         split = [shlex.split(line, comments=True) for line in lines]
         return [_without_assignments(words) for words in split if words]
@@ -60,9 +65,9 @@ def page_text(page: str) -> str:
     return (ROOT / page).read_text("utf-8")
 
 
-def blocks(page: str, language: str | None = None) -> list[Block]:
-    """The fenced blocks of a page in order; of one language only, where it is given."""
-    return [b for b in _blocks(page) if language is None or b.language == language]
+def blocks(page: str, *languages: str) -> list[Block]:
+    """The fenced blocks of a page in order; only of some languages, where they are given."""
+    return [b for b in _blocks(page) if not languages or b.language in languages]
 
 
 def inline_code(page: str) -> list[str]:

@@ -116,7 +116,7 @@ def runnable_commands(page: str) -> list[tuple[str, list[str]]]:
     """The commands of a page that are run, each with the place of its block."""
     return [
         (f"{block.where}: {shlex.join(words)}", words)
-        for block in blocks(page, "sh")
+        for block in blocks(page, "sh", "python")
         if block.parsed_only is None
         for words in block.commands
     ]

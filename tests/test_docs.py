@@ -1,18 +1,11 @@
 """The pages tell the truth: commands run, YAML is valid, keys are those of the code, links lead
 somewhere."""
 
-import argparse
-import contextlib
 import re
-import runpy
 import shlex
 import shutil
-import subprocess
-import sys
-import tomllib
-from collections.abc import Callable, Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 import typer
@@ -28,13 +21,17 @@ from blpo.pipeline.sweeps.sweep import SweepConfig, load_sweep, sweep_cells
 from config_keys import key_rows, section_of, yaml_text
 from documentation import PAGES, ROOT, Block, anchors, blocks, inline_code, links, page_text
 from documentation import table_under as table
+from documented_commands import (
+    CHECKS,
+    SHIPPED_SWEEPS,
+    UsageError,
+    check_blpo,
+    check_python,
+    parse_blpo,
+)
 from documented_world import furnish, run_page, runnable_commands, working_in
 
-# Of whichever click typer brings along.
-UsageError: Any = typer.BadParameter.__base__
-
 FRONT_PAGE = "README.md"
-SHIPPED_SWEEPS = {path.stem for path in (ROOT / "pipeline/sweeps/shipped").glob("*.yaml")}
 A_RUN = {"task": "unsafebench", "dataset": "data.parquet", "output": "run"}
 A_SWEEP = {"output": "sweep", "grid": {"task": ["micro-agin"], "method": ["blpo"]}}
 NO_RENDERING = ["base.dataset=data.parquet"]
@@ -80,103 +77,9 @@ def test_the_commands_of_a_page_run_after_those_of_the_front_page(
 # -------------------------------------------------------------------- commands that are only parsed
 
 
-def parse_blpo(arguments: Sequence[str]) -> None:
-    """Raises UsageError for an unknown command, option or value."""
-    root: Any = typer.main.get_command(app)
-    command, context, rest = root, root.make_context("blpo", list(arguments)), list(arguments)
-    while hasattr(command, "commands"):
-        rest = [*context._protected_args, *context.args]
-        name, command, rest = command.resolve_command(context, rest)
-        assert command is not None, rest
-        context = command.make_context(name, rest, parent=context)
-
-
-def check_blpo(arguments: Sequence[str]) -> None:
-    parse_blpo(arguments)
-    words = [word for word in arguments if not word.startswith("-")]
-    if words[0] in {"sweep", "table"} and words[1] not in {"run", "collect", "status"}:
-        assert words[1].endswith(".yaml") or words[1] in SHIPPED_SWEEPS, words[1]
-
-
-def check_python(arguments: Sequence[str]) -> None:
-    """The script's own parser takes the arguments; one without a parser takes none."""
-    if arguments[0] == "-m":
-        assert (Path(sys.executable).with_name(arguments[1])).exists(), arguments[1]
-        return
-    script = ROOT / arguments[0]
-    if "argparse" not in script.read_text("utf-8"):
-        assert len(arguments) == 1, f"{arguments[0]} takes no arguments"
-        return
-    with parsing_only(arguments), pytest.raises(ParsedError):
-        runpy.run_path(str(script), run_name="__main__")
-
-
-def check_inline_python(arguments: Sequence[str]) -> None:
-    option, code = arguments
-    assert option == "-c"
-    compile(code, "inline", "exec")
-
-
-class ParsedError(Exception):
-    """A script has parsed its arguments."""
-
-
-@contextlib.contextmanager
-def parsing_only(arguments: Sequence[str]) -> Generator[None]:
-    """Scripts end as soon as they have parsed these arguments."""
-    parse = argparse.ArgumentParser.parse_args
-
-    def parse_and_end(parser: argparse.ArgumentParser) -> NoReturn:
-        parse(parser)
-        raise ParsedError
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sys, "argv", [*arguments])
-        patch.setattr(argparse.ArgumentParser, "parse_args", parse_and_end)
-        yield
-
-
-def check_bash(arguments: Sequence[str]) -> None:
-    script, *rest = arguments
-    subprocess.run(["bash", "-n", str(ROOT / script)], check=True)
-    if script == "scripts/setup.sh":
-        project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-        assert set(rest) <= set(project["optional-dependencies"]), rest
-    if script == "scripts/test.sh":
-        assert all((ROOT / path).exists() for path in rest), rest
-
-
-def check_sbatch(arguments: Sequence[str]) -> None:
-    """Options of sbatch, a script of ours, and what it takes."""
-    place = next(i for i, word in enumerate(arguments) if not word.startswith("--"))
-    script = arguments[place]
-    assert (ROOT / script).exists(), script
-    if script == "slurm/optimize.sbatch":
-        parse_blpo(["optimize", *arguments[place + 1 :]])
-
-
-def check_installed(program: str) -> Callable[[Sequence[str]], None]:
-    def check(_: Sequence[str]) -> None:
-        assert Path(sys.executable).with_name(program).exists(), program
-
-    return check
-
-
-CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
-    "blpo": check_blpo,
-    "bash": check_bash,
-    "sbatch": check_sbatch,
-    ".venv/bin/python": check_python,
-    "python": check_inline_python,
-} | {
-    name: check_installed(name.rpartition("/")[2])
-    for name in (".venv/bin/ruff", ".venv/bin/basedpyright", "hf")
-}
-
-
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh")])
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "sh", "python")])
 def test_every_command_of_a_page_has_options_that_exist(page: str) -> None:
-    for block in blocks(page, "sh"):
+    for block in blocks(page, "sh", "python"):
         for program, *arguments in block.commands:
             where = f"{block.where}: {shlex.join([program, *arguments])}"
             assert program in CHECKS, f"{where}: nothing checks this program"
@@ -214,7 +117,7 @@ def test_every_command_in_the_prose_of_a_page_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_is_of_a_kind_that_is_checked(page: str) -> None:
     for block in blocks(page):
-        assert block.language in {"sh", "yaml"}, f"{block.where}: say what language it is"
+        assert block.language in {"sh", "python", "yaml"}, f"{block.where}: nothing checks it"
         assert block.language == "sh" or block.parsed_only is None, block.where
 
 
