@@ -14,7 +14,7 @@ ARROW = {"numpy", "polars", "pyarrow"}
 
 STARTED = """
 import json, sys
-from blpo.pipeline.cli import main
+from blpo.pipeline.cli.app import main
 
 try:
     main()

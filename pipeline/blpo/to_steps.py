@@ -1,6 +1,6 @@
-"""The outer steps of Algorithm 1 as steps of a search: record and report of `blpo.py`."""
+"""The outer steps of Algorithm 1 as steps of a search: their record and their report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...data.examples import Example
@@ -30,7 +30,7 @@ def search(
     config: BlpoConfig,
     seed: int,
 ) -> Iterator[Step]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     for step in optimize(roles, train, judge_prompt, i2t_prompt, config, seed):
         match step:
             case OuterStep():
@@ -40,7 +40,7 @@ def search(
 
 
 def expected_calls(config: BlpoConfig, num_train: int) -> dict[Role, int]:
-    """Contract: `search.Search`; races and what is asked for once make it fewer."""
+    """Contract: `methods.base.Search`; races and what is asked for once make it fewer."""
     steps, tries, rounds = config.outer_steps, 1, 0
     if config.i2t == "learned":
         openers = 3 if config.q0_competes else 1
@@ -217,3 +217,15 @@ def _notes(step: OuterStep) -> list[str]:
     if decision and decision.reason:
         return [f"The proposal was not accepted: {decision.reason}.", *kept]
     return kept
+
+
+class Blpo:
+    """The method `blpo`, and those that fix some of its values. Contract: `methods.base.Search`."""
+
+    section = "algorithm"
+    sees_images = False
+    run = staticmethod(search)
+    expected_calls = staticmethod(expected_calls)
+
+    def __init__(self, **fixed: Any) -> None:
+        self.fixed: Mapping[str, Any] = fixed

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ...data.errors import BlpoError, StoppedError
-from ..methods.names import Method
 from .default_command import DefaultCommandGroup
 from .imports import Rescale, add_importers, read_scale
-from .options import parse_pairs
+from .options import known_methods, parse_pairs
 
 if TYPE_CHECKING:
     from ...data.tasks import Task
@@ -73,8 +72,13 @@ def demo(
         typer.Option("--task", help="Micro task; repeatable, all five by default."),
     ] = None,
     methods: Annotated[
-        list[Method] | None,
-        typer.Option("--method", help="How the judge prompt is optimized; repeatable.  [blpo]"),
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            callback=known_methods,
+            help="How the judge prompt is optimized; repeatable, blpo by default.",
+        ),
     ] = None,
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="Seed of a run; repeatable.  [0]")
@@ -89,7 +93,7 @@ def demo(
 
     names = demo_tasks(tasks)
     _say(DEMO_NOTE)
-    configs = demo_configs(out, names, methods or [Method.BLPO], seeds or [0])
+    configs = demo_configs(out, names, methods or ["blpo"], seeds or [0])
     show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
 
 

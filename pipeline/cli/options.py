@@ -1,6 +1,22 @@
 """Arguments of the command line that several commands read the same way."""
 
+import typer
+
 from ...data.errors import BlpoError
+
+
+def known_methods(names: list[str] | None) -> list[str] | None:
+    """Callback of an option of method names. Raises BadParameter, which lists them all."""
+    if names:
+        # Imported here: `blpo --help` does without the methods themselves.
+        from ..methods.registry import known_method  # noqa: PLC0415
+
+        for name in names:
+            try:
+                known_method(name)
+            except ValueError as error:
+                raise typer.BadParameter(f"{name!r}: {error}") from None
+    return names
 
 
 def parse_pairs(option: str, values: list[str] | None) -> dict[str, str]:
