@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ...data.errors import BlpoError, StoppedError
+from ..launchers.registry import LAUNCHERS, get_launcher, queued_cells
 from .default_command import DefaultCommandGroup
 from .imports import Rescale, add_importers, read_scale
-from .options import known_methods, parse_pairs
+from .options import known_launcher, known_methods, parse_pairs
 
 if TYPE_CHECKING:
     from ...data.tasks import Task
@@ -24,8 +25,6 @@ EXIT_STOPPED = 75
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
-Launcher = Literal["local", "slurm"]
-JudgeLauncher = Literal["local", "slurm", "ray"]
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
@@ -118,7 +117,12 @@ def sweep(
     sweep_file: Annotated[Path, typer.Argument(help="YAML file with a grid of runs.")],
     overrides: Overrides = None,
     launcher: Annotated[
-        Launcher, typer.Option(help="Run here, or submit to Slurm what is not finished yet.")
+        str,
+        typer.Option(
+            metavar="|".join(LAUNCHERS),
+            callback=known_launcher,
+            help="Run here (local), or submit to Slurm what is not finished yet.",
+        ),
     ] = "local",
     cells_file: Annotated[
         Path | None,
@@ -128,35 +132,19 @@ def sweep(
     as_json: AsJson = False,
 ) -> None:
     """Run a grid of tasks, methods and seeds over one engine; a failing cell stops no other."""
+    from ..launchers.base import Submission, SweepJob  # noqa: PLC0415
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
+    from .show_sweep import show_submission  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, str(sweep_file))
-    if launcher == "slurm":
-        from ..launchers.slurm import submit_sweep  # noqa: PLC0415
-        from .show_sweep import show_submission  # noqa: PLC0415
-
-        if cells_file or start_over:
-            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
-        show_submission(submit_sweep(config, cells), config.output, as_json=as_json)
-        return
-    from ..runs.run_many import execute_cells  # noqa: PLC0415
-    from ..sweeps.cells import (  # noqa: PLC0415
-        SWEEP_FILE,
-        announced,
-        chosen_cells,
-        record_failures,
-        write_sweep_file,
-    )
-
-    wanted = chosen_cells(cells, cells_file) if cells_file else cells
-    if wanted is cells:
-        write_sweep_file(config, config.output / SWEEP_FILE)
-    with announced(config, wanted):
-        runs = execute_cells(list(wanted.values()), start_over=start_over)
-    outcomes = dict(zip(wanted, runs, strict=True))
-    record_failures(config, outcomes)
-    _conclude_sweep(config, wanted, outcomes, is_whole=wanted is cells, as_json=as_json)
+    job = SweepJob(config, cells, cells_file, start_over)
+    launched = get_launcher(launcher).run_sweep(job)
+    if isinstance(launched, Submission):
+        show_submission(launched, as_json=as_json)
+    else:
+        is_whole = cells_file is None
+        _conclude_sweep(config, cells, launched, is_whole=is_whole, as_json=as_json)
 
 
 @sweep_app.command("collect")
@@ -184,7 +172,6 @@ def sweep_status(
     as_json: AsJson = False,
 ) -> None:
     """Say which cells of a sweep are done, running, queued, failed or missing."""
-    from ..launchers.slurm import queued_cells  # noqa: PLC0415
     from ..sweeps.cells import cell_states, failure_of, read_sweep_folder  # noqa: PLC0415
     from ..sweeps.sweep import sweep_cells  # noqa: PLC0415
     from .show_sweep import show_status  # noqa: PLC0415
@@ -282,19 +269,23 @@ def judge(
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
     ] = None,
     launcher: Annotated[
-        JudgeLauncher,
+        str,
         typer.Option(
-            help="Judge here, submit to Slurm the shards that are missing, or judge on Ray Data "
-            "over servers."
+            metavar="|".join(LAUNCHERS),
+            callback=known_launcher,
+            help="Judge here (local), submit to Slurm the shards that are missing, or judge on Ray "
+            "Data over servers.",
         ),
     ] = "local",
     num_shards: Annotated[
-        int, typer.Option("--shards", min=1, help="slurm: how many shards, a task for each.")
-    ] = 8,
-    gpus: Annotated[int, typer.Option(min=0, help="slurm: GPUs of a task.")] = 1,
+        int | None,
+        typer.Option("--shards", min=1, help="slurm: how many shards, a task for each; 8."),
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="slurm: GPUs of a task; 1.")] = None,
     max_running: Annotated[
-        int, typer.Option(min=1, help="slurm: tasks at work at a time; ray: actors.")
-    ] = 8,
+        int | None,
+        typer.Option(min=1, help="slurm: tasks at work at a time; ray: actors; 8."),
+    ] = None,
     sbatch_options: Annotated[
         list[str] | None,
         typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
@@ -303,39 +294,29 @@ def judge(
     as_json: AsJson = False,
 ) -> None:
     """Score images with a finished run's prompt or a prompt file, to Parquet."""
-    if launcher == "slurm":
-        from ..bulk.judging import judge_source  # noqa: PLC0415
-        from ..launchers.judge_array import judge_manifest, submit_judging  # noqa: PLC0415
-        from .show_sweep import show_judge_submission  # noqa: PLC0415
-
-        if shard or overwrite:
-            raise BlpoError("--launcher slurm: submits what is missing; drop the other options")
-        source = judge_source(run, task, prompt, overrides or [])
-        manifest = judge_manifest(source, dataset, out, store, num_shards)
-        submission = submit_judging(manifest, sbatch_options or [], max_running, gpus)
-        show_judge_submission(submission, as_json=as_json)
-        return
-    if launcher == "ray":
-        from ..bulk.judging import judge_source  # noqa: PLC0415
-        from ..launchers.ray import judge_on_ray  # noqa: PLC0415
-        from .show_runs import show_judged  # noqa: PLC0415
-
-        if shard:
-            raise BlpoError("--launcher ray: judges the whole dataset; drop --shard")
-        source = judge_source(run, task, prompt, overrides or [])
-        counts = judge_on_ray(
-            source, dataset, out, store, num_actors=max_running, overwrite=overwrite
-        )
-        show_judged(source.task, counts, out, as_json=as_json)
-        return
     from ...data.shards import parse_shard  # noqa: PLC0415
-    from ..bulk.judging import judge_dataset, judge_source  # noqa: PLC0415
+    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
     from .show_runs import show_judged  # noqa: PLC0415
+    from .show_sweep import show_submission  # noqa: PLC0415
 
-    share = None if shard is None else parse_shard(shard)
-    source = judge_source(run, task, prompt, overrides or [])
-    counts = judge_dataset(source, dataset, out, store, shard=share, overwrite=overwrite)
-    show_judged(source.task, counts, out, as_json=as_json)
+    job = JudgeJob(
+        source=judge_source(run, task, prompt, overrides or []),
+        dataset=dataset,
+        out=out,
+        store=store,
+        overwrite=overwrite,
+        shard=None if shard is None else parse_shard(shard),
+        num_shards=num_shards,
+        gpus=gpus,
+        max_running=max_running,
+        sbatch_options=sbatch_options or None,
+    )
+    launched = get_launcher(launcher).judge(job)
+    if isinstance(launched, Submission):
+        show_submission(launched, as_json=as_json)
+    else:
+        show_judged(job.source.task, launched, out, as_json=as_json)
 
 
 @judge_app.command("shard")
@@ -344,7 +325,7 @@ def judge_one_shard(
     number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
 ) -> None:
     """Judge one shard of a folder, as the tasks of an array do."""
-    from ..launchers.judge_array import judge_shard  # noqa: PLC0415
+    from ..bulk.shards import judge_shard  # noqa: PLC0415
 
     counts = judge_shard(folder, number)
     print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
@@ -355,7 +336,7 @@ def judge_collect(
     folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
 ) -> None:
     """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
-    from ..launchers.judge_array import collect_shards  # noqa: PLC0415
+    from ..bulk.shards import collect_shards  # noqa: PLC0415
 
     out, rows = collect_shards(folder)
     print(f"{rows:,} images; verdicts: {out}")

@@ -3,6 +3,14 @@
 import typer
 
 from ...data.errors import BlpoError
+from ..launchers.registry import LAUNCHERS
+
+
+def known_launcher(name: str) -> str:
+    """Callback of `--launcher`. Raises BadParameter, which lists them all."""
+    if name not in LAUNCHERS:
+        raise typer.BadParameter(f"{name!r}: no such launcher; choose from {', '.join(LAUNCHERS)}")
+    return name
 
 
 def known_methods(names: list[str] | None) -> list[str] | None:
