@@ -38,7 +38,7 @@ import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 store_app = typer.Typer(help="Look after the reply store.", no_args_is_help=True)
 sweep_app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Run a grid of runs: blpo sweep SWEEP.yaml is short for blpo sweep run SWEEP.yaml.",
+    help="Run a grid of runs: blpo sweep SWEEP is short for blpo sweep run SWEEP.",
     no_args_is_help=True,
 )
 judge_app = typer.Typer(
@@ -59,6 +59,10 @@ Overrides = Annotated[
 StartOver = Annotated[
     bool,
     typer.Option(help="Remove what an earlier run left in the run directory; the store is kept."),
+]
+SweepFile = Annotated[
+    str,
+    typer.Argument(metavar="SWEEP", help="YAML file of a sweep, or a name of `blpo sweep list`."),
 ]
 StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply store.")]
 
@@ -114,7 +118,7 @@ def optimize(
 
 @sweep_app.command("run")
 def sweep(
-    sweep_file: Annotated[Path, typer.Argument(help="YAML file with a grid of runs.")],
+    sweep_file: SweepFile,
     overrides: Overrides = None,
     launcher: Annotated[
         str,
@@ -137,7 +141,7 @@ def sweep(
     from .show_sweep import show_submission  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
-    cells = sweep_cells(config, str(sweep_file))
+    cells = sweep_cells(config, sweep_file)
     job = SweepJob(config, cells, cells_file, start_over)
     launched = get_launcher(launcher).run_sweep(job)
     if isinstance(launched, Submission):
@@ -149,7 +153,7 @@ def sweep(
 
 @sweep_app.command("collect")
 def sweep_collect(
-    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep.")],
+    sweep_file: SweepFile,
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
@@ -159,7 +163,7 @@ def sweep_collect(
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
-    cells = sweep_cells(config, str(sweep_file))
+    cells = sweep_cells(config, sweep_file)
     outcomes = collected(config, cells)
     if config.store.is_dir():
         ReplyStore(config.store).compact()
@@ -183,9 +187,18 @@ def sweep_status(
     show_status(states, failures, as_json=as_json)
 
 
+@sweep_app.command("list")
+def sweep_list(as_json: AsJson = False) -> None:
+    """List the shipped sweeps."""
+    from ..sweeps.sweep import shipped_sweeps  # noqa: PLC0415
+    from .show_sweep import show_shipped  # noqa: PLC0415
+
+    show_shipped(shipped_sweeps(), as_json=as_json)
+
+
 @app.command()
 def table(
-    sweep_file: Annotated[Path, typer.Argument(help="YAML file of the sweep, as for `sweep`.")],
+    sweep_file: SweepFile,
     overrides: Overrides = None,
     course: Annotated[
         bool,
@@ -203,7 +216,7 @@ def table(
     from .show_tables import show_tables  # noqa: PLC0415
 
     config = load_sweep(sweep_file, overrides or [])
-    cells = sweep_cells(config, str(sweep_file))
+    cells = sweep_cells(config, sweep_file)
     tables = write_tables(config, cells)
     show_tables(tables, config.output, as_json=as_json)
     if course:

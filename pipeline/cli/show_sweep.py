@@ -1,10 +1,12 @@
-"""What the commands print about work that others do."""
+"""What the commands print about sweeps, and about work that others do."""
 
 from collections.abc import Mapping
 
+from rich.table import Table
+
 from ..launchers.base import Submission
 from ..sweeps.cells import CellState, counted_states
-from .printing import print_json
+from .printing import print_json, stdout_console
 
 
 def show_submission(submission: Submission, *, as_json: bool) -> None:
@@ -27,3 +29,14 @@ def show_status(
         reason = failures.get(name)
         print(f"{state:8} {name}" + (f": {reason}" if reason else ""))
     print(counted_states(states))
+
+
+def show_shipped(sweeps: Mapping[str, str], *, as_json: bool) -> None:
+    """Names of sweeps with what each is."""
+    if as_json:
+        print_json([{"name": name, "description": line} for name, line in sweeps.items()])
+        return
+    table = Table("sweep", "what it runs")
+    for name, line in sweeps.items():
+        table.add_row(name, line)
+    stdout_console().print(table)
