@@ -20,7 +20,7 @@ from blpo.models.wrappers.stopping import StoppableEngine
 from blpo.models.wrappers.stored import request_key
 from blpo.pipeline.baselines.apo import ApoConfig
 from blpo.pipeline.blpo.config import BlpoConfig
-from blpo.pipeline.cli.app import EXIT_STOPPED
+from blpo.pipeline.cli.options import EXIT_STOPPED
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run

@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from blpo.pipeline.cli.app import EXIT_STOPPED
+from blpo.pipeline.cli.options import EXIT_STOPPED
 from killable_run import make_run
 
 SCRIPT = Path(__file__).with_name("killable_run.py")

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from rich.table import Table
 
-from ..launchers.base import Submission
-from ..sweeps.cells import CellState, counted_states
+from ...launchers.base import Submission
+from ...sweeps.cells import CellState, counted_states
 from .printing import print_json, stdout_console
 
 
