@@ -6,19 +6,14 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.engines.settings import EngineSettings
 from ..models.roles.pair_judge import Orders
-from .baselines.apo import ApoConfig
-from .baselines.opro import OproConfig
-from .baselines.textgrad import TextGradConfig
-from .blpo.config import PLUS, BlpoConfig
-from .methods.names import Method
-from .methods.registry import SEARCHES, Search
+from .methods.registry import MethodSections
 from .search.budget import BudgetConfig
 
 Config = TypeVar("Config", bound=BaseModel)
@@ -85,16 +80,13 @@ class VerdictConfig(BaseModel):
         return self.reasoning_tokens if self.verdict == "reasoned" else None
 
 
-class RunConfig(VerdictConfig):
-    """One run: a task, its data, the models, the algorithm.
+class RunConfig(VerdictConfig, MethodSections):
+    """One run: a task, its data, the models, the method.
 
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
-    preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
-        published, "plus" what `blpo.config.PLUS` says.
-    budget: what the search may ask for. algorithm: parameters of blpo and its ablations; opro,
-        apo (and apo-image) and textgrad: of the baselines.
+    budget: what the search may ask for.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
@@ -103,8 +95,6 @@ class RunConfig(VerdictConfig):
     dataset: Path
     output: Path
     store: Path = Path("store")
-    preset: Literal["paper", "plus"] = "paper"
-    method: Method = Method.BLPO
     seed: int = 0
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
@@ -114,30 +104,6 @@ class RunConfig(VerdictConfig):
     verbalizer: VerbalizerConfig = VerbalizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
-    algorithm: BlpoConfig = BlpoConfig()
-    opro: OproConfig = OproConfig()
-    apo: ApoConfig = ApoConfig()
-    textgrad: TextGradConfig = TextGradConfig()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_in_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
-        if fields.get("preset") != "plus":
-            return fields
-        given: Any = fields.get("algorithm", {})
-        if isinstance(given, BlpoConfig):
-            given = given.model_dump(exclude_unset=True)
-        return {**fields, "algorithm": {**PLUS, **given} if isinstance(given, dict) else given}
-
-    @property
-    def search(self) -> Search:
-        return SEARCHES[self.method]
-
-    @property
-    def resolved_algorithm(self) -> Any:
-        """The method's own configuration with the values that the method decides."""
-        section: BaseModel = getattr(self, self.search.section)
-        return section.model_copy(update=self.search.fixed)
 
 
 class JudgeConfig(VerdictConfig):

@@ -9,7 +9,6 @@ from ..data.tasks import Task
 from ..models.roles.judge import Verdict
 from ..models.wrappers.ledger import Role
 from .config import RunConfig
-from .methods.names import Method
 from .metrics.agreement import Agreement, Gain
 from .metrics.noise_floor import NoiseFloor
 from .search.cutpoints import CutPoints
@@ -57,7 +56,7 @@ class RunResult(BaseModel):
 
     task: str
     preset: str
-    method: Method
+    method: str
     seed: int
     judge: str
     verbalizer: str

@@ -6,7 +6,6 @@ from typing import Any
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
 from killable_run import IdealPool
@@ -30,7 +29,7 @@ def ideal_run(folder: Path, engine: IdealEngine, name: str, **fields: Any) -> Pa
         output=folder / name,
         store=folder / "store",
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
-        method=Method.NONE,
+        method="none",
     ).model_copy(update=fields)
     Run(config, IdealPool(engine)).execute()
     return config.output

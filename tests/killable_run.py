@@ -20,9 +20,8 @@ from blpo.models.wrappers.stopping import StoppableEngine
 from blpo.models.wrappers.stored import request_key
 from blpo.pipeline.baselines.apo import ApoConfig
 from blpo.pipeline.blpo.config import BlpoConfig
-from blpo.pipeline.cli.app import EXIT_STOPPED
+from blpo.pipeline.cli.options import EXIT_STOPPED
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
@@ -55,7 +54,7 @@ class IdealPool(EnginePool):
         return StoppableEngine(self._ideal, self.stop)
 
 
-def make_run(folder: Path, method: Method = Method.BLPO) -> Run:
+def make_run(folder: Path, method: str = "blpo") -> Run:
     """The run of a folder, which becomes the working directory.
 
     Two short steps on a few images; under `preset: plus` if there is a file FOLDER/plus.
@@ -109,7 +108,7 @@ def main() -> None:
     if len(sys.argv) > 3:
         kill_around_put(sys.argv[3], int(sys.argv[4]))
     try:
-        make_run(folder, Method(sys.argv[2])).execute()
+        make_run(folder, sys.argv[2]).execute()
     except StoppedError:
         sys.exit(EXIT_STOPPED)
 

@@ -10,17 +10,17 @@ from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods.names import Method
+from blpo.pipeline.methods.registry import SEARCHES
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
 from killable_run import IdealPool
 
 NUM_TEST = 16
-SEARCHING = [method for method in Method if method is not Method.NONE]
+SEARCHING = [method for method in SEARCHES if method != "none"]
 
 
-def make_run(folder: Path, method: Method, **fields: Any) -> Run:
+def make_run(folder: Path, method: str, **fields: Any) -> Run:
     dataset, engine = ideal_world("micro-unsafebench", num_train=24, num_test=NUM_TEST)
     path = folder / "data.parquet"
     folder.mkdir(exist_ok=True)
@@ -51,7 +51,7 @@ def steps_of(run: Run) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("method", SEARCHING)
 def test_every_step_says_what_was_asked_for_until_then_and_leads_to_the_next(
-    tmp_path: Path, method: Method
+    tmp_path: Path, method: str
 ) -> None:
     run = make_run(tmp_path, method)
     result = run.execute()
@@ -72,7 +72,7 @@ def test_every_step_says_what_was_asked_for_until_then_and_leads_to_the_next(
 
 @pytest.mark.parametrize("method", SEARCHING)
 def test_a_budget_stops_every_search_at_the_same_place_and_leaves_the_final_test_alone(
-    tmp_path: Path, method: Method
+    tmp_path: Path, method: str
 ) -> None:
     result = make_run(tmp_path, method, budget={"judge_calls": 20}).execute()
     assert result.calls["judge"].asked <= 20 + 2 * NUM_TEST
@@ -85,8 +85,8 @@ def test_a_budget_stops_every_search_at_the_same_place_and_leaves_the_final_test
 
 
 def test_a_budget_of_optimizer_calls_is_kept_too(tmp_path: Path) -> None:
-    run = make_run(tmp_path, Method.BLPO, budget={"optimizer_calls": 7})
-    unlimited = make_run(tmp_path / "unlimited", Method.BLPO)
+    run = make_run(tmp_path, "blpo", budget={"optimizer_calls": 7})
+    unlimited = make_run(tmp_path / "unlimited", "blpo")
     assert run.expected_calls == unlimited.expected_calls - (2 * 5 - 7)
     result = run.execute()
     assert result.calls["optimizer"].asked == 7

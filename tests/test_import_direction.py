@@ -1,6 +1,7 @@
 """scripts, slurm -> pipeline -> models -> data, never back; no cycle between folders or modules."""
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,8 @@ import pytest
 ROOT = Path(__file__).parents[1]
 ROOMS = ("data", "models", "pipeline")
 HEAVY = ("torch", "transformers", "vllm", "scipy", "sklearn", "polars", "pyarrow", "matplotlib")
+# What a registry imports when it is asked for it: "blpo.pipeline.launchers.ray:RayLauncher".
+OBJECT_NAME = re.compile(r"blpo(\.\w+)+:\w+")
 SOURCES = sorted(file for room in ROOMS for file in (ROOT / room).rglob("*.py"))
 
 
@@ -34,6 +37,8 @@ def imported_modules(file: Path) -> Iterator[str]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             names = (f"{module}.{alias.name}" for alias in node.names)
             yield from (name if name in MODULES else module for name in names)
+        elif isinstance(node, ast.Constant) and OBJECT_NAME.fullmatch(str(node.value)):
+            yield str(node.value).partition(":")[0]
 
 
 def assert_no_cycle(graph: Mapping[str, set[str]]) -> None:
@@ -41,6 +46,13 @@ def assert_no_cycle(graph: Mapping[str, set[str]]) -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_late_imports_and_names_in_a_registry_count_as_imports() -> None:
+    found = set(imported_modules(ROOT / "pipeline" / "launchers" / "registry.py"))
+    assert {"blpo.pipeline.launchers.slurm", "blpo.pipeline.launchers.ray"} <= found
+    found = set(imported_modules(ROOT / "pipeline" / "cli" / "options.py"))
+    assert "blpo.pipeline.methods.registry" in found
 
 
 def folder_of(module: str) -> str:

@@ -15,10 +15,10 @@ from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk import judging as scoring
+from blpo.pipeline.bulk import judging
 from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource, judge_dataset, map_ahead
+from blpo.pipeline.bulk.shards import JudgeManifest, judge_manifest
 from blpo.pipeline.config import JudgeConfig
-from blpo.pipeline.launchers.judge_array import JudgeManifest, judge_manifest
 from blpo.pipeline.search.cutpoints import CutPoints
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
@@ -35,7 +35,7 @@ class World:
         dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
         self.examples: list[Example] = [*dataset.train, *dataset.test]
         self.engine = engine_class(engine.scenes, engine.scale)
-        monkeypatch.setattr(scoring, "BATCH_ROWS", 4)
+        monkeypatch.setattr(judging, "BATCH_ROWS", 4)
         self.write(self.examples)
 
     def write(self, examples: Sequence[Example]) -> None:

@@ -10,14 +10,13 @@ from blpo.data.examples import write_dataset
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
 
 GOLDEN = Path(__file__).with_name("golden")
 JUDGE_PROMPT = "Decide whether the image matches the text. Pay attention to the side and the color."
-METHODS = (Method.BLPO, Method.BLPO_FIXED_I2T, Method.BLPO_JUDGE_I2T)
+METHODS = ("blpo", "blpo-fixed-i2t", "blpo-judge-i2t")
 
 
 class Recorded:
@@ -65,7 +64,7 @@ class RecordedPool(EnginePool):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_requests_and_the_result_of_the_paper_preset_are_pinned(
-    method: Method, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    method: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     dataset, engine = ideal_world("micro-seetrue", num_train=40, num_test=20)

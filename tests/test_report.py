@@ -38,7 +38,6 @@ from blpo.pipeline.blpo.records import (
 )
 from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.config import RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.html import PromptDiff, render_report, thumbnail
 from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
@@ -185,7 +184,7 @@ def make_result(
     return RunResult(
         task=world.task.name,
         preset="paper",
-        method=Method.BLPO,
+        method="blpo",
         seed=0,
         judge="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
         verbalizer="vllm:Qwen/Qwen2.5-VL-32B-Instruct@7cfb30d71a1f",
@@ -400,7 +399,7 @@ def test_the_judge_stands_beside_its_references_under_both_prompts(report: str) 
 
 def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     record = make_record(num_steps=0)
-    text = text_of(render_report(with_result(record, method=Method.NONE)))
+    text = text_of(render_report(with_result(record, method="none")))
     assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
     assert "method “none” runs no optimization" in text
     assert "No steps" in text

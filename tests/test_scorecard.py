@@ -14,7 +14,7 @@ from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.bulk.judging import Evaluation
-from blpo.pipeline.cli.show_runs import show_evaluation
+from blpo.pipeline.cli.show.runs import show_evaluation
 from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.human_ceiling import (
     human_ceiling,

@@ -14,7 +14,6 @@ from blpo.data.errors import ConfigError
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.blpo.config import BlpoConfig
 from blpo.pipeline.config import RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.metrics.intervals import holm
 from blpo.pipeline.sweeps.files import write_tables
 from blpo.pipeline.sweeps.paper_results import paper_results
@@ -195,7 +194,7 @@ def paper_setting(**fields: Any) -> RunConfig:
 def test_the_papers_figures_stand_beside_the_same_task_judge_and_method() -> None:
     [found] = paper_results(paper_setting())
     assert (found.macro_f1, found.accuracy) == (0.17, 0.14)
-    [initial] = paper_results(paper_setting(method=Method.NONE))
+    [initial] = paper_results(paper_setting(method="none"))
     assert (initial.macro_f1, initial.accuracy) == (0.09, 0.08)
     scout = EngineSettings(model="meta-llama/Llama-4-Scout-17B-16E-Instruct")
     both = paper_results(paper_setting(task="unsafebench", judge=scout))

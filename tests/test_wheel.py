@@ -55,6 +55,8 @@ def test_the_wheel_runs_outside_the_checkout(blpo: Path, tmp_path: Path) -> None
     assert str(ROOT) not in where.stdout
     names = [task["name"] for task in json.loads(run(blpo, tmp_path, "tasks", "--json"))]
     assert {"micro-agin", "unsafebench"} <= set(names)
+    sweeps = [sweep["name"] for sweep in json.loads(run(blpo, tmp_path, "sweep", "list", "--json"))]
+    assert {"micro-table1", "table2"} <= set(sweeps)
 
 
 def test_the_wheel_holds_the_job_scripts(blpo: Path, tmp_path: Path) -> None:

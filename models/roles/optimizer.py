@@ -2,7 +2,7 @@
 
 The meta-prompts are the templates beside this file; the parser of their answers is here. A reply
 without a usable answer is asked again under the next sample index, a configured number of times.
-The questions of the baselines are in `baseline_questions.py`.
+The questions of the baselines are in `baselines.py`.
 """
 
 import re

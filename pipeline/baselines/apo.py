@@ -19,7 +19,7 @@ After Algorithms 1 to 3 and the published code; what is set otherwise here, or l
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -34,6 +34,8 @@ from ..search.budget import until_spent
 from ..search.seeds import derived_order
 from ..search.step import ShownCase, Step, Tried, num_right
 from .cases import Judged, Verbalizes, described_cases, image_cases, judged, shown_cases
+
+Evidence = Literal["verbalizations", "images"]
 
 
 class ApoConfig(BaseModel):
@@ -53,7 +55,7 @@ class ApoConfig(BaseModel):
     prompts_per_round: int = Field(default=8, ge=1, description="pulled in a bandit round")
     examples_per_pull: int = Field(default=32, ge=1)
     exploration: float = Field(default=1.0, ge=0, description="c of UCB")
-    evidence: Literal["verbalizations", "images"] = "verbalizations"
+    evidence: Evidence = "verbalizations"
 
 
 class Roles(Verbalizes, Protocol):
@@ -126,7 +128,7 @@ def search(
     config: ApoConfig,
     seed: int,
 ) -> Iterator[Step]:
-    """Contract: `search.Search`. Algorithm 1."""
+    """Contract: `methods.base.Search`. Algorithm 1."""
     beam = [judge_prompt]
     for index in range(config.rounds):
         this_round = Round(roles, train, i2t_prompt, config, seed, index)
@@ -139,7 +141,7 @@ def search(
 
 
 def expected_calls(config: ApoConfig, num_train: int) -> dict[Role, int]:
-    """Contract: `search.Search`. Counts on full beams from the second round on, and on errors."""
+    """Contract: `methods.base.Search`; counts on full beams from round two, and on errors."""
     parents = 1 + (config.rounds - 1) * config.beam_size if config.rounds else 0
     pulls = config.rounds * config.bandit_rounds * config.prompts_per_round
     shown = config.gradients * config.errors_per_gradient
@@ -301,3 +303,15 @@ def _expansion_record(expansion: Expansion) -> dict[str, Any]:
         ],
         "successors": expansion.successors,
     }
+
+
+class Apo:
+    """The methods `apo` and `apo-image`. Contract: `methods.base.Search`."""
+
+    section = "apo"
+    run = staticmethod(search)
+    expected_calls = staticmethod(expected_calls)
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.fixed: Mapping[str, Any] = {"evidence": evidence}
+        self.sees_images = evidence == "images"

@@ -12,7 +12,7 @@ After section 5.1 and the published code; what is set otherwise here, or left op
  6. The result is the prompt with the highest score; a tie goes to the one tried first.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -69,7 +69,7 @@ def search(
     config: OproConfig,
     seed: int,
 ) -> Iterator[Step]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     history = [score(roles, train, judge_prompt)]
     for step in range(config.steps):
         best = best_of(history)
@@ -86,7 +86,7 @@ def search(
 
 
 def expected_calls(config: OproConfig, num_train: int) -> dict[Role, int]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     num_proposals = config.steps * config.proposals
     return {
         "judge": (1 + num_proposals) * num_train,
@@ -158,3 +158,13 @@ def make_step(
         shown,
         notes=[] if best is not best_before else ["No new prompt scored higher."],
     )
+
+
+class Opro:
+    """The method `opro`. Contract: `methods.base.Search`."""
+
+    section = "opro"
+    fixed: Mapping[str, Any] = {}
+    sees_images = False
+    run = staticmethod(search)
+    expected_calls = staticmethod(expected_calls)

@@ -16,9 +16,9 @@ left open there:
     the prompt without a validation.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -79,7 +79,7 @@ def search(
     config: TextGradConfig,
     seed: int,
 ) -> Iterator[Step]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     validation, training = split_validation(train, config.validation_fraction, seed)
     verdicts = roles.judge(judge_prompt, validation)
     for step in range(config.steps):
@@ -95,7 +95,7 @@ def search(
 
 
 def expected_calls(config: TextGradConfig, num_train: int) -> dict[Role, int]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     num_validation = round(num_train * config.validation_fraction)
     criticized = config.steps * config.batch_size
     return {
@@ -184,3 +184,13 @@ def make_step(
         shown_cases(items, rewrite.cases),
         notes=[] if rewrite.accepted else ["The judge prompt was kept."],
     )
+
+
+class TextGrad:
+    """The method `textgrad`. Contract: `methods.base.Search`."""
+
+    section = "textgrad"
+    fixed: Mapping[str, Any] = {}
+    sees_images = False
+    run = staticmethod(search)
+    expected_calls = staticmethod(expected_calls)

@@ -1,6 +1,6 @@
-"""The outer steps of Algorithm 1 as steps of a search: record and report of `algorithm.py`."""
+"""The outer steps of Algorithm 1 as steps of a search: their record and their report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ...data.examples import Example
@@ -31,7 +31,7 @@ def search(
     config: BlpoConfig,
     seed: int,
 ) -> Iterator[Step]:
-    """Contract: `search.Search`."""
+    """Contract: `methods.base.Search`."""
     choices = choices_of(roles, train, judge_prompt, config, seed)
     for step in optimize(choices, judge_prompt, i2t_prompt):
         match step:
@@ -42,7 +42,7 @@ def search(
 
 
 def expected_calls(config: BlpoConfig, num_train: int) -> dict[Role, int]:
-    """Contract: `search.Search`; races and what is asked for once make it fewer."""
+    """Contract: `methods.base.Search`; races and what is asked for once make it fewer."""
     steps, tries, rounds = config.outer_steps, 1, 0
     if config.i2t == "learned":
         openers = 3 if config.q0_competes else 1
@@ -219,3 +219,15 @@ def _notes(step: OuterStep) -> list[str]:
     if decision and decision.reason:
         return [f"The proposal was not accepted: {decision.reason}.", *kept]
     return kept
+
+
+class Blpo:
+    """The method `blpo`, and those that fix some of its values. Contract: `methods.base.Search`."""
+
+    section = "algorithm"
+    sees_images = False
+    run = staticmethod(search)
+    expected_calls = staticmethod(expected_calls)
+
+    def __init__(self, **fixed: Any) -> None:
+        self.fixed: Mapping[str, Any] = fixed

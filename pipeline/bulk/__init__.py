@@ -1,1 +1,1 @@
-"""A judge prompt at work: evaluation and judging in bulk."""
+"""A judge prompt at work: evaluation, judging in bulk, judging in shards."""

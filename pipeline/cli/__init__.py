@@ -1,1 +1,1 @@
-"""The command line: one command per function, printing in the `show_*` files."""
+"""The command line: a file for each group of commands; what they print is in `show`."""

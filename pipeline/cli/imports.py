@@ -1,13 +1,16 @@
-"""`blpo import NAME`: one command per importer, all with the same options."""
+"""The commands that make dataset files: from a table, and one for each importer."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ...data.errors import ConfigError
 from ...data.importers.names import IMPORTER_NAMES
-from .options import parse_pairs
+from .options import AsJson, Overwrite, parse_pairs
+
+if TYPE_CHECKING:
+    from ...data.tasks import Task
 
 # Spelled out here: the modules that own them import heavy libraries.
 Strata = Literal["label", "category", "category-label"]
@@ -19,10 +22,72 @@ Rescale = Annotated[
 ]
 
 
-def add_importers(app: typer.Typer) -> None:
-    """Adds the commands to the `import` group."""
-    for name, line in IMPORTER_NAMES.items():
-        app.command(name, help=line)(import_named)
+import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
+
+
+@import_app.command("table")
+def import_table(
+    source: Annotated[
+        Path, typer.Argument(help="csv, tsv, jsonl, json or parquet table, or an image folder.")
+    ],
+    task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
+    out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="ROLE=NAME",
+            help="Which column is image, image_b, text, label, group, category, id or split, where "
+            "the name does not tell; repeatable.",
+        ),
+    ] = None,
+    label_map: Annotated[
+        list[str] | None,
+        typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
+    ] = None,
+    rescale: Rescale = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    ] = None,
+    test_fraction: Annotated[float, typer.Option(help="Share of the test split.")] = 0.5,
+    train_per_class: Annotated[
+        int | None, typer.Option(help="Train examples per label, in place of a fraction.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    shuffle_pairs: Annotated[
+        bool,
+        typer.Option(
+            "--shuffle-pairs",
+            help="Write pairs in an order that a hash decides: for a table that has the preferred "
+            "image always first.",
+        ),
+    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a dataset file from a table with image paths, or from an image folder."""
+    from ...data.table.table import import_table as run_import  # noqa: PLC0415
+    from ...data.tasks import load_task  # noqa: PLC0415
+    from ..runs.progress import counting  # noqa: PLC0415
+    from .show.runs import show_import  # noqa: PLC0415
+
+    loaded = load_task(task)
+    with counting(source.name, "rows") as count:
+        summary = run_import(
+            source,
+            out,
+            loaded,
+            columns=parse_pairs("--column", columns),
+            label_map=_label_map(rescale, label_map, loaded),
+            image_root=image_root,
+            test_fraction=test_fraction,
+            train_per_class=train_per_class,
+            seed=seed,
+            shuffle_pairs=shuffle_pairs,
+            overwrite=overwrite,
+            on_row=count,
+        )
+    show_import(summary, as_json=as_json)
 
 
 def import_named(
@@ -73,10 +138,8 @@ def import_named(
         float, typer.Option(help="Share of the test split where the source has none.")
     ] = 0.5,
     seed: Annotated[int, typer.Option(help="Seed of split and sample.")] = 0,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing output.")] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")
-    ] = False,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make a dataset file from a public dataset as it was downloaded."""
     from ...data.importers.driver import import_source  # noqa: PLC0415
@@ -84,7 +147,7 @@ def import_named(
     from ...data.importers.registry import IMPORTERS  # noqa: PLC0415
     from ...data.importers.sampling import SamplePlan  # noqa: PLC0415
     from ..runs.progress import counting  # noqa: PLC0415
-    from .show_import import show_card, show_manifest  # noqa: PLC0415
+    from .show.imports import show_card, show_manifest  # noqa: PLC0415
 
     importer = IMPORTERS[str(context.info_name)]
     if paper_split and (train_per_class or test_per_class or strata != "label"):
@@ -132,3 +195,16 @@ def read_scale(text: str | None) -> tuple[float, float] | None:
         return float(low), float(high)
     except ValueError:
         raise ConfigError(f"--rescale {text}: expected the ends of a scale, as in 1-7") from None
+
+
+def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale or with other names; names go first."""
+    from ...data.label_sets import rescaled_labels  # noqa: PLC0415
+
+    scale = read_scale(rescale)
+    by_scale = rescaled_labels(int(scale[0]), int(scale[1]), task) if scale else {}
+    return by_scale | parse_pairs("--label", renamed)
+
+
+for _name, _line in IMPORTER_NAMES.items():
+    import_app.command(_name, help=_line)(import_named)

@@ -1,1 +1,1 @@
-"""Where sweep cells and judge shards are run: here, on Slurm, on Ray."""
+"""What runs sweep cells and judges datasets: this process, Slurm, Ray; registered by name."""

@@ -32,9 +32,38 @@ from ..bulk.judging import (
 )
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
+from .base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 
 _SPARE_CPUS = 2
 """CPUs that are left to Ray's own tasks."""
+_NUM_ACTORS = 8
+
+
+class RayLauncher(Launcher):
+    """Judges by actors of Ray; runs no sweeps."""
+
+    def run_sweep(self, job: SweepJob) -> Submission:
+        del job
+        raise ConfigError(
+            "--launcher ray: judges datasets and does not run sweeps; choose another launcher"
+        )
+
+    def judge(self, job: JudgeJob) -> JudgedCounts:
+        not_taken = {
+            "--shard": job.shard,
+            "--shards": job.num_shards,
+            "--gpus": job.gpus,
+            "--sbatch": job.sbatch_options,
+        }
+        refuse_options("ray", "judges the whole dataset over servers", not_taken)
+        return judge_on_ray(
+            job.source,
+            job.dataset,
+            job.out,
+            job.store,
+            num_actors=job.max_running or _NUM_ACTORS,
+            overwrite=job.overwrite,
+        )
 
 
 class JudgeActor:

@@ -1,26 +1,45 @@
-"""A sweep as a Slurm array: the cells that are missing, then a job that collects.
+"""What is missing of a sweep or of a judged dataset as a Slurm array, then a job that sums up.
 
-    OUTPUT/slurm/NNN/       one submission
+    OUTPUT/slurm/NNN/       one submission of a sweep's cells
         sweep.json          the sweep as it was submitted
         tasks/K.txt         names of the cells of task K
         logs/               what the jobs print, a file for each restart
         submission.json     ids of the jobs, written when both are in the queue
 
-The scripts are `sweep.sbatch` and `collect.sbatch` of the package's folder `slurm`.
+    OUT.shards/             a dataset in shards (`bulk.shards`), a task for each; beside them:
+        jobs.jsonl          ids of what was submitted
+        logs/
+
+The scripts are `sweep.sbatch`, `judge.sbatch` and `collect.sbatch` of the package's folder `slurm`.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ..bulk.shards import (
+    JudgeManifest,
+    judge_manifest,
+    missing_shards,
+    shard_folder,
+    write_manifest,
+)
 from ..config import RunConfig
-from ..sweeps.cells import SWEEP_FILE, CellState, cell_states, finished_result, write_sweep_file
+from ..sweeps.cells import (
+    SWEEP_FILE,
+    CellState,
+    cell_states,
+    counted_states,
+    finished_result,
+    write_sweep_file,
+)
 from ..sweeps.sweep import SweepConfig
+from .base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 from .slurm_commands import (
     active_tasks,
     array_option,
@@ -31,17 +50,31 @@ from .slurm_commands import (
 )
 
 SUBMISSION_FILE = "submission.json"
+_JOBS_FILE = "jobs.jsonl"
+_NUM_SHARDS = 8
+_MAX_RUNNING = 8
+_GPUS = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
-    """What was submitted. array, collect: job ids, None if nothing was missing."""
+class SlurmLauncher(Launcher):
+    """Submits what is missing; the same command again submits what is missing then."""
 
-    folder: Path | None
-    array: str | None
-    collect: str | None
-    tasks: list[list[str]]
-    states: dict[str, CellState]
+    def run_sweep(self, job: SweepJob) -> Submission:
+        not_taken = {"--cells": job.names_file, "--start-over": job.start_over or None}
+        refuse_options("slurm", "submits what is missing", not_taken)
+        return submit_sweep(job.config, job.cells)
+
+    def judge(self, job: JudgeJob) -> Submission:
+        not_taken = {"--shard": job.shard, "--overwrite": job.overwrite or None}
+        refuse_options("slurm", "submits what is missing", not_taken)
+        num_shards = job.num_shards or _NUM_SHARDS
+        manifest = judge_manifest(job.source, job.dataset, job.out, job.store, num_shards)
+        gpus = _GPUS if job.gpus is None else job.gpus
+        max_running = job.max_running or _MAX_RUNNING
+        return submit_judging(manifest, job.sbatch_options or (), max_running, gpus)
+
+    def queued_cells(self, folder: Path) -> dict[str, CellState]:
+        return queued_cells(folder)
 
 
 def submit_sweep(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Submission:
@@ -54,13 +87,54 @@ def submit_sweep(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Submiss
     states = cell_states(config, cells, queued_cells(config.output))
     wanted = (CellState.MISSING, CellState.FAILED)
     missing = {name: cells[name] for name, state in states.items() if state in wanted}
+    record: dict[str, Any] = {"array": None, "collect": None, "tasks": [], "folder": None}
+    record["cells"] = states
     if not missing:
-        return Submission(None, None, None, [], states)
+        lines = [counted_states(states), "nothing is missing, nothing was submitted"]
+        return Submission(record, lines)
     tasks = assign_cells(missing, config.slurm.cells_per_task)
-    _refuse_impossible(config, missing, len(tasks))
+    _refuse_impossible_sweep(config, missing, len(tasks))
     folder = _write_submission(config, tasks)
-    array, collect = _submit(config, folder, len(tasks))
-    return Submission(folder, array, collect, tasks, states)
+    array, collect = _submit_sweep(config, folder, len(tasks))
+    submitted = {"array": array, "collect": collect, "tasks": tasks, "folder": str(folder)}
+    return Submission(
+        record | submitted,
+        [
+            counted_states(states),
+            f"array {array}: {len(missing)} cells in {len(tasks)} tasks",
+            f"collect {collect}: when they have ended",
+            f"logs: {folder}/logs; progress: blpo sweep status {config.output}",
+        ],
+    )
+
+
+def submit_judging(
+    manifest: JudgeManifest, options: Sequence[str], max_running: int, gpus: int
+) -> Submission:
+    """Submit the shards that are neither judged nor in the queue, and the job that merges.
+
+    Raises DataError if the output exists; ConfigError or LaunchError, before anything is
+    submitted, for what cannot run or belongs to another job.
+    """
+    folder = shard_folder(manifest)
+    queued = _queued_shards(folder)
+    missing = [k for k in missing_shards(folder, manifest.num_shards) if k not in queued]
+    record = {"folder": str(folder), "shards": missing, "array": None, "collect": None}
+    if queued and not missing:
+        line = "all shards are judged or in the queue, nothing was submitted"
+        return Submission(record, [line])
+    array_options = [array_option(missing, max_running), f"--gpus-per-node={gpus}", *options]
+    _refuse_impossible_judging(manifest, array_options, gpus)
+    write_manifest(folder, manifest)
+    array, collect = _submit_judging(folder, array_options if missing else None)
+    return Submission(
+        record | {"array": array, "collect": collect},
+        [
+            f"array {array or 'not needed'}: {len(missing)} shards",
+            f"collect {collect}: when they have ended",
+            f"logs: {folder}/logs",
+        ],
+    )
 
 
 def assign_cells(cells: Mapping[str, RunConfig], cells_per_task: int) -> list[list[str]]:
@@ -87,7 +161,9 @@ def queued_cells(folder: Path) -> dict[str, CellState]:
     return cells
 
 
-def _refuse_impossible(config: SweepConfig, cells: Mapping[str, RunConfig], num_tasks: int) -> None:
+def _refuse_impossible_sweep(
+    config: SweepConfig, cells: Mapping[str, RunConfig], num_tasks: int
+) -> None:
     for name, cell in cells.items():
         for engine in (cell.judge, cell.verbalizer.engine, cell.optimizer.engine):
             if engine is not None:
@@ -126,7 +202,7 @@ def _new_folder(parent: Path) -> Path:
     raise AssertionError
 
 
-def _submit(config: SweepConfig, folder: Path, num_tasks: int) -> tuple[str, str]:
+def _submit_sweep(config: SweepConfig, folder: Path, num_tasks: int) -> tuple[str, str]:
     """Put the array and the job that collects into the queue; their ids."""
     sweep, logs, container = str(folder / SWEEP_FILE), folder / "logs", config.slurm.container
     options = _array_options(config, num_tasks)
@@ -143,3 +219,35 @@ def _array_options(config: SweepConfig, num_tasks: int) -> list[str]:
     slurm = config.slurm
     array = array_option(range(num_tasks), slurm.max_running)
     return [array, f"--gpus-per-node={slurm.gpus}", *slurm.options]
+
+
+def _refuse_impossible_judging(manifest: JudgeManifest, options: Sequence[str], gpus: int) -> None:
+    refuse_engine("judge", manifest.judge.judge, gpus)
+    most = max_array_tasks()
+    if manifest.num_shards > most:
+        raise ConfigError(
+            f"--shards {manifest.num_shards}: an array may have {most} tasks here: lower it"
+        )
+    refuse_request("tasks", "judge", options)
+
+
+def _submit_judging(folder: Path, array_options: Sequence[str] | None) -> tuple[str | None, str]:
+    """Put the array, unless nothing is missing, and the job that merges into the queue; ids."""
+    logs = folder / "logs"
+    logs.mkdir(exist_ok=True)
+    array = submit("judge", array_options, [str(folder)], logs) if array_options else None
+    after = [f"--dependency=afterany:{array}"] if array else []
+    collect = submit("collect", after, ["judge", "collect", str(folder)], logs)
+    with (folder / _JOBS_FILE).open("a", encoding="utf-8") as file:
+        file.write(json.dumps({"array": array, "collect": collect}) + "\n")
+    return array, collect
+
+
+def _queued_shards(folder: Path) -> set[int]:
+    """Shards that wait in Slurm's queue or are at work."""
+    try:
+        lines = (folder / _JOBS_FILE).read_text("utf-8").splitlines()
+    except FileNotFoundError:
+        return set()
+    arrays = [job for line in lines if (job := json.loads(line)["array"])]
+    return {task for job in arrays for task in active_tasks(job)}

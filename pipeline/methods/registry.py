@@ -1,57 +1,75 @@
-"""The searches behind the methods: how each improves a judge prompt.
+"""The methods by name, and their sections of a run file.
 
-To add a method: a file with its configuration, `search` and `expected_calls`; its name in
-`methods.Method`; its entry in `SEARCHES`; the section of its configuration in `RunConfig`.
+To add a method: a file with its settings and its `Search`, and its line in `SEARCHES`; if it has
+settings of its own, their line in `MethodSections`.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from ...models.wrappers.ledger import Role
-from ..baselines import apo, opro, textgrad
-from ..blpo import to_steps as blpo_steps
-from ..search.step import Step
-from .names import Method
+from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from ..baselines.apo import Apo, ApoConfig
+from ..baselines.opro import Opro, OproConfig
+from ..baselines.textgrad import TextGrad, TextGradConfig
+from ..blpo.config import PLUS, BlpoConfig
+from ..blpo.to_steps import Blpo
+from .base import Search
+
+# blpo-fixed-i2t and blpo-judge-i2t are the ablations of the paper's Table 2. apo is apo-image with
+# words in place of images.
+SEARCHES: dict[str, Search] = {
+    "blpo": Blpo(i2t="learned"),
+    "blpo-fixed-i2t": Blpo(i2t="fixed"),
+    "blpo-judge-i2t": Blpo(i2t="judge_prompt"),
+    "opro": Opro(),
+    "apo": Apo("verbalizations"),
+    "apo-image": Apo("images"),
+    "textgrad": TextGrad(),
+    "none": Blpo(outer_steps=0),
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
-    """How a method searches.
+def known_method(name: str) -> str:
+    """The name of a method. Raises ValueError, listing all, for any other."""
+    if name not in SEARCHES:
+        raise ValueError(f"no such method; choose from {', '.join(SEARCHES)}")
+    return name
 
-    run: (roles, training examples, p_0, q_0, configuration, seed) -> steps. Every step is
-        yielded as soon as it is done, and the next one starts from its next judge prompt. The
-        search asks models through `roles` alone, which may raise `BudgetSpentError` on any
-        question: a step ends there with what it has (`budget.until_spent`), or is left undone.
-    expected_calls: (configuration, number of training examples) -> calls of every role if no step
-        ends early and nothing has to be asked again.
-    section: key of the method's configuration in a run file. fixed: values of it that the method
-        decides. sees_images: whether the optimizer is shown images.
+
+class MethodSections(BaseModel):
+    """The keys of a run file that say how the judge prompt is optimized.
+
+    preset: where the values of `algorithm` come from that are not given: "paper" is Algorithm 1 as
+        published, "plus" what `blpo.config.PLUS` says.
+    algorithm: parameters of blpo, its ablations, and none; the others: of the method of that name
+        (apo: also of apo-image).
     """
 
-    run: Callable[..., Iterator[Step]]
-    expected_calls: Callable[[Any, int], Mapping[Role, int]]
-    section: str
-    fixed: Mapping[str, Any] = field(default_factory=dict[str, Any])
-    sees_images: bool = False
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
+    preset: Literal["paper", "plus"] = "paper"
+    method: Annotated[str, AfterValidator(known_method)] = "blpo"
+    algorithm: BlpoConfig = BlpoConfig()
+    opro: OproConfig = OproConfig()
+    apo: ApoConfig = ApoConfig()
+    textgrad: TextGradConfig = TextGradConfig()
 
-def _blpo(**fixed: Any) -> Search:
-    return Search(blpo_steps.search, blpo_steps.expected_calls, "algorithm", fixed)
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_in_preset(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        if fields.get("preset") != "plus":
+            return fields
+        given: Any = fields.get("algorithm", {})
+        if isinstance(given, BlpoConfig):
+            given = given.model_dump(exclude_unset=True)
+        return {**fields, "algorithm": {**PLUS, **given} if isinstance(given, dict) else given}
 
+    @property
+    def search(self) -> Search:
+        return SEARCHES[self.method]
 
-def _apo(evidence: str) -> Search:
-    fixed = {"evidence": evidence}
-    return Search(apo.search, apo.expected_calls, "apo", fixed, evidence == "images")
-
-
-SEARCHES: Mapping[Method, Search] = {
-    Method.NONE: _blpo(outer_steps=0),
-    Method.BLPO: _blpo(i2t="learned"),
-    Method.BLPO_FIXED_I2T: _blpo(i2t="fixed"),
-    Method.BLPO_JUDGE_I2T: _blpo(i2t="judge_prompt"),
-    Method.OPRO: Search(opro.search, opro.expected_calls, "opro"),
-    Method.APO: _apo("verbalizations"),
-    Method.APO_IMAGE: _apo("images"),
-    Method.TEXTGRAD: Search(textgrad.search, textgrad.expected_calls, "textgrad"),
-}
+    @property
+    def resolved_algorithm(self) -> Any:
+        """The method's own settings with the values that the method decides."""
+        section: BaseModel = getattr(self, self.search.section)
+        return section.model_copy(update=self.search.fixed)

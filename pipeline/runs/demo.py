@@ -13,7 +13,6 @@ from ...data.micro.pairs import PAIR_TASK, PairRow, generate_pairs
 from ...data.micro.rubrics import MICRO_TASKS, Row, generate
 from ...models.engines.settings import EngineSettings
 from ..config import ImageConfig, OptimizerConfig, RunConfig, VerbalizerConfig
-from ..methods.names import Method
 
 DEMO_NOTE = (
     "Synthetic test bench: rendered images, invented labels, a micro judge, and a program in place "
@@ -25,7 +24,7 @@ _VERBALIZATION_TOKENS = 96
 
 
 def demo_configs(
-    out: Path, tasks: Sequence[str], methods: Sequence[Method], seeds: Sequence[int]
+    out: Path, tasks: Sequence[str], methods: Sequence[str], seeds: Sequence[int]
 ) -> list[RunConfig]:
     """The runs of a demo, one per task, method and seed, with their data rendered under `out`."""
     return [

@@ -4,7 +4,7 @@
     cells/NAME/         run directory of a cell; finished when it holds result.json
     failures/NAME.txt   why a cell failed when it was last tried
     running/*.json      the cells of each process at work; touched as long as it lives
-    slurm/NNN/          what was submitted to Slurm, see `slurm_launcher`
+    slurm/NNN/          what was submitted to Slurm, see `launchers.slurm`
 
 All of it is about files, so that any host that sees the folder can tell. Processes are alive as
 long as they touch their file: a killed one is noticed after a minute.
@@ -15,6 +15,7 @@ import os
 import socket
 import threading
 import uuid
+from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from enum import StrEnum
@@ -99,7 +100,7 @@ def collected(config: SweepConfig, cells: Mapping[str, RunConfig]) -> dict[str, 
 def cell_states(
     config: SweepConfig, cells: Mapping[str, RunConfig], queued: Mapping[str, CellState]
 ) -> dict[str, CellState]:
-    """The state of every cell. queued: what a batch system knows of cells, see `queued_cells`."""
+    """The state of every cell. queued: see `launchers.registry.queued_cells`."""
     running = _running_cells(config.output)
     states: dict[str, CellState] = {}
     for name, cell in cells.items():
@@ -114,6 +115,12 @@ def cell_states(
         else:
             states[name] = CellState.MISSING
     return states
+
+
+def counted_states(states: Mapping[str, CellState]) -> str:
+    """How many cells are in which state: "3 done, 1 missing"."""
+    found = Counter(states.values())
+    return ", ".join(f"{found[state]} {state}" for state in CellState if found[state])
 
 
 def failure_of(config: SweepConfig, name: str) -> str | None:

@@ -16,6 +16,7 @@ grid:                                   # every combination is a cell
 import csv
 import re
 from collections.abc import Mapping, Sequence
+from importlib.resources import files
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -68,13 +69,41 @@ class SweepConfig(BaseModel):
         ]
 
 
-def load_sweep(path: Path, overrides: Sequence[str] = ()) -> SweepConfig:
-    """Read a sweep file. Raises ConfigError naming the file, the key and the remedy."""
-    config = load_config(SweepConfig, path, overrides)
+def load_sweep(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
+    """Read a shipped sweep by its name, or a sweep file; relative paths in either are relative to
+    the working directory.
+
+    Raises ConfigError for a name that is none, else naming the file, the key and the remedy.
+    """
+    config = load_config(SweepConfig, _sweep_file(str(name_or_path)), overrides)
     empty = next((key for key, values in config.grid.items() if not values), None)
     if empty is not None:
-        raise ConfigError(f"{path}: `grid.{empty}` is an empty list: give it values or drop it")
+        where = f"{name_or_path}: `grid.{empty}`"
+        raise ConfigError(f"{where} is an empty list: give it values or drop it")
     return config
+
+
+def shipped_sweeps() -> dict[str, str]:
+    """What each shipped sweep is, by name, in one line: the first comment of its file."""
+    heads = {name: path.read_text("utf-8").splitlines()[0] for name, path in _shipped().items()}
+    return {name: head.removeprefix("# ") for name, head in heads.items()}
+
+
+def _sweep_file(name_or_path: str) -> Path:
+    path, shipped = Path(name_or_path), _shipped()
+    if name_or_path in shipped:
+        return shipped[name_or_path]
+    if path.suffix not in {".yaml", ".yml", ".json"} and not path.is_file():
+        raise ConfigError(
+            f"unknown sweep {name_or_path!r}: give one of {', '.join(shipped)}, or the path of a "
+            "sweep file that ends in .yaml"
+        )
+    return path
+
+
+def _shipped() -> dict[str, Path]:
+    folder = Path(str(files("blpo.pipeline.sweeps"))) / "shipped"
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 
 def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 
 from blpo.data.errors import ConfigError
-from blpo.pipeline.methods.names import Method
 
 from .gepa_arm import GepaArm
 from .own_arms import OwnArm
@@ -13,11 +12,11 @@ from .textgrad_arm import TextGradArm
 from .world import Arm
 
 OWN: tuple[Arm, ...] = (
-    OwnArm(Method.BLPO),
-    OwnArm(Method.BLPO, "plus"),
-    OwnArm(Method.OPRO),
-    OwnArm(Method.APO),
-    OwnArm(Method.TEXTGRAD),
+    OwnArm("blpo"),
+    OwnArm("blpo", "plus"),
+    OwnArm("opro"),
+    OwnArm("apo"),
+    OwnArm("textgrad"),
 )
 PEERS: tuple[Arm, ...] = (GepaArm(), OproArm(), CapoArm(), TextGradArm())
 ARMS: Mapping[str, Arm] = {arm.name: arm for arm in (*OWN, *PEERS)}

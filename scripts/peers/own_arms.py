@@ -21,7 +21,6 @@ from typing import Any, Literal
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.wrappers.budget import BudgetSpentError
 from blpo.pipeline.config import OptimizerConfig, RunConfig, VerbalizerConfig, parse_config
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.roles import RunRoles
 from blpo.pipeline.search.step import Step, num_right
 
@@ -41,7 +40,7 @@ Scores = tuple[float | None, float | None]
 class OwnArm:
     """Contract: `Arm`."""
 
-    method: Method
+    method: str
     preset: Literal["paper", "plus"] = "paper"
     keeps_global_state: bool = False
 

@@ -12,7 +12,6 @@ from blpo.models.engine import Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.config import OptimizerConfig, RunConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.metrics.noise_floor import noise_floor
 from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
@@ -40,7 +39,7 @@ def run_on(folder: Path, engine: IdealEngine, *, asked_twice: bool) -> Run:
         task=TASK,
         dataset=Path("data.parquet"),
         output=Path("run"),
-        method=Method.NONE,
+        method="none",
         noise_floor=asked_twice,
         optimizer=OptimizerConfig(engine=EngineSettings(kind="lexicon")),
     )

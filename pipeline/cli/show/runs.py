@@ -8,14 +8,14 @@ from typing import Any
 
 from rich.table import Table
 
-from ...data.table.table import ImportSummary
-from ...data.tasks import Task, load_task
-from ..bulk.judging import Evaluation, JudgedCounts
-from ..metrics.intervals import Interval
-from ..report.conclusion import finding
-from ..report.pair_rows import print_pair_scores
-from ..report.scorecard_rows import print_scorecard
-from ..runs.run_many import FailedRun, FinishedRun
+from ....data.table.table import ImportSummary
+from ....data.tasks import Task, load_task
+from ...bulk.judging import Evaluation, JudgedCounts
+from ...metrics.intervals import Interval
+from ...report.conclusion import finding
+from ...report.pair_rows import print_pair_scores
+from ...report.scorecard_rows import print_scorecard
+from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, stdout_console
 
 

@@ -7,9 +7,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from ..sweeps.compare import Comparisons, Difference, RunComparison, in_words
-from ..sweeps.tables import SweepTables
-from ..sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
+from ...sweeps.compare import Comparisons, Difference, RunComparison, in_words
+from ...sweeps.tables import SweepTables
+from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 
 _COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
 

@@ -7,7 +7,6 @@ import pytest
 import yaml
 from blpo.data.errors import DataError
 from blpo.pipeline.blpo.config import BlpoConfig
-from blpo.pipeline.methods.names import Method
 from blpo.pipeline.runs.directory import load_run
 from blpo.pipeline.sweeps.plots import write_course_plot
 from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
@@ -67,7 +66,7 @@ def finished_cells(folder: Path, engine: IdealEngine) -> list[Cell]:
     config = load_sweep(folder / "sweep.yaml")
     cells = sweep_cells(config, "sweep.yaml")
     algorithm = BlpoConfig(outer_steps=2, inner_steps=1)
-    for name, method in zip(cells, (Method.BLPO, Method.NONE), strict=True):
+    for name, method in zip(cells, ("blpo", "none"), strict=True):
         ideal_run(folder, engine, f"sweep/cells/{name}", method=method, algorithm=algorithm)
     return read_cells(config, cells)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ...data.store.store import Compaction, ReplyStore, Verification
+from ....data.store.store import Compaction, ReplyStore, Verification
 from .printing import print_json, stdout_console
 
 

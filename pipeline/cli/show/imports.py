@@ -7,9 +7,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from ...data.importers.duplicates import NEAR_BITS
-from ...data.importers.manifest import Manifest, manifest_path
-from ...data.importers.protocol import Card
+from ....data.importers.duplicates import NEAR_BITS
+from ....data.importers.manifest import Manifest, manifest_path
+from ....data.importers.protocol import Card
 
 
 def show_card(card: Card) -> None:

@@ -1,17 +1,15 @@
-"""Bulk judging as a Slurm array: a task for each shard that is missing, then a job that merges.
+"""Bulk judging in shards that are judged anywhere and merged in the end.
 
 OUT.shards/
     manifest.json   what is judged, how, in how many shards
     K.parquet       verdicts of shard K, from 0; whole or absent, and so its own done-marker
-    jobs.jsonl      ids of what was submitted
-    logs/
+
+A launcher keeps its own files beside them.
 """
 
 import hashlib
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +20,16 @@ from ...data.errors import ConfigError, DataError
 from ...data.examples import iter_example_ids
 from ...data.shards import Shard, shard_of
 from ...data.tasks import Task
-from ..bulk.judging import JudgedCounts, JudgeSource, judge_dataset
 from ..config import JudgeConfig, differences, load_config
 from ..search.cutpoints import CutPoints
-from .slurm_commands import (
-    active_tasks,
-    array_option,
-    max_array_tasks,
-    refuse_engine,
-    refuse_request,
-    submit,
-)
+from .judging import JudgedCounts, JudgeSource, judge_dataset
 
 _MANIFEST_FILE = "manifest.json"
-_JOBS_FILE = "jobs.jsonl"
 _MERGE_ROWS = 8192
 
 
 class JudgeManifest(BaseModel):
-    """What an array judges. ids: sha256 over the dataset's example_ids, in file order."""
+    """What the shards are of. ids: sha256 over the dataset's example_ids, in file order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -57,16 +46,6 @@ class JudgeManifest(BaseModel):
     @property
     def source(self) -> JudgeSource:
         return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading)
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeSubmission:
-    """What was submitted: the shards; array, collect: job ids, None if nothing was to do."""
-
-    folder: Path
-    shards: list[int]
-    array: str | None
-    collect: str | None
 
 
 def judge_manifest(
@@ -86,34 +65,27 @@ def judge_manifest(
     )
 
 
-def submit_judging(
-    manifest: JudgeManifest, options: Sequence[str], max_running: int, gpus: int
-) -> JudgeSubmission:
-    """Submit the shards that are neither judged nor in the queue, and the job that merges.
+def shard_folder(manifest: JudgeManifest) -> Path:
+    """Where the shards of an output lie, or will lie.
 
-    Raises DataError if the output exists; ConfigError or LaunchError, before anything is
-    submitted, for what cannot run or belongs to another job.
+    Raises DataError if the output exists, ConfigError if the folder belongs to another job.
     """
-    folder = shard_folder(manifest.out)
     if manifest.out.exists():
         raise DataError(f"{manifest.out}: exists already; name another file or remove it")
+    folder = manifest.out.with_name(f"{manifest.out.name}.shards")
     _refuse_other(folder, manifest)
-    queued = _queued_shards(folder)
-    missing = [k for k in missing_shards(folder, manifest.num_shards) if k not in queued]
-    if queued and not missing:
-        return JudgeSubmission(folder, [], None, None)
-    array_options = [array_option(missing, max_running), f"--gpus-per-node={gpus}", *options]
-    _refuse_impossible(manifest, array_options, gpus)
+    return folder
+
+
+def write_manifest(folder: Path, manifest: JudgeManifest) -> None:
+    """Make the folder of shards, so that `judge_shard` finds what it needs."""
     with atomic_path(folder / _MANIFEST_FILE) as temporary:
         temporary.write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
-    logs = folder / "logs"
-    logs.mkdir(exist_ok=True)
-    array = submit("judge", array_options, [str(folder)], logs) if missing else None
-    after = [f"--dependency=afterany:{array}"] if array else []
-    collect = submit("collect", after, ["judge", "collect", str(folder)], logs)
-    with (folder / _JOBS_FILE).open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"array": array, "collect": collect}) + "\n")
-    return JudgeSubmission(folder, missing, array, collect)
+
+
+def missing_shards(folder: Path, num_shards: int) -> list[int]:
+    """Numbers of the shards that are not judged yet."""
+    return [number for number in range(num_shards) if not (folder / f"{number}.parquet").exists()]
 
 
 def judge_shard(folder: Path, number: int) -> JudgedCounts:
@@ -151,15 +123,6 @@ def collect_shards(folder: Path) -> tuple[Path, int]:
             writer.write_table(_merged(ids, readers))
             rows += len(ids)
     return manifest.out, rows
-
-
-def shard_folder(out: Path) -> Path:
-    """Where the shards of an output are."""
-    return out.with_name(f"{out.name}.shards")
-
-
-def missing_shards(folder: Path, num_shards: int) -> list[int]:
-    return [number for number in range(num_shards) if not (folder / f"{number}.parquet").exists()]
 
 
 class _ShardReader:
@@ -228,23 +191,3 @@ def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
             + "\nName another --out, restore these values, or remove that folder (replies in the "
             "store are kept)."
         )
-
-
-def _refuse_impossible(manifest: JudgeManifest, options: Sequence[str], gpus: int) -> None:
-    refuse_engine("judge", manifest.judge.judge, gpus)
-    most = max_array_tasks()
-    if manifest.num_shards > most:
-        raise ConfigError(
-            f"--shards {manifest.num_shards}: an array may have {most} tasks here: lower it"
-        )
-    refuse_request("tasks", "judge", options)
-
-
-def _queued_shards(folder: Path) -> set[int]:
-    """Shards that wait in Slurm's queue or are at work."""
-    try:
-        lines = (folder / _JOBS_FILE).read_text("utf-8").splitlines()
-    except FileNotFoundError:
-        return set()
-    arrays = [job for line in lines if (job := json.loads(line)["array"])]
-    return {task for job in arrays for task in active_tasks(job)}

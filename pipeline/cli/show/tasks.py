@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from ...data.tasks import load_task, task_names
+from ....data.tasks import load_task, task_names
 from .printing import print_json, stdout_console
 
 

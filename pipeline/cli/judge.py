@@ -1,0 +1,136 @@
+"""The commands that put a judge prompt to work: measured against labels, or scoring images."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ..launchers.registry import LAUNCHERS, get_launcher
+from .default_command import DefaultCommandGroup
+from .options import AsJson, Overrides, Overwrite, StoreFolder, known_launcher
+
+# Spelled out here: the module that owns it imports heavy libraries.
+Split = Literal["train", "test"]
+
+RunOption = Annotated[
+    Path | None, typer.Option("--run", help="A finished run: its task, judge and final prompt.")
+]
+TaskOption = Annotated[
+    str | None, typer.Option("--task", help="Task name or task file, without --run.")
+]
+PromptOption = Annotated[
+    Path | None,
+    typer.Option("--prompt", help="File with a judge prompt; the task's initial one by default."),
+]
+
+
+judge_app = typer.Typer(
+    cls=DefaultCommandGroup,
+    help="Score images in bulk: blpo judge DATASET is short for blpo judge run DATASET.",
+    no_args_is_help=True,
+)
+
+
+def evaluate(
+    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet).")],
+    run: RunOption = None,
+    task: TaskOption = None,
+    prompt: PromptOption = None,
+    split: Annotated[Split, typer.Option(help="Which examples.")] = "test",
+    overrides: Overrides = None,
+    store: StoreFolder = Path("store"),
+    as_json: AsJson = False,
+) -> None:
+    """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
+    from ..bulk.judging import evaluate_prompt, judge_source  # noqa: PLC0415
+    from .show.runs import show_evaluation  # noqa: PLC0415
+
+    source = judge_source(run, task, prompt, overrides or [])
+    show_evaluation(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+
+
+@judge_app.command("run")
+def judge(
+    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
+    out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
+    run: RunOption = None,
+    task: TaskOption = None,
+    prompt: PromptOption = None,
+    overrides: Overrides = None,
+    store: StoreFolder = Path("store"),
+    shard: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
+    ] = None,
+    launcher: Annotated[
+        str,
+        typer.Option(
+            metavar="|".join(LAUNCHERS),
+            callback=known_launcher,
+            help="Judge here (local), submit to Slurm the shards that are missing, or judge on Ray "
+            "Data over servers.",
+        ),
+    ] = "local",
+    num_shards: Annotated[
+        int | None,
+        typer.Option("--shards", min=1, help="slurm: how many shards, a task for each; 8."),
+    ] = None,
+    gpus: Annotated[int | None, typer.Option(min=0, help="slurm: GPUs of a task; 1.")] = None,
+    max_running: Annotated[
+        int | None,
+        typer.Option(min=1, help="slurm: tasks at work at a time; ray: actors; 8."),
+    ] = None,
+    sbatch_options: Annotated[
+        list[str] | None,
+        typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
+    ] = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    from ...data.shards import parse_shard  # noqa: PLC0415
+    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
+    from .show.runs import show_judged  # noqa: PLC0415
+    from .show.sweeps import show_submission  # noqa: PLC0415
+
+    job = JudgeJob(
+        source=judge_source(run, task, prompt, overrides or []),
+        dataset=dataset,
+        out=out,
+        store=store,
+        overwrite=overwrite,
+        shard=None if shard is None else parse_shard(shard),
+        num_shards=num_shards,
+        gpus=gpus,
+        max_running=max_running,
+        sbatch_options=sbatch_options or None,
+    )
+    launched = get_launcher(launcher).judge(job)
+    if isinstance(launched, Submission):
+        show_submission(launched, as_json=as_json)
+    else:
+        show_judged(job.source.task, launched, out, as_json=as_json)
+
+
+@judge_app.command("shard")
+def judge_one_shard(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+    number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
+) -> None:
+    """Judge one shard of a folder, as the tasks of an array do."""
+    from ..bulk.shards import judge_shard  # noqa: PLC0415
+
+    counts = judge_shard(folder, number)
+    print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
+
+
+@judge_app.command("collect")
+def judge_collect(
+    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+) -> None:
+    """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
+    from ..bulk.shards import collect_shards  # noqa: PLC0415
+
+    out, rows = collect_shards(folder)
+    print(f"{rows:,} images; verdicts: {out}")

@@ -1,0 +1,75 @@
+"""The commands about single runs, and about the tasks that they are of."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AsJson, Overrides, StartOver, known_methods, say
+
+
+def demo(
+    out: Annotated[Path, typer.Option(help="Folder for data, store and runs.")] = Path("blpo-demo"),
+    tasks: Annotated[
+        list[str] | None,
+        typer.Option("--task", help="Micro task; repeatable, all five by default."),
+    ] = None,
+    methods: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            metavar="NAME",
+            callback=known_methods,
+            help="How the judge prompt is optimized; repeatable, blpo by default.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        list[int] | None, typer.Option("--seed", help="Seed of a run; repeatable.  [0]")
+    ] = None,
+    start_over: StartOver = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole loop on five synthetic tasks with the embedded micro model."""
+    from ..runs.demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
+    from ..runs.run_many import execute_runs  # noqa: PLC0415
+    from .show.runs import show_runs  # noqa: PLC0415
+
+    names = demo_tasks(tasks)
+    say(DEMO_NOTE)
+    configs = demo_configs(out, names, methods or ["blpo"], seeds or [0])
+    show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
+
+
+def optimize(
+    run_file: Annotated[Path, typer.Argument(help="YAML file that describes the run.")],
+    overrides: Overrides = None,
+    start_over: StartOver = False,
+    as_json: AsJson = False,
+) -> None:
+    """Optimize a judge prompt as a run file says; the same command again resumes."""
+    from ..config import load_run_config  # noqa: PLC0415
+    from ..runs.run_many import execute_runs  # noqa: PLC0415
+    from .show.runs import show_runs  # noqa: PLC0415
+
+    config = load_run_config(run_file, overrides or [])
+    show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
+
+
+def compare(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs on one test split.")
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compare finished runs with the first of them: effect, interval, paired tests."""
+    from ..sweeps.compare import compare_runs  # noqa: PLC0415
+    from .show.tables import show_comparisons  # noqa: PLC0415
+
+    show_comparisons(compare_runs(runs), as_json=as_json)
+
+
+def tasks(as_json: AsJson = False) -> None:
+    """List the shipped tasks."""
+    from .show.tasks import show_tasks  # noqa: PLC0415
+
+    show_tasks(as_json=as_json)
