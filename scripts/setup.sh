@@ -14,6 +14,7 @@ python=${PYTHON:-python3}
 venv=${BLPO_VENV:-.venv}
 device=${BLPO_DEVICE:-$(nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)}
 cpu_torch="torch==2.13.0+cpu"
+locked=(--constraint scripts/cpu_constraints.txt) # a GPU's vLLM brings versions of its own
 stamp="$venv/.blpo-installed" # first line: what was installed from, or "unfinished"; then the extras
 made="$venv/.blpo-made"       # says that the environment is this script's own
 
@@ -62,7 +63,7 @@ have_uv() {
 install_with_uv() {
     local options=()
     if [ "$device" = cpu ]; then
-        options=(--excludes scripts/cpu_excludes.txt)
+        options=("${locked[@]}" --excludes scripts/cpu_excludes.txt)
         # Where no place that pip or uv is set up with has it, uv knows where PyTorch keeps it.
         uv_install --dry-run --no-deps "$cpu_torch" 2>/dev/null ||
             export UV_TORCH_BACKEND=${UV_TORCH_BACKEND:-cpu}
@@ -71,13 +72,15 @@ install_with_uv() {
 }
 
 install_with_pip() {
+    local options=()
     if [ "$device" = cpu ]; then
+        options=("${locked[@]}")
         # On its own: what is missing gets a message of its own, before anything large is fetched.
         pip_install "$cpu_torch" 2>/dev/null || die "pip finds no $cpu_torch:" \
             "point PIP_EXTRA_INDEX_URL at PyTorch's CPU packages and run this again."
     fi
     # pip cannot leave packages out: they are taken away again, and what conflicts then is checked.
-    pip_install --no-warn-conflicts --editable ".[$1]"
+    pip_install --no-warn-conflicts "${options[@]}" --editable ".[$1]"
     [ "$device" = gpu ] || remove_excluded
 }
 
@@ -104,7 +107,7 @@ for other in cpu gpu; do
         die "$venv holds blpo[$other], and this run asks for blpo[$device]:" \
             "name another folder with BLPO_VENV, or delete $venv and run this again."
 done
-wanted=$(cat pyproject.toml scripts/setup.sh scripts/uv_like_pip.py scripts/cpu_excludes.txt |
+wanted=$(cat pyproject.toml scripts/{setup.sh,uv_like_pip.py,cpu_excludes.txt,cpu_constraints.txt} |
     sha256sum | cut -c1-16)
 ! is_up_to_date || exit 0
 

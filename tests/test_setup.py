@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import uv_like_pip
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 INPUTS = (
@@ -18,7 +20,9 @@ INPUTS = (
     "scripts/setup.sh",
     "scripts/uv_like_pip.py",
     "scripts/cpu_excludes.txt",
+    "scripts/cpu_constraints.txt",
 )
+
 
 # Makes environments that hold itself and a package. `pretend` says what goes wrong.
 STAND_IN = """#!/usr/bin/env bash
@@ -163,14 +167,25 @@ def test_without_uv_pip_installs_and_takes_away_what_uv_leaves_out(checkout: Che
     assert uninstall.endswith("torchaudio torchcodec")
 
 
-def test_the_cpu_build_of_torch_is_the_one_that_the_extra_names() -> None:
-    cpu = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"][
-        "cpu"
-    ]
-    [asked] = re.findall(
-        r'^cpu_torch="(.*)\+cpu"', (ROOT / "scripts" / "setup.sh").read_text(), re.M
+def test_torch_and_the_locked_versions_are_what_the_project_asks_for() -> None:
+    lock = (ROOT / "scripts" / "cpu_constraints.txt").read_text().splitlines()[1:]
+    locked = {one.name: one.specifier for one in map(Requirement, lock) if applies(one)}
+    [torch] = re.findall(
+        r'^cpu_torch="torch(.*)"', (ROOT / "scripts" / "setup.sh").read_text(), re.M
     )
-    assert asked in cpu
+    assert torch == str(locked["torch"])
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    named = [line for extra in ("cpu", "dev", "ray", "peers") for line in extras[extra]]
+    for asked in filter(applies, map(Requirement, [*project["dependencies"], *named])):
+        [pinned] = locked[canonicalize_name(asked.name)]
+        assert asked.specifier.contains(pinned.version), f"{asked}: run scripts/lock.sh"
+
+
+def applies(requirement: Requirement) -> bool:
+    """Whether it is for this Python on a common Linux machine."""
+    machine = {"platform_machine": "x86_64", "sys_platform": "linux"}
+    return requirement.marker is None or requirement.marker.evaluate(machine)
 
 
 PIP_LISTING = """:env:.find-links='/wheels'
