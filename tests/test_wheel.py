@@ -1,4 +1,4 @@
-"""The built wheel holds all that a run needs: templates, tasks, micro model."""
+"""The built wheel holds all that a run needs: code, templates, tasks, job scripts, micro model."""
 
 import json
 import os
@@ -6,30 +6,38 @@ import subprocess
 import sys
 import sysconfig
 import venv
+import zipfile
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
+FOLDERS = ("data", "models", "pipeline", "slurm")
 
 
 @pytest.fixture(scope="module")
-def blpo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The console script of a clean environment that holds the wheel and none of the checkout."""
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel, made from the source distribution: no earlier build gets into it."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
-    options = ["--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
-    subprocess.run([*command, *options], check=True)
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)]
+    done = subprocess.run(build, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
     [wheel] = folder.glob("blpo-*.whl")
-    venv.create(folder / "env", with_pip=True)
-    python = folder / "env" / "bin" / "python"
-    install = [str(python), "-m", "pip", "install", "--quiet", "--no-deps", str(wheel)]
-    subprocess.run(install, check=True)
+    return wheel
+
+
+@pytest.fixture(scope="module")
+def blpo(wheel: Path) -> Path:
+    """The console script of a clean environment that holds the wheel and none of the checkout."""
+    environment = wheel.with_name("env")
+    venv.create(environment, with_pip=False, symlinks=True)
+    pip = [sys.executable, "-m", "pip", "--python", str(environment / "bin" / "python")]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", str(wheel)], check=True)
     # Dependencies come from this environment; its editable blpo does not come along, because
     # .pth files are not followed from a path that a .pth file names.
-    site = Path(sysconfig.get_paths(vars={"base": str(folder / "env")})["purelib"])
+    site = Path(sysconfig.get_paths(vars={"base": str(environment)})["purelib"])
     (site / "dependencies.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
-    return folder / "env" / "bin" / "blpo"
+    return environment / "bin" / "blpo"
 
 
 def run(blpo: Path, folder: Path, *arguments: str) -> str:
@@ -59,30 +67,23 @@ def test_the_wheel_runs_outside_the_checkout(blpo: Path, tmp_path: Path) -> None
     assert {"micro-table1", "table2"} <= set(sweeps)
 
 
-def test_the_wheel_holds_the_job_scripts(blpo: Path, tmp_path: Path) -> None:
-    code = "import blpo.slurm, os; print(*os.listdir(blpo.slurm.__path__[0]))"
-    python = blpo.with_name("python")
-    listed = subprocess.run(
-        [str(python), "-c", code], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    scripts = {path.name for path in (ROOT / "slurm").iterdir() if path.is_file()}
-    assert {"job.sh", "sweep.sbatch", "judge.sbatch", "collect.sbatch"} <= scripts
-    assert scripts <= set(listed.stdout.split())
+def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
+    files = [path for folder in FOLDERS for path in (ROOT / folder).rglob("*") if path.is_file()]
+    names = {
+        f"blpo/{path.relative_to(ROOT)}"
+        for path in files
+        if path.suffix != ".md" and path.parent.name != "__pycache__"
+    }
+    assert {"blpo/slurm/job.sh", "blpo/models/micro/model.safetensors"} <= names
+    assert not names - set(zipfile.ZipFile(wheel).namelist())
 
 
 @pytest.mark.engine
-def test_the_wheel_holds_model_templates_and_page(blpo: Path, tmp_path: Path) -> None:
-    config = tmp_path / "run.yaml"
+def test_the_demo_runs_from_the_wheel(blpo: Path, tmp_path: Path) -> None:
     printed = run(
         blpo, tmp_path, "demo", "--task", "micro-unsafebench", "--method", "none", "--json"
     )
     [finished] = json.loads(printed)
     assert finished["result"]["calls"]["judge"]["new"] > 0
-    config.write_text(
-        "task: micro-unsafebench\ndataset: blpo-demo/datasets/micro-unsafebench.parquet\n"
-        "output: run\njudge: {kind: transformers, model: micro}\n"
-        "optimizer: {engine: {kind: lexicon}}\n"
-        "algorithm: {outer_steps: 1, inner_steps: 1, minibatch_size: 3}\n"
-    )
-    run(blpo, tmp_path, "optimize", str(config))
-    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000
+    [report] = tmp_path.glob("blpo-demo/runs/*/report.html")
+    assert report.stat().st_size > 10_000

@@ -6,9 +6,8 @@ pure-Python transforms (all that the models here need) would work. `install` put
 front of the first import of torchvision that defines those schemas. It does nothing where torch
 has CUDA or where the C++ library loads.
 
-Child processes need the hook too (vLLM inspects model classes in one):
-`python -m blpo.models.engines.torchvision_cpu` writes a `.pth` file that installs it at every
-start of this environment's interpreter.
+Child processes need the hook too (vLLM inspects model classes in one): `write_pth` writes a `.pth`
+file that installs it at every start of this environment's interpreter.
 """
 
 import importlib.machinery
@@ -99,7 +98,3 @@ def _define_schemas() -> None:
     for operator in _OPERATORS:
         library.define(operator + _SCHEMA)
     _libraries.append(library)
-
-
-if __name__ == "__main__":
-    print(f"wrote {write_pth()}")

@@ -88,6 +88,9 @@ def _lines(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> 
     started = time.monotonic()
     while not stop.wait(_PLAIN_LINE_S):
         done = sum(work.done() for work in tracked.values())
+        if not done:  # an engine is starting: it says so itself, and its time is not the work's
+            started = time.monotonic()
+            continue
         totals = [work.total for work in tracked.values()]
         total = None if None in totals else sum(total or 0 for total in totals)
         print(_line(done, total, unit, time.monotonic() - started), file=sys.stderr, flush=True)
@@ -97,5 +100,5 @@ def _line(done: int, total: int | None, unit: str, elapsed_s: float) -> str:
     rate = done / elapsed_s
     if total is None:
         return f"{done:,} {unit}, {rate:.0f}/s"
-    remaining = f"{max(total - done, 0) / rate:.0f} s left" if done else "time left unknown"
-    return f"{done:,} of {total:,} {unit}, {rate:.0f}/s, {remaining}"
+    remaining_s = max(total - done, 0) / rate
+    return f"{done:,} of {total:,} {unit}, {rate:.0f}/s, {remaining_s:.0f} s left"

@@ -1,0 +1,26 @@
+"""Plain lines of progress, off a terminal."""
+
+import threading
+
+import pytest
+from blpo.pipeline.runs import progress
+
+
+def test_no_line_before_anything_is_done(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_LINE_S", 0.001)
+    counts = [0, 0, 0, 500]
+    finished = threading.Event()
+
+    def done() -> int:
+        if len(counts) == 1:
+            finished.set()
+            return counts[0]
+        return counts.pop(0)
+
+    with progress.progress({"judge": progress.Tracked(done, 1000)}, "calls"):
+        assert finished.wait(60)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines
+    assert all(line.startswith("500 of 1,000 calls, ") for line in lines)
