@@ -265,7 +265,8 @@ def _slurm_conf(root: Path, ports: list[int]) -> str:
         "ReturnToService": 2,
         "MinJobAge": 6000,
         "MessageTimeout": 60,
-        "KillWait": 3,
+        # Between SIGTERM and SIGKILL a job must write its last line, however busy the machine is.
+        "KillWait": 60,
         "JobRequeue": 1,
         "MaxArraySize": 101,
         "DefMemPerCPU": 1000,

@@ -32,11 +32,13 @@ ROOT = Path(__file__).parents[1]
 SERVER_COMMAND = (
     *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
     *("--model", str(ROOT / "models" / "micro"), "--served-model-name", "micro"),
-    *("--max-model-len", "2048", "--enforce-eager"),
+    *("--max-model-len", "2048", "--enforce-eager", "--distributed-executor-backend", "uni"),
     *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
 )
 SERVER_ENVIRONMENT = {
     "VLLM_CPU_KVCACHE_SPACE": "1",
+    # With the executor above: two processes for a server instead of three that import torch.
+    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
     "OMP_NUM_THREADS": "1",
     "TORCHDYNAMO_DISABLE": "1",
 }
