@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Set up what the tests need and run them all. Arguments go to pytest.
+# Set up what the tests need and run them all, in two processes. Arguments go to pytest (`-n 0`: in
+# one, where a debugger can be used).
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" dev
 bash "$here/slurm_packages.sh"
 cd "$here/.."
-exec "${BLPO_VENV:-.venv}/bin/python" -m pytest "$@"
+exec "${BLPO_VENV:-.venv}/bin/python" -m pytest -n 2 --dist loadgroup --no-loadscope-reorder "$@"

@@ -1,6 +1,10 @@
 """Session fixtures: tiny checkpoints and engines that are slow to start."""
 
 import os
+
+# Before numpy is imported: on a busy machine its threads wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -13,6 +17,28 @@ from tiny_models import build_tiny_llama4, build_tiny_qwen
 
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
+
+LONGEST_FIRST = ("slurm", "engine", "demo", "wheel", "resume")
+SHARED_ENGINE = ("test_engines", "test_pair_engines", "test_engine_group")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n`: a file stays in one process, and the files that share an engine do, too.
+
+    The longest come first, so that no process is left with one of them at the end.
+    """
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+    items.sort(key=lambda item: rank_of(group_of(item)))
+
+
+def group_of(item: pytest.Item) -> str:
+    file = item.path.stem
+    return "engine" if file in SHARED_ENGINE else file.removeprefix("test_")
+
+
+def rank_of(group: str) -> int:
+    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")

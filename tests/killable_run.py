@@ -1,14 +1,16 @@
 """A run on the ideal engine, in a process that can kill itself around a store write.
 
-python killable_run.py FOLDER METHOD [before|after|stop N]: the run of FOLDER; with SIGKILL just
-before or after its N-th write to the store, or with SIGUSR2 before it, the request to stop, after
-which it exits with 75. Requests that reach the engine are appended to FOLDER/asked.
+python killable_run.py: for every line FOLDER METHOD [before|after|stop N] of its input a process
+that runs FOLDER, and its exit code as a line of output. The process ends by SIGKILL just before or
+after its N-th write to the store, or with 75 after SIGUSR2, the request to stop, before that
+write. Requests that reach the engine are appended to FOLDER/asked.
 """
 
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 
 from blpo.data.errors import StoppedError
@@ -103,15 +105,25 @@ def kill_around_put(when: str, number: int) -> None:
     ReplyStore.put = put
 
 
-def main() -> None:
-    folder = Path(sys.argv[1])
-    if len(sys.argv) > 3:
-        kill_around_put(sys.argv[3], int(sys.argv[4]))
+def run(folder: str, method: str, when: str = "", number: str = "0") -> None:
+    kill_around_put(when, int(number))
     try:
-        make_run(folder, sys.argv[2]).execute()
+        make_run(Path(folder), method).execute()
     except StoppedError:
         sys.exit(EXIT_STOPPED)
 
 
+def serve() -> None:
+    """Forked from a process that has imported everything, a run starts at once."""
+    for name in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
+        import_module(name)  # by a report only when it is drawn
+    for line in sys.stdin:
+        if (child := os.fork()) == 0:
+            run(*line.split())
+            sys.exit()
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
 if __name__ == "__main__":
-    main()
+    serve()

@@ -17,13 +17,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TypeVar
 
-T = TypeVar("T")
+from waiting import LIMIT_S, wait_for
 
 NODES = 2
 GPUS = 8
@@ -43,7 +42,12 @@ class SlurmCluster:
 
     def run(self, *command: str) -> str:
         done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, check=True, timeout=60
+            command,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=LIMIT_S,
         )
         return done.stdout
 
@@ -52,24 +56,13 @@ class SlurmCluster:
         lines = self.run("squeue", "-h", "-r", "-t", "all", "-j", job, "-o", "%i %T").splitlines()
         return dict(line.split() for line in lines)
 
-    def wait(self, job: str, timeout_s: float) -> dict[str, str]:
+    def wait(self, job: str) -> dict[str, str]:
         """The states of a job's tasks when all have ended."""
-        return wait_for(lambda: self._ended(job), timeout_s, f"end of job {job}")
+        return wait_for(lambda: self._ended(job), f"end of job {job}")
 
     def _ended(self, job: str) -> dict[str, str] | None:
         states = self.states(job)
         return states if states and all(map(_ENDED.fullmatch, states.values())) else None
-
-
-def wait_for(probe: Callable[[], T | None], timeout_s: float, what: str) -> T:
-    """What `probe` returns as soon as it is not None or empty."""
-    end = time.monotonic() + timeout_s
-    while time.monotonic() < end:
-        found = probe()
-        if found:
-            return found
-        time.sleep(0.1)
-    raise TimeoutError(f"{what}: not within {timeout_s:.0f} s")
 
 
 def is_installed() -> bool:
@@ -128,7 +121,7 @@ def _start(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> Non
     }
     options = [f"--{option}={root / 'run' / name}" for option, name in munge_files.items()]
     start("munged", "munged", "--foreground", *options)
-    wait_for((root / "run" / "munge.sock").exists, 10, "munged")
+    wait_for((root / "run" / "munge.sock").exists, "munged")
     start("slurmctld", "slurmctld", "-D", "-c")
     for node in range(NODES):
         start(f"slurmd{node}", "slurmd", "-D", "-N", f"n{node}")
@@ -140,18 +133,18 @@ def _start(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> Non
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=LIMIT_S,
         )
         return done.stdout.split() == ["idle"] * NODES
 
-    wait_for(are_idle, 60, "idle nodes")
+    wait_for(are_idle, "idle nodes")
 
 
 def _stop(cluster: SlurmCluster, daemons: list[subprocess.Popen[bytes]]) -> None:
     # Jobs first: their processes outlive slurmd.
     with suppress(subprocess.SubprocessError, OSError, TimeoutError):
         cluster.run("scancel", "--user", _USER)
-        wait_for(lambda: not cluster.run("squeue", "-h").strip(), 20, "the end of all jobs")
+        wait_for(lambda: not cluster.run("squeue", "-h").strip(), "the end of all jobs", 20)
     for daemon in reversed(daemons):
         daemon.send_signal(signal.SIGTERM)
     for daemon in daemons:
@@ -270,8 +263,10 @@ def _slurm_conf(root: Path, ports: list[int]) -> str:
         "AccountingStorageType": "accounting_storage/none",
         "JobAcctGatherType": "jobacct_gather/none",
         "ReturnToService": 2,
-        "MinJobAge": 600,
-        "KillWait": 3,
+        "MinJobAge": 6000,
+        "MessageTimeout": 60,
+        # Between SIGTERM and SIGKILL a job must write its last line, however busy the machine is.
+        "KillWait": 60,
         "JobRequeue": 1,
         "MaxArraySize": 101,
         "DefMemPerCPU": 1000,

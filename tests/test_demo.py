@@ -30,10 +30,18 @@ class Demo:
         return run["result"]["test"]["gain"]["accuracy"]
 
 
-def demo(out: Path, *arguments: str) -> Demo:
-    command = [str(BLPO), "demo", "--json", "--out", str(out), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+def blpo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run([str(BLPO), *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def printed(*arguments: str) -> Any:
+    return json.loads(blpo(*arguments).stdout)
+
+
+def demo(out: Path, *arguments: str) -> Demo:
+    done = blpo("demo", "--json", "--out", str(out), *arguments)
     return Demo(json.loads(done.stdout), done.stderr)
 
 
@@ -109,19 +117,12 @@ def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
 ) -> None:
     [run] = [run for run in first.runs if run["result"]["task"] == "micro-unsafebench"]
     dataset = str(out / "datasets" / "micro-unsafebench.parquet")
-    source = (dataset, "--run", run["output"], "--store", str(out / "store"))
-    done = subprocess.run(
-        [str(BLPO), "evaluate", *source, "--json"], capture_output=True, text=True, check=True
-    )
-    evaluation = json.loads(done.stdout)
+    source = (dataset, "--run", run["output"], "--store", str(out / "store"), "--json")
+    verdicts = out / "verdicts.parquet"
+    judged = printed("judge", *source, "--out", str(verdicts))
+    assert judged["rows"] == 300
+    assert judged["new_calls"] > 0
+    assert verdicts.exists()
+    evaluation = printed("evaluate", *source)
     expected = run["result"]["test"]["final"]["accuracy"]
     assert evaluation["accuracy"] == evaluation["scorecard"]["judge"]["accuracy"] == expected
-    verdicts = out / "verdicts.parquet"
-    done = subprocess.run(
-        [str(BLPO), "judge", *source, "--out", str(verdicts), "--json"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout)["rows"] == 300
-    assert verdicts.exists()

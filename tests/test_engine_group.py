@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
@@ -24,8 +23,8 @@ from blpo.models.engines.group.process import EngineProcess
 from blpo.models.engines.group.wire import Packer, Unpacker
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
-from slurm_cluster import wait_for
 from test_engines import LABELS, TOLERANCE, largest_difference, picture
+from waiting import LIMIT_S, wait_for
 
 LEXICON = EngineSettings(kind="lexicon", engines=2)
 
@@ -90,7 +89,7 @@ def test_the_start_is_announced_and_timed(
 ) -> None:
     with caplog.at_level(logging.INFO, "blpo.engine"):
         group.ask(REQUESTS)
-        wait_for(lambda: group.start_s > 0, 60, "both engines")
+        wait_for(lambda: group.start_s > 0, "both engines")
     assert "starting 2 engines with model micro" in caplog.text
     assert f"2 engines started in {group.start_s:.1f} s" in caplog.text
 
@@ -103,9 +102,9 @@ def test_what_a_dying_engine_was_asked_is_answered_by_the_other(
     send(one, signal.SIGSTOP)
     with ThreadPoolExecutor(1) as threads:
         asking = threads.submit(group.ask, REQUESTS)
-        wait_for(lambda: num_asked(one) == 2, 10, "its share")
+        wait_for(lambda: num_asked(one) == 2, "its share")
         send(one, signal.SIGKILL)
-        assert [reply.prompt_tokens for reply in asking.result(60)] == ANSWERED
+        assert [reply.prompt_tokens for reply in asking.result(LIMIT_S)] == ANSWERED
     assert "engine 0 is gone, its images go to the others: its process ended" in caplog.text
     assert [reply.prompt_tokens for reply in group.ask(REQUESTS)] == ANSWERED
     assert num_asked(one) == 2
@@ -130,12 +129,15 @@ def test_requests_that_nobody_waits_for_are_given_up(group: EngineGroup) -> None
 def test_a_closed_group_refuses_and_releases_its_callers(group: EngineGroup) -> None:
     group.ask(REQUESTS)
     pids = [process_id(process) for process in processes(group)]
-    send(processes(group)[0], signal.SIGSTOP)
-    with ThreadPoolExecutor(1) as threads:
+    silent = processes(group)[0]
+    send(silent, signal.SIGSTOP)
+    with ThreadPoolExecutor(2) as threads:
         asking = threads.submit(group.ask, REQUESTS)
-        wait_for(lambda: num_asked(processes(group)[0]) == 2, 10, "its share")
-        threading.Timer(0.5, send, (processes(group)[0], signal.SIGCONT)).start()
-        group.close()
+        wait_for(lambda: num_asked(silent) == 2, "its share")
+        closing_ = threads.submit(group.close)
+        wait_for(lambda: silent.failure, "its being closed")
+        send(silent, signal.SIGCONT)
+        closing_.result(LIMIT_S)
     assert "closed while requests waited" in str(asking.exception())
     assert not any(map(is_running, pids))
     with pytest.raises(EngineError, match="is closed"):
@@ -168,7 +170,7 @@ def test_engines_end_with_the_process_of_the_group_however_it_ends(number: signa
         assert all(map(is_running, pids))
         assert len(pids) == 2
         process.send_signal(number)
-    wait_for(lambda: not any(map(is_running, pids)), 30, "the end of both engines")
+    wait_for(lambda: not any(map(is_running, pids)), "the end of both engines")
 
 
 def test_engines_that_do_not_start_say_why() -> None:

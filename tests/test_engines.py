@@ -34,6 +34,7 @@ from blpo.models.requests.label_logprobs import Read
 from blpo.models.requests.layout import Layout
 from PIL import Image
 from tiny_models import LLAMA4_TEMPLATE, build_tiny_llama4
+from waiting import LIMIT_S, wait_for
 
 TOLERANCE = 1e-4
 """Nats between two computations of one label log-probability in float32 on CPU."""
@@ -571,17 +572,25 @@ def sigint_heard() -> Iterator[None]:
 def test_an_interrupted_caller_leaves_no_request_behind(
     monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
 ) -> None:
-    fake = FakeVllm(blocked=threading.Event())
+    fake, waits = FakeVllm(blocked=threading.Event()), threading.Event()
     engine = fake_engine(monkeypatch, fake, tiny_qwen)
-    main = threading.main_thread().ident
+    receive, main = VllmEngine.__dict__["_receive"], threading.main_thread().ident
     assert main is not None
-    threading.Timer(0.3, signal.pthread_kill, (main, signal.SIGINT)).start()
+
+    def noticed(*arguments: Any) -> Any:
+        waits.set()
+        return receive(*arguments)
+
+    def interrupt() -> None:
+        waits.wait()
+        wait_for(lambda: len(fake.pending) == 2, "both requests in the engine")
+        signal.pthread_kill(main, signal.SIGINT)
+
+    monkeypatch.setattr(VllmEngine, "_receive", noticed)
+    threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
         engine.ask([Request("never"), Request("ever")])
-    deadline = time.monotonic() + 30
-    while len(fake.aborted) < 2 and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert len(fake.aborted) == 2
+    wait_for(lambda: len(fake.aborted) == 2, "the end of both requests")
     assert fake.blocked is not None
     fake.blocked.set()
     assert engine.ask([Request("next")])[0].text == "next"
@@ -691,5 +700,5 @@ def test_a_process_that_forgets_to_close_its_engine_ends(tiny_qwen: Path) -> Non
         "print(engine.ask([Request('hello')])[0].text)\n"
     )
     command = [sys.executable, "-c", code, str(tiny_qwen), str(Path(__file__).parent)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=LIMIT_S)
     assert done.stdout == "hello\n"

@@ -34,7 +34,7 @@ class Counting:
         self._lock = Lock()
         self.http = PoolServer(("127.0.0.1", 0), make_handler(Server(self._answer)))
         self.http.daemon_threads = True
-        Thread(target=self.http.serve_forever, daemon=True).start()
+        Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
         folder.mkdir()
         url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
         (folder / "one.json").write_text(json.dumps({"url": url}))

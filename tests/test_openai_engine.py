@@ -75,7 +75,8 @@ def serve() -> Iterator[Callable[[Callable[[Body, int], Answer]], Server]]:
         server = Server(respond)
         http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
         server.endpoint = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        threading.Thread(target=http.serve_forever, daemon=True).start()
+        # The default is to look every half second whether to end.
+        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         running.append(http)
         return server
 

@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -13,18 +15,26 @@ from blpo.pipeline.cli.options import EXIT_STOPPED
 from killable_run import make_run
 
 SCRIPT = Path(__file__).with_name("killable_run.py")
+Start = Callable[..., int]
 
 
-def start(folder: Path, *kill: str, method: str = "blpo") -> int:
-    """Exit code of a run in a process of its own; negative for a signal."""
-    run = subprocess.run(
-        [sys.executable, str(SCRIPT), str(folder), method, *kill],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert run.returncode in {0, EXIT_STOPPED, -signal.SIGKILL}, run.stderr
-    return run.returncode
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Exit code of the run of a folder in a process of its own; negative for a signal."""
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, SCRIPT], stdin=pipe, stdout=pipe, text=True) as server:
+        yield partial(run_in, server)
+        assert server.stdin is not None
+        server.stdin.close()
+
+
+def run_in(server: subprocess.Popen[str], folder: Path, *kill: str, method: str = "blpo") -> int:
+    assert server.stdin is not None
+    assert server.stdout is not None
+    print(folder, method, *kill, file=server.stdin, flush=True)
+    code = int(server.stdout.readline())
+    assert code in {0, EXIT_STOPPED, -signal.SIGKILL}
+    return code
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -44,7 +54,7 @@ def asked(folder: Path) -> Counter[str]:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def undisturbed(start: Start, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
     assert start(folder) == 0
     return folder
@@ -55,7 +65,7 @@ def test_no_request_is_asked_twice(undisturbed: Path) -> None:
 
 
 def test_killed_after_every_store_write_in_turn_it_ends_with_the_same_bytes_and_calls(
-    undisturbed: Path, tmp_path: Path
+    start: Start, undisturbed: Path, tmp_path: Path
 ) -> None:
     kills = next(n for n in count() if start(tmp_path, "after", "1") == 0)
     assert kills > 10
@@ -64,7 +74,7 @@ def test_killed_after_every_store_write_in_turn_it_ends_with_the_same_bytes_and_
 
 
 def test_preset_plus_killed_after_every_third_store_write_ends_with_the_same_bytes(
-    tmp_path: Path,
+    start: Start, tmp_path: Path
 ) -> None:
     folders = [tmp_path / "undisturbed", tmp_path / "killed"]
     for folder in folders:
@@ -80,7 +90,7 @@ def test_preset_plus_killed_after_every_third_store_write_ends_with_the_same_byt
 
 @pytest.mark.parametrize("write", ["1", "2", "5", "9"])
 def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
-    undisturbed: Path, tmp_path: Path, write: str
+    start: Start, undisturbed: Path, tmp_path: Path, write: str
 ) -> None:
     assert start(tmp_path, "before", write) == -signal.SIGKILL
     before = asked(tmp_path)
@@ -93,7 +103,7 @@ def test_killed_before_a_store_write_it_asks_again_only_for_what_was_in_flight(
 
 @pytest.mark.parametrize("write", ["1", "4", "9"])
 def test_asked_to_stop_it_stores_what_is_in_flight_and_repeats_no_call(
-    undisturbed: Path, tmp_path: Path, write: str
+    start: Start, undisturbed: Path, tmp_path: Path, write: str
 ) -> None:
     assert start(tmp_path, "stop", write) == EXIT_STOPPED
     assert asked(tmp_path) < asked(undisturbed)
@@ -107,7 +117,9 @@ def asked_by_complete_writes(folder: Path, before: Counter[str]) -> Counter[str]
     return Counter({key: 1 for key in before if asked(folder)[key] == 1})
 
 
-def test_a_killed_baseline_ends_as_if_it_had_never_been_killed(tmp_path: Path) -> None:
+def test_a_killed_baseline_ends_as_if_it_had_never_been_killed(
+    start: Start, tmp_path: Path
+) -> None:
     undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
     for folder in (undisturbed, killed):
         folder.mkdir()

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
+from typing import Any
 
 import pytest
 from blpo.data.errors import EngineError
@@ -18,9 +19,11 @@ from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.server_pool import ServerPool
 from blpo.models.engines.settings import EngineSettings
 from PIL import Image
-from test_openai_engine import Server, completion, make_handler
+from test_openai_engine import Answer, Body, Server, completion, make_handler
+from waiting import LIMIT_S
 
-StartServer = Callable[[str], ThreadingHTTPServer]
+Respond = Callable[[Body, int], Answer]
+StartServer = Callable[..., ThreadingHTTPServer]
 
 
 def png(number: int) -> bytes:
@@ -35,6 +38,9 @@ IMAGES = [png(number) for number in range(24)]
 class PoolServer(ThreadingHTTPServer):
     request_queue_size = 128
 
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A connection that ends without an answer is part of the tests."""
+
 
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
@@ -42,10 +48,10 @@ def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServ
     monkeypatch.setattr(server_pool, "_LIST_S", 0.0)
     running: list[ThreadingHTTPServer] = []
 
-    def start_server(name: str) -> ThreadingHTTPServer:
-        server = Server(lambda _body, _number: completion(name))
+    def start_server(name: str, respond: Respond | None = None) -> ThreadingHTTPServer:
+        server = Server(respond or (lambda _body, _number: completion(name)))
         http = PoolServer(("127.0.0.1", 0), make_handler(server))
-        Thread(target=http.serve_forever, daemon=True).start()
+        Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
         running.append(http)
         url = f"http://127.0.0.1:{http.server_address[1]}/v1"
         (tmp_path / f"{name}.json").write_text(json.dumps({"url": url}))
@@ -100,15 +106,25 @@ def test_an_image_keeps_its_server_and_moves_only_while_that_is_gone(
 def test_requests_under_way_when_a_server_dies_are_answered_by_the_other(
     start: StartServer, tmp_path: Path
 ) -> None:
+    was_asked, is_dead = Event(), Event()
+
+    def die(_body: Body, _number: int) -> Answer:
+        was_asked.set()
+        assert is_dead.wait(LIMIT_S)
+        raise ConnectionError("dead: no answer to this one")
+
     start("a")
-    dying = start("b")
+    dying = start("b", die)
     engine = make_engine(tmp_path)
-    with ThreadPoolExecutor() as threads:
+    with ThreadPoolExecutor(8) as threads:
         batches = [threads.submit(engine.ask, requests(str(number))) for number in range(8)]
-        stop(dying)
-        replies = [reply for batch in batches for reply in batch.result()]
+        assert was_asked.wait(LIMIT_S)
+        dying.shutdown()
+        is_dead.set()
+        dying.server_close()
+        replies = [reply for batch in batches for reply in batch.result(LIMIT_S)]
     assert len(replies) == 8 * len(IMAGES)
-    assert {reply.finish_reason for reply in replies} == {"stop"}
+    assert {reply.text for reply in replies} == {"a"}
     engine.close()
 
 

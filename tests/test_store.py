@@ -25,6 +25,7 @@ from blpo.data.store.parts import ROWS_PER_GROUP
 from blpo.data.store.replies import SCHEMA, ReplyRow, StoredReply
 from blpo.data.store.store import ReplyStore
 from msgspec.structs import replace
+from waiting import LIMIT_S, wait_for
 
 PARTITION = "0123456789abcdef"
 
@@ -247,11 +248,16 @@ def test_two_writers_never_share_a_part_number_without_hard_links(
         raise PermissionError(1, "Operation not permitted")
 
     monkeypatch.setattr(parts.os, "link", refuse)
-    stores = [ReplyStore(tmp_path) for _ in range(4)] * 10
+
+    def put_ten(first: int) -> None:
+        store = ReplyStore(tmp_path)  # its own: what threads put into one may share a part
+        for number in range(first, first + 10):
+            put(store, row(number))
+
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(put, stores, map(row, range(40))))
+        list(pool.map(put_ten, range(0, 40, 10)))
     assert len(get(ReplyStore(tmp_path), *range(40))) == 40
-    assert len(parts_of(stores[0])) == 40
+    assert len(parts_of(ReplyStore(tmp_path))) == 40
 
 
 WRITER = """
@@ -283,11 +289,12 @@ def test_a_killed_writer_loses_nothing_it_had_put_and_leaves_no_half_part(tmp_pa
         writer = start_writer(tmp_path, start, start + 100_000, "victim")
         assert writer.stdout is not None
         assert writer.stdout.readline() == "ready\n"
-        until = time.monotonic() + 0.05 + 0.03 * attempt
-        while time.monotonic() < until:
-            get(reader, start, start + 1, start + 50_000)
+        done: list[int] = []
+        while len(done) <= 10 * attempt:
+            done.append(int(writer.stdout.readline()))
+            assert len(get(reader, start, *done, start + 50_000)) == len(done)
         writer.send_signal(signal.SIGKILL)
-        done = [int(line) for line in writer.stdout.read().splitlines() if line]
+        done += [int(line) for line in writer.stdout.read().splitlines()]
         writer.wait()
         assert len(get(reader, *done)) == len(done)
     assert reader.verify().damaged == []
@@ -526,17 +533,17 @@ def test_ctrl_c_reaches_a_waiting_main_thread_after_parts_were_scanned(tmp_path:
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from blpo.data.frames import pl\n"
         "pl.scan_parquet(sys.argv[1]).collect()\n"
-        "print('waiting', flush=True)\n"
-        "try:\n    threading.Event().wait()\n"
+        "try:\n    print('waiting', flush=True)\n    threading.Event().wait()\n"
         "except KeyboardInterrupt:\n    print('interrupted')\n"
     )
     command = [sys.executable, "-c", code, str(parts_of(store)[0])]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as waiting:
         assert waiting.stdout is not None
         assert waiting.stdout.readline() == "waiting\n"
-        time.sleep(0.5)
+        main_thread = Path(f"/proc/{waiting.pid}/task/{waiting.pid}/stat")
+        wait_for(lambda: ") S " in main_thread.read_text(), "a main thread that sleeps")
         waiting.send_signal(signal.SIGINT)
         try:
-            assert waiting.communicate(timeout=30)[0] == "interrupted\n"
+            assert waiting.communicate(timeout=LIMIT_S)[0] == "interrupted\n"
         finally:
             waiting.kill()

@@ -1,5 +1,6 @@
 """The store in front of an engine asks nothing twice and loses nothing."""
 
+import math
 import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
@@ -12,6 +13,7 @@ from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
+from blpo.models.wrappers import stored as stored_module
 from blpo.models.wrappers.in_flight import Claim, InFlight
 from blpo.models.wrappers.stored import StoredEngine, request_key
 from blpo.pipeline.runs.engine_pool import EnginePool
@@ -70,7 +72,10 @@ def test_replies_come_in_the_order_asked_with_a_question_asked_twice_in_one_batc
     assert len(engine.asked) == 3
 
 
-def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(tmp_path: Path) -> None:
+def test_a_batch_larger_than_a_chunk_is_answered_whole_and_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored_module, "_PART_S", math.inf)
     engine = CountingEngine()
     requests = [Request("judge", ImageRef(f"{i}".encode(), ImageBounds())) for i in range(2500)]
     replies = stored(tmp_path, engine).ask(requests)
@@ -99,10 +104,20 @@ class StreamingEngine(CountingEngine):
             raise
 
 
-def test_what_has_been_answered_is_durable_while_the_engine_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("part_s", "durable_after_each_list"),
+    [(math.inf, [0, 1200, 1200, 2400, 2400]), (0.0, [600, 1200, 1800, 2400, 3000])],
+)
+def test_what_has_been_answered_is_durable_while_the_engine_goes_on(
+    part_s: float,
+    durable_after_each_list: list[int],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def look(_: int) -> None:
         durable.append(sum(p.num_rows for p in ReplyStore(tmp_path / "store").stats()))
 
+    monkeypatch.setattr(stored_module, "_PART_S", part_s)
     durable: list[int] = []
     engine = StreamingEngine()
     engine.after_each_list = look
@@ -110,7 +125,7 @@ def test_what_has_been_answered_is_durable_while_the_engine_goes_on(tmp_path: Pa
     same_partition = StoredEngine(engine, ReplyStore(tmp_path / "store"), "optimizer", "run")
     replies = same_partition.ask(requests)
     assert [reply.text for reply in replies] == [f"{i}" for i in range(3000)]
-    assert durable == [0, 1200, 1200, 2400, 2400]
+    assert durable == durable_after_each_list
 
 
 def test_when_the_store_cannot_be_written_the_engine_is_told_to_give_up(tmp_path: Path) -> None:
