@@ -22,10 +22,11 @@ import numpy as np
 
 from ..arrow import sync
 from .compaction import compact_partition
-from .locators import Prefixes
+from .key_index import Prefixes
 from .part_names import find_parts, listed_parts
+from .part_reader import DamagedPart, check_part, read_prefixes_of_parts
 from .partition import Partition
-from .parts import DamagedPart, check_part, read_indexes, temporary_files
+from .parts import temporary_files
 from .replies import ReplyRow, StoredReply
 
 Collection = Literal["verbalizations", "verdicts", "proposals"]
@@ -78,8 +79,7 @@ class ReplyStore:
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. `put` tells a writer whose row that is.
 
-    Memory: 60 bytes for every key of the partitions that were looked into, 16 for one that this
-    store wrote and did not read.
+    Memory: 16 bytes for every key of the partitions that were looked into.
     """
 
     def __init__(self, root: Path) -> None:
@@ -205,7 +205,7 @@ def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
         parts = _parts(folder)
         try:
             sizes = [part.stat().st_size for part in parts]
-            found = [index.prefixes for index in read_indexes(parts) if index is not None]
+            found = [prefixes for prefixes in read_prefixes_of_parts(parts) if prefixes is not None]
         except FileNotFoundError:
             continue  # Merged or moved aside since they were listed.
         return parts, sizes, found
