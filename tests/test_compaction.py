@@ -208,7 +208,8 @@ def test_killed_before_every_step_it_leaves_a_correct_store_that_the_next_one_cl
             break
         assert killed.returncode == -signal.SIGKILL
         num_kills += 1
-    # Checksums, sync, read back, link, removal of the hidden file, sync, three removals, sync.
+    # Checksums, read back (rows, then bytes), link, removal of the hidden file, sync, three
+    # removals, sync.
     assert num_kills == 10
 
 

@@ -2,15 +2,23 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
 import pytest
+from blpo.data.arrow import pq
+from blpo.data.errors import NewerStoreError
+from blpo.data.store import parts
 from blpo.data.store.replies import ReplyRow, StoredReply
 from blpo.data.store.store import Collection, ReplyStore
-from test_store import reply
+from command_line import Blpo
+from test_store import get, key, parts_of, put, reply, row
+
+ROOT = Path(__file__).parents[1]
 
 FORMAT_1 = Path(__file__).parent / "fixtures" / "store-format-1"
 
@@ -28,8 +36,8 @@ def first_rows() -> dict[tuple[Collection, str], dict[str, ReplyRow]]:
     """The rows that count, by partition and key: of several with one key the first."""
     found: dict[tuple[Collection, str], dict[str, ReplyRow]] = {}
     for collection, partition, rows in puts():
-        for row in rows:
-            found.setdefault((collection, partition), {}).setdefault(row.key, row)
+        for one in rows:
+            found.setdefault((collection, partition), {}).setdefault(one.key, one)
     return found
 
 
@@ -96,3 +104,109 @@ def test_a_store_of_format_1_is_compacted_with_all_its_columns(old_store: ReplyS
     }
     for store in (old_store, ReplyStore(old_store.root)):
         assert replies_of(store) == expected()
+
+
+def test_a_part_has_its_format_in_its_metadata(tmp_path: Path) -> None:
+    put(ReplyStore(tmp_path), row(1))
+    put(ReplyStore(tmp_path), row(2))
+    for store in (ReplyStore(tmp_path), compacted(tmp_path)):
+        for part in parts_of(store):
+            assert pq.read_metadata(part).metadata[b"blpo.format"] == b"2"
+
+
+def compacted(root: Path) -> ReplyStore:
+    store = ReplyStore(root)
+    assert store.compact()
+    return store
+
+
+def test_a_part_of_a_newer_format_is_refused_by_its_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blpo: Blpo
+) -> None:
+    root = tmp_path / "store"
+    put(ReplyStore(root), row(1))
+    with monkeypatch.context() as newer:
+        newer.setattr(parts, "FORMAT", 3)
+        put(ReplyStore(root), row(2))
+    store = ReplyStore(root)
+    refused = r"part-00000002\.parquet: format 3 .* reads formats up to 2: upgrade blpo"
+    for use in (lambda: get(store, 2), store.stats, store.verify, store.compact):
+        with pytest.raises(NewerStoreError, match=refused):
+            use()
+    for command in ("stats", "verify", "compact"):
+        said = blpo("store", command)
+        assert said.code == 1
+        assert "upgrade blpo" in said.err
+        assert "damaged" not in said.err + said.out
+
+
+# Run with a copy of the package in which replies have one field more.
+WITH_A_NEW_COLUMN = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+sys.path.append({tests!r})
+from blpo.data.store import replies
+from blpo.data.store.store import ReplyStore
+from msgspec.structs import replace
+from test_store import get, key, put, row
+
+assert Path(replies.__file__).is_relative_to(sys.argv[1])
+root, what = Path(sys.argv[2]), sys.argv[3]
+if what == "put":
+    put(ReplyStore(root), replace(row(2), error_class="timeout"), row(3))
+elif what == "compact":
+    ReplyStore(root).compact()
+found = get(ReplyStore(root), 1, 2, 3)
+print([found[key(number)].error_class for number in (1, 2, 3) if key(number) in found])
+assert ReplyStore(root).verify().damaged == []
+"""
+
+
+def test_a_new_column_is_one_line_and_breaks_no_store(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "data", tmp_path / "new" / "blpo" / "data")
+    replies = tmp_path / "new" / "blpo" / "data" / "store" / "replies.py"
+    last = "    cached_tokens: int\n"
+    added = last + "    error_class: str | None = None\n"
+    replies.write_text(replies.read_text().replace(last, added))
+
+    def new_code(what: str) -> str:
+        code = WITH_A_NEW_COLUMN.format(tests=str(ROOT / "tests"))
+        command = [sys.executable, "-c", code, tmp_path / "new", store.root, what]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+
+    store = ReplyStore(tmp_path / "store")
+    put(store, row(1))
+    assert new_code("read") == "[None]"
+    assert new_code("put") == "[None, 'timeout', None]"
+    # Code that does not know the column reads its parts, and loses nothing when it merges them.
+    expected = {key(number): reply(row(number)) for number in (1, 2, 3)}
+    assert get(ReplyStore(store.root), 1, 2, 3) == expected
+    assert get(compacted(store.root), 1, 2, 3) == expected
+    assert new_code("read") == "[None, 'timeout', None]"
+    put(store, row(4))
+    assert new_code("compact") == "[None, 'timeout', None]"
+    assert [path.name for path in parts_of(store)] == ["part-00000001-00000003.parquet"]
+    assert get(ReplyStore(store.root), 1, 2, 3) == expected
+
+
+def test_parts_of_both_formats_are_read_and_merged_together(old_store: ReplyStore) -> None:
+    put(ReplyStore(old_store.root), row(1))
+    old = puts()[5][1]
+    old_store.put("verbalizations", old, [row(2)])
+    before = old_store.get("verbalizations", old, [key(2), *first_rows()["verbalizations", old]])
+    assert len(before) == 8
+    merged = compacted(old_store.root)
+    assert merged.get("verbalizations", old, list(before)) == before
+    assert replies_of(merged) == expected()
+    (part,) = (old_store.root / "verbalizations" / f"i2t={old}").iterdir()
+    assert pl.read_parquet_schema(part).keys() == set(ReplyRow.__struct_fields__)
+    assert len(get(merged, 1)) == 1
+
+
+def test_no_flipped_bit_gives_other_rows_or_an_error_without_a_name() -> None:
+    command = [sys.executable, ROOT / "scripts" / "flip_bits.py", "--every", "499"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    outcomes: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
+    assert outcomes["format 1"].keys() <= {"named", "same rows"}
+    assert outcomes["today's format"].keys() == outcomes["two blocks"].keys() == {"named"}

@@ -116,7 +116,7 @@ class CheckedFile:
 
 
 def seal(path: Path) -> None:
-    """Adds checksums to a Parquet file that has none; no other process may see it yet."""
+    """Adds checksums to a Parquet file that no other process sees yet; durable on return."""
     with path.open("r+b") as file:
         size = file.seek(-_END.size, os.SEEK_END) + _END.size
         footer_bytes, _ = _END.unpack(file.read())
@@ -130,6 +130,8 @@ def seal(path: Path) -> None:
         file.write(checksums)
         file.write(_SEAL.pack(_MAGIC, len(lengths), _tail_checksum(unsealed, len(checksums))))
         file.write(footer)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _tail_checksum(tail: bytes, seal_start: int) -> int:

@@ -2,7 +2,7 @@
 
 from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from .parts import FORMAT, FORMAT_KEY
 from .replies import SCHEMA, STORED_SCHEMA, StoredReply, replies_of_table
 
 _READERS = 4
+_KEYS = pa.schema([SCHEMA.field("key")])
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,39 @@ class DamagedPart:
 
     path: Path
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """An open part: `columns` are those it has. Reading may raise what pyarrow raises."""
+
+    file: Any
+    columns: Any
+
+    @property
+    def group_sizes(self) -> list[int]:
+        """Rows of each row group."""
+        metadata = self.file.metadata
+        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+    def read(self, group: int, schema: Any) -> Any:
+        """The rows of a row group as a table with that schema.
+
+        Columns that the part lacks are null, those that the schema lacks are passed over.
+        """
+        own = [name for name in schema.names if name in self.columns.names]
+        table = self.file.read_row_group(group, columns=own, use_threads=False)
+        return pa.Table.from_arrays([self._column(table, field) for field in schema], schema=schema)
+
+    def _column(self, table: Any, field: Any) -> Any:
+        if field.name not in self.columns.names:
+            if not field.nullable:
+                raise OSError(f"it has no column {field.name}")
+            return pa.nulls(table.num_rows, field.type)
+        column = table.column(field.name)
+        if column.type != field.type:
+            raise OSError(f"its column {field.name} is {column.type}, not {field.type}")
+        return column
 
 
 def read_prefixes_of_parts(parts: Sequence[Path]) -> list[Prefixes | None]:
@@ -46,8 +80,8 @@ def read_prefixes(part: Path) -> Prefixes | None:
     if part.stat().st_size == 0:
         return None
     with _open(part) as file:
-        groups = [_prefixes_of_group(file, group) for group in range(file.num_row_groups)]
-        return np.concatenate([np.empty(0, np.uint64), *groups])
+        tables = [file.read(group, _KEYS) for group in range(len(file.group_sizes))]
+        return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
 
 
 def read_replies(part: Path, rows: Rows, keys: Sequence[str]) -> dict[str, StoredReply]:
@@ -56,42 +90,36 @@ def read_replies(part: Path, rows: Rows, keys: Sequence[str]) -> dict[str, Store
     Raises as `read_prefixes` does, and StoreError for an empty file.
     """
     with _open(part) as file:
-        sizes = [file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)]
-        ends = np.cumsum(sizes)
-        groups = np.searchsorted(ends, rows, "right")
-        found = [
-            _read_group(file, group, STORED_SCHEMA.names).take(
-                rows[groups == group] - (ends[group] - sizes[group])
-            )
-            for group in map(int, np.unique(groups))
-        ]
-        replies = replies_of_table(_conformed(pa.concat_tables(found), STORED_SCHEMA))
+        replies = replies_of_table(pa.concat_tables(_tables_at(file, rows)))
     return {reply.key: reply for reply, key in zip(replies, keys, strict=True) if reply.key == key}
 
 
-def read_tables(part: Path, schema: Any = SCHEMA) -> Iterator[Any]:
-    """The row groups of a part as tables with that schema; raises as `read_prefixes` does.
+def _tables_at(file: PartFile, rows: Rows) -> Iterator[Any]:
+    """Ascending rows of a part, by row group."""
+    starts = np.cumsum([0, *file.group_sizes])
+    groups = np.searchsorted(starts, rows, "right") - 1
+    for group in np.unique(groups).astype(int).tolist():
+        yield file.read(group, STORED_SCHEMA).take(rows[groups == group] - starts[group])
 
-    Columns that the part lacks are null, those that the schema lacks are passed over.
-    """
+
+def read_tables(part: Path, schema: Any) -> Iterator[Any]:
+    """The row groups of a part as tables with that schema; raises as `read_prefixes` does."""
     with _open(part) as file:
-        for group in range(file.num_row_groups):
-            yield _conformed(_read_group(file, group, schema.names), schema)
+        for group in range(len(file.group_sizes)):
+            yield file.read(group, schema)
 
 
 def read_unknown_columns(part: Path) -> list[Any]:
-    """The fields of a part that SCHEMA lacks, and that newer code has added, not older dropped."""
+    """The fields of a part that SCHEMA lacks because newer code has added them."""
+    known = {*SCHEMA.names, *RETIRED_COLUMNS}
     with _open(part) as file:
-        known = {*SCHEMA.names, *RETIRED_COLUMNS}
-        return [field for field in file.schema_arrow if field.name not in known]
+        return [field for field in file.columns if field.name not in known]
 
 
 def check_part(part: Path) -> DamagedPart | None:
     """Reads a part to its last byte; raises NewerStoreError."""
     try:
-        with _opened(part) as file:
-            for group in range(file.num_row_groups):
-                _conformed(_read_group(file, group, SCHEMA.names), SCHEMA).validate(full=True)
+        _check(part)
     except FileNotFoundError:
         return None
     except ARROW_ERRORS as error:
@@ -99,8 +127,16 @@ def check_part(part: Path) -> DamagedPart | None:
     return None
 
 
+def _check(part: Path) -> None:
+    with _opened(part) as file:
+        for group in range(len(file.group_sizes)):
+            file.read(group, SCHEMA).validate(full=True)
+    with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
+        checked.check()
+
+
 @contextmanager
-def _open(part: Path) -> Generator[Any]:
+def _open(part: Path) -> Generator[PartFile]:
     """Raises StoreError for what reading raises, but FileNotFoundError as it is."""
     try:
         with _opened(part) as file:
@@ -112,7 +148,7 @@ def _open(part: Path) -> Generator[Any]:
 
 
 @contextmanager
-def _opened(part: Path) -> Generator[Any]:
+def _opened(part: Path) -> Generator[PartFile]:
     """Raises NewerStoreError, and what pyarrow raises for damage."""
     with (
         _source(part) as source,
@@ -125,7 +161,7 @@ def _opened(part: Path) -> Generator[Any]:
                 f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
                 "upgrade blpo"
             )
-        yield file
+        yield PartFile(file, file.schema_arrow)
 
 
 def _source(part: Path) -> Any:
@@ -135,34 +171,6 @@ def _source(part: Path) -> Any:
     except UnsealedError:
         check_format_1(part)
         return pa.OSFile(str(part))
-
-
-def _read_group(file: Any, group: int, names: Sequence[str]) -> Any:
-    """Those of the columns of a row group that the part has."""
-    own = [name for name in names if name in file.schema_arrow.names]
-    return file.read_row_group(group, columns=own, use_threads=False)
-
-
-def _prefixes_of_group(file: Any, group: int) -> Prefixes:
-    keys = _read_group(file, group, ["key"]).column("key").to_pylist()
-    try:
-        return key_prefixes(keys)
-    except ValueError as error:
-        raise OSError("a key is not of hex digits") from error
-
-
-def _conformed(table: Any, schema: Any) -> Any:
-    """A table with that schema: columns that it lacks are null."""
-    columns = [_column(table, field) for field in schema]
-    return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _column(table: Any, field: Any) -> Any:
-    if field.name not in table.column_names and field.nullable:
-        return pa.nulls(table.num_rows, field.type)
-    if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
-        raise OSError(f"its column {field.name} is not {field.type}")
-    return table.column(field.name)
 
 
 def damage_error(found: DamagedPart) -> StoreError:

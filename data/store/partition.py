@@ -189,9 +189,9 @@ def _read(keys: Sequence[str], places: Places, parts: Sequence[Path]) -> dict[st
     order = np.argsort(places)
     found = order[places[order] >= 0]
     numbers, rows = parts_and_rows(places[found])
+    own_keys = np.array(keys, object)[found]
     replies: dict[str, StoredReply] = {}
-    for number in sorted(set(numbers.tolist())):
+    for number in map(int, np.unique(numbers)):
         of_part = numbers == number
-        own_keys = [keys[position] for position in found[of_part].tolist()]
-        replies |= read_replies(parts[number], rows[of_part], own_keys)
+        replies |= read_replies(parts[number], rows[of_part], list(own_keys[of_part]))
     return replies

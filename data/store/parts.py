@@ -15,7 +15,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ..arrow import is_temporary, pq, sync, temporary_name
+from ..arrow import is_temporary, pa, pq, sync, temporary_name
 from .checksums import seal
 from .part_names import listed_parts, single
 from .replies import SCHEMA, ReplyRow, table_of_rows
@@ -35,8 +35,11 @@ newer part from a damaged one.
 
 FORMAT_KEY = b"blpo.format"
 
-_HASHES = ("key", "image_digest")
-"""Columns of hashes, which do not get smaller."""
+_AS_IT_IS = {"key", "image_digest", "text"}
+"""Columns that are not compressed: hashes do not get smaller, and texts would be slow to write."""
+
+_DISTINCT = {*_AS_IT_IS, "label_logprobs.list.element", "time"}
+"""Columns whose values seldom come again."""
 
 NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -73,21 +76,24 @@ def write_tables(path: Path, tables: Iterable[Any], schema: Any) -> None:
 
     Raises OSError as `write_part` does.
     """
-    with pq.ParquetWriter(path, schema, **_file_options(schema.names)) as writer:
+    names = [_leaf_name(field) for field in schema]
+    with pq.ParquetWriter(
+        path,
+        schema,
+        compression={name: "none" if name in _AS_IT_IS else "lz4" for name in names},
+        use_dictionary=[name for name in names if name not in _DISTINCT],
+        write_statistics=False,
+        store_schema=False,
+    ) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
         writer.add_key_value_metadata({FORMAT_KEY: str(FORMAT).encode()})
     seal(path)
-    sync(path)
 
 
-def _file_options(names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "compression": {name: "none" if name in _HASHES else "lz4" for name in names},
-        "use_dictionary": [name for name in names if name not in {*_HASHES, "text", "time"}],
-        "write_statistics": False,
-        "store_schema": False,
-    }
+def _leaf_name(field: Any) -> str:
+    """What Parquet calls a column."""
+    return f"{field.name}.list.element" if pa.types.is_list(field.type) else field.name
 
 
 def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:

@@ -101,7 +101,9 @@ STORED_SCHEMA = _schema_of(StoredReply)
 def table_of_rows(rows: Sequence[ReplyRow]) -> Any:
     """An Arrow table with SCHEMA; floats come back bit for bit."""
     columns = zip(*map(astuple, rows), strict=True)
-    return pa.Table.from_arrays(list(map(pa.array, columns, SCHEMA.types)), schema=SCHEMA)
+    types: list[Any] = SCHEMA.types
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
 
 
 def replies_of_table(table: Any) -> list[StoredReply]:
