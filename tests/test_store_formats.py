@@ -1,6 +1,7 @@
 """Stores outlive the code that wrote them: older parts are read, newer ones refused by number."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -210,3 +211,24 @@ def test_no_flipped_bit_gives_other_rows_or_an_error_without_a_name() -> None:
     outcomes: dict[str, dict[str, int]] = json.loads(done.stdout.splitlines()[-1])
     assert outcomes["format 1"].keys() <= {"named", "same rows"}
     assert outcomes["today's format"].keys() == outcomes["two blocks"].keys() == {"named"}
+
+
+def test_the_commands_and_programs_in_the_documentation_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, blpo: Blpo
+) -> None:
+    text = (ROOT / "docs" / "store.md").read_text()
+    commands = re.findall(r"^blpo (.*)", text, re.MULTILINE)
+    programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert (len(commands), len(programs)) == (4, 2)
+    shutil.copytree(FORMAT_1 / "store", tmp_path / "store", dirs_exist_ok=True)
+    ReplyStore(tmp_path / "store").put(*puts()[3])
+    monkeypatch.chdir(tmp_path)
+    for command in commands:
+        assert blpo(*command.split()).code == 0
+    for program in programs:
+        subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)
+
+
+def test_the_documentation_names_every_column() -> None:
+    text = (ROOT / "docs" / "store.md").read_text()
+    assert [name for name in ReplyRow.__struct_fields__ if f"`{name}`" not in text] == []

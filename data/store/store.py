@@ -5,9 +5,21 @@
     store/verdicts/judge=<hash>/...
     store/proposals/optimizer=<hash>/...
 
-Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
-number of threads, processes and hosts read and write at once without locks: parts appear whole
-and never change (`parts`), and may be merged meanwhile (`compaction`).
+Append-only Parquet, readable by anything that reads Parquet (columns: `replies.ReplyRow`). Any
+number of threads, processes and hosts read and write at once without locks. How it works, by file:
+
+- `parts`: a part appears whole under the next free number, and never changes. Of two rows with one
+  key the one in the lower part counts, for everybody and for ever.
+- `key_index`, `partition`: a process holds 16 bytes for each key of a partition that it looked
+  into, and learns of new parts by listing the folder when a key is missing. What threads put while
+  one writes becomes one part.
+- `part_reader`: a look-up reads the row groups that hold its keys, in pyarrow, and compares whole
+  keys. Columns that a part lacks are null, and a part of a newer format is refused by its number.
+- `checksums`: pyarrow sees no byte that does not fit its checksum, neither footer nor page, so that
+  damage is a StoreError that names the part, and nothing else. `format_1`, with `thrift`, sees to
+  that for parts which were written without checksums.
+- `compaction`: merges small parts, and brings older ones to today's format, while others read and
+  write.
 """
 
 import re
