@@ -3,6 +3,7 @@
 BlpoError
     DataError       task, dataset, table or image is wrong: names file, row, value, remedy
     StoreError      the reply store is damaged or unusable
+        NewerStoreError a part of it was written by a newer blpo
     ConfigError     a configuration or a run directory is wrong      (raised by pipeline)
     LaunchError     a batch system is not there or refuses a job      (raised by pipeline)
     EngineError     an engine does not start or died                 (raised by models)
@@ -21,6 +22,10 @@ class DataError(BlpoError):
 
 class StoreError(BlpoError):
     """The reply store cannot be read or written."""
+
+
+class NewerStoreError(StoreError):
+    """A part of the reply store has a format that this version of blpo does not read."""
 
 
 class ConfigError(BlpoError):

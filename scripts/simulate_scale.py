@@ -127,11 +127,11 @@ class StoreTraffic:
     latest. part_rows: its rows at most. merged_rows: of a part that compaction has made.
     """
 
-    calls_per_part: int = 19
+    calls_per_part: int = 22
     calls_per_other_part: float = 4.0
     names_per_call: int = 800
-    part_bytes: int = 4247
-    row_bytes: int = 221
+    part_bytes: int = 3827
+    row_bytes: int = 158
     part_s: float = 2.0
     part_rows: int = 1024
     calls_per_open: float = 3.0

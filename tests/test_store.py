@@ -18,8 +18,7 @@ import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
 from blpo.data.store import part_names, partition, parts
-from blpo.data.store.key_index import KeyIndex, parts_and_rows
-from blpo.data.store.locators import key_prefixes
+from blpo.data.store.key_index import KeyIndex, key_prefixes, parts_and_rows
 from blpo.data.store.part_names import Part, find_parts, single
 from blpo.data.store.parts import ROWS_PER_GROUP
 from blpo.data.store.replies import SCHEMA, ReplyRow, StoredReply
@@ -342,32 +341,6 @@ def test_a_part_cut_off_in_the_middle_is_named_and_moved_aside(tmp_path: Path) -
     assert store.quarantine(verification.damaged) == []
 
 
-def flip_a_bit(path: Path, position: int, bit: int = 1) -> None:
-    content = bytearray(path.read_bytes())
-    content[position] ^= bit
-    path.write_bytes(content)
-
-
-def test_a_flipped_bit_in_a_page_is_found(tmp_path: Path) -> None:
-    put(ReplyStore(tmp_path), row(1, "x" * 5000))
-    (part,) = parts_of(ReplyStore(tmp_path))
-    flip_a_bit(part, part.read_bytes().index(row(1).key.encode()) + 40)
-    (damaged,) = ReplyStore(tmp_path).verify().damaged
-    assert damaged.path == part
-
-
-@pytest.mark.parametrize(("bit", "reason"), [(1, "checksum"), (128, "UTF-8")])
-def test_a_reply_with_a_flipped_bit_is_not_given_back(
-    bit: int, reason: str, tmp_path: Path
-) -> None:
-    put(ReplyStore(tmp_path), row(1, "x" * 5000), row(2))
-    (part,) = parts_of(ReplyStore(tmp_path))
-    flip_a_bit(part, part.read_bytes().index(b"x" * 5000) + 40, bit)
-    assert get(ReplyStore(tmp_path), 2) == {key(2): reply(row(2))}
-    with pytest.raises(StoreError, match=rf"part-00000001.*{reason}.*--quarantine"):
-        get(ReplyStore(tmp_path), 1)
-
-
 def test_replies_far_apart_and_side_by_side_are_all_found(tmp_path: Path) -> None:
     rows = [row(number, f"{number} " * (1 + number % 7) ** 4) for number in range(900)]
     put(ReplyStore(tmp_path), *rows)
@@ -380,16 +353,6 @@ def test_long_replies_side_by_side_are_all_found(tmp_path: Path) -> None:
     rows = [row(number, f"{number} ä " * 300_000) for number in range(6)]
     put(ReplyStore(tmp_path), *rows)
     assert get(ReplyStore(tmp_path), *range(6)) == {key(i): reply(rows[i]) for i in range(6)}
-
-
-def test_texts_that_do_not_belong_to_their_rows_are_found(tmp_path: Path) -> None:
-    put(ReplyStore(tmp_path), row(1, "one"), row(2, "two"))
-    (part,) = parts_of(ReplyStore(tmp_path))
-    content = part.read_bytes()
-    part.write_bytes(content.replace(b"one", b"???").replace(b"two", b"one"))
-    assert len(ReplyStore(tmp_path).verify().damaged) == 1
-    with pytest.raises(StoreError, match="checksum"):
-        get(ReplyStore(tmp_path), 2)
 
 
 def test_a_key_that_begins_like_a_stored_one_is_not_stored(tmp_path: Path) -> None:
@@ -420,10 +383,8 @@ def compacted(root: Path) -> ReplyStore:
 def test_a_part_rewritten_by_another_program_is_named(tmp_path: Path) -> None:
     put(ReplyStore(tmp_path), row(1))
     (part,) = parts_of(ReplyStore(tmp_path))
-    metadata = pq.read_metadata(part).metadata
-    table = pq.read_table(part).replace_schema_metadata(metadata)
-    pq.write_table(table, part, compression="zstd")
-    with pytest.raises(StoreError, match=r"part-00000001.*not laid out"):
+    pq.write_table(pq.read_table(part), part)
+    with pytest.raises(StoreError, match=r"part-00000001.*it has no checksums"):
         get(ReplyStore(tmp_path), 1)
 
 

@@ -33,20 +33,19 @@ import numpy.typing as npt
 
 from ..arrow import pa, sync, temporary_name
 from ..errors import StoreError
-from .locators import Head, Prefixes, renumbered
+from .key_index import Prefixes
 from .part_names import Part, find_parts, listed_parts
-from .parts import (
-    NO_HARD_LINKS,
-    ROWS_PER_GROUP,
+from .part_reader import (
     check_part,
     damage_error,
-    read_indexes,
+    read_prefixes_of_parts,
     read_tables,
-    write_tables,
+    read_unknown_columns,
 )
+from .parts import NO_HARD_LINKS, ROWS_PER_GROUP, write_tables
 from .replies import SCHEMA
 
-MAX_ROWS = 8 * ROWS_PER_GROUP
+MAX_ROWS = 131_072
 """Rows of a merged part at most, so that what was merged is not copied forever again."""
 
 
@@ -102,11 +101,11 @@ def _continues(run: Sequence[Source], source: Source, num_rows: int) -> bool:
 def _sources(folder: Path) -> list[Source | None]:
     """The parts of a partition; None in the place of one that a writer is still writing."""
     parts = find_parts(folder)
-    indexes = read_indexes([folder / part.name for part in parts])
-    fresh = iter(_first_occurrences([found.prefixes for found in indexes if found is not None]))
+    prefixes = read_prefixes_of_parts([folder / part.name for part in parts])
+    fresh = iter(_first_occurrences([found for found in prefixes if found is not None]))
     return [
         None if found is None else Source(part, next(fresh))
-        for part, found in zip(parts, indexes, strict=True)
+        for part, found in zip(parts, prefixes, strict=True)
     ]
 
 
@@ -132,8 +131,8 @@ def _write_merged(folder: Path, run: Sequence[Source], on_part: Callable[[], Non
     merged = Part(run[0].part.first, run[-1].part.last)
     temporary = temporary_name(folder / "part")
     try:
-        heads: dict[Head, int] = {}
-        write_tables(temporary, _row_groups(folder, run, heads, on_part), heads)
+        schema = _schema_of(folder, run)
+        write_tables(temporary, _row_groups(_fresh_rows(folder, run, schema, on_part)), schema)
         _refuse_damaged(temporary)
         _publish(temporary, folder / merged.name)
     finally:
@@ -141,40 +140,38 @@ def _write_merged(folder: Path, run: Sequence[Source], on_part: Callable[[], Non
     return merged
 
 
-def _row_groups(
-    folder: Path, run: Sequence[Source], heads: dict[Head, int], on_part: Callable[[], None]
-) -> Iterator[Any]:
-    """The rows of a run as tables of ROWS_PER_GROUP rows; the last may have fewer.
-
-    heads: to which those of the rows are added.
-    """
-    pending: Any = SCHEMA.empty_table()
-    waiting: list[Any] = []
-    num_waiting = 0
-    for table in _fresh_rows(folder, run, heads, on_part):
-        waiting.append(table)
-        num_waiting += table.num_rows
-        if num_waiting >= ROWS_PER_GROUP:
-            pending = pa.concat_tables(waiting)
-            while pending.num_rows >= ROWS_PER_GROUP:
-                yield pending.slice(0, ROWS_PER_GROUP)
-                pending = pending.slice(ROWS_PER_GROUP)
-            waiting, num_waiting = [pending], pending.num_rows
-    if num_waiting:
-        yield pa.concat_tables(waiting)
+def _schema_of(folder: Path, run: Sequence[Source]) -> Any:
+    """SCHEMA and what newer code has added: nothing of it is lost by merging."""
+    paths = [folder / source.part.name for source in run]
+    added = {field.name: field for path in paths for field in read_unknown_columns(path)}
+    return pa.schema([*SCHEMA, *(field.with_nullable(True) for field in added.values())])
 
 
 def _fresh_rows(
-    folder: Path, run: Sequence[Source], heads: dict[Head, int], on_part: Callable[[], None]
+    folder: Path, run: Sequence[Source], schema: Any, on_part: Callable[[], None]
 ) -> Iterator[Any]:
     for source in run:
         start = 0
-        for table in read_tables(folder / source.part.name):
+        for table in read_tables(folder / source.part.name, schema):
             fresh = source.fresh[start : start + table.num_rows]
             start += table.num_rows
-            rows = renumbered(table, heads)
-            yield rows if fresh.all() else rows.filter(pa.array(fresh))
+            yield table if fresh.all() else table.filter(pa.array(fresh))
         on_part()
+
+
+def _row_groups(tables: Iterator[Any]) -> Iterator[Any]:
+    """Rows as tables of ROWS_PER_GROUP rows or more; the last may have fewer."""
+    waiting: list[Any] = []
+    for table in tables:
+        waiting.append(table)
+        num_waiting = sum(found.num_rows for found in waiting)
+        if num_waiting >= ROWS_PER_GROUP:
+            pending = pa.concat_tables(waiting)
+            whole = num_waiting - num_waiting % ROWS_PER_GROUP
+            yield pending.slice(0, whole)
+            waiting = [pending.slice(whole)]
+    if waiting:
+        yield pa.concat_tables(waiting)
 
 
 def _publish(temporary: Path, path: Path) -> None:

@@ -5,9 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from .locators import Prefixes
-
 _FOLD_AT = 8192
+_PREFIX_DIGITS = 16
+
+Prefixes = npt.NDArray[np.uint64]
+"""The first 64 bits of keys."""
+
+Rows = npt.NDArray[np.int64]
+"""Rows of a part, counted from 0."""
 
 Places = npt.NDArray[np.int64]
 """Of each key `part << 32 | row`, -1 where there is none.
@@ -16,7 +21,13 @@ part: by its position in the order in which parts were added. row: in that part.
 """
 
 
-def parts_and_rows(places: Places) -> tuple[Places, Places]:
+def key_prefixes(keys: Sequence[str]) -> Prefixes:
+    """The first 64 bits of each key; raises ValueError for what are not hex digits."""
+    digits = "".join([key[:_PREFIX_DIGITS] for key in keys])
+    return np.frombuffer(bytes.fromhex(digits), ">u8").astype(np.uint64)
+
+
+def parts_and_rows(places: Places) -> tuple[Places, Rows]:
     return places >> 32, places & 0xFFFFFFFF
 
 

@@ -1,52 +1,26 @@
 """One partition of the reply store: a folder of parts and the index of their keys.
 
-Memory: the index takes 16 bytes for every key of the partition and stays, and 44 more for every
-row of a part of which this process did not write, or has read, a text; rows do not stay.
+Memory: the index takes 16 bytes for every key of the partition and stays; rows do not.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate, compress, pairwise
+from itertools import accumulate, compress
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import StoreError
-from .key_index import KeyIndex, Places, parts_and_rows
-from .locators import PartIndex, Prefixes, key_prefixes
+from .key_index import KeyIndex, Places, Prefixes, key_prefixes, parts_and_rows
 from .part_names import Part, find_parts, listed_parts, single
-from .parts import (
-    DamagedPart,
-    Wanted,
-    damage_error,
-    read_index,
-    read_indexes,
-    read_replies,
-    write_part,
-)
+from .part_reader import read_prefixes_of_parts, read_replies
+from .parts import write_part
 from .replies import ReplyRow, StoredReply
 
 _CLOCK_SLACK_NS = 2 * 10**9
 _ATTEMPTS = 10
-
-
-@dataclass(slots=True)
-class KnownPart:
-    """A part whose keys are in the index. loaded: None until a text of it is looked up."""
-
-    path: Path
-    loaded: PartIndex | None
-
-    @property
-    def index(self) -> PartIndex:
-        """Raises what `read_index` does."""
-        if self.loaded is None:
-            self.loaded = read_index(self.path)
-        if self.loaded is None:
-            raise damage_error(DamagedPart(self.path, "empty, 0 bytes"))
-        return self.loaded
 
 
 @dataclass(slots=True)
@@ -77,7 +51,7 @@ class Partition:
     def _forget(self) -> None:
         """Drops what is known of the folder; the next look-up lists it anew."""
         self._index = KeyIndex()
-        self._parts: list[KnownPart] = []
+        self._parts: list[Path] = []
         self._indexed: set[Part] = set()
         self._highest: int | None = None
         self._own: dict[Part, Prefixes] = {}
@@ -159,7 +133,7 @@ class Partition:
         """Those of the rows written which no earlier part has; none if their part was merged."""
         places, parts = self._find([row.key for row in write.rows])
         numbers = reversed(range(len(parts)))
-        number = next((i for i in numbers if parts[i].path.name == write.part_name), -1)
+        number = next((i for i in numbers if parts[i].name == write.part_name), -1)
         own_places = (number << 32) + write.start + np.arange(len(write.rows))
         is_first = (places == own_places) & (places >= 0)
         return {row.key: row for row in compress(write.rows, is_first)}
@@ -172,7 +146,7 @@ class Partition:
                 self._highest = max((part.last for part in parts), default=0)
             return self._highest
 
-    def _find(self, keys: Sequence[str]) -> tuple[Places, Sequence[KnownPart]]:
+    def _find(self, keys: Sequence[str]) -> tuple[Places, Sequence[Path]]:
         """The place of each key, and the parts that the places refer to by position."""
         prefixes = key_prefixes(keys)
         with self._lock:
@@ -188,18 +162,15 @@ class Partition:
             return False
         is_settled = time.time_ns() - change > _CLOCK_SLACK_NS
         new = [part for part in find_parts(self._folder) if part not in self._indexed]
-        prefixes: list[Prefixes] = []
         first = len(self._parts)
-        own = {part: self._own.pop(part) for part in new if part in self._own}
-        others = [part for part in new if part not in own]
-        read = dict(zip(others, read_indexes([self._folder / p.name for p in others]), strict=True))
-        for part in new:
-            index = read.get(part)
-            if index is not None or part in own:
-                prefixes.append(own[part] if index is None else index.prefixes)
-                self._parts.append(KnownPart(self._folder / part.name, index))
-                self._indexed.add(part)
-        self._index.add(first, prefixes)
+        others = [part for part in new if part not in self._own]
+        read = read_prefixes_of_parts([self._folder / part.name for part in others])
+        found = dict(zip(others, read, strict=True)) | self._own
+        self._own = {}
+        whole = {part: prefixes for part in new if (prefixes := found[part]) is not None}
+        self._parts += [self._folder / part.name for part in whole]
+        self._indexed |= whole.keys()
+        self._index.add(first, list(whole.values()))
         if new and self._highest is not None:
             self._highest = max(self._highest, new[-1].last)
         # A change within the clock's grain of this listing would leave no trace.
@@ -213,18 +184,14 @@ class Partition:
             return None
 
 
-def _read(
-    keys: Sequence[str], places: Places, parts: Sequence[KnownPart]
-) -> dict[str, StoredReply]:
+def _read(keys: Sequence[str], places: Places, parts: Sequence[Path]) -> dict[str, StoredReply]:
     """What is stored under keys with those places, in the order of parts and rows."""
-    found = np.flatnonzero(places >= 0)
-    found = found[np.argsort(places[found])]
+    order = np.argsort(places)
+    found = order[places[order] >= 0]
     numbers, rows = parts_and_rows(places[found])
-    found_keys: list[str] = np.array(keys, object)[found].tolist()
-    breaks = (np.flatnonzero(np.diff(numbers)) + 1).tolist()
-    bounds = pairwise([0, *breaks, len(rows)]) if len(rows) else ()
-    wanted: list[Wanted] = []
-    for first, last in bounds:
-        part = parts[int(numbers[first])]
-        wanted.append(Wanted(part.path, part.index, rows[first:last], found_keys[first:last]))
-    return read_replies(wanted)
+    own_keys = np.array(keys, object)[found]
+    replies: dict[str, StoredReply] = {}
+    for number in map(int, np.unique(numbers)):
+        of_part = numbers == number
+        replies |= read_replies(parts[number], rows[of_part], list(own_keys[of_part]))
+    return replies

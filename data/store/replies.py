@@ -1,15 +1,18 @@
 """Rows of the reply store: everything that shaped a reply beside what came back."""
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from types import NoneType
+from typing import Any, get_args
 
 import msgspec
+from msgspec.structs import astuple, fields
 
 from ..arrow import pa
 
 
 class StoredReply(msgspec.Struct, frozen=True, gc=False):
-    """What comes back from the store for a key; SCHEMA tells what the fields mean."""
+    """What comes back from the store for a key; ReplyRow says what the fields mean."""
 
     key: str
     run_id: str
@@ -24,7 +27,29 @@ class StoredReply(msgspec.Struct, frozen=True, gc=False):
 
 
 class ReplyRow(StoredReply, frozen=True, kw_only=True):
-    """A reply with everything that shaped it: a row of the store."""
+    """A reply with everything that shaped it: a row of the store. Each field is a column.
+
+    A new field is one line, `error_class: str | None = None`: here, or above if it is to come back
+    with the reply. It has to be optional: rows that were stored without it have None there.
+
+    key              64 hex digits, sha256 of everything that shapes the reply
+    run_id           the run that asked
+    role             judge, verbalizer or optimizer
+    prompt           the rendered prompt, and the start of the reply that was given with it
+    example_text     the example's own text; None without one
+    image_digest     sha256 of image bytes and pixel bounds, one per image; None without an image
+    min_pixels, max_pixels   the bounds; None without an image
+    labels           the labels whose log-probabilities were asked for; empty for generated text
+    engine, engine_version, model, revision, layout, settings   what answered, and how it was set
+    max_tokens, temperature, sample_index   the sampling
+    text             the reply
+    label_logprobs   natural log-probabilities, aligned with labels; None where there are none
+    label_mass       sum of the labels' probabilities; None where there are none
+    finish_reason    stop, length, label or error
+    error            why the request failed; None when it did not
+    prompt_tokens, completion_tokens, cached_tokens   counts
+    time             when the reply came, UTC, microseconds
+    """
 
     role: str
     prompt: str
@@ -45,60 +70,45 @@ class ReplyRow(StoredReply, frozen=True, kw_only=True):
     time: datetime
 
 
-def _field(name: str, kind: Any, *, nullable: bool = False) -> Any:
-    return pa.field(name, kind, nullable=nullable)
+_ARROW_TYPES: dict[Any, Any] = {
+    str: pa.string(),
+    int: pa.int64(),
+    float: pa.float64(),
+    datetime: pa.timestamp("us", tz="UTC"),
+    list[float]: pa.list_(pa.float64()),
+    tuple[str, ...]: pa.list_(pa.string()),
+}
 
 
-SCHEMA: Any = pa.schema(
-    [
-        _field("key", pa.string()),
-        _field("run_id", pa.string()),
-        _field("role", pa.string()),
-        _field("prompt", pa.string()),
-        _field("example_text", pa.string(), nullable=True),
-        _field("image_digest", pa.string(), nullable=True),
-        _field("min_pixels", pa.int64(), nullable=True),
-        _field("max_pixels", pa.int64(), nullable=True),
-        _field("labels", pa.list_(pa.string())),
-        _field("engine", pa.string()),
-        _field("engine_version", pa.string()),
-        _field("model", pa.string()),
-        _field("revision", pa.string()),
-        _field("layout", pa.string()),
-        _field("settings", pa.string()),
-        _field("max_tokens", pa.int64()),
-        _field("temperature", pa.float64()),
-        _field("sample_index", pa.int64()),
-        _field("text", pa.string()),
-        _field("label_logprobs", pa.list_(pa.float64()), nullable=True),
-        _field("label_mass", pa.float64(), nullable=True),
-        _field("finish_reason", pa.string()),
-        _field("error", pa.string(), nullable=True),
-        _field("prompt_tokens", pa.int64()),
-        _field("completion_tokens", pa.int64()),
-        _field("cached_tokens", pa.int64()),
-        _field("time", pa.timestamp("us", tz="UTC")),
-        _field("locator", pa.binary(36)),
-    ]
-)
-"""Columns of every part, in all three collections.
+def _column(name: str, kind: Any) -> Any:
+    is_optional = NoneType in get_args(kind)
+    if is_optional:
+        (kind,) = (option for option in get_args(kind) if option is not NoneType)
+    return pa.field(name, _ARROW_TYPES[kind], nullable=is_optional)
 
-key              64 hex digits, sha256 of everything that shapes the reply
-run_id           the run that asked
-role             judge, verbalizer or optimizer
-prompt           the rendered prompt, and the start of the reply that was given with it
-example_text     the example's own text; null without one
-image_digest     sha256 of image bytes and pixel bounds, one per image; null without an image
-min_pixels, max_pixels   the bounds; null without an image
-labels           the labels whose log-probabilities were asked for; empty for generated text
-engine, engine_version, model, revision, layout, settings   what answered, and how it was set
-max_tokens, temperature, sample_index   the sampling
-text             the reply
-label_logprobs   natural log-probabilities, aligned with labels; null where there are none
-label_mass       sum of the labels' probabilities; null where there are none
-finish_reason    stop, length, label or error
-error            why the request failed; null when it did not
-prompt_tokens, completion_tokens, cached_tokens   counts
-time             when the reply came, UTC, microseconds
-locator          how the text is found, and checked, without reading the others (see `locators`)
-"""
+
+def _schema_of(row: type[StoredReply]) -> Any:
+    return pa.schema([_column(field.name, field.type) for field in fields(row)])
+
+
+SCHEMA = _schema_of(ReplyRow)
+"""Columns of every part, in all three collections."""
+
+STORED_SCHEMA = _schema_of(StoredReply)
+"""Those of them that a look-up reads."""
+
+
+def table_of_rows(rows: Sequence[ReplyRow]) -> Any:
+    """An Arrow table with SCHEMA; floats come back bit for bit."""
+    columns = zip(*map(astuple, rows), strict=True)
+    types: list[Any] = SCHEMA.types
+    arrays = [pa.array(values, kind) for values, kind in zip(columns, types, strict=True)]
+    return pa.Table.from_arrays(arrays, schema=SCHEMA)
+
+
+def replies_of_table(table: Any) -> list[StoredReply]:
+    """The rows of a table with STORED_SCHEMA."""
+    names: list[str] = STORED_SCHEMA.names
+    columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in names}
+    columns["labels"] = [tuple(labels) for labels in columns["labels"]]
+    return list(map(StoredReply, *columns.values()))

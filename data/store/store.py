@@ -5,9 +5,21 @@
     store/verdicts/judge=<hash>/...
     store/proposals/optimizer=<hash>/...
 
-Append-only Parquet, readable by anything that reads Parquet (columns: `replies.SCHEMA`). Any
-number of threads, processes and hosts read and write at once without locks: parts appear whole
-and never change (`parts`), and may be merged meanwhile (`compaction`).
+Append-only Parquet, readable by anything that reads Parquet (columns: `replies.ReplyRow`). Any
+number of threads, processes and hosts read and write at once without locks. How it works, by file:
+
+- `parts`: a part appears whole under the next free number, and never changes. Of two rows with one
+  key the one in the lower part counts, for everybody and for ever.
+- `key_index`, `partition`: a process holds 16 bytes for each key of a partition that it looked
+  into, and learns of new parts by listing the folder when a key is missing. What threads put while
+  one writes becomes one part.
+- `part_reader`: a look-up reads the row groups that hold its keys, in pyarrow, and compares whole
+  keys. Columns that a part lacks are null, and a part of a newer format is refused by its number.
+- `checksums`: pyarrow sees no byte that does not fit its checksum, neither footer nor page, so that
+  damage is a StoreError that names the part, and nothing else. `format_1`, with `thrift`, sees to
+  that for parts which were written without checksums.
+- `compaction`: merges small parts, and brings older ones to today's format, while others read and
+  write.
 """
 
 import re
@@ -22,10 +34,11 @@ import numpy as np
 
 from ..arrow import sync
 from .compaction import compact_partition
-from .locators import Prefixes
+from .key_index import Prefixes
 from .part_names import find_parts, listed_parts
+from .part_reader import DamagedPart, check_part, read_prefixes_of_parts
 from .partition import Partition
-from .parts import DamagedPart, check_part, read_indexes, temporary_files
+from .parts import temporary_files
 from .replies import ReplyRow, StoredReply
 
 Collection = Literal["verbalizations", "verdicts", "proposals"]
@@ -78,8 +91,7 @@ class ReplyStore:
     the row in the part with the lowest number, the one that was there first: they agree, and
     none sees a row change. `put` tells a writer whose row that is.
 
-    Memory: 60 bytes for every key of the partitions that were looked into, 16 for one that this
-    store wrote and did not read.
+    Memory: 16 bytes for every key of the partitions that were looked into.
     """
 
     def __init__(self, root: Path) -> None:
@@ -205,7 +217,7 @@ def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
         parts = _parts(folder)
         try:
             sizes = [part.stat().st_size for part in parts]
-            found = [index.prefixes for index in read_indexes(parts) if index is not None]
+            found = [prefixes for prefixes in read_prefixes_of_parts(parts) if prefixes is not None]
         except FileNotFoundError:
             continue  # Merged or moved aside since they were listed.
         return parts, sizes, found

@@ -4,8 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from ...data.store.key_index import KeyIndex
-from ...data.store.locators import key_prefixes
+from ...data.store.key_index import KeyIndex, key_prefixes
 from ...data.store.store import StoredReply
 
 Role = Literal["judge", "verbalizer", "optimizer"]

@@ -1,0 +1,186 @@
+"""Reading parts: every byte is checked before pyarrow sees it, every damaged part is named."""
+
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..arrow import ARROW_ERRORS, pa, pq
+from ..errors import NewerStoreError, StoreError
+from .checksums import CheckedFile, UnsealedError
+from .format_1 import RETIRED_COLUMNS, check_format_1
+from .key_index import Prefixes, Rows, key_prefixes
+from .parts import FORMAT, FORMAT_KEY
+from .replies import SCHEMA, STORED_SCHEMA, StoredReply, replies_of_table
+
+_READERS = 4
+_KEYS = pa.schema([SCHEMA.field("key")])
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedPart:
+    """A part that cannot be read to its end, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PartFile:
+    """An open part: `columns` are those it has. Reading may raise what pyarrow raises."""
+
+    file: Any
+    columns: Any
+
+    @property
+    def group_sizes(self) -> list[int]:
+        """Rows of each row group."""
+        metadata = self.file.metadata
+        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+
+    def read(self, group: int, schema: Any) -> Any:
+        """The rows of a row group as a table with that schema.
+
+        Columns that the part lacks are null, those that the schema lacks are passed over.
+        """
+        own = [name for name in schema.names if name in self.columns.names]
+        table = self.file.read_row_group(group, columns=own, use_threads=False)
+        return pa.Table.from_arrays([self._column(table, field) for field in schema], schema=schema)
+
+    def _column(self, table: Any, field: Any) -> Any:
+        if field.name not in self.columns.names:
+            if not field.nullable:
+                raise OSError(f"it has no column {field.name}")
+            return pa.nulls(table.num_rows, field.type)
+        column = table.column(field.name)
+        if column.type != field.type:
+            raise OSError(f"its column {field.name} is {column.type}, not {field.type}")
+        return column
+
+
+def read_prefixes_of_parts(parts: Sequence[Path]) -> list[Prefixes | None]:
+    """`read_prefixes` of many parts, a few at a time."""
+    if len(parts) < _READERS:
+        return [read_prefixes(part) for part in parts]
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(read_prefixes, parts))
+
+
+def read_prefixes(part: Path) -> Prefixes | None:
+    """The first 64 bits of the keys of a part, in row order; None for an empty file.
+
+    An empty file is the place of a part that is being written (`parts.write_part`). Raises
+    StoreError for a damaged part and for one of a newer format, FileNotFoundError for one that is
+    gone.
+    """
+    if part.stat().st_size == 0:
+        return None
+    with _open(part) as file:
+        tables = [file.read(group, _KEYS) for group in range(len(file.group_sizes))]
+        return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
+
+
+def read_replies(part: Path, rows: Rows, keys: Sequence[str]) -> dict[str, StoredReply]:
+    """Of a part the replies at ascending rows by key, of those whose key is the one given.
+
+    Raises as `read_prefixes` does, and StoreError for an empty file.
+    """
+    with _open(part) as file:
+        replies = replies_of_table(pa.concat_tables(_tables_at(file, rows)))
+    return {reply.key: reply for reply, key in zip(replies, keys, strict=True) if reply.key == key}
+
+
+def _tables_at(file: PartFile, rows: Rows) -> Iterator[Any]:
+    """Ascending rows of a part, by row group."""
+    starts = np.cumsum([0, *file.group_sizes])
+    groups = np.searchsorted(starts, rows, "right") - 1
+    for group in np.unique(groups).astype(int).tolist():
+        yield file.read(group, STORED_SCHEMA).take(rows[groups == group] - starts[group])
+
+
+def read_tables(part: Path, schema: Any) -> Iterator[Any]:
+    """The row groups of a part as tables with that schema; raises as `read_prefixes` does."""
+    with _open(part) as file:
+        for group in range(len(file.group_sizes)):
+            yield file.read(group, schema)
+
+
+def read_unknown_columns(part: Path) -> list[Any]:
+    """The fields of a part that SCHEMA lacks because newer code has added them."""
+    known = {*SCHEMA.names, *RETIRED_COLUMNS}
+    with _open(part) as file:
+        return [field for field in file.columns if field.name not in known]
+
+
+def check_part(part: Path) -> DamagedPart | None:
+    """Reads a part to its last byte; raises NewerStoreError."""
+    try:
+        _check(part)
+    except FileNotFoundError:
+        return None
+    except ARROW_ERRORS as error:
+        return _damage(part, error)
+    return None
+
+
+def _check(part: Path) -> None:
+    with _opened(part) as file:
+        for group in range(len(file.group_sizes)):
+            file.read(group, SCHEMA).validate(full=True)
+    with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
+        checked.check()
+
+
+@contextmanager
+def _open(part: Path) -> Generator[PartFile]:
+    """Raises StoreError for what reading raises, but FileNotFoundError as it is."""
+    try:
+        with _opened(part) as file:
+            yield file
+    except FileNotFoundError:
+        raise
+    except ARROW_ERRORS as error:
+        raise damage_error(_damage(part, error)) from error
+
+
+@contextmanager
+def _opened(part: Path) -> Generator[PartFile]:
+    """Raises NewerStoreError, and what pyarrow raises for damage."""
+    with (
+        _source(part) as source,
+        pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file,
+    ):
+        metadata: dict[bytes, bytes] = file.metadata.metadata or {}
+        version = int(metadata.get(FORMAT_KEY, b"1"))
+        if version > FORMAT:
+            raise NewerStoreError(
+                f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
+                "upgrade blpo"
+            )
+        yield PartFile(file, file.schema_arrow)
+
+
+def _source(part: Path) -> Any:
+    """A part as an Arrow file, of which nothing is read that does not fit the rest."""
+    try:
+        return pa.PythonFile(CheckedFile(part), mode="r")
+    except UnsealedError:
+        check_format_1(part)
+        return pa.OSFile(str(part))
+
+
+def damage_error(found: DamagedPart) -> StoreError:
+    return StoreError(
+        f"{found.path}: damaged store part ({found.reason}): `blpo store verify --quarantine` "
+        "moves it aside, and the replies it held are asked again"
+    )
+
+
+def _damage(part: Path, error: Exception) -> DamagedPart:
+    size = part.stat().st_size
+    message = " ".join(str(error).split())
+    return DamagedPart(part, f"{size:,} bytes; {message}" if size else "empty, 0 bytes")
