@@ -80,7 +80,7 @@ def make_handler(server: Scripted) -> type[BaseHTTPRequestHandler]:
 
         def answer(self, body: Body) -> None:
             status, answer = server.respond(self.path, body)
-            data = json.dumps(answer).encode()
+            data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
             self.send_response(status)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
@@ -226,6 +226,21 @@ def test_a_server_that_resizes_images_otherwise_is_refused(serve: Serve) -> None
 
     with pytest.raises(EngineError, match=r"makes 9999 tokens.*--mm-processor-kwargs '\{"):
         engine_at(serve(respond).endpoint).ask([Request("Hm?", IMAGES[0])])
+
+
+def test_a_server_with_larger_blocks_than_the_layout_is_for_is_told(
+    serve: Serve, caplog: pytest.LogCaptureFixture
+) -> None:
+    metrics = 'vllm:cache_config_info{_block_size_resolved="True",block_size="128",engine="0"} 1.0'
+
+    def respond(path: str, body: Body) -> tuple[int, Any]:
+        return (200, metrics) if path == "/metrics" else of_tokens(path, body)
+
+    assert engine_at(serve(respond).endpoint, block_size=32).ask([Request("Hm?")])[0].text == "ok"
+    assert "KV blocks of 128 tokens, and requests are laid out for 32" in caplog.text
+    caplog.clear()
+    engine_at(serve(respond).endpoint, block_size=128).ask([Request("Hm?")])
+    assert "KV blocks" not in caplog.text
 
 
 def test_a_server_without_the_log_probabilities_asked_for_is_refused(serve: Serve) -> None:

@@ -1,5 +1,7 @@
 """Whether a server is asked token for token what an engine in this process is asked."""
 
+import logging
+import re
 from typing import Any, cast
 
 import pydantic_core
@@ -10,8 +12,11 @@ from ..settings import EngineSettings
 from .server_pool import ServerPool
 from .wire import TransientError, Wire
 
+_log = logging.getLogger("blpo.engine")
+
 _ANSWER_S = 10.0
 _OWNER = "vllm"
+_BLOCK_SIZE = re.compile(rb'cache_config_info\{[^}]*[{,]block_size="(\d+)"')
 
 
 def is_asked_in_process(settings: EngineSettings, servers: ServerPool) -> bool:
@@ -28,6 +33,24 @@ def is_asked_in_process(settings: EngineSettings, servers: ServerPool) -> bool:
 def tokenizer_source(settings: EngineSettings) -> EngineSettings:
     """Settings under whose model the tokenizer of a server's model is found."""
     return settings.model_copy(update={"model": settings.tokenizer or settings.model})
+
+
+def tell_large_blocks(wire: Wire, server: str, block_size: int) -> None:
+    """Warn if a vLLM server's KV blocks are larger than those that requests are laid out for."""
+    try:
+        metrics = wire.get(f"{server.removesuffix('/v1')}/metrics", _ANSWER_S)
+    except TransientError:
+        return
+    found = _BLOCK_SIZE.search(metrics.payload) if metrics.is_success else None
+    if found and int(found[1]) > block_size:
+        _log.warning(
+            "%s has KV blocks of %d tokens, and requests are laid out for %d: it encodes every "
+            "image again under every prompt; start it with --block-size %d, or set block_size",
+            server,
+            int(found[1]),
+            block_size,
+            block_size,
+        )
 
 
 def _has_tokenizer_here(settings: EngineSettings) -> bool:
@@ -56,7 +79,10 @@ def _is_vllm(settings: EngineSettings, servers: ServerPool) -> bool:
     server = servers.pick("")
     if server is None:
         return True
-    wire = Wire(settings)
+    try:
+        wire = Wire(settings)
+    except EngineError:
+        return True  # the key is missing, which the first request says
     try:
         response = wire.get(f"{server}/models", min(_ANSWER_S, settings.timeout_s))
     except TransientError:

@@ -20,6 +20,7 @@ from ...requests.label_logprobs import Read
 from ..settings import EngineSettings
 from .chat import demanded_fields, png_url
 from .failures import failure_of
+from .handshake import tell_large_blocks
 from .local_renderer import LocalRenderer
 from .vllm_bodies import (
     Question,
@@ -68,6 +69,7 @@ class VllmAsker:
     def __init__(self, settings: EngineSettings, wire: Wire) -> None:
         self.num_images_sent = 0
         self._model = settings.model
+        self._block_size = settings.resolved_block_size
         self._demanded = demanded_fields(settings)
         self._wire = wire
         self._renderer = LocalRenderer(settings)
@@ -98,6 +100,7 @@ class VllmAsker:
                 self._servers[url] = _Server(url, takes_tokens=status in (400, 422))
                 how = "tokens" if self._servers[url].takes_tokens else "chats"
                 _log.info("%s is asked by %s", url, how)
+                tell_large_blocks(self._wire, url, self._block_size)
             return self._servers[url]
 
     def _ask(
