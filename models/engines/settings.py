@@ -17,7 +17,7 @@ POOL_PREFIX = "pool:"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Layout = Literal["auto", "in-process", "chat"]
-EngineKind = Literal["vllm", "transformers", "openai", "lexicon"]
+EngineKind = Literal["vllm", "transformers", "openai", "decisions", "lexicon"]
 
 
 class EngineSettings(BaseModel):
@@ -100,7 +100,8 @@ class EngineSettings(BaseModel):
 
     endpoint: str = Field(
         default="http://localhost:8000/v1",
-        description="base URL of an OpenAI-compatible server; pool:FOLDER for those that keep "
+        description="base URL of an OpenAI-compatible server, which for a decision model may end "
+        "in /decisions or /systemone; pool:FOLDER for those that keep "
         "their addresses in a folder (slurm/pool.sbatch)",
     )
     layout: Layout = Field(

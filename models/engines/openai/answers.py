@@ -15,6 +15,8 @@ from .wire import Response, TransientError
 _END_OF_THOUGHT = ("</think>", "</thinking>", "[/THINK]", "</thought>")
 _START_OF_THOUGHT = ("<think>", "<thinking>", "[THINK]", "<thought>")
 _MAX_COUNT = 1 << 31
+_IN_AND_OUT = ("input", "output")
+"""What decision models call prompt and completion."""
 
 
 class _TopToken(BaseModel):
@@ -123,10 +125,11 @@ def read_answer(response: Response, server: str) -> Answer:
 def read_usage(usage: Any) -> Usage:
     """Token counts of a usage object, whatever stands in it."""
     fields = _dict(usage)
-    details = _dict(fields.get("prompt_tokens_details"))
+    prompt, completion = ("prompt", "completion") if "prompt_tokens" in fields else _IN_AND_OUT
+    details = _dict(fields.get(f"{prompt}_tokens_details"))
     return Usage(
-        _count(fields.get("prompt_tokens")),
-        _count(fields.get("completion_tokens")),
+        _count(fields.get(f"{prompt}_tokens")),
+        _count(fields.get(f"{completion}_tokens")),
         _count(details.get("cached_tokens")),
     )
 

@@ -1,12 +1,13 @@
 """Engine behind any OpenAI-compatible server: hosted models, vLLM servers on other nodes.
 
 A vLLM server is asked token for token what an engine in this process is asked (`vllm_server.py`),
-any other by chat completions (`chat.py`).
+any other by chat completions (`chat.py`). Decision models are asked typed questions
+(`decisions.py`).
 """
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,6 +19,7 @@ from ...engine import EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
 from ..settings import EngineSettings
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
+from .decisions import DECISIONS_LAYOUT, DecisionsAsker
 from .failures import RefusedError
 from .handshake import is_asked_in_process
 from .server_pool import ServerPool
@@ -38,6 +40,12 @@ class Asker(Protocol):
     """
 
     def ask(self, server: str, request: Request) -> Reply: ...
+
+
+_ASKERS: Mapping[str, Callable[[EngineSettings, Wire], Asker]] = {
+    CHAT_LAYOUT: ChatAsker,
+    DECISIONS_LAYOUT: DecisionsAsker,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +114,11 @@ class OpenAIEngine:
             wire.close()
 
     def _connect(self) -> tuple[Asker, ThreadPoolExecutor]:
-        layout = self.identity.layout
+        make = _ASKERS.get(self.identity.layout, VllmAsker)
         with self._lock:
             if self._wire is None or self._asker is None or self._threads is None:
                 self._servers.wait_for_first()
                 self._wire = Wire(self._settings)
-                make = ChatAsker if layout == CHAT_LAYOUT else VllmAsker
                 self._asker = make(self._settings, self._wire)
                 self._threads = ThreadPoolExecutor(self._settings.max_concurrency, "openai")
             return self._asker, self._threads
@@ -169,17 +176,24 @@ class OpenAIEngine:
 
 
 def _identity(settings: EngineSettings, servers: ServerPool) -> EngineIdentity:
-    in_process = is_asked_in_process(settings, servers)
     asked_for = demanded_fields(settings)
     endpoint = f"endpoint={settings.endpoint.rstrip('/')}"
     fields = pydantic_core.to_json(dict(sorted(asked_for.items()))).decode()
     return EngineIdentity(
-        engine="openai",
+        engine=settings.kind,
         model=settings.model,
         revision=settings.revision or "unpinned",
-        layout=layout_id(settings.resolved_block_size) if in_process else CHAT_LAYOUT,
+        layout=_layout(settings, servers),
         settings=f"{endpoint},body={fields}" if asked_for else endpoint,
     )
+
+
+def _layout(settings: EngineSettings, servers: ServerPool) -> str:
+    if settings.kind == "decisions":
+        return DECISIONS_LAYOUT
+    if is_asked_in_process(settings, servers):
+        return layout_id(settings.resolved_block_size)
+    return CHAT_LAYOUT
 
 
 def _error_reply(reason: str, kind: ErrorKind) -> Reply:
