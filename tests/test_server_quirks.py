@@ -336,6 +336,17 @@ def test_a_thinking_server_that_cannot_continue_a_reply_is_asked_for_the_rest(se
     assert [m["role"] for m in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
+def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(serve: Serve) -> None:
+    def respond(body: Body, _: int) -> Answer:
+        return completion("" if body["messages"][-1]["role"] == "assistant" else "Safe")
+
+    server = serve(respond)
+    request = Request("Is it safe?", labels=LABELS, reply_start="A cat.\n")
+    engine = engine_for(server)
+    assert [engine.ask([request])[0].text for _ in range(2)] == ["Safe", "Safe"]
+    assert len(server.bodies) == 3
+
+
 def test_what_the_settings_ask_for_is_sent_and_never_left_out(serve: Serve) -> None:
     extra = {"top_k": 5, "provider": {"only": ["x"]}}
     server = serve(lambda _body, _number: completion("Safe"))

@@ -23,7 +23,7 @@ from ...engine import Reply, Request
 from ...requests.layout import PAIR_BRIDGE_SENTENCES
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
-from .answers import read_answer, reply_to
+from .answers import Answer, read_answer, reply_to
 from .failures import Refusal, failure_of, refused_parameter
 from .wire import Wire
 
@@ -112,6 +112,10 @@ class ChatAsker:
             if response.is_success:
                 answer = read_answer(response, server)
                 self._tell_of_vllm(server, is_vllm=answer.is_vllm)
+                if "continue_final_message" in body and _says_nothing(answer):
+                    # It takes the parameter and does not know it.
+                    self._takes.learn(Refusal("continue_final_message"), server, "says nothing")
+                    continue
                 return reply_to(answer, request.labels, self._takes.departures(optional))
             refusal = refused_parameter(response, body)
             if refusal is None:
@@ -180,6 +184,10 @@ def png_url(pixels: Image.Image) -> str:
     file = io.BytesIO()
     pixels.save(file, "PNG")
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def _says_nothing(answer: Answer) -> bool:
+    return not answer.text and not answer.is_cut and not answer.positions
 
 
 def _content(request: Request) -> list[dict[str, Any]]:
