@@ -37,7 +37,14 @@ class LaunchError(BlpoError):
 
 
 class EngineError(BlpoError):
-    """The engine as a whole cannot answer (does not start, died, server gone)."""
+    """The engine as a whole cannot answer (does not start, died, server gone).
+
+    is_transient: the same command may succeed later with nothing put right (a server is busy).
+    """
+
+    def __init__(self, message: str, *, is_transient: bool = False) -> None:
+        super().__init__(message)
+        self.is_transient = is_transient
 
 
 class LayoutError(EngineError):

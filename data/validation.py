@@ -1,6 +1,7 @@
 """Settings files: YAML read and checked against a pydantic model, problems told one per line."""
 
 import difflib
+import re
 from collections.abc import Sequence
 from typing import Any, cast, get_args
 
@@ -8,6 +9,8 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from .errors import BlpoError
+
+_USER_IN_URL = re.compile(r"://[^/\s'\"]*@")
 
 
 def read_yaml(content: str, source: str, error: type[BlpoError]) -> dict[str, Any]:
@@ -37,7 +40,8 @@ def _problem_text(problem: dict[str, Any], model: type[BaseModel]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if not key:
         return message
-    return f"`{key}` is {problem['input']!r}: {message}"
+    shown = _USER_IN_URL.sub("://***@", repr(problem["input"]))
+    return f"`{key}` is {shown}: {message}"
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:

@@ -12,6 +12,10 @@ from ..data.images import ImageRef
 
 FinishReason = Literal["stop", "length", "label", "error"]
 
+ErrorKind = Literal["request", "transient"]
+"""What an error reply's error lies in: "request", which fails again whenever it is asked, or
+"transient", where the engine failed at it this time. What fails every request is an EngineError."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -68,6 +72,9 @@ class Reply:
     prompt_tokens, completion_tokens, cached_tokens: counts; cached_tokens of prompt_tokens were
         served from the engine's prefix cache.
     error: why the request failed; set exactly when finish_reason is "error".
+    error_kind: what the error lies in; an engine that does not say so means the request.
+    departures: in which points the engine was asked otherwise than the request says ("without
+        temperature"), because it takes it in no other way.
     """
 
     text: str
@@ -77,6 +84,8 @@ class Reply:
     completion_tokens: int = 0
     cached_tokens: int = 0
     error: str | None = None
+    error_kind: ErrorKind | None = None
+    departures: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

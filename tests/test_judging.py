@@ -4,6 +4,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -16,12 +17,19 @@ from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
-from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource, judge_dataset, map_ahead
+from blpo.pipeline.bulk.judging import (
+    JudgedCounts,
+    JudgeSource,
+    judge_dataset,
+    judge_source,
+    map_ahead,
+)
 from blpo.pipeline.bulk.shards import JudgeManifest, judge_manifest
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.search.cutpoints import CutPoints
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
+from ideal_runs import ideal_dataset, ideal_run
 from killable_run import IdealPool
 
 TASK = "micro-unsafebench"
@@ -104,6 +112,25 @@ def test_a_shard_without_rows_gives_a_file_without_rows(world: World) -> None:
     assert (counts.rows, counts.verdicts) == (0, Counter())
     assert pl.read_parquet("out.parquet").shape == (0, 6)
     assert world.engine.asked == []
+
+
+def test_a_prompt_that_meets_another_judge_than_its_own_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = ideal_dataset(tmp_path, num_test=20)
+    run = ideal_run(tmp_path, engine, "run")
+    source = judge_source(run, None, None, [])
+
+    def judge(source: JudgeSource, out: str) -> str:
+        pool = IdealPool(engine)
+        judge_dataset(source, Path("data.parquet"), Path(out), Path("store"), pool=pool)
+        return caplog.text
+
+    assert judge(source, "own.parquet") == ""
+    elsewhere = {**source.aligned, "layout": "image-first-1/block=32"}
+    said = judge(replace(source, aligned=elsewhere), "other.parquet")
+    assert "aligned with another judge: layout image-first-1/block=32, here none" in said
 
 
 @pytest.mark.parametrize("shard", ["5/4", "0/4", "1", "a/b", "-1/4", "1/0"])

@@ -15,7 +15,8 @@ import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import Request, Sampling
-from blpo.models.engines.openai.engine import OpenAIEngine, label_logprobs_of
+from blpo.models.engines.openai.engine import OpenAIEngine
+from blpo.models.engines.openai.top_logprobs import label_logprobs_of
 from blpo.models.engines.settings import EngineSettings
 from PIL import Image
 

@@ -16,10 +16,10 @@ def make_engine(settings: EngineSettings) -> Engine:
 
 def takes_several_images(settings: EngineSettings) -> bool:
     """Whether a request to this engine may have any number of images."""
-    return settings.kind == "openai"
+    return settings.kind in ("openai", "decisions")
 
 
-# Each is imported when it is wanted: all but the last two load heavy libraries.
+# Each is imported when it is wanted: the first two load heavy libraries.
 
 
 def _vllm(settings: EngineSettings) -> Engine:
@@ -54,5 +54,6 @@ _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
     "vllm": _vllm,
     "transformers": _transformers,
     "openai": _openai,
+    "decisions": _openai,
     "lexicon": _lexicon,
 }

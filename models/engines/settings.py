@@ -3,17 +3,21 @@
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
 
 from .devices import assigned_gpus
 
 DEFAULT_MAX_MODEL_LEN = 8192
+POOL_PREFIX = "pool:"
+"""Of an endpoint that is a folder in which servers keep their addresses."""
 
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
-EngineKind = Literal["vllm", "transformers", "openai", "lexicon"]
+Layout = Literal["auto", "in-process", "chat"]
+EngineKind = Literal["vllm", "transformers", "openai", "decisions", "lexicon"]
 
 
 class EngineSettings(BaseModel):
@@ -96,8 +100,30 @@ class EngineSettings(BaseModel):
 
     endpoint: str = Field(
         default="http://localhost:8000/v1",
-        description="base URL of an OpenAI-compatible server; pool:FOLDER for those that keep "
+        description="base URL of an OpenAI-compatible server, which for a decision model may end "
+        "in /decisions or /systemone; pool:FOLDER for those that keep "
         "their addresses in a folder (slurm/pool.sbatch)",
+    )
+    layout: Layout = Field(
+        default="auto",
+        description="how a server is asked. in-process: token for token as a local engine of the "
+        "model, which only a vLLM server can be. chat: by messages. auto: in-process if the server "
+        "is vLLM and the model's tokenizer is found here",
+    )
+    tokenizer: str | None = Field(
+        default=None,
+        description="where the tokenizer of a server's model is, if not under `model`: "
+        '"micro", a local folder, or a Hugging Face id',
+    )
+    extra_body: dict[str, Any] = Field(
+        default_factory=dict,
+        description="further fields of each request to a server, which is never asked without them",
+    )
+    reasoning_effort: str | None = Field(
+        default=None, description='how long a reasoning model at a server thinks: "low", "high"'
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default_factory=dict, description="arguments of the model's chat template"
     )
     api_key_env: str | None = Field(
         default=None, description="environment variable that holds the server's key; None: no key"
@@ -107,6 +133,28 @@ class EngineSettings(BaseModel):
     max_retries: int = Field(
         default=6, ge=0, description="retries of one request on 429, 5xx, timeout, no connection"
     )
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_endpoint(cls, endpoint: str) -> str:
+        if endpoint.startswith(POOL_PREFIX):
+            return endpoint
+        try:
+            url = urlsplit(endpoint)
+            has_user, has_host, _ = "@" in url.netloc, bool(url.hostname), url.port
+        except ValueError as error:
+            raise ValueError(f"no URL: {error}") from None
+        if has_user:
+            raise ValueError(
+                "has a user or key in it, which would be stored with every reply: put the key into "
+                "an environment variable and name that in api_key_env"
+            )
+        if url.scheme not in ("http", "https") or not has_host:
+            raise ValueError("expected http://HOST/v1, https://HOST/v1 or pool:FOLDER")
+        return endpoint
+
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
 
     def taking(self, num_images: int) -> "EngineSettings":
         """The same with room for so many images in one request."""

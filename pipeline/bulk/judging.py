@@ -1,8 +1,9 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
+import logging
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
@@ -14,18 +15,20 @@ from ...data.errors import ConfigError, DataError
 from ...data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
-from ...models.engine import Engine
+from ...models.engine import Engine, EngineIdentity
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import make_judge, num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
 from ..metrics.scorecard import Scorecard, scorecard
-from ..runs.directory import RESULT_FILE, load_run
+from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
+
+_log = logging.getLogger("blpo.judge")
 
 BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
@@ -40,13 +43,15 @@ Result = TypeVar("Result")
 class JudgeSource:
     """Which judge, on which task, under which prompt.
 
-    reading: how its verdicts are read; None for the likeliest label.
+    reading: how its verdicts are read; None for the likeliest label. aligned: model and layout of
+    the judge that the prompt of a run was aligned with.
     """
 
     task: Task
     judge_prompt: str
     config: JudgeConfig
     reading: CutPoints | None = None
+    aligned: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def requests_per_verdict(self) -> int:
@@ -212,7 +217,11 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
     # Fitted for this prompt alone.
     reading = directory.read_json(RESULT_FILE).get("reading")
     return JudgeSource(
-        task, judge_prompt, judge_config, CutPoints.model_validate(reading) if reading else None
+        task,
+        judge_prompt,
+        judge_config,
+        CutPoints.model_validate(reading) if reading else None,
+        directory.read_json(INPUTS_FILE)["models"]["judge"],
     )
 
 
@@ -231,7 +240,20 @@ def _read_prompt(path: Path | None) -> str | None:
 def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
+    if source.aligned:
+        _tell_other_judge(source.aligned, engine.identity)
     return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
+
+
+def _tell_other_judge(aligned: Mapping[str, str], judge: EngineIdentity) -> None:
+    """Warn if a run's prompt meets another judge than the one it was aligned with."""
+    here = {"model": judge.model, "layout": judge.layout}
+    differing = [name for name in here if name in aligned and aligned[name] != here[name]]
+    if differing:
+        _log.warning(
+            "this prompt was aligned with another judge: %s",
+            ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing),
+        )
 
 
 def _judged_schema(task: Task) -> Any:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from ....data.errors import EngineError
 from ..rendezvous import assigned
+from ..settings import POOL_PREFIX
 
 _log = logging.getLogger("blpo.engine")
 
-POOL_PREFIX = "pool:"
 _LIST_S = 2.0
 _DOWN_S = 10.0
 _WAIT_S = 1800.0

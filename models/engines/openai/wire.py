@@ -1,28 +1,31 @@
-"""The wire of `OpenAIEngine`: chat completions as they are read, transient failures, retries."""
+"""HTTP to servers: bounded in time and size, without redirects, the key in no message."""
 
 import logging
+import math
+import os
 import re
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import httpx
-from pydantic import BaseModel, Field, ValidationError
+import pydantic_core
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from ....data.errors import EngineError
+from ..settings import EngineSettings
+
 _log = logging.getLogger("blpo.engine")
 
-_TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
-_DOWN_STATUS = frozenset({500, 502, 503, 504})
-_REFUSED = re.compile(
-    r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
-    r"|invalid|does not exist|must be|only the default",
-    re.IGNORECASE,
-)
+MAX_ANSWER_BYTES = 8 << 20
 _MAX_BACKOFF_S = 60.0
-_MAX_RETRY_AFTER_S = 600.0
+_MAX_RETRY_AFTER_S = 120.0
+_SHOWN_KEY_CHARS = 8
+"""Of a key, as much as servers show when they say that it is wrong."""
 
 
 class TransientError(Exception):
@@ -40,71 +43,152 @@ class TransientError(Exception):
         self.is_down = is_down
 
 
-class _Token(BaseModel):
-    token: str
-    logprob: float
+class UnreachableError(TransientError):
+    """There is no connection, whatever is asked."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, is_down=True)
 
 
-class _Position(BaseModel):
-    token: str
-    top_logprobs: list[_Token] = []
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a server sent, whole.
+
+    message: the words of its error, shortened and without our key. error: the error's fields, as
+    far as it has some.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    payload: bytes
+    message: str
+    error: Mapping[str, Any]
+
+    @property
+    def is_success(self) -> bool:
+        return 200 <= self.status < 300
+
+    @property
+    def retry_after_s(self) -> float | None:
+        return _retry_after_s(self.headers.get("retry-after"))
 
 
-class _Logprobs(BaseModel):
-    content: list[_Position] | None = None
+class Wire:
+    """One key, one pool of connections. Safe for many threads.
 
+    num_bytes_sent: of the bodies of all requests.
+    """
 
-class _Message(BaseModel):
-    content: str | None = None
-
-
-class Choice(BaseModel):
-    message: _Message
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-
-    def first_top(self) -> list[tuple[str, float]]:
-        """Candidates for the first token that is not white space; empty without logprobs."""
-        for position in (self.logprobs or _Logprobs()).content or []:
-            if position.token.strip():
-                return [(entry.token, entry.logprob) for entry in position.top_logprobs]
-        return []
-
-
-class TokenDetails(BaseModel):
-    cached_tokens: int | None = None
-
-
-class Usage(BaseModel):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: TokenDetails | None = None
-
-
-class Answer(BaseModel):
-    """What is read of a chat completion."""
-
-    choices: list[Choice] = Field(min_length=1)
-    usage: Usage | None = None
-
-
-def post(client: httpx.Client, server: str, body: dict[str, Any]) -> httpx.Response:
-    """The answer of a server, by its base URL. Raises TransientError."""
-    try:
-        response = client.post(f"{server}/chat/completions", json=body)
-    except httpx.TransportError as error:
-        raise TransientError(f"{type(error).__name__}: {error}", is_down=True) from error
-    if response.status_code in _TRANSIENT_STATUS and not is_out_of_quota(response):
-        raise TransientError(
-            f"HTTP {response.status_code}",
-            _retry_after_s(response.headers.get("Retry-After")),
-            is_down=response.status_code in _DOWN_STATUS,
+    def __init__(self, settings: EngineSettings) -> None:
+        self.num_bytes_sent = 0
+        self._timeout_s = settings.timeout_s
+        self._key = _key(settings)
+        self._client = httpx.Client(
+            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
+            timeout=settings.timeout_s,
+            limits=httpx.Limits(max_connections=settings.max_concurrency),
         )
-    return response
+
+    def close(self) -> None:
+        self._client.close()
+
+    def post(self, url: str, body: Mapping[str, Any]) -> Response:
+        """Raises TransientError where there is no whole answer in time."""
+        content = pydantic_core.to_json(body, inf_nan_mode="constants")
+        self.num_bytes_sent += len(content)
+        return self._send("POST", url, self._timeout_s, content)
+
+    def get(self, url: str, timeout_s: float) -> Response:
+        """Raises TransientError where there is no whole answer in time."""
+        return self._send("GET", url, timeout_s)
+
+    def redacted(self, text: str) -> str:
+        """A server's words without our key, or what it shows of it."""
+        if len(self._key) <= _SHOWN_KEY_CHARS:
+            return text.replace(self._key, "***") if self._key else text
+        return re.sub(re.escape(self._key[:_SHOWN_KEY_CHARS]) + r"[^\s\"']*", "***", text)
+
+    def _send(
+        self, method: str, url: str, timeout_s: float, content: bytes | None = None
+    ) -> Response:
+        headers = {"Content-Type": "application/json"} if content is not None else {}
+        try:
+            with self._client.stream(
+                method, url, content=content, headers=headers, timeout=timeout_s
+            ) as response:
+                payload = read_whole(response, timeout_s)
+        except httpx.TimeoutException as error:
+            message = f"no answer in {timeout_s:g} s ({type(error).__name__})"
+            raise TransientError(message, is_down=True) from None
+        except httpx.ConnectError as error:
+            raise UnreachableError(self._said(error)) from None
+        except httpx.TransportError as error:
+            raise TransientError(self._said(error), is_down=True) from None
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise TransientError(self._said(error)) from None
+        return self._response(response, payload)
+
+    def _said(self, error: Exception) -> str:
+        return self.redacted(f"{type(error).__name__}: {error}")
+
+    def _response(self, response: httpx.Response, payload: bytes) -> Response:
+        error = error_fields(payload)
+        words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
+        message = self.redacted(words.strip() or response.reason_phrase)[:500]
+        return Response(response.status_code, response.headers, payload, message, error)
 
 
-def is_out_of_quota(response: httpx.Response) -> bool:
-    return error_fields(response).get("code") == "insufficient_quota"
+def read_whole(response: "_Body", timeout_s: float) -> bytes:
+    """The body. The client's own timeout holds for each piece of it, this one for all.
+
+    Raises TransientError for one that takes longer, or is longer than any answer.
+    """
+    deadline = time.monotonic() + timeout_s
+    payload = bytearray()
+    for piece in response.iter_bytes():
+        payload += piece
+        if len(payload) > MAX_ANSWER_BYTES:
+            raise TransientError(f"the answer is longer than {MAX_ANSWER_BYTES >> 20} MiB")
+        if time.monotonic() > deadline:
+            raise TransientError(f"no whole answer in {timeout_s:g} s", is_down=True)
+    return bytes(payload)
+
+
+class _Body(Protocol):
+    def iter_bytes(self) -> Iterator[bytes]: ...
+
+
+def _key(settings: EngineSettings) -> str:
+    """The server's key; empty if it takes none. Raises EngineError, which never shows it."""
+    name = settings.api_key_env
+    if name is None:
+        return ""
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise EngineError(f"no key for {settings.endpoint}: set the environment variable {name}")
+    if not re.fullmatch(r"[!-~]+", key):
+        raise EngineError(
+            f"the environment variable {name} holds no key: a key has neither spaces nor line "
+            "breaks, and letters of ASCII only; set it anew"
+        )
+    return key
+
+
+def error_fields(payload: bytes) -> Mapping[str, Any]:
+    """The fields of an error body, which some servers put into a list; empty if it is none."""
+    try:
+        body: Any = pydantic_core.from_json(payload)
+    except ValueError:
+        return {}
+    if isinstance(body, list) and body:
+        body = cast("list[Any]", body)[0]
+    fields = cast("dict[str, Any]", body) if isinstance(body, dict) else {}
+    error: Any = fields.get("error")
+    if not error and "choices" not in fields:
+        error = fields.get("message") or fields.get("detail")
+    if isinstance(error, dict):
+        return cast("dict[str, Any]", error)
+    return {"message": error} if error else {}
 
 
 def _retry_after_s(value: str | None) -> float | None:
@@ -116,9 +200,9 @@ def _retry_after_s(value: str | None) -> float | None:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
-    return min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
+    return None if math.isnan(seconds) else min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
 
 
 def retrying(max_retries: int) -> Retrying:
@@ -147,32 +231,3 @@ def _log_retry(state: RetryCallState) -> None:
     _log.info(
         "try %d failed (%s); again in %.1f s", state.attempt_number, error, state.upcoming_sleep
     )
-
-
-def refused_parameter(
-    response: httpx.Response, message: str, body: Mapping[str, Any]
-) -> str | None:
-    """The optional parameter of `body` that a 400 or 422 refuses; None if it is something else."""
-    if response.status_code not in (400, 422) or not _REFUSED.search(message):
-        return None
-    optional = [name for name in body if name not in ("model", "messages")]
-    param = error_fields(response).get("param")
-    if param in optional:
-        return cast("str", param)
-    named = [name for name in optional if re.search(rf"\b{name}\b", message)]
-    return named[0] if named and "context length" not in message else None
-
-
-def error_fields(response: httpx.Response) -> dict[str, Any]:
-    try:
-        error: Any = response.json().get("error")
-    except (ValueError, AttributeError):
-        return {}
-    return cast("dict[str, Any]", error) if isinstance(error, dict) else {"message": error}
-
-
-def read_answer(response: httpx.Response) -> Answer:
-    try:
-        return Answer.model_validate_json(response.content)
-    except ValidationError as error:
-        raise TransientError(f"the answer is not a completion: {response.text[:80]!r}") from error

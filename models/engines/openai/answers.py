@@ -1,0 +1,237 @@
+"""Chat completions as they are read: lenient in form, strict in what counts as a reply."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic import BaseModel, Field, ValidationError
+
+from ...engine import FinishReason, Reply
+from .failures import RefusedError, failure_in
+from .top_logprobs import TopTokens, are_probabilities, label_logprobs_of
+from .wire import Response, TransientError
+
+_END_OF_THOUGHT = ("</think>", "</thinking>", "[/THINK]", "</thought>")
+_START_OF_THOUGHT = ("<think>", "<thinking>", "[THINK]", "<thought>")
+_MAX_COUNT = 1 << 31
+_IN_AND_OUT = ("input", "output")
+"""What decision models call prompt and completion."""
+
+
+class _TopToken(BaseModel):
+    token: str
+    logprob: float | None = None
+
+
+class Position(BaseModel):
+    """One token of a reply, and the most probable ones in its place."""
+
+    token: str
+    top_logprobs: list[_TopToken] | None = None
+
+    @property
+    def top(self) -> TopTokens:
+        """JSON has no infinity: a log-probability that is missing is that of probability 0."""
+        return [
+            (entry.token, -math.inf if entry.logprob is None else entry.logprob)
+            for entry in self.top_logprobs or []
+        ]
+
+
+class _Logprobs(BaseModel):
+    content: list[Position] | None = None
+
+
+class _Message(BaseModel):
+    content: Any = None
+    refusal: Any = None
+    reasoning: Any = None
+    reasoning_content: Any = None
+    tool_calls: Any = None
+
+
+class _Choice(BaseModel):
+    message: _Message | None = None
+    finish_reason: str | None = None
+    logprobs: Any = None
+    token_ids: list[int] | None = None
+
+
+class _Completion(BaseModel):
+    choices: list[_Choice] = Field(min_length=1)
+    usage: Any = None
+    prompt_token_ids: list[int] | None = None
+    system_fingerprint: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts as the server gives them, 0 where it does not."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    cached_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What is read of a chat completion.
+
+    text: the answer, with a thought where the server leaves it in. has_own_thought: the server has
+    taken a thought out of it. positions: of the tokens of both, empty without log-probabilities.
+    prompt_token_ids, token_ids: where the server was asked for them.
+    """
+
+    text: str
+    has_own_thought: bool
+    is_cut: bool
+    positions: Sequence[Position]
+    usage: Usage
+    prompt_token_ids: Sequence[int] | None
+    token_ids: Sequence[int] | None
+    is_vllm: bool
+
+
+def read_answer(response: Response, server: str) -> Answer:
+    """The answer in a successful response.
+
+    Raises RefusedError if the model was kept from answering, TransientError for what is no
+    completion, and for an error body what the error means.
+    """
+    try:
+        completion = _Completion.model_validate_json(response.payload)
+    except ValidationError:
+        if response.error:
+            raise failure_in(response, server) from None
+        raise TransientError(f"the answer is not a completion: {response.message[:80]!r}") from None
+    choice = completion.choices[0]
+    message = choice.message or _Message()
+    text = _text(message.content)
+    has_thought = bool(message.reasoning or message.reasoning_content)
+    _refuse_blocked(choice, message, text)
+    return Answer(
+        text=text,
+        has_own_thought=has_thought or _is_in_parts(message.content),
+        is_cut=choice.finish_reason == "length",
+        positions=_positions(choice.logprobs),
+        usage=read_usage(completion.usage),
+        prompt_token_ids=completion.prompt_token_ids,
+        token_ids=choice.token_ids,
+        is_vllm=str(completion.system_fingerprint or "").startswith("vllm"),
+    )
+
+
+def read_usage(usage: Any) -> Usage:
+    """Token counts of a usage object, whatever stands in it."""
+    fields = _dict(usage)
+    prompt, completion = ("prompt", "completion") if "prompt_tokens" in fields else _IN_AND_OUT
+    details = _dict(fields.get(f"{prompt}_tokens_details"))
+    return Usage(
+        _count(fields.get(f"{prompt}_tokens")),
+        _count(fields.get(f"{completion}_tokens")),
+        _count(details.get("cached_tokens")),
+    )
+
+
+def reply_to(answer: Answer, labels: Sequence[str], departures: tuple[str, ...]) -> Reply:
+    """The reply to a request. Raises RefusedError if its log-probabilities are no such."""
+    logprobs = _label_logprobs(answer, labels) if labels else None
+    finish: FinishReason = "length" if answer.is_cut else "stop"
+    text = answer.text
+    if logprobs is not None:
+        text, finish = max(logprobs, key=logprobs.__getitem__), "label"
+    return Reply(
+        text=text,
+        finish_reason=finish,
+        label_logprobs=logprobs,
+        prompt_tokens=answer.usage.prompt_tokens,
+        completion_tokens=answer.usage.completion_tokens,
+        cached_tokens=answer.usage.cached_tokens,
+        departures=departures,
+    )
+
+
+def _label_logprobs(answer: Answer, labels: Sequence[str]) -> dict[str, float] | None:
+    position = _first_of_answer(answer)
+    if position is None:
+        return None
+    if not are_probabilities(position.top):
+        raise RefusedError("the server's log-probabilities are none: NaN, or more than 1 in all")
+    return label_logprobs_of(position.top, labels)
+
+
+def _first_of_answer(answer: Answer) -> Position | None:
+    """The first token of the answer that is not white space; None if it is not to be found.
+
+    A thought comes before it, whether the server has taken it out of the text or not.
+    """
+    start = _behind_thought(answer.text)
+    if start is None:
+        return None
+    said = answer.text[start:].strip()
+    has_thought = start > 0 or answer.has_own_thought
+    behind = _last_start(said, answer.positions) if has_thought else 0
+    return next((p for p in answer.positions[behind:] if p.token.strip()), None)
+
+
+def _last_start(said: str, positions: Sequence[Position]) -> int:
+    """The last place from which on the tokens say this; behind all of them if there is none."""
+    behind = ""
+    for i in reversed(range(len(positions))):
+        behind = positions[i].token + behind
+        if said and behind.lstrip().startswith(said):
+            return i
+    return len(positions)
+
+
+def _behind_thought(text: str) -> int | None:
+    """Where the answer begins in a text; None if its thought has no end."""
+    ends = [text.rfind(end) + len(end) for end in _END_OF_THOUGHT if end in text]
+    if ends:
+        return max(ends)
+    return None if text.lstrip().startswith(_START_OF_THOUGHT) else 0
+
+
+def _refuse_blocked(choice: _Choice, message: _Message, text: str) -> None:
+    finish = choice.finish_reason or ""
+    if finish.startswith("content_filter"):
+        raise RefusedError("refused by the server's content filter")
+    if finish == "error":
+        raise TransientError("the server failed while it answered")
+    if text:
+        return
+    if message.refusal:
+        raise RefusedError(f"the model refused: {str(message.refusal)[:200]}")
+    if message.tool_calls:
+        raise RefusedError("the model called a tool in place of an answer")
+    if choice.message is None:
+        raise RefusedError(f"the server gave no message (finish_reason {finish[:80]!r})")
+
+
+def _text(content: Any) -> str:
+    """The text of a message: a string, or the text among its parts."""
+    if not isinstance(content, list):
+        return content if isinstance(content, str) else ""
+    parts = [_dict(part) for part in cast("list[Any]", content)]
+    texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
+    return "".join(text for text in texts if isinstance(text, str))
+
+
+def _is_in_parts(content: Any) -> bool:
+    return isinstance(content, list) and len(cast("list[Any]", content)) > 1
+
+
+def _positions(logprobs: Any) -> Sequence[Position]:
+    try:
+        return _Logprobs.model_validate(logprobs).content or []
+    except ValidationError:
+        return []
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and 0 <= value < _MAX_COUNT else 0
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}

@@ -1,0 +1,141 @@
+"""What a server's refusal means: a parameter it does not take, or a request, or every request."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from ....data.errors import EngineError
+from .wire import Response, TransientError
+
+_TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_DOWN_STATUS = frozenset({500, 502, 503, 504})
+_REMEDIES: Mapping[int, str] = {
+    401: "check the key that api_key_env names",
+    402: "the account has nothing left to pay with",
+    404: "check the endpoint, which ends in /v1 at most servers, and the name of the model",
+    405: "check the endpoint, which ends in /v1 at most servers",
+    407: "a proxy wants a password: set HTTPS_PROXY, or NO_PROXY for this host",
+}
+_SYSTEMIC_WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
+    (re.compile(words, re.IGNORECASE), remedy)
+    for words, remedy in (
+        (r"api[ _-]?key|unauthori[sz]ed|authentication|credentials", _REMEDIES[401]),
+        (
+            r"billing|credit balance|insufficient[ _](quota|funds|balance|credit)|payment|"
+            r"exceeded your current quota",
+            _REMEDIES[402],
+        ),
+        (
+            r"\bmodel\b[^.]{0,80}\b(does not exist|not found|not exist|unknown|no such|not a valid)"
+            r"|(unknown|invalid|no such) model\b|not a valid model|model_not_found",
+            "check the name of the model",
+        ),
+    )
+)
+_MODERATION = re.compile(
+    r"moderat|flagged|content.?(policy|filter|management)|safety|policy.?violation|prohibited",
+    re.IGNORECASE,
+)
+_REFUSED = re.compile(
+    r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
+    r"|invalid|does not exist|must be|only the default|incompatible|cannot|may not|deprecated",
+    re.IGNORECASE,
+)
+_LOG_PROBABILITIES = re.compile(r"log[ _-]?prob", re.IGNORECASE)
+_PREFILL = re.compile(r"prefill|last message|final message|end with a user", re.IGNORECASE)
+_LIMIT = re.compile(r"(?:at most|less than or equal to|maximum(?: of| is)?|<=|up to|and)\s*(\d+)")
+
+
+class RefusedError(Exception):
+    """The server answered this request without a reply.
+
+    is_doubtful: it may be every request that fails so; only further ones tell.
+    """
+
+    def __init__(self, message: str, *, is_doubtful: bool = False) -> None:
+        super().__init__(message)
+        self.is_doubtful = is_doubtful
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A parameter that the server does not take, or takes up to a limit only."""
+
+    name: str
+    limit: int | None = None
+
+
+def failure_of(response: Response, server: str) -> Exception:
+    """What an unsuccessful response means.
+
+    TransientError: worth another try. RefusedError: this request fails. EngineError: all do.
+    """
+    status, message = response.status, f"HTTP {response.status}: {response.message}"
+    if remedy := _systemic_remedy(response):
+        return EngineError(f"{server} answers {message} ({remedy})")
+    if status in _TRANSIENT_STATUS:
+        is_down = status in _DOWN_STATUS
+        return TransientError(message, response.retry_after_s, is_down=is_down)
+    if 300 <= status < 400:
+        return EngineError(
+            f"{server} answers HTTP {status}: it redirects, which is not followed with a key: "
+            "give the address itself as endpoint"
+        )
+    if 400 <= status < 500:
+        is_own = status in (400, 413, 422) or _MODERATION.search(response.message) is not None
+        return RefusedError(_with_hint(message, status), is_doubtful=not is_own)
+    return EngineError(f"{server} answers {message}")
+
+
+def _with_hint(message: str, status: int) -> str:
+    if status == 413:
+        return f"{message[:200]} (the request is too large: lower images.max_pixels)"
+    return message
+
+
+def _systemic_remedy(response: Response) -> str | None:
+    """What to put right before any request is answered; None if it is not that."""
+    if response.error.get("code") == "insufficient_quota":
+        return _REMEDIES[402]
+    if response.status in _REMEDIES:
+        return _REMEDIES[response.status]
+    if response.status not in (400, 403, 422, 429):
+        return None
+    if _MODERATION.search(response.message) or response.status == 429:
+        return None
+    return next((remedy for w, remedy in _SYSTEMIC_WORDS if w.search(response.message)), None)
+
+
+def failure_in(response: Response, server: str) -> Exception:
+    """What the error in the body of a successful response means, by the status it names."""
+    code: Any = response.error.get("code")
+    status = code if isinstance(code, int) and 300 <= code < 600 else 502
+    return failure_of(replace(response, status=status), server)
+
+
+def refused_parameter(response: Response, body: Mapping[str, Any]) -> Refusal | None:
+    """The optional parameter of `body` that a response refuses; None if it is something else."""
+    message = response.message
+    if response.status == 403:
+        named = "logprobs" in body and _LOG_PROBABILITIES.search(message)
+        return Refusal("logprobs") if named else None
+    if response.status not in (400, 422) or not _REFUSED.search(message):
+        return None
+    optional = [name for name in body if name not in ("model", "messages")]
+    param = response.error.get("param")
+    named = [param] if param in optional else _named(optional, message)
+    if not named or "context length" in message:
+        return None
+    limit = _LIMIT.search(message) if named[0] == "top_logprobs" else None
+    return Refusal(named[0], int(limit[1]) if limit else None)
+
+
+def _named(optional: list[str], message: str) -> list[str]:
+    """Parameters that a message names, the longest name first: in words or as they are sent."""
+    found = [name for name in optional if re.search(rf"\b{re.escape(name)}\b", message)]
+    if not found and "logprobs" in optional and _LOG_PROBABILITIES.search(message):
+        found = ["logprobs"]
+    if not found and "continue_final_message" in optional and _PREFILL.search(message):
+        found = ["continue_final_message"]
+    return sorted(found, key=len, reverse=True)
