@@ -37,10 +37,14 @@ class PartFile:
     columns: Any
 
     @property
+    def groups(self) -> range:
+        """The row groups, as numbers."""
+        return range(self.file.num_row_groups)
+
+    @property
     def group_sizes(self) -> list[int]:
         """Rows of each row group."""
-        metadata = self.file.metadata
-        return [metadata.row_group(group).num_rows for group in range(metadata.num_row_groups)]
+        return [self.file.metadata.row_group(group).num_rows for group in self.groups]
 
     def read(self, group: int, schema: Any) -> Any:
         """The rows of a row group as a table with that schema.
@@ -80,7 +84,7 @@ def read_prefixes(part: Path) -> Prefixes | None:
     if part.stat().st_size == 0:
         return None
     with _open(part) as file:
-        tables = [file.read(group, _KEYS) for group in range(len(file.group_sizes))]
+        tables = [file.read(group, _KEYS) for group in file.groups]
         return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
 
 
@@ -105,7 +109,7 @@ def _tables_at(file: PartFile, rows: Rows) -> Iterator[Any]:
 def read_tables(part: Path, schema: Any) -> Iterator[Any]:
     """The row groups of a part as tables with that schema; raises as `read_prefixes` does."""
     with _open(part) as file:
-        for group in range(len(file.group_sizes)):
+        for group in file.groups:
             yield file.read(group, schema)
 
 
@@ -129,7 +133,7 @@ def check_part(part: Path) -> DamagedPart | None:
 
 def _check(part: Path) -> None:
     with _opened(part) as file:
-        for group in range(len(file.group_sizes)):
+        for group in file.groups:
             file.read(group, SCHEMA).validate(full=True)
     with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
         checked.check()

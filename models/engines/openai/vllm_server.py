@@ -61,13 +61,9 @@ class _Pictures:
 
 
 class VllmAsker:
-    """Asks vLLM servers. Safe for many threads.
-
-    num_images_sent: requests that carried images.
-    """
+    """Asks vLLM servers. Safe for many threads."""
 
     def __init__(self, settings: EngineSettings, wire: Wire) -> None:
-        self.num_images_sent = 0
         self._model = settings.model
         self._block_size = settings.resolved_block_size
         self._demanded = demanded_fields(settings)
@@ -158,7 +154,6 @@ class VllmAsker:
         """A successful response. Raises what it means otherwise, or _ImageGoneError."""
         response = self._wire.post(url, body)
         if response.is_success:
-            self.num_images_sent += bool(pictures.sizes)
             return response
         if pictures.sizes is None and _IMAGE_IS_GONE in response.message:
             raise _ImageGoneError
