@@ -20,17 +20,38 @@ _TRUSTED_SHARE = 0.9
 anew, which evicts the next one in line before its turn, and so on."""
 
 
+STATES_PER_REQUEST = 3
+"""Blocks that a request takes in each group of layers that keep a state: the one at the end of the
+prefix, the one at its own end, and the one that it computes with."""
+
+
 @dataclass(frozen=True, slots=True)
 class KvCache:
     """The KV cache of a started engine.
 
     num_tokens: how many it holds; blocks of block_size tokens are allocated and evicted.
-    bytes_per_token: over all layers and GPUs.
+    bytes_per_token: over all layers and GPUs. group_block_sizes: tokens to a block of each group of
+    layers, which all take theirs from the same blocks; one of block_size if not given.
+    num_states: blocks that a request takes for the states of layers without keys and values.
+    hit_tokens: the grain, where vLLM has one finer than its blocks.
     """
 
     num_tokens: int
     block_size: int
-    bytes_per_token: int
+    bytes_per_token: float
+    group_block_sizes: tuple[int, ...] = ()
+    num_states: int = 0
+    hit_tokens: int = 0
+
+    @property
+    def grain(self) -> int:
+        """A reused prefix ends at a multiple of so many tokens."""
+        return self.hit_tokens or self.block_size
+
+    @property
+    def keeps_states(self) -> bool:
+        """Whether a prefix is reused only where a request has ended."""
+        return self.num_states > 0
 
     @property
     def num_blocks(self) -> int:
@@ -38,7 +59,8 @@ class KvCache:
 
     def blocks(self, num_tokens: int) -> int:
         """Blocks that a request of so many tokens takes."""
-        return -(-num_tokens // self.block_size)
+        sizes = self.group_block_sizes or (self.block_size,)
+        return sum(-(-num_tokens // size) for size in sizes) + self.num_states
 
     def num_resident(self, num_tokens: int) -> int:
         """How many images stay while prompts over them come and go.
