@@ -13,7 +13,7 @@ from ..engine import EngineIdentity
 from ..requests import chat_template
 from ..requests.layout import Layout, layout_id, make_layout, turn_texts
 from .files import hub_file, read_config, refuse_adapter, refuse_broken
-from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings
+from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
 MICRO = "micro"
 
@@ -31,7 +31,8 @@ _IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _HASH_CHUNK_BYTES = 1 << 22
 _MAX_CHARS = 500
-_MISSING_PACKAGE = re.compile(r"pip install ([\w.-]*\w)|No module named '(\w+)'")
+_MISSING_PACKAGE = re.compile(r"pip install (\w[\w.-]*\w)|No module named '(\w+)'")
+_UNKNOWN = "does not recognize this architecture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,11 @@ def load_failure(error: BaseException) -> str:
         return (
             "it brings Python code of its own, which blpo does not run; use a version of the model "
             "in transformers' own format (often named -hf)"
+        )
+    if _UNKNOWN in text:
+        return (
+            f"transformers {installed_version('transformers')} does not know its architecture; use "
+            "a model of an older family, or a version of blpo with a newer transformers"
         )
     missing = _MISSING_PACKAGE.search(text)
     if missing is not None:

@@ -29,7 +29,7 @@ from ..streaming import in_order
 from . import worker_report
 from .adapter import SamplingMaker, VllmAdapter
 from .jobs import Batch, Job, Message
-from .options import engine_args, match_unit, prepare_cpu, quieten, set_environment
+from .options import engine_args, match_unit, prepare_cpu, quieten, set_environment, tell_deviations
 from .request_loop import RequestLoop
 from .residency import STATES_PER_REQUEST, KvCache
 
@@ -209,6 +209,7 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCach
     """The engine, the layout of its requests, its sampling parameters and its KV cache."""
     refuse_misfit(settings)
     checkpoint = locate(settings)
+    tell_deviations(settings, checkpoint.config)
     set_environment(settings, checkpoint.folder)
     quieten(settings)
     if settings.device == "cpu":

@@ -222,7 +222,7 @@ class RequestLoop:
     def _add(self, job: Job) -> None:
         if job.batch.cancelled:
             return
-        if self._warming and (first := self._warming.hold(job, self._ready.extendleft)):
+        if self._warming and (first := self._warming.hold(job, self._put_first)):
             if first is not job:
                 self._add(first)
             return
@@ -242,6 +242,9 @@ class RequestLoop:
                 job.fail(str(error))
                 return
             job.to_add.pop()
+
+    def _put_first(self, jobs: list[Job]) -> None:
+        self._ready.extendleft(reversed(jobs))
 
     def _add_read(self, job: Job, index: int, pixels: Sequence[Any] | None) -> None:
         read = job.plan.reads[index] if job.plan else None

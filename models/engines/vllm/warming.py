@@ -64,7 +64,10 @@ class Warming:
 
         def settled() -> None:
             self._warm.add(key)  # failed or not: who waits finds out alone
-            go_on(self._waiting.pop(key))
+            jobs = self._waiting.pop(key)
+            for waiting in jobs:
+                waiting.pixels = None  # they have been sent
+            go_on(jobs)
 
         warming.then = settled
         return warming
