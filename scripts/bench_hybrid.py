@@ -11,7 +11,7 @@ model the seconds are those of steps and requests, not of tokens.
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,7 @@ def run(checkpoint: Path, images: Sequence[ImageRef]) -> None:
         tallies[way] = judged(engine, inside, images)
     engine.close()
     # Hits at whole blocks, as vLLM has them by itself, under a bridge of one.
-    engine_module.match_unit = lambda _: block
+    engine_module.match_unit = whole_blocks(block)
     engine = started(checkpoint, images)
     inside = Inside(engine)
     bridge = tuple(make_bridge(inside.layout.tokenizer, block))
@@ -95,6 +95,13 @@ def started(checkpoint: Path, images: Sequence[ImageRef]) -> VllmEngine:
     engine = VllmEngine(settings)
     engine.ask([Request("Start.", images[0], labels=LABELS)])
     return engine
+
+
+def whole_blocks(block: int) -> Callable[[EngineSettings], int]:
+    def match_unit(_: EngineSettings) -> int:
+        return block
+
+    return match_unit
 
 
 def laid_out(inside: Inside) -> list[int]:

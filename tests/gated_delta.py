@@ -9,6 +9,7 @@ from typing import Any
 
 def install() -> None:
     """Take over float32 in vLLM's operator; before the first hybrid model of the process."""
+    import torch
     from vllm.model_executor.layers.mamba.ops.cpu import gdn_attention
 
     module: Any = gdn_attention
@@ -21,12 +22,9 @@ def install() -> None:
             bfloat16(mixed_qkv, b, a, core_attn_out, layer_name)
 
     # vLLM registers the operator by its annotations.
-    either.__annotations__ = bfloat16.__annotations__
-    either.__globals__.update({k: v for k, v in vars(module).items() if k in _NAMES})
+    tensors = dict.fromkeys(("mixed_qkv", "b", "a", "core_attn_out"), torch.Tensor)
+    either.__annotations__ = {**tensors, "layer_name": module.LayerNameType, "return": None}
     module.cpu_gdn_attention_core = either
-
-
-_NAMES = ("torch", "LayerNameType")
 
 
 def _attend(module: Any, mixed_qkv: Any, b: Any, a: Any, out: Any, layer_name: Any) -> None:
@@ -57,7 +55,8 @@ def _sequence(
     from torch.nn import functional
     from transformers.models.qwen3_5 import modeling_qwen3_5
 
-    rule: Any = modeling_qwen3_5.torch_recurrent_gated_delta_rule
+    model: Any = modeling_qwen3_5
+    rule: Any = model.torch_recurrent_gated_delta_rule
     mixed = module.causal_conv1d_torch(
         x=mixed_qkv.transpose(0, 1),
         weight=module._unpacked_conv_weight(layer),
