@@ -42,9 +42,10 @@ HYBRID = KvCache(100_000, 544, 128.0, (544,), 3, hit_tokens=32)
 def test_blocks_of_all_groups_of_layers_and_states_count() -> None:
     assert HYBRID.blocks(500) == 1 + 3
     assert HYBRID.blocks(545) == 2 + 3
+    assert HYBRID.blocks(500, num_reads=4) == 1 + 3 + 3
     two_groups = KvCache(100_000, 16, 128.0, (16, 16))
     assert two_groups.blocks(17) == 4
-    assert KvCache(100_000, 16, 128.0).blocks(17) == 2
+    assert KvCache(100_000, 16, 128.0).blocks(17, num_reads=4) == 2
 
 
 @pytest.mark.parametrize(

@@ -251,12 +251,13 @@ def _kv_cache(engine: Any) -> KvCache:
     cache = engine.vllm_config.cache_config
     block_size, num_blocks = int(cache.block_size), int(first["num_blocks"])
     bytes_per_block = sum(report["bytes"] for report in reports) / num_blocks
+    attention = tuple(first["attention"])
     offloaded = int((cache.kv_offloading_size or 0) * _GIB / bytes_per_block)
     return KvCache(
         max(num_blocks, offloaded) * block_size,
         block_size,
         bytes_per_block / block_size,
-        tuple(first["attention"]),
-        first["states"] * STATES_PER_REQUEST,
+        attention,
+        first["states"] * STATES_PER_REQUEST + (len(attention) if first["states"] else 0),
         hit_tokens=first["hit_tokens"] or 0,
     )

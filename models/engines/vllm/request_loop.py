@@ -253,7 +253,7 @@ class RequestLoop:
         self._running[rid] = (job, index)
         self._next_id += 1
         self._counts.num_requests += 1
-        self._residency.use(job.digest or rid, num_tokens)
+        self._residency.use(job.digest or rid, num_tokens, job.num_reads)
         if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
             self._sent.update((job.digest, *(image.digest for image in job.request.images)))
