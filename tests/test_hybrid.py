@@ -120,7 +120,7 @@ def test_an_image_that_cannot_be_warmed_fails_its_own_requests_alone(
 # A tiny Qwen3.5 in vLLM, without any setting.
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def hybrid(tiny_qwen35: Path) -> Iterator[VllmEngine]:
     gated_delta.install()
     engine = VllmEngine(EngineSettings(model=str(tiny_qwen35), kv_cache_gib=0.25))
@@ -128,9 +128,9 @@ def hybrid(tiny_qwen35: Path) -> Iterator[VllmEngine]:
     engine.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def exact_hybrid(hybrid: VllmEngine, tiny_qwen35: Path) -> Iterator[VllmEngine]:
-    """In float32. Closed at the end: engines of one process share what closing one takes away."""
+    """In float32. For the whole session: closing an engine takes others of the process with it."""
     hybrid.ask([Request("start")])
     engine = VllmEngine(EngineSettings(model=str(tiny_qwen35), kv_cache_gib=0.25, dtype="float32"))
     yield engine
@@ -195,6 +195,7 @@ def test_a_hybrid_judge_is_aligned_without_any_setting(
         return hybrid if settings.kind == "vllm" else make_engine(settings)
 
     monkeypatch.setattr(engine_pool, "make_engine", make)  # one engine for all tests
+    monkeypatch.setattr(hybrid, "close", lambda: None)
     rows = generate(TASK, 0, num_train=12, num_test=6)
     bounds = ImageConfig().bounds
     write_dataset(tmp_path / "data.parquet", (example_of(row, bounds) for row in rows))

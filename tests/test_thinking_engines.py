@@ -23,7 +23,7 @@ from test_engines import (
 THOUGHT = "<think>\nA red </think> square.\n</think>\n\nIt is red.\n\nFinal answer:\n"
 
 
-@pytest.fixture(scope="module", params=["off", "on"])
+@pytest.fixture(scope="session", params=["off", "on"])
 def engines(
     request: pytest.FixtureRequest, tiny_qwen3: Path
 ) -> Iterator[tuple[VllmEngine, TransformersEngine]]:
