@@ -1,13 +1,22 @@
 """Settings of an engine."""
 
+import json
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    field_validator,
+)
 
+from ..requests.choices import LabelReading, Thinking
 from .devices import assigned_gpus
 
 DEFAULT_MAX_MODEL_LEN = 8192
@@ -18,6 +27,11 @@ Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Layout = Literal["auto", "in-process", "chat"]
 EngineKind = Literal["vllm", "transformers", "openai", "decisions", "lexicon"]
+
+
+def _switch(value: object) -> object:
+    """YAML reads an unquoted off or on as a truth value."""
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
 class EngineSettings(BaseModel):
@@ -40,8 +54,23 @@ class EngineSettings(BaseModel):
         default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"
     )
 
+    thinking: Annotated[Thinking, BeforeValidator(_switch)] = Field(
+        default="off",
+        description="whether the model may think before it answers. on: a label is read behind the "
+        "thought, which takes reasoned verdicts",
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default={}, description="arguments of the model's chat template, beside those of thinking"
+    )
+    label_reading: LabelReading = Field(
+        default="auto",
+        description="what of a label its probability is read off: its first_token, or the whole; "
+        "auto: the whole where a label of the task has several tokens",
+    )
+
     dtype: Literal["auto"] | Dtype = Field(
-        default="auto", description="auto: float32 on CPU, bfloat16 on CUDA"
+        default="auto",
+        description="auto: float32 on CPU, bfloat16 on CUDA, and for hybrid models in vllm on CPU",
     )
     quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
     kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
@@ -122,9 +151,6 @@ class EngineSettings(BaseModel):
     reasoning_effort: str | None = Field(
         default=None, description='how long a reasoning model at a server thinks: "low", "high"'
     )
-    chat_template_kwargs: dict[str, Any] = Field(
-        default_factory=dict, description="arguments of the model's chat template"
-    )
     api_key_env: str | None = Field(
         default=None, description="environment variable that holds the server's key; None: no key"
     )
@@ -163,6 +189,17 @@ class EngineSettings(BaseModel):
         return self.model_copy(update={"images_per_request": num_images})
 
     @property
+    def reading(self) -> dict[str, str]:
+        """What of the model's replies is read otherwise than by default, canonical text."""
+        chosen = {
+            "thinking": self.thinking,
+            "chat_template_kwargs": json.dumps(self.chat_template_kwargs, sort_keys=True),
+            "label_reading": self.label_reading,
+        }
+        defaults = {"thinking": "off", "chat_template_kwargs": "{}", "label_reading": "auto"}
+        return {name: value for name, value in chosen.items() if value != defaults[name]}
+
+    @property
     def device(self) -> Device:
         return find_device()
 
@@ -182,7 +219,12 @@ class EngineSettings(BaseModel):
 
     @property
     def resolved_block_size(self) -> int:
-        return self.block_size or (32 if self.device == "cpu" else 16)
+        return self.block_size or default_block_size(self.device)
+
+
+def default_block_size(device: Device) -> int:
+    """Tokens of a KV block: the fewest that vLLM's attention takes on a device."""
+    return 32 if device == "cpu" else 16
 
 
 @cache

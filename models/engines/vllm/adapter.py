@@ -14,6 +14,7 @@ from ...requests.label_logprobs import LabelPlan, Read
 from ...requests.layout import Layout
 from ...requests.seeds import sampling_seed
 from ..checkpoint import MAX_PIXELS
+from .image_reuse import way_to_reuse
 from .renderer import VllmRenderer
 from .request_loop import PixelsMissingError, RequestRefusedError
 from .residency import KvCache
@@ -32,13 +33,13 @@ class SamplingMaker:
     for a request.
 
     sampling_params, final: vLLM's SamplingParams and its kind of output that comes once, at the
-        end.
+        end. ends: tokens that end a reply.
     refusals: what vLLM raises on a request that it does not take.
     """
 
     sampling_params: Any
     final: Any
-    end_of_turn: int
+    ends: tuple[int, ...]
     refusals: tuple[type[Exception], ...]
     _of_reads: dict[tuple[int, ...], Any] = field(default_factory=dict[tuple[int, ...], Any])
 
@@ -50,7 +51,7 @@ class SamplingMaker:
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             seed=sampling_seed(request) if sampling.temperature > 0 else None,
-            stop_token_ids=[self.end_of_turn],
+            stop_token_ids=list(self.ends),
             output_kind=self.final,
             skip_clone=True,
         )
@@ -78,6 +79,7 @@ class VllmAdapter:
 
     def __init__(self, llm: Any, layout: Layout, params: SamplingMaker, kv_cache: KvCache) -> None:
         self.kv_cache = kv_cache
+        self.warms = way_to_reuse(kv_cache, len(layout.bridges[1])) == "warmed"
         self._llm = llm
         self._layout = layout
         self._renderer = VllmRenderer(llm.renderer, layout)
@@ -115,7 +117,24 @@ class VllmAdapter:
         return "vLLM could not process this request" if failed else None
 
     def reply(self, plan: LabelPlan | None, outputs: Sequence[Any]) -> Reply:
-        return _label_reply(plan, outputs) if plan else _text_reply(outputs[0])
+        return _label_reply(plan, outputs) if plan else self._text_reply(outputs[0])
+
+    def _text_reply(self, output: Any) -> Reply:
+        completion = output.outputs[0]
+        finish: FinishReason = "length" if completion.finish_reason == "length" else "stop"
+        text: str = completion.text
+        if self._layout.thought is not None:  # vLLM leaves out tags that are special
+            text = self._layout.reply_text(completion.token_ids)
+        return Reply(
+            text=text,
+            finish_reason=finish,
+            prompt_tokens=len(output.prompt_token_ids),
+            completion_tokens=len(completion.token_ids),
+            cached_tokens=output.num_cached_tokens or 0,
+        )
+
+    def found_image(self, output: Any, num_behind: int) -> bool:
+        return (output.num_cached_tokens or 0) >= len(output.prompt_token_ids) - num_behind
 
     def shutdown(self) -> None:
         self._llm.engine_core.shutdown()
@@ -123,23 +142,22 @@ class VllmAdapter:
     def probe(self) -> None:
         """Ask twice about one generated image; warn if the second does not reuse the first."""
         image = _probe_image()
-        first, second = [self._probe_once(prompt, image) for prompt in _PROBE_PROMPTS]
-        token_ids = self._probe_token_ids(_PROBE_PROMPTS[1])
-        tokens_after_image = len(token_ids) - len(self._layout.prefix(1))
-        image_end = len(second.prompt_token_ids) - tokens_after_image
-        cached = second.num_cached_tokens or 0
-        if self.failure(first) or cached < image_end:
+        asked = [self._probe_token_ids(prompt) for prompt in _PROBE_PROMPTS]
+        if self.warms:
+            asked.insert(0, [*self._layout.shared_ids(1, None), *self._layout.suffix[:1]])
+        outputs = [self._probe_once(str(i), ids, image) for i, ids in enumerate(asked)]
+        num_behind = len(asked[-1]) - len(self._layout.prefix(1))
+        if self.failure(outputs[0]) or not self.found_image(outputs[-1], num_behind):
             _log.warning(
                 "this engine does not reuse images between prompts: %d tokens cached, the image "
                 "ends at %d; every prompt will encode every image again",
-                cached,
-                image_end,
+                outputs[-1].num_cached_tokens or 0,
+                len(outputs[-1].prompt_token_ids) - num_behind,
             )
 
-    def _probe_once(self, prompt: str, image: ImageRef) -> Any:
-        token_ids = self._probe_token_ids(prompt)
+    def _probe_once(self, rid: str, token_ids: list[int], image: ImageRef) -> Any:
         rendered = self._renderer.render([image], token_ids, [decode_image(image)])
-        self._llm.add_request(prompt, rendered, self._params.probe())
+        self._llm.add_request(rid, rendered, self._params.probe())
         outputs: list[Any] = []
         while self._llm.has_unfinished_requests():
             outputs += [output for _, output in self.step()]
@@ -163,18 +181,6 @@ def _label_reply(plan: LabelPlan, outputs: Sequence[Any]) -> Reply:
         prompt_tokens=len(outputs[0].prompt_token_ids),
         completion_tokens=len(outputs),
         cached_tokens=outputs[0].num_cached_tokens or 0,
-    )
-
-
-def _text_reply(output: Any) -> Reply:
-    completion = output.outputs[0]
-    finish: FinishReason = "length" if completion.finish_reason == "length" else "stop"
-    return Reply(
-        text=completion.text,
-        finish_reason=finish,
-        prompt_tokens=len(output.prompt_token_ids),
-        completion_tokens=len(completion.token_ids),
-        cached_tokens=output.num_cached_tokens or 0,
     )
 
 

@@ -17,10 +17,13 @@ from typing import Any, Protocol
 from ....data.errors import DataError, EngineError
 from ....data.images import ImageRef, decode_image
 from ...engine import Reply, Request
+from ...requests.choices import LabelReading
 from ...requests.label_logprobs import LabelPlan, Read
 from ...requests.layout import Layout
+from ..reading import label_plan
 from .jobs import Batch, Job, Message
 from .residency import KvCache, Residency
+from .warming import Warming
 
 _WINDOW = 1024
 """Requests inside the engine at once; each holds its pixels until it is scheduled."""
@@ -46,6 +49,11 @@ class SteppedEngine(Protocol):
 
     @property
     def kv_cache(self) -> KvCache: ...
+
+    @property
+    def warms(self) -> bool:
+        """Whether a prefix is reused only where a request has ended (`image_reuse.py`)."""
+        ...
 
     def add(
         self,
@@ -73,6 +81,10 @@ class SteppedEngine(Protocol):
         """Why the engine could not process a request that it had taken; None if it could."""
         ...
 
+    def found_image(self, output: Any, num_behind: int) -> bool:
+        """Whether a request reused its images; num_behind: its tokens behind them."""
+        ...
+
     def reply(self, plan: LabelPlan | None, outputs: Sequence[Any]) -> Reply:
         """outputs: one per read of the plan, in its order; a single one without a plan."""
         ...
@@ -97,17 +109,20 @@ class RequestLoop:
         layout: Layout,
         inbox: "queue.SimpleQueue[Message]",
         counts: Counts,
+        label_reading: LabelReading = "auto",
     ) -> None:
         self._llm = llm
         self._layout = layout
         self._inbox = inbox
         self._counts = counts
+        self._label_reading: LabelReading = label_reading
         self._waiting: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._running: dict[str, tuple[Job, int]] = {}
         self._open: list[Batch] = []
         self._sent: set[str] = set()
         self._residency = Residency(llm.kv_cache)
+        self._warming = Warming(layout) if llm.warms else None
         self._plans: dict[tuple[str, ...], LabelPlan] = {}
         self._next_id = 0
         self._closing = False
@@ -193,8 +208,7 @@ class RequestLoop:
 
     def _plan(self, labels: tuple[str, ...]) -> LabelPlan:
         if labels not in self._plans:
-            layout = self._layout
-            self._plans[labels] = LabelPlan.make(layout.tokenizer, labels, layout.end_of_turn)
+            self._plans[labels] = label_plan(self._layout, labels, self._label_reading)
         return self._plans[labels]
 
     def _feed(self) -> None:
@@ -207,6 +221,10 @@ class RequestLoop:
 
     def _add(self, job: Job) -> None:
         if job.batch.cancelled:
+            return
+        if self._warming and (first := self._warming.hold(job, self._put_first)):
+            if first is not job:
+                self._add(first)
             return
         try:
             pixels = job.pixels.result() if job.pixels else None
@@ -225,6 +243,9 @@ class RequestLoop:
                 return
             job.to_add.pop()
 
+    def _put_first(self, jobs: list[Job]) -> None:
+        self._ready.extendleft(reversed(jobs))
+
     def _add_read(self, job: Job, index: int, pixels: Sequence[Any] | None) -> None:
         read = job.plan.reads[index] if job.plan else None
         rid = str(self._next_id)
@@ -232,7 +253,7 @@ class RequestLoop:
         self._running[rid] = (job, index)
         self._next_id += 1
         self._counts.num_requests += 1
-        self._residency.use(job.digest or rid, num_tokens)
+        self._residency.use(job.digest or rid, num_tokens, job.num_reads)
         if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
             self._sent.update((job.digest, *(image.digest for image in job.request.images)))
@@ -264,9 +285,19 @@ class RequestLoop:
             else:
                 job.fail(failure)
             return
+        self._note_reuse(job, index, output)
         job.outputs[index] = output
         if len(job.outputs) == job.num_reads:
             job.settle(self._llm.reply(job.plan, [job.outputs[i] for i in range(job.num_reads)]))
+
+    def _note_reuse(self, job: Job, index: int, output: Any) -> None:
+        if self._warming is None or not job.request.images or job.then is not None:
+            return
+        read_ids = job.plan.reads[index].prefix_ids if job.plan else ()
+        num_images = len(job.request.images)
+        num_behind = len(job.token_ids) + len(read_ids) - len(self._layout.prefix(num_images))
+        if not self._llm.found_image(output, num_behind):
+            self._warming.cool(job)
 
     def _hand_out(self) -> None:
         """Give the callers what has been answered in this turn."""
