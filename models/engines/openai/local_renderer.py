@@ -9,9 +9,10 @@ from typing import Any
 
 from ...engine import Request
 from ...requests.label_logprobs import LabelPlan
-from ...requests.layout import Layout, make_layout
+from ...requests.layout import Layout
 from .. import torchvision_cpu
-from ..checkpoint import load_processor, locate, processor_options
+from ..checkpoint import load_processor, locate, make_model_layout, processor_options
+from ..reading import label_plan
 from ..settings import EngineSettings
 from .handshake import tokenizer_source
 
@@ -40,7 +41,8 @@ class LocalRenderer:
             torchvision_cpu.install()
         self._processor = load_processor(checkpoint)
         self._options = processor_options(self._processor)
-        self._layout: Layout = make_layout(self._processor, settings.resolved_block_size)
+        self._layout: Layout = make_model_layout(self._processor, settings, checkpoint)
+        self._reading = settings.label_reading
         self._tokenizer: Any = self._layout.tokenizer
         self._lock = threading.Lock()
         self._plans: dict[tuple[str, ...], LabelPlan] = {}
@@ -69,9 +71,7 @@ class LocalRenderer:
     def plan(self, labels: tuple[str, ...]) -> LabelPlan:
         with self._lock:
             if labels not in self._plans:
-                self._plans[labels] = LabelPlan.make(
-                    self._tokenizer, labels, self._layout.end_of_turn
-                )
+                self._plans[labels] = label_plan(self._layout, labels, self._reading)
             return self._plans[labels]
 
     def chat_texts(self, request: Request, token_ids: Sequence[int]) -> ChatTexts:
