@@ -13,6 +13,7 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 from xxhash import xxh3_64, xxh3_64_intdigest
 
 BLOCK_BYTES = 2**16
@@ -72,10 +73,10 @@ class CheckedFile:
 
     def check(self) -> None:
         """Reads the file to its last byte."""
-        for start in range(0, self._tail_start, 64 * BLOCK_BYTES):
-            self._load(start, min(start + 64 * BLOCK_BYTES, self._tail_start))
+        for start in range(0, self._tail_start, BLOCK_BYTES):
+            self._load(start, min(start + BLOCK_BYTES, self._tail_start))
 
-    def _read_tail(self) -> tuple[int, "np.ndarray[tuple[int], np.dtype[np.uint64]]", bytes]:
+    def _read_tail(self) -> tuple[int, npt.NDArray[np.uint64], bytes]:
         """Where the row groups end, the checksums of their blocks, and all that follows them."""
         if self._size < _END.size:
             raise OSError("too short for a Parquet file")

@@ -54,6 +54,11 @@ _SCHEMA: Any = pa.schema(
 RETIRED_COLUMNS = ("locator",)
 """Columns of format 1 that no later one has."""
 
+# Numbers are those of parquet.thrift. FileMetaData: 2 schema, 3 num_rows, 4 row_groups. RowGroup:
+# 1 columns, 2 total_byte_size, 3 num_rows. ColumnChunk: 3 meta_data. ColumnMetaData: 1 type, 3 path
+# 4 codec, 5 num_values, 6 uncompressed and 7 compressed size, 9 data_page_offset,
+# 11 dictionary_page_offset, 13 encoding_stats. PageHeader: 1 type, 2 uncompressed and 3 compressed
+# size, 4 crc, 5 data and 7 dictionary page: 1 num_values, 2 encoding, 3 and 4 encoding of levels.
 _UNCOMPRESSED, _LZ4 = 0, 7
 _NOT_COMPRESSED = {"key", "image_digest", "labels", "text", "label_logprobs", "locator"}
 _RLE = 3
