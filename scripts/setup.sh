@@ -47,7 +47,7 @@ clear_interrupted() {
 make_environment() {
     if ! venv_python -c "" 2>/dev/null; then
         rm -f "$venv"/bin/python* # links to an interpreter that is gone
-        touch "$made"
+        [ -d "$venv/bin" ] || touch "$made"
         write_stamp unfinished
         "$python" -m venv "$venv"
     fi
@@ -101,7 +101,7 @@ if command -v flock >/dev/null; then
 fi
 
 # One environment serves quickstart and tests: what was asked for before stays installed.
-extras=$({ stamped_extras; printf '%s\n' "$device" "$@"; } | sort -u)
+extras=$({ stamped_extras; printf '%s\n' "$device" "$@"; } | LC_ALL=C sort -u)
 for other in cpu gpu; do
     [ "$other" = "$device" ] || ! grep -qx "$other" <<<"$extras" ||
         die "$venv holds blpo[$other], and this run asks for blpo[$device]:" \

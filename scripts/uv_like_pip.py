@@ -33,7 +33,6 @@ def uv_variables(options: Mapping[str, str]) -> dict[str, str]:
         "UV_DEFAULT_INDEX": options.get("index-url", ""),
         "UV_INDEX": _words(options, "extra-index-url", " "),
         "UV_FIND_LINKS": _words(options, "find-links", ","),
-        "UV_CONSTRAINT": _words(options, "constraint", " "),
         "UV_INSECURE_HOST": _words(options, "trusted-host", " "),
         "UV_HTTP_TIMEOUT": options.get("timeout", ""),
         "SSL_CERT_FILE": options.get("cert", ""),
@@ -54,10 +53,13 @@ def environment(listing: str, current: Mapping[str, str]) -> dict[str, str]:
     return {**told, **current}
 
 
-def flags(listing: str) -> list[str]:
-    """What has no environment variable: an air-gapped machine's `no-index`."""
-    no_index = pip_options(listing).get("no-index", "").lower() in {"1", "true", "yes", "on"}
-    return ["--no-index"] if no_index else []
+def flags(listing: str, current: Mapping[str, str]) -> list[str]:
+    """What has no variable, and constraints: a --constraint beside a variable would replace it."""
+    options = pip_options(listing)
+    constraints = current.get("UV_CONSTRAINT", options.get("constraint", "")).split()
+    no_index = options.get("no-index", "").lower() in {"1", "true", "yes", "on"}
+    files = [word for file in constraints for word in ("--constraint", file)]
+    return [*files, *(["--no-index"] if no_index else [])]
 
 
 def _words(options: Mapping[str, str], name: str, separator: str) -> str:
@@ -67,7 +69,7 @@ def _words(options: Mapping[str, str], name: str, separator: str) -> str:
 def main() -> None:
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     listing = subprocess.run(pip, check=True, capture_output=True, text=True).stdout
-    uv = [sys.executable, "-m", "uv", *sys.argv[1:], *flags(listing)]
+    uv = [sys.executable, "-m", "uv", *sys.argv[1:], *flags(listing, os.environ)]
     os.execve(sys.executable, uv, environment(listing, os.environ))
 
 

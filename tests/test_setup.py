@@ -206,7 +206,6 @@ def test_uv_is_told_what_pip_is_set_up_with() -> None:
         "UV_INDEX": "https://one.example/simple https://two.example/simple",
         "UV_INDEX_STRATEGY": "unsafe-best-match",
         "UV_FIND_LINKS": "/wheels",
-        "UV_CONSTRAINT": "/etc/caps.txt",
         "UV_HTTP_TIMEOUT": "180",
         "SSL_CERT_FILE": "/etc/ca.pem",
     }
@@ -219,7 +218,20 @@ def test_what_uv_was_told_itself_stays() -> None:
     assert told.items() >= own.items()
 
 
+def test_constraints_add_up() -> None:
+    assert uv_like_pip.flags(PIP_LISTING, {}) == ["--constraint", "/etc/caps.txt"]
+    own = {"UV_CONSTRAINT": "/own.txt /more.txt"}
+    assert uv_like_pip.flags(PIP_LISTING, own) == [
+        *("--constraint", "/own.txt"),
+        *("--constraint", "/more.txt"),
+    ]
+
+
+def test_pip_set_up_with_nothing_leaves_uv_as_it_is() -> None:
+    assert uv_like_pip.environment("", {}) == {}
+    assert uv_like_pip.flags("", {}) == []
+
+
 @pytest.mark.parametrize(("value", "flags"), [("true", ["--no-index"]), ("false", [])])
 def test_a_machine_without_an_index_stays_one(value: str, flags: list[str]) -> None:
-    assert uv_like_pip.flags(f"global.no-index='{value}'\n") == flags
-    assert uv_like_pip.environment("", {}) == {}
+    assert uv_like_pip.flags(f"global.no-index='{value}'\n", {}) == flags
