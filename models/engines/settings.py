@@ -3,9 +3,9 @@
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
 from .devices import assigned_gpus
 
@@ -14,6 +14,11 @@ DEFAULT_MAX_MODEL_LEN = 8192
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 EngineKind = Literal["vllm", "transformers", "openai", "lexicon"]
+
+
+def _switch(value: object) -> object:
+    """YAML reads an unquoted off or on as a truth value."""
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
 class EngineSettings(BaseModel):
@@ -34,6 +39,10 @@ class EngineSettings(BaseModel):
     )
     revision: str | None = Field(
         default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"
+    )
+
+    thinking: Annotated[Literal["off", "on"], BeforeValidator(_switch)] = Field(
+        default="off", description="whether the model may think before it answers"
     )
 
     dtype: Literal["auto"] | Dtype = Field(

@@ -16,7 +16,7 @@ from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...models.engine import Engine
 from ...models.roles.judge import Verdict
-from ...models.roles.pair_judge import make_judge, num_requests
+from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
@@ -24,6 +24,7 @@ from ..metrics.scorecard import Scorecard, scorecard
 from ..runs.directory import RESULT_FILE, load_run
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
+from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
 
@@ -54,8 +55,7 @@ class JudgeSource:
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        judge = make_judge(engine, self.task, self.config.orders, self.config.reasoning)
-        verdicts = judge(self.judge_prompt, items)
+        verdicts = configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 

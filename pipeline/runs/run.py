@@ -17,7 +17,7 @@ from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
 from ...models.roles.judge import Judge, Verdict
-from ...models.roles.pair_judge import PairJudge, make_judge, num_requests
+from ...models.roles.pair_judge import PairJudge, num_requests
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
@@ -29,7 +29,7 @@ from ..search.cutpoints import CutPoints
 from ..search.step import Step
 from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory, open_run_directory
 from .engine_pool import EnginePool
-from .roles import RunRoles, role_engines, stored_engines, within_budget
+from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 from .verdict_columns import verdict_columns, verdict_fields
 
 
@@ -163,9 +163,7 @@ class Run:
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
     def _judge(self) -> Judge | PairJudge:
-        return make_judge(
-            self.engines["judge"], self.task, self.config.orders, self.config.reasoning
-        )
+        return configured_judge(self.engines["judge"], self.task, self.config)
 
     def _noise_floor(
         self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
