@@ -67,3 +67,12 @@ def test_a_prompt_that_is_read_is_a_part_of_the_answer(answer: str) -> None:
     texts, reason = read_prompts(answer)
     assert bool(texts) == (reason == "")
     assert all(text and text in answer and clean(text) == text for text in texts)
+
+
+def test_a_reply_that_repeats_itself_is_read_in_time_that_grows_with_its_length() -> None:
+    for piece in ("Safe ", "in conclusion, ", "应该", "--", "\n", "1 ", "x.", "~~~", "<prompt>"):
+        text = piece * (6_000 // len(piece))
+        read(text, "stop")
+        read_prompts(f"<prompt>{text}</prompt>")
+        for labels in SETS:
+            assert read_label(f"{text} 4?", labels).label is None

@@ -31,10 +31,11 @@ UNCLEAR = "what the reply says of a label is not certain"
 EMPTY = "empty reply"
 
 _EXCERPT_CHARS = 80
+_MAX_CHARS = 20_000
 _SENTENCES = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|(?<=\w[.!?])(?=[^\W\d])|\n+")
 _CLAUSES = re.compile(rf",(?!\d)|[;()\[\]|—–；，]|(?<=[{LABEL}{DOUBTFUL}]):|\s-\s")
 _REFUTED = re.compile(
-    r"(?:no|nope|not|never|false|none|nein|否|不|不是|\d[\d.,]*\s*%?)", re.IGNORECASE
+    r"\W*(?:no|nope|not|never|false|none|nein|否|不|不是|\d[\d.,]*\s*%?)\W*", re.IGNORECASE
 )
 _SPACED_SIGN = re.compile(r"(?:^|[\s:=(])[-−–—][ \t]+\d", re.MULTILINE)
 _HYPHENED_NOT = re.compile(r"\bnot-(?=\w)", re.IGNORECASE)
@@ -52,6 +53,8 @@ def read_label(answer: str, labels: Sequence[str]) -> ReadLabel:
     """The declared label that a complete answer names."""
     if not answer.strip():
         return ReadLabel(None, EMPTY)
+    if len(answer) > _MAX_CHARS:
+        return ReadLabel(None, f"{len(answer):,} characters are too long for a verdict")
     if answer.strip() in labels:
         return ReadLabel(answer.strip())
     read = _read(answer, label_set(tuple(labels)))
@@ -137,46 +140,46 @@ def _judged(claims: Sequence[_Claim], *, is_in_doubt: bool) -> ReadLabel:
 
 @dataclass(frozen=True, slots=True)
 class _Clause:
-    """A clause with the sentence it stands in; is_clear: whether that lets it say a label."""
+    """A clause of a marked text.
+
+    is_clear: whether what stands before it in its sentence lets it say a label. takes_back: its
+    sentence weakens what was said. is_weak: its sentence contradicts nothing.
+    """
 
     text: str
-    sentence: str
+    num_mentions: int
     is_clear: bool
-
-    @property
-    def num_mentions(self) -> int:
-        return self.text.count(LABEL) + self.text.count(DOUBTFUL)
+    takes_back: bool
+    is_weak: bool
 
 
 def _clauses(marked: str) -> Iterator[_Clause]:
     for sentence in _SENTENCES.split(marked):
-        is_clear = is_unhedged = not is_hedge(sentence)
+        takes_back, is_weak = is_hedge(sentence), not may_contradict(sentence)
+        leads = True
         for text in _CLAUSES.split(sentence):
             if text.strip(" .!"):
-                clause = _Clause(text, sentence, is_clear or (is_unhedged and concludes(text)))
-                yield clause
-                is_clear = is_clear and (clause.num_mentions > 0 or leads_up(text))
+                num_mentions = text.count(LABEL) + text.count(DOUBTFUL)
+                is_clear = not takes_back and (leads or concludes(text))
+                yield _Clause(text, num_mentions, is_clear, takes_back, is_weak)
+                leads = leads and (num_mentions > 0 or leads_up(text))
 
 
 def _claims(marked: str, said: Iterator[str | None], labels: Sequence[str]) -> Iterator[_Claim]:
     """A claim for each mention, and one of nothing for a sentence that takes back what was said."""
     clauses = list(_clauses(marked))
+    has_said = False
     for place, clause in enumerate(clauses):
         beside = clauses[max(place - 1, 0) : place] + clauses[place + 1 : place + 2]
-        refuted = is_bare(clause.text) and any(
-            _REFUTED.fullmatch(c.text.strip(" .!")) for c in beside
-        )
+        refuted = is_bare(clause.text) and any(_REFUTED.fullmatch(c.text) for c in beside)
         is_plain = clause.is_clear and not refuted and clause.num_mentions == 1
-        if not clause.num_mentions and is_hedge(clause.sentence) and _has_said(clauses[:place]):
+        if not clause.num_mentions and clause.takes_back and has_said:
             yield _Claim(None, None)
         for _ in range(clause.num_mentions):
             of = next(said)
             stated = statement(clause.text, takes_article=_takes_article(of)) if is_plain else ""
-            yield _claim(of, stated, labels, is_weak=not may_contradict(clause.sentence))
-
-
-def _has_said(clauses: Sequence[_Clause]) -> bool:
-    return any(clause.num_mentions for clause in clauses)
+            yield _claim(of, stated, labels, is_weak=clause.is_weak)
+        has_said = has_said or clause.num_mentions > 0
 
 
 def _takes_article(label: str | None) -> bool:

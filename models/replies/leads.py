@@ -28,7 +28,7 @@ _NO_LEAD = re.compile(
     r"|likely|could|might|may|guess|doubt|can't",
     re.IGNORECASE,
 )
-_BEFORE = r"(?P<before>(?:[^\W\d][\w'.-]*,?[ ]){0,5}?)"
+_BEFORE = r"(?P<before>(?:[^\W\d][\w'.-]{0,30},?[ ]){0,5}?)"
 _LEAD = re.compile(
     rf"(?:^|(?<=[.!?;(。！？；])|(?<=[.!?;] ))[ {{\[\"']*{_BEFORE}(?P<word>{_ANY})"
     r"[\"']?[ ]?(?:\([^()\n\d]*\)[ ]?)?"

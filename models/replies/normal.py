@@ -27,7 +27,7 @@ _LINE_MARKUP = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*(?![ \t\d=])|[-+*•●▪][ \t]+)+", re.MULTILINE
 )
 _EMPHASIS = re.compile(r"\*+|`+|(?<!\w)_+(?=\w)|(?<=[^\W_])_+(?!\w)")
-_TABLE_RULE = re.compile(r"^[ \t]*\|?[ \t:|-]*-{2,}[ \t:|-]*\|?[ \t]*$", re.MULTILINE)
+_TABLE_RULE = re.compile(r"^(?=[^\n]*--)[ \t:|-]+$", re.MULTILINE)
 _TABLE_ROW = re.compile(r"^[ \t]*\|(.*?)\|?[ \t]*$", re.MULTILINE)
 
 _EDGE = " \t\r\n.,:;!\"'()[]{}<>«»“”„‹›「」『』【】《》〈〉。，、！：；…·|—–"

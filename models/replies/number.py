@@ -29,6 +29,7 @@ _UNCERTAIN_AFTER = re.compile(
     r"[ ]?(?:[/~±+^⁄]|-[ ]?\d|-\w|\.\.\d|:[ ]?\d|(?:to|or|and|&)[ ][+-]?\d)|\.[^\W\d]",
     re.IGNORECASE,
 )
+_NEAR = 24
 _FULL_MARKS = ("满分", "滿分", "満点")
 
 
@@ -95,7 +96,7 @@ def numbers(text: str) -> list[Number]:
         start = run.start()
         if text[start - 1 : start] in ("-", "+") and not text[: start - 1][-1:].isalnum():
             start -= 1
-        before, after = text[:start], text[run.end() :]
+        before, after = text[max(start - _NEAR, 0) : start], text[run.end() : run.end() + _NEAR]
         if not before.endswith(_FULL_MARKS) and _is_of_a_word(before, after):
             continue
         is_certain = not before.endswith(_FULL_MARKS) and not (

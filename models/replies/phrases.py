@@ -26,26 +26,26 @@ _RATED = (
     "|graded"
 )
 _NEUTRAL = re.compile(
-    rf"""(?:(?:
+    rf"""(?:(?>(?:
       the|this|that|these|an|a|my|its|your|our|final|overall|correct|best|better|right
     | {_NOUN} | is|are|'s|as|at|of|on|in|to\ be
-    | (?:should|can|would|will|could\ only)\ be\ (?:{_RATED}) | (?:{_RATED})
+    | (?:should|can|would|will|could\ only)\ be\ (?:{_RATED}) | {_RATED}
     | i(?:'d|\ would|'ll|\ will)?\ (?:also\ )?(?:rate|give|choose|pick|select|prefer|judge|consider
         |classify|label|assign|think|believe|say|go\ with|answer|conclude|score|vote)
     | i'm\ going\ with | i\ am\ going\ with | gets|receives|deserves|merits
     | falls\ under | falls\ into | belongs\ to
     | shown\ here | based\ on\ (?:the|this|what\ i\ see) | for\ this | here | level
     | so|therefore|thus|hence|then|yes|yeah|ok|okay|sure|certainly|clearly|definitely|absolutely
-    | in\ (?:conclusion|summary|short) | to\ (?:sum\ up|conclude|summari[sz]e) | conclusion
-    | das|dieses?|die|bild|ist|der|l'image|cette|image|est|la|le|imagen|esta|es|el|l'immagine|è
-    | этo|это|изображение
-    )\b[\ ,:]*)*""",
+    | summary | in\ short | to\ (?:sum\ up|conclude|summari[sz]e) | conclusion
+    | das|dieses?|die|bild|ist|der|l'image|cette|est|la|le|imagen|esta|es|el|l'immagine|è
+    | это|изображение
+    )\b)[\ ,:]*+)*+""",
     re.VERBOSE | re.IGNORECASE,
 )
 _NEUTRAL_UNSPACED = re.compile(
-    r"(?:[\s,:]|这|這|該|该|此|这个|张|張|幅|图片|圖片|图像|圖像|照片|画像|图|圖|写真|内容|場景|场景|是|为|為|属于|屬於"
-    r"|我|认为|認為|判断|判斷|选择|選擇|我选|应该|應該|应|被|评为|評為|标记|归类|给|給|打|答案|结论|因此|所以|综上"
-    r"|この|その|は|が|私|と|を|ภาพ|นี้|รูป|คือ|เป็น|มี|ความ|the|this|image|is)*",
+    r"(?>图片|圖片|图像|圖像|照片|画像|写真|内容|場景|场景|这个|這個|属于|屬於|认为|認為|判断|判斷|选择|選擇"
+    r"|应该|應該|评为|評為|标记|归类|答案|结论|因此|所以|综上|この|その|ภาพ|นี้|รูป|คือ|เป็น|มี|ความ"
+    r"|the|this|image|is|[\s,:这這该該此张張幅图圖是为為我选選应應被给給打はが私とを])*+",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
@@ -64,8 +64,7 @@ _BEHIND = re.compile(
     | \ (?:shows|depicts)\b.*
     | \ (?:is|was|wins)(?:\ (?:clearly|much|slightly|the|my|better|best|preferred|preferable|winner
         |superior|answer|choice|verdict|rating|label|correct|right|one|image|option))*
-    | (?:的|です|だ|である|图片|圖片|图像|圖像|照片|内容|的图片|的图像|的照片|ครับ|ค่ะ|と判断します
-        |であると判断します)*
+    | (?>的|です|である|だ|图片|圖片|图像|圖像|照片|内容|ครับ|ค่ะ|と判断します)*+
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )

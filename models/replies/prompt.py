@@ -7,7 +7,7 @@ UNCLOSED = "<{tag}> is not closed"
 PLACEHOLDER = "a placeholder in place of the text: {text!r}"
 
 _OWN_TAGS = "judge_prompt|i2t_prompt|reflected_i2t_prompt|tried_judge_prompt|prompt|critique"
-_FENCED = re.compile(r"(`{3,}|~{3,})[^\n`]*\n(?P<inside>.*?)\n?[ \t]*\1", re.DOTALL)
+_FENCED = re.compile(r"(`{3,}+|~{3,}+)[^\n`]*+\n(?P<inside>.*?)\n?[ \t]*\1", re.DOTALL)
 _ECHO = re.compile(
     rf"<(?P<tag>{_OWN_TAGS})(?:\s[^<>]*)?>(?P<inside>.*)</(?P=tag)\s*>", re.DOTALL | re.IGNORECASE
 )

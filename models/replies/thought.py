@@ -37,9 +37,9 @@ _WRAPPERS = (
     ("<|START_RESPONSE|>", "<|END_RESPONSE|>"),
     ("", "[END FINAL RESPONSE]"),
 )
-_END_OF_TURN = re.compile(
-    r"(?:\s*(?:<\|(?:im_end|endoftext|eot_id|end|eom_id|return|end_of_text|user)\|>"
-    r"|</s>|<end_of_turn>|<turn\|>|<eos>|\[EOS\]))+\s*$"
+_ENDS_OF_TURN = (
+    *("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end|>", "<|eom_id|>", "<|return|>"),
+    *("<|user|>", "<|end_of_text|>", "</s>", "<end_of_turn>", "<turn|>", "<eos>", "[EOS]"),
 )
 
 _CHANNEL = re.compile(
@@ -91,9 +91,7 @@ def read(text: str, finish_reason: FinishReason, *, may_be_opened: bool = False)
     if is_unmarked and may_be_opened and is_at_limit:
         before, thought, answer, closer = text, text, "", DEFAULT_CLOSER
     missing: Missing = "thought" if closer is not None else "answer" if is_at_limit else ""
-    return ReadText(
-        before, thought.strip(), _unwrapped(answer).strip(), missing, is_at_limit, closer or ""
-    )
+    return ReadText(before, thought.strip(), _unwrapped(answer), missing, is_at_limit, closer or "")
 
 
 def _split(text: str) -> tuple[str, str, str, str | None]:
@@ -151,10 +149,12 @@ def _without_markers(text: str) -> str:
 
 def _unwrapped(answer: str) -> str:
     """The answer without the pair of markers around the whole of it and without ends of turn."""
-    answer = _END_OF_TURN.sub("", answer)
+    answer = answer.strip()
+    while answer.endswith(_ENDS_OF_TURN):
+        end = next(end for end in _ENDS_OF_TURN if answer.endswith(end))
+        answer = answer.removesuffix(end).rstrip()
     for opener, closer in _WRAPPERS:
-        inner = answer.strip()
-        lowered = inner.lower()
+        lowered = answer.lower()
         if lowered.startswith(opener.lower()) and lowered.endswith(closer.lower()):
-            answer = inner[len(opener) : len(inner) - len(closer)]
+            answer = answer[len(opener) : len(answer) - len(closer)].strip()
     return answer

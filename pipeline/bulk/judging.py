@@ -1,5 +1,7 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
+import logging
+import re
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -27,6 +29,8 @@ from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
+
+_log = logging.getLogger("blpo.judge")
 
 BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
@@ -71,11 +75,13 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    new_calls: replies that an engine gave in this session; all others came from the store.
+    reasons: why those have none. new_calls: replies that an engine gave in this session; all others
+    came from the store.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
+    reasons: Counter[str] = field(default_factory=Counter[str])
     new_calls: int = 0
 
 
@@ -108,6 +114,8 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()
+    reasons = [verdict.reason for verdict in verdicts if verdict.label is None]
+    warn_of_missing(Counter(map(reason_kind, reasons)), len(verdicts))
     return Evaluation(
         agreement(examples, verdicts, source.task.labels, seed=0),
         scorecard(examples, verdicts, source.task),
@@ -149,11 +157,28 @@ def judge_dataset(
             tables = (judged_table(*batch, source.task) for batch in judged)
             write_judged(tables, out, source.task, shard, counts)
         counts.new_calls = engine.ledger.session.calls
+        warn_of_missing(counts.reasons, counts.rows)
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
         threads.shutdown(cancel_futures=True)
     return counts
+
+
+def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
+    """Say how many verdicts have no label, and why most of them have none."""
+    if not reasons:
+        return
+    [(reason, number)] = reasons.most_common(1)
+    _log.warning(
+        f"{reasons.total():,} of {num_verdicts:,} verdicts have no label; of {number:,} the reason "
+        f"is: {reason}"
+    )
+
+
+def reason_kind(reason: str | None) -> str:
+    """A verdict's reason without the excerpt of its reply."""
+    return re.split(r": (?=['\"])", reason or "not known", maxsplit=1)[0]
 
 
 def map_ahead(
@@ -191,6 +216,7 @@ def write_judged(
             waiting.append(table)
             counts.rows += table.num_rows
             counts.verdicts.update(table["verdict"].to_pylist())
+            counts.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
