@@ -194,6 +194,16 @@ def test_an_optimizer_that_thinks_gets_tokens_for_it() -> None:
     assert engine.requests[0].sampling.max_tokens == optimizer.max_tokens == 150
 
 
+def test_unusable_replies_of_the_optimizer_are_counted_by_their_reasons() -> None:
+    replies = ["", "Hm.", "<prompt>Look.</prompt>", "Hm.", "Hm.", "Hm."]
+    engine = Scripted([Reply(text, "stop") for text in replies])
+    optimizer = PromptOptimizer(engine, SAFETY, max_tokens=100, temperature=0.0, max_attempts=3)
+    assert optimizer.update_i2t_prompt("p", []).prompt == "Look."
+    assert optimizer.update_i2t_prompt("q", []).prompt is None
+    assert optimizer.num_replies == 6
+    assert optimizer.failures == {"empty reply": 1, "no text between <prompt> and </prompt>": 4}
+
+
 def test_second_hand_images_are_described_without_a_thought() -> None:
     reader, viewer = Scripted([Reply("ok", "stop")]), Scripted([Reply("<think>a</think>b", "stop")])
     request = Request("See <image>1</image>", PICTURE.image)

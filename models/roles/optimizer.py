@@ -5,6 +5,7 @@ without a usable answer is asked again under the next sample index, a configured
 The questions of the baselines are in `baselines.py`.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -108,6 +109,7 @@ class PromptOptimizer:
     """Asks an optimizer LLM for better prompts.
 
     thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
+    num_replies, failures: replies so far, and the reasons of those that held nothing usable.
     """
 
     def __init__(
@@ -121,6 +123,8 @@ class PromptOptimizer:
         thinking_tokens: int = 0,
     ) -> None:
         self.task = task
+        self.num_replies = 0
+        self.failures: Counter[str] = Counter()
         self._engine = engine
         self._budget = replace(_PROPOSAL, answer=max_tokens, thinking=thinking_tokens)
         self._temperature = temperature
@@ -154,12 +158,14 @@ class PromptOptimizer:
             if not waiting:
                 break
             replies = self._engine.ask([self._request(questions[i], attempt) for i in waiting])
+            self.num_replies += len(replies)
             for i, reply in zip(waiting, replies, strict=True):
                 texts, reason = parse_answers(reply, tag, self._budget)
                 if texts:
                     answers[i] = Answer(tuple(texts), tuple(failures[i]))
                 else:
                     failures[i].append(reason)
+                    self.failures[reason] += 1
         return [answers.get(i, Answer((), tuple(failures[i]))) for i in range(len(questions))]
 
     def _propose(self, meta_prompt: str) -> Proposal:

@@ -110,6 +110,18 @@ class RunRoles:
         )
         self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
 
+    @property
+    def unusable_replies(self) -> str:
+        """How many replies of the optimizer were no answer, and why most were; empty if none."""
+        failures = self._optimizer.failures
+        if not failures:
+            return ""
+        [(reason, _)] = failures.most_common(1)
+        return (
+            f"{failures.total()} of {self._optimizer.num_replies} optimizer replies were unusable; "
+            f"most often: {reason}"
+        )
+
     def judge(
         self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
     ) -> list[Verdict]:

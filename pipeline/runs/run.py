@@ -1,6 +1,7 @@
 """One run from configuration to result: the search, the record of its steps, the final test."""
 
 import io
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,8 @@ from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory,
 from .engine_pool import EnginePool
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 from .verdict_columns import verdict_columns, verdict_fields
+
+_log = logging.getLogger("blpo.runs")
 
 
 class Run:
@@ -117,6 +120,8 @@ class Run:
                 config.resolved_algorithm,
                 config.seed,
             )
+        if roles.unusable_replies:
+            _log.warning("%s: %s", config.output.name, roles.unusable_replies)
 
     def _step_record(self, step: Step) -> dict[str, Any]:
         """A step as JSON values. calls: what the search has asked for so far, by role."""
