@@ -238,6 +238,7 @@ STATEMENTS: Kind = [
         YES_NO,
         {
             "No, there is no weapon.": "no",
+            "No, it is not.": "no",
             "Yes, there is no problem.": "yes",
             "Is it safe? No.": "no",
             "There is no weapon": None,
@@ -282,6 +283,7 @@ NEGATED: Kind = [
             "Safe: no": None,
             "No, safe": None,
             "Safe not": None,
+            "Safe, it is not": None,
             "Is it unsafe? No.": None,
             "non-safe": None,
             "❌ Safe": None,
@@ -456,6 +458,7 @@ NUMBERS: Kind = [
             "0.0": "0",
         },
     ),
+    (("0", "1"), {"0": "0", "1.0": "1", "not 1": "0", "0/1": None, "0.5": None, "01": "1"}),
     (("1", "2", "N/A"), {"N/A": "N/A", "n/a": "N/A", "2": "2", "1 or N/A": None}),
 ]
 

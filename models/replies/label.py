@@ -37,6 +37,7 @@ _CLAUSES = re.compile(rf",(?!\d)|[;()\[\]|—–；，]|(?<=[{LABEL}{DOUBTFUL}])
 _REFUTED = re.compile(
     r"\W*(?:no|nope|not|never|false|none|nein|否|不|不是|\d[\d.,]*\s*%?)\W*", re.IGNORECASE
 )
+_ENDS_IN_NOT = re.compile(r"(?:\bnot|n't)\W*$", re.IGNORECASE)
 _SPACED_SIGN = re.compile(r"(?:^|[\s:=(])[-−–—][ \t]+\d", re.MULTILINE)
 _HYPHENED_NOT = re.compile(r"\bnot-(?=\w)", re.IGNORECASE)
 
@@ -171,15 +172,26 @@ def _claims(marked: str, said: Iterator[str | None], labels: Sequence[str]) -> I
     has_said = False
     for place, clause in enumerate(clauses):
         beside = clauses[max(place - 1, 0) : place] + clauses[place + 1 : place + 2]
-        refuted = is_bare(clause.text) and any(_REFUTED.fullmatch(c.text) for c in beside)
-        is_plain = clause.is_clear and not refuted and clause.num_mentions == 1
+        is_plain = clause.is_clear and clause.num_mentions == 1
         if not clause.num_mentions and clause.takes_back and has_said:
             yield _Claim(None, None)
         for _ in range(clause.num_mentions):
             of = next(said)
-            stated = statement(clause.text, takes_article=_takes_article(of)) if is_plain else ""
+            is_stated = is_plain and not _is_refuted(clause.text, of, beside)
+            stated = statement(clause.text, takes_article=_takes_article(of)) if is_stated else ""
             yield _claim(of, stated, labels, is_weak=clause.is_weak)
         has_said = has_said or clause.num_mentions > 0
+
+
+def _is_refuted(clause: str, label: str | None, beside: Sequence[_Clause]) -> bool:
+    """Whether a label alone is answered by what stands beside it: "Safe: no", "Safe, it is not"."""
+    if not is_bare(clause):
+        return False
+    says_no = label is not None and _REFUTED.fullmatch(label)
+    return any(
+        _REFUTED.fullmatch(other.text) or (_ENDS_IN_NOT.search(other.text) and not says_no)
+        for other in beside
+    )
 
 
 def _takes_article(label: str | None) -> bool:

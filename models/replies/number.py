@@ -72,9 +72,12 @@ class Scale:
         return _UNIT.sub("", text)
 
     def _part(self, fraction: re.Match[str]) -> str:
-        """4 of "4/5" where the scale ends at 5; else the fraction as it is, which is no number."""
+        """4 of "4/5" where the scale ends at 5; else the fraction as it is, which is no number.
+
+        Of two labels, "0/1" names both.
+        """
         part, whole = Decimal(fraction["part"]), Decimal(fraction["whole"])
-        is_step = part in self.labels and whole == max(self.labels)
+        is_step = part in self.labels and whole == max(self.labels) and len(self.labels) > 2
         return f"{fraction['part']} " if is_step else f"{part}/{whole}"
 
 
