@@ -12,6 +12,8 @@ from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.validation import read_yaml, validation_message
 from ..models.engines.settings import EngineSettings
+from ..models.roles.judge import TEXT_VERDICT_TOKENS
+from ..models.roles.optimizer import PROPOSAL_TOKENS
 from ..models.roles.pair_judge import Orders
 from .methods.registry import MethodSections
 from .search.budget import BudgetConfig
@@ -19,18 +21,29 @@ from .search.budget import BudgetConfig
 Config = TypeVar("Config", bound=BaseModel)
 
 
+THINKING_TOKENS = 2048
+"""Tokens of a thought, unless a run gives them."""
+
+
 class VerbalizerConfig(BaseModel):
-    """The model that writes images down. engine: None shares the judge's, as the paper does."""
+    """The model that writes images down.
+
+    engine: None shares the judge's, as the paper does. max_tokens: of a verbalization.
+    thinking_tokens: on top of them for a thought, where the engine thinks.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: EngineSettings | None = None
     max_tokens: int = Field(default=256, ge=1)
+    thinking_tokens: int = Field(default=THINKING_TOKENS, ge=1)
 
 
 class OptimizerConfig(BaseModel):
     """The optimizer LLM. engine: None uses the judge's engine in text mode.
 
+    max_tokens: of a proposal or critique. thinking_tokens: on top of them for a thought, where the
+        engine thinks.
     max_attempts: times a proposal is asked for before the step keeps the current prompt.
     context_tokens: of prompt and reply together. image_token_px: side of the square of pixels that
         the model takes in as one image token. By these, no request of a baseline is too long.
@@ -39,7 +52,8 @@ class OptimizerConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     engine: EngineSettings | None = None
-    max_tokens: int = Field(default=4096, ge=1)
+    max_tokens: int = Field(default=PROPOSAL_TOKENS, ge=1)
+    thinking_tokens: int = Field(default=THINKING_TOKENS, ge=1)
     temperature: float = Field(default=0.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
     context_tokens: int = Field(default=32768, ge=1)
@@ -64,6 +78,8 @@ class VerdictConfig(BaseModel):
 
     verdict: direct reads the label at once; reasoned lets the model write freely first, which
         takes a second request to read the label. reasoning_tokens: how much it may write.
+    max_tokens: of a verdict given as text, by an engine without label log-probabilities.
+    thinking_tokens: on top of these for a thought, where the judge's engine thinks.
     orders: whether a judge that sees both images of a pair at once is asked in both orders, or in
         one that the example's id decides, at half the calls.
     """
@@ -72,6 +88,8 @@ class VerdictConfig(BaseModel):
 
     verdict: Literal["direct", "reasoned"] = "direct"
     reasoning_tokens: int = Field(default=256, ge=1)
+    max_tokens: int = Field(default=TEXT_VERDICT_TOKENS, ge=1)
+    thinking_tokens: int = Field(default=THINKING_TOKENS, ge=1)
     orders: Orders = "both"
 
     @property

@@ -64,7 +64,7 @@ def test_a_failed_draw_is_asked_again_under_an_index_of_its_own() -> None:
         Reply("", "stop"), Reply("<prompt>b</prompt>", "stop"), Reply("<prompt>a</prompt>", "stop")
     )
     first, second = propose_judge_prompts(make_optimizer(engine), [], [], 2, 1.0)
-    assert (first.prompt, first.failures) == ("a", ("empty",))
+    assert (first.prompt, first.failures) == ("a", ("empty reply",))
     assert (second.prompt, second.failures) == ("b", ())
     assert [request.sampling.sample_index for request in engine.requests] == [0, 3, 1]
 

@@ -46,7 +46,8 @@ def test_a_text_without_exactly_one_label_is_no_verdict(text: str) -> None:
 def test_a_digit_inside_a_number_is_not_a_label() -> None:
     labels = tuple("1234567")
     assert read_verdict(Reply("15", "stop"), labels).label is None
-    assert read_verdict(Reply("5/7", "stop"), labels).label is None
+    assert read_verdict(Reply("5/9", "stop"), labels).label is None
+    assert read_verdict(Reply("5/7", "stop"), labels).label == "5"
     assert read_verdict(Reply("Score: 5.", "stop"), labels).label == "5"
 
 

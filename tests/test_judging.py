@@ -23,6 +23,8 @@ from blpo.pipeline.bulk.judging import (
     judge_dataset,
     judge_source,
     map_ahead,
+    reason_kind,
+    warn_of_missing,
 )
 from blpo.pipeline.bulk.shards import JudgeManifest, judge_manifest
 from blpo.pipeline.config import JudgeConfig
@@ -225,3 +227,21 @@ def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
     source = JudgeSource(load_task(TASK), PROMPT, config, reading)
     manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 3)
     assert JudgeManifest.model_validate_json(manifest.model_dump_json()).source == source
+
+
+def test_verdicts_without_a_label_are_told_with_the_commonest_reason(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    cut = "the answer was cut off at 16 tokens: raise max_tokens"
+    reasons = [
+        cut,
+        "no declared label in the reply: 'a cat'",
+        "no declared label in the reply: 'b'",
+    ]
+    warn_of_missing(Counter(map(reason_kind, reasons)), 1000)
+    warn_of_missing(Counter(map(reason_kind, [cut])), 1000)
+    warn_of_missing(Counter(), 1000)
+    assert [record.getMessage() for record in caplog.records] == [
+        "3 of 1,000 verdicts have no label; of 2 the reason is: no declared label in the reply",
+        f"1 of 1,000 verdicts have no label; of 1 the reason is: {cut}",
+    ]

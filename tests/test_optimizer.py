@@ -50,10 +50,18 @@ def make_optimizer(engine: ScriptedEngine, max_attempts: int = 3) -> PromptOptim
     [
         (Reply("<prompt>Look.</prompt>", "stop"), "Look.", ""),
         (Reply("Draft <prompt>a</prompt>, better: <prompt>b\nc</prompt>", "stop"), "b\nc", ""),
-        (Reply("  ", "stop"), None, "empty"),
-        (Reply("<prompt>half a pro", "length"), None, "truncated"),
-        (Reply("Here you are: look closely.", "stop"), None, "unparsable"),
-        (Reply("<prompt> </prompt>", "stop"), None, "unparsable"),
+        (Reply("  ", "stop"), None, "empty reply"),
+        (
+            Reply("<prompt>half a pro", "length"),
+            None,
+            "the answer was cut off at 4096 tokens: raise optimizer.max_tokens",
+        ),
+        (
+            Reply("Here you are: look closely.", "stop"),
+            None,
+            "no text between <prompt> and </prompt>",
+        ),
+        (Reply("<prompt> </prompt>", "stop"), None, "a placeholder in place of the text: ''"),
         (Reply("", "error", error="too long"), None, "error: too long"),
     ],
 )
@@ -67,7 +75,7 @@ def test_the_last_prompt_in_tags_is_read_and_failures_have_a_reason(
 def test_an_unusable_reply_is_asked_again_under_the_next_sample_index() -> None:
     engine = ScriptedEngine(Reply("", "stop"), Reply("<prompt>good</prompt>", "stop"))
     proposal = make_optimizer(engine).update_i2t_prompt("judge it", [])
-    assert (proposal.prompt, proposal.failures) == ("good", ("empty",))
+    assert (proposal.prompt, proposal.failures) == ("good", ("empty reply",))
     assert [request.sampling.sample_index for request in engine.requests] == [0, 1]
     assert engine.requests[0].prompt == engine.requests[1].prompt
 
@@ -75,7 +83,10 @@ def test_an_unusable_reply_is_asked_again_under_the_next_sample_index() -> None:
 def test_after_the_configured_number_of_failures_there_is_no_prompt() -> None:
     engine = ScriptedEngine(Reply("", "stop"), Reply("no tags", "stop"))
     proposal = make_optimizer(engine, max_attempts=2).update_i2t_prompt("judge it", [])
-    assert (proposal.prompt, proposal.failures) == (None, ("empty", "unparsable"))
+    assert (proposal.prompt, proposal.failures) == (
+        None,
+        ("empty reply", "no text between <prompt> and </prompt>"),
+    )
 
 
 def test_update_p_shows_verbalizations_labels_and_verdicts_but_no_image() -> None:

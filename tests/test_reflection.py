@@ -18,6 +18,7 @@ from blpo.models.roles.verbalizer import Verbalization
 
 HISTORY = [ScoredPrompt("Describe the image.", 0.0), ScoredPrompt("Report the blade.", 0.25)]
 JUDGE_PROMPT = "Is the image safe?"
+UNTAGGED = "no text between <prompt> and </prompt>"
 
 
 @dataclass
@@ -68,8 +69,8 @@ def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> 
     )
     found = update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, HISTORY, [], count=3)
     assert [proposal.prompt for proposal in found] == ["one", "two", None]
-    assert found[0].failures == ("unparsable",)
-    assert found[2].failures == ("unparsable", "2 of 3 prompts in the answer")
+    assert found[0].failures == (UNTAGGED,)
+    assert found[2].failures == (UNTAGGED, "2 of 3 prompts in the answer")
     assert [len(batch) for batch in engine.asked] == [1, 1]
 
 
@@ -84,7 +85,7 @@ def test_judge_prompts_are_asked_for_in_one_batch_and_only_what_failed_is_asked_
     engine = ScriptedEngine(["<prompt>p1</prompt>", "Hm.", "<prompt>p2</prompt>"])
     cases = [[Case(Verbalization(text), None, "Safe", "Unsafe")] for text in ("a", "b")]
     found = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, cases)
-    assert found == [Proposal("p1"), Proposal("p2", ("unparsable",))]
+    assert found == [Proposal("p1"), Proposal("p2", (UNTAGGED,))]
     assert [len(batch) for batch in engine.asked] == [2, 1]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..engine import Engine, EngineIdentity, Reply, Request, Sampling
+from ..replies.thought import read
 
 GENERIC_PROMPT = "Describe the image."
 
@@ -47,6 +48,7 @@ class SecondHandImages:
         )
         prompt = request.prompt
         for number, view in enumerate(views, 1):
-            described = f"<description>{view.text.strip()}</description>"
+            text = read(view.text, view.finish_reason).answer
+            described = f"<description>{text}</description>"
             prompt = prompt.replace(f"<image>{number}</image>", described, 1)
         return replace(request, prompt=prompt, image=None, further_images=())

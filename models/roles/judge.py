@@ -3,24 +3,31 @@
 A direct verdict is one request: the label is read as the first token of the reply. A reasoned one
 is two: the model writes freely, then the label is read where a constant lead to the answer follows
 what it wrote. An engine with a prefix cache computes little more than the lead for the second.
+What a model writes is read by `replies`: a thought is no part of the answer.
 """
 
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from ...data.images import ImageRef
 from ...data.tasks import Task
 from ..engine import Engine, Reply, Request, Sampling
+from ..replies.budget import ReplyBudget
+from ..replies.label import read_label
 
-_MAX_TEXT_VERDICT_TOKENS = 16
-_AROUND_A_WORD = " \t\n.,:;!?\"'*_()[]"
+TEXT_VERDICT_TOKENS = 16
+_TEXT_VERDICT = ReplyBudget(TEXT_VERDICT_TOKENS)
 
 ANSWER_LEAD = "Final answer:"
 """Stands on a line of its own before the label of a reasoned verdict. The label begins a line, as
 in a direct verdict it begins the reply: there it has the same tokens."""
+
+_LEAD = re.compile(rf"(?<![\"'“‘«`])[*_#>\t ]*{re.escape(ANSWER_LEAD[:-1])}[*_ ]*:", re.IGNORECASE)
+
+_LEAD_START = f"\n\n{ANSWER_LEAD}\n"
 
 _REASONING_INSTRUCTION = (
     "First write in a few sentences what you see that decides this. Then write the line "
@@ -60,12 +67,23 @@ class Judge:
     """Asks an engine for verdicts under the task's fixed answer instruction.
 
     reasoning_tokens: how much the model may write before its answer; None for direct verdicts.
+    max_tokens: of an answer from an engine that gives no label log-probabilities.
+    thinking_tokens: on top of both for a thought; 0 for an engine that does not think.
     """
 
-    def __init__(self, engine: Engine, task: Task, reasoning_tokens: int | None = None) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        task: Task,
+        reasoning_tokens: int | None = None,
+        max_tokens: int = TEXT_VERDICT_TOKENS,
+        thinking_tokens: int = 0,
+    ) -> None:
         self._engine = engine
         self._task = task
         self._reasoning_tokens = reasoning_tokens
+        self._answer = ReplyBudget(max_tokens, thinking_tokens)
+        self._written = ReplyBudget(reasoning_tokens or 0, thinking_tokens, "reasoning_tokens")
 
     def __call__(
         self, judge_prompt: str, examples: Sequence[Shown], sample_index: int = 0
@@ -75,19 +93,46 @@ class Judge:
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
         """One verdict per (judge prompt, example), in order: one batch, two of reasoned ones."""
-        labels = self._task.labels
-        read = Sampling(max_tokens=_MAX_TEXT_VERDICT_TOKENS, sample_index=sample_index)
+        read = Sampling(self._answer.max_tokens, sample_index=sample_index)
         if self._reasoning_tokens is None:
-            return self._read(self._request(*pair, labels, read) for pair in pairs)
-        write = Sampling(max_tokens=self._reasoning_tokens, sample_index=sample_index)
+            requests = [self._request(*pair, self._task.labels, read) for pair in pairs]
+            return [self._verdict(reply) for reply in self._engine.ask(requests)]
+        write = Sampling(self._written.max_tokens, sample_index=sample_index)
         requests = [self._request(*pair, (), write) for pair in pairs]
-        replies = self._engine.ask(requests)
-        verdicts = self._read(
-            replace(request, labels=labels, sampling=read, reply_start=_answer_start(reply.text))
-            for request, reply in zip(requests, replies, strict=True)
-            if reply.finish_reason != "error"
-        )
-        return _with_reasoning(replies, verdicts)
+        written = [self._reasoned(reply) for reply in self._engine.ask(requests)]
+        requests = [
+            replace(request, labels=self._task.labels, sampling=read, reply_start=text.start)
+            for request, text in zip(requests, written, strict=True)
+            if text.failure is None
+        ]
+        answers = iter(self._engine.ask(requests))
+        return [text.failure or self._concluded(text, next(answers)) for text in written]
+
+    def _reasoned(self, reply: Reply) -> "_Reasoned":
+        if reply.finish_reason == "error":
+            return _Reasoned(failure=Verdict(None, reason=reply.error))
+        text = self._written.read(reply)
+        if text.missing == "thought" and text.closer:
+            return _Reasoned(text.thought, f"{reply.text.rstrip()}\n{text.closer}{_LEAD_START}")
+        if text.missing and not text.answer:
+            failure = Verdict(None, reason=self._written.fault(text), reasoning=text.thought)
+            return _Reasoned(failure=failure)
+        body = _before_lead(reply.text[len(text.before) :])
+        own = None if text.missing else read_label(text.answer, self._task.labels).label
+        start = f"{text.before}{body}".rstrip() + _LEAD_START
+        return _Reasoned(body.strip() or text.thought, start, own)
+
+    def _concluded(self, text: "_Reasoned", reply: Reply) -> Verdict:
+        """The verdict behind a text; what the text names by itself where no answer followed it."""
+        verdict = self._verdict(reply)
+        if reply.label_logprobs is None and text.own_label is not None:
+            answer = self._answer.read(reply)
+            has_failed = reply.finish_reason == "error" or self._answer.fault(answer)
+            verdict = Verdict(text.own_label) if has_failed else verdict
+        return replace(verdict, reasoning=text.reasoning)
+
+    def _verdict(self, reply: Reply) -> Verdict:
+        return read_verdict(reply, self._task.labels, self._answer)
 
     def _request(
         self, judge_prompt: str, example: Shown, labels: tuple[str, ...], sampling: Sampling
@@ -101,9 +146,19 @@ class Judge:
             further_images=example.images[1:],
         )
 
-    def _read(self, requests: Iterable[Request]) -> list[Verdict]:
-        replies = self._engine.ask(list(requests))
-        return [read_verdict(reply, self._task.labels) for reply in replies]
+
+@dataclass(frozen=True, slots=True)
+class _Reasoned:
+    """What a model wrote before its answer, and the start of the reply that it makes.
+
+    own_label: that the text names by itself, in the end. failure: the verdict where no label can
+    be read behind the text.
+    """
+
+    reasoning: str = ""
+    start: str = ""
+    own_label: str | None = None
+    failure: Verdict | None = None
 
 
 def answer_instruction(task: Task, reasoning_tokens: int | None) -> str:
@@ -113,35 +168,26 @@ def answer_instruction(task: Task, reasoning_tokens: int | None) -> str:
     return f"{_REASONING_INSTRUCTION}\n{task.answer_instruction}"
 
 
-def _with_reasoning(replies: Sequence[Reply], verdicts: Iterable[Verdict]) -> list[Verdict]:
-    """A verdict for each reply, from those on the replies that are no errors."""
-    read = iter(verdicts)
-    return [
-        Verdict(None, reason=reply.error)
-        if reply.finish_reason == "error"
-        else replace(next(read), reasoning=_reasoning(reply.text))
-        for reply in replies
-    ]
+def _before_lead(text: str) -> str:
+    """The text without an answer that the model went on to by itself: up to the last lead.
+
+    A lead in quotation marks is talk of it.
+    """
+    leads = list(_LEAD.finditer(text))
+    return text[: leads[-1].start()].rstrip() if leads else text.rstrip()
 
 
-def _reasoning(text: str) -> str:
-    """What the model wrote, without an answer that it went on to by itself."""
-    return text.partition(ANSWER_LEAD)[0].rstrip()
-
-
-def _answer_start(text: str) -> str:
-    return f"{_reasoning(text)}\n\n{ANSWER_LEAD}\n"
-
-
-def read_verdict(reply: Reply, labels: Sequence[str]) -> Verdict:
+def read_verdict(
+    reply: Reply, labels: Sequence[str], budget: ReplyBudget = _TEXT_VERDICT
+) -> Verdict:
     """The verdict in a reply: the most probable label, or the label its text names.
 
-    A tie goes to the label declared first.
+    A tie goes to the label declared first. budget: that the reply was asked for under.
     """
     if reply.finish_reason == "error":
         return Verdict(None, reason=reply.error)
     if reply.label_logprobs is None:
-        return _parse_verdict(reply.text, labels)
+        return _text_verdict(reply, labels, budget)
     masses = {label: math.exp(reply.label_logprobs[label]) for label in labels}
     label_mass = sum(masses.values())
     if label_mass == 0.0:
@@ -150,22 +196,10 @@ def read_verdict(reply: Reply, labels: Sequence[str]) -> Verdict:
     return Verdict(max(labels, key=probabilities.__getitem__), probabilities, label_mass)
 
 
-def _parse_verdict(text: str, labels: Sequence[str]) -> Verdict:
-    """The one declared label that stands in a text as a word of its own, case ignored.
-
-    Of a label that is a single letter, the case counts in a longer text: "a" is not label "A".
-    """
-    longest_first = sorted(labels, key=len, reverse=True)
-    is_one_word = text.strip(_AROUND_A_WORD).isalnum()
-    patterns = [_pattern(label, any_case=is_one_word or len(label) > 1) for label in longest_first]
-    matches = re.finditer(rf"(?<!\w)(?:{'|'.join(patterns)})(?!\w)", text)
-    found = {longest_first[match.lastindex - 1] for match in matches if match.lastindex}
-    if len(found) == 1:
-        return Verdict(found.pop())
-    reason = "no declared label in the reply" if not found else "several labels in the reply"
-    return Verdict(None, reason=f"{reason}: {text[:80]!r}")
-
-
-def _pattern(label: str, *, any_case: bool) -> str:
-    """A group of its own that matches the label."""
-    return f"((?i:{re.escape(label)}))" if any_case else f"({re.escape(label)})"
+def _text_verdict(reply: Reply, labels: Sequence[str], budget: ReplyBudget) -> Verdict:
+    text = budget.read(reply)
+    fault = budget.fault(text)
+    if fault is not None:
+        return Verdict(None, reason=fault)
+    read = read_label(text.answer, labels)
+    return Verdict(read.label, reason=read.reason)

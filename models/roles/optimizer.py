@@ -1,13 +1,13 @@
 """The prompt optimizer: Update_p (Eq 6) and Update_q (Eq 10) as questions to an optimizer LLM.
 
-The meta-prompts are the templates beside this file; the parser of their answers is here. A reply
+The meta-prompts are the templates in `prompts`; their answers are read by `replies`. A reply
 without a usable answer is asked again under the next sample index, a configured number of times.
 The questions of the baselines are in `baselines.py`.
 """
 
-import re
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, meta
@@ -16,7 +16,16 @@ from ...data.errors import EngineError
 from ...data.images import ImageRef
 from ...data.tasks import Task
 from ..engine import Engine, Reply, Request, Sampling
+from ..replies.budget import ReplyBudget
+from ..replies.prompt import read_prompts
 from .verbalizer import Verbalization
+
+PROPOSAL_TOKENS = 4096
+_PROPOSAL = ReplyBudget(
+    PROPOSAL_TOKENS,
+    setting="optimizer.max_tokens",
+    thinking_setting="optimizer.thinking_tokens",
+)
 
 _PLACEHOLDERS = {
     "update_judge_prompt": {"task", "judge_prompt", "cases"},
@@ -97,16 +106,34 @@ class Answer:
 
 
 class PromptOptimizer:
-    """Asks an optimizer LLM for better prompts."""
+    """Asks an optimizer LLM for better prompts.
+
+    thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
+    num_replies, failures: replies so far, and the reasons of those that held nothing usable.
+    """
 
     def __init__(
-        self, engine: Engine, task: Task, *, max_tokens: int, temperature: float, max_attempts: int
+        self,
+        engine: Engine,
+        task: Task,
+        *,
+        max_tokens: int,
+        temperature: float,
+        max_attempts: int,
+        thinking_tokens: int = 0,
     ) -> None:
         self.task = task
+        self.num_replies = 0
+        self.failures: Counter[str] = Counter()
         self._engine = engine
-        self.max_tokens = max_tokens
+        self._budget = replace(_PROPOSAL, answer=max_tokens, thinking=thinking_tokens)
         self._temperature = temperature
         self._max_attempts = max_attempts
+
+    @property
+    def max_tokens(self) -> int:
+        """Of a whole reply."""
+        return self._budget.max_tokens
 
     def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal:
         """Update_p: a better judge prompt from judged examples seen through verbalizations."""
@@ -131,12 +158,14 @@ class PromptOptimizer:
             if not waiting:
                 break
             replies = self._engine.ask([self._request(questions[i], attempt) for i in waiting])
+            self.num_replies += len(replies)
             for i, reply in zip(waiting, replies, strict=True):
-                texts, reason = parse_answers(reply, tag)
+                texts, reason = parse_answers(reply, tag, self._budget)
                 if texts:
                     answers[i] = Answer(tuple(texts), tuple(failures[i]))
                 else:
                     failures[i].append(reason)
+                    self.failures[reason] += 1
         return [answers.get(i, Answer((), tuple(failures[i]))) for i in range(len(questions))]
 
     def _propose(self, meta_prompt: str) -> Proposal:
@@ -155,18 +184,18 @@ class PromptOptimizer:
         )
 
 
-def parse_answers(reply: Reply, tag: str = "prompt") -> tuple[list[str], str]:
-    """What stands between pairs of <tag> tags; without any text there, why."""
+def parse_answers(
+    reply: Reply, tag: str = "prompt", budget: ReplyBudget = _PROPOSAL
+) -> tuple[list[str], str]:
+    """What stands between pairs of <tag> tags in a complete answer; without any text there, why.
+
+    budget: that the reply was asked for under.
+    """
     if reply.finish_reason == "error":
         return [], f"error: {reply.error}"
-    if not reply.text.strip():
-        return [], "empty"
-    texts = [t.strip() for t in re.findall(rf"<{tag}>(.*?)</{tag}>", reply.text, re.DOTALL)]
-    if texts and texts[-1]:
-        return [text for text in texts if text], ""
-    if reply.finish_reason == "length":
-        return [], "truncated"
-    return [], "unparsable"
+    text = budget.read(reply)
+    fault = budget.fault(text)
+    return ([], fault) if fault else read_prompts(text.answer, tag)
 
 
 def render_cases(cases: Sequence[Case]) -> str:

@@ -18,7 +18,7 @@ from ...data.images import ImageRef
 from ...data.pairs import SWAPPED_LABELS
 from ...data.tasks import TIE, Task
 from ..engine import Engine
-from .judge import Judge, Shown, Verdict
+from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict
 
 Orders = Literal["both", "hashed"]
 """Whether a joint judge is asked about a pair in both orders, or in one that a hash decides."""
@@ -65,6 +65,8 @@ class PairJudge:
         task: Task,
         orders: Orders = "both",
         reasoning_tokens: int | None = None,
+        max_tokens: int = TEXT_VERDICT_TOKENS,
+        thinking_tokens: int = 0,
     ) -> None:
         self._task = task
         self._orders: Orders = orders
@@ -78,7 +80,7 @@ class PairJudge:
                     "score_labels": (),
                 }
             )
-        self._judge = Judge(engine, asked, reasoning_tokens)
+        self._judge = Judge(engine, asked, reasoning_tokens, max_tokens, thinking_tokens)
 
     def __call__(
         self, judge_prompt: str, examples: Sequence[ShownPair], sample_index: int = 0
@@ -130,12 +132,17 @@ class PairJudge:
 
 
 def make_judge(
-    engine: Engine, task: Task, orders: Orders = "both", reasoning_tokens: int | None = None
+    engine: Engine,
+    task: Task,
+    orders: Orders = "both",
+    reasoning_tokens: int | None = None,
+    max_tokens: int = TEXT_VERDICT_TOKENS,
+    thinking_tokens: int = 0,
 ) -> Judge | PairJudge:
     """The judge of a task. orders: for a task whose judge sees both images of a pair at once."""
     if task.is_pairwise:
-        return PairJudge(engine, task, orders, reasoning_tokens)
-    return Judge(engine, task, reasoning_tokens)
+        return PairJudge(engine, task, orders, reasoning_tokens, max_tokens, thinking_tokens)
+    return Judge(engine, task, reasoning_tokens, max_tokens, thinking_tokens)
 
 
 def num_requests(task: Task, orders: Orders, reasoning_tokens: int | None = None) -> int:

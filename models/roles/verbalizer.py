@@ -10,22 +10,33 @@ from dataclasses import dataclass
 
 from ...data.examples import Example
 from ..engine import Engine, Reply, Request, Sampling
+from ..replies.budget import ReplyBudget
+from ..replies.leads import without_boxes
 
 
 @dataclass(frozen=True, slots=True)
 class Verbalization:
-    """What the verbalizer wrote; empty text where it failed, and `reason` says why."""
+    """What the verbalizer wrote, without a thought.
+
+    reason: why the text is empty, or that it was cut off.
+    """
 
     text: str
     reason: str | None = None
 
 
 class Verbalizer:
-    """Asks an engine for verbalizations; in tasks with a text it sees the text as well."""
+    """Asks an engine for verbalizations; in tasks with a text it sees the text as well.
 
-    def __init__(self, engine: Engine, max_tokens: int) -> None:
+    thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
+    """
+
+    def __init__(self, engine: Engine, max_tokens: int, thinking_tokens: int = 0) -> None:
         self._engine = engine
-        self._sampling = Sampling(max_tokens=max_tokens)
+        self._budget = ReplyBudget(
+            max_tokens, thinking_tokens, "verbalizer.max_tokens", "verbalizer.thinking_tokens"
+        )
+        self._sampling = Sampling(self._budget.max_tokens)
 
     def __call__(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         """One verbalization per example, in order."""
@@ -41,11 +52,17 @@ class Verbalizer:
             for example in examples
             for image in example.images
         ]
-        replies = iter([_verbalization(reply) for reply in self._engine.ask(requests)])
+        replies = iter([self._written(reply) for reply in self._engine.ask(requests)])
         return [
             [_of_example([next(replies) for _ in example.images]) for example in examples]
             for _ in i2t_prompts
         ]
+
+    def _written(self, reply: Reply) -> Verbalization:
+        if reply.finish_reason == "error":
+            return Verbalization("", reply.error)
+        text = self._budget.read(reply)
+        return Verbalization(without_boxes(text.answer).strip(), self._budget.fault(text))
 
 
 def _of_example(verbalizations: Sequence[Verbalization]) -> Verbalization:
@@ -57,10 +74,3 @@ def _of_example(verbalizations: Sequence[Verbalization]) -> Verbalization:
     texts = [f"Image {name}: {v.text or '(no description)'}" for name, v in named]
     is_empty = not any(v.text for v in verbalizations)
     return Verbalization("" if is_empty else "\n".join(texts), "; ".join(reasons) or None)
-
-
-def _verbalization(reply: Reply) -> Verbalization:
-    if reply.finish_reason == "error":
-        return Verbalization("", reply.error)
-    text = reply.text.strip()
-    return Verbalization(text, None if text else "empty reply")

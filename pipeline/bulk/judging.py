@@ -1,6 +1,7 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
 import logging
+import re
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +18,7 @@ from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...models.engine import Engine, EngineIdentity
 from ...models.roles.judge import Verdict
-from ...models.roles.pair_judge import make_judge, num_requests
+from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
@@ -25,6 +26,7 @@ from ..metrics.scorecard import Scorecard, scorecard
 from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
+from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
 
@@ -59,8 +61,7 @@ class JudgeSource:
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item, in order."""
-        judge = make_judge(engine, self.task, self.config.orders, self.config.reasoning)
-        verdicts = judge(self.judge_prompt, items)
+        verdicts = configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
@@ -76,11 +77,13 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    new_calls: replies that an engine gave in this session; all others came from the store.
+    reasons: why those have none. new_calls: replies that an engine gave in this session; all others
+    came from the store.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
+    reasons: Counter[str] = field(default_factory=Counter[str])
     new_calls: int = 0
 
 
@@ -113,6 +116,8 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
             verdicts = source.judge(engine, examples)
     finally:
         pool.close()
+    reasons = [verdict.reason for verdict in verdicts if verdict.label is None]
+    warn_of_missing(Counter(map(reason_kind, reasons)), len(verdicts))
     return Evaluation(
         agreement(examples, verdicts, source.task.labels, seed=0),
         scorecard(examples, verdicts, source.task),
@@ -154,11 +159,28 @@ def judge_dataset(
             tables = (judged_table(*batch, source.task) for batch in judged)
             write_judged(tables, out, source.task, shard, counts)
         counts.new_calls = engine.ledger.session.calls
+        warn_of_missing(counts.reasons, counts.rows)
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
         threads.shutdown(cancel_futures=True)
     return counts
+
+
+def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
+    """Say how many verdicts have no label, and why most of them have none."""
+    if not reasons:
+        return
+    [(reason, number)] = reasons.most_common(1)
+    _log.warning(
+        f"{reasons.total():,} of {num_verdicts:,} verdicts have no label; of {number:,} the reason "
+        f"is: {reason}"
+    )
+
+
+def reason_kind(reason: str | None) -> str:
+    """A verdict's reason without the excerpt of its reply."""
+    return re.split(r": (?=['\"])", reason or "not known", maxsplit=1)[0]
 
 
 def map_ahead(
@@ -196,6 +218,7 @@ def write_judged(
             waiting.append(table)
             counts.rows += table.num_rows
             counts.verdicts.update(table["verdict"].to_pylist())
+            counts.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []

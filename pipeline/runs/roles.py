@@ -13,14 +13,14 @@ from ...models.lexicon.second_hand import SecondHandImages
 from ...models.roles import baselines
 from ...models.roles.baselines import Complaint, TriedPrompt
 from ...models.roles.context import Context
-from ...models.roles.judge import Verdict
+from ...models.roles.judge import Judge, Verdict
 from ...models.roles.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
-from ...models.roles.pair_judge import make_judge
+from ...models.roles.pair_judge import PairJudge, make_judge
 from ...models.roles.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ...models.roles.verbalizer import Verbalization, Verbalizer
 from ...models.wrappers.budget import Budget, BudgetedEngine
 from ...models.wrappers.stored import Role, StoredEngine
-from ..config import RunConfig
+from ..config import JudgeConfig, RunConfig
 from .engine_pool import EnginePool
 
 
@@ -67,21 +67,60 @@ def within_budget(engines: Mapping[Role, StoredEngine], budget: Budget) -> dict[
     return {role: BudgetedEngine(engine, role, budget) for role, engine in engines.items()}
 
 
+def configured_judge(
+    engine: Engine, task: Task, config: RunConfig | JudgeConfig
+) -> Judge | PairJudge:
+    """The judge of a task on this engine, as the configuration has it come to a verdict."""
+    return make_judge(
+        engine,
+        task,
+        config.orders,
+        config.reasoning,
+        config.max_tokens,
+        thinking_budget(config.judge, config.thinking_tokens),
+    )
+
+
+def thinking_budget(engine: EngineSettings, thinking_tokens: int) -> int:
+    """The tokens that a reply of this engine may have for a thought."""
+    return thinking_tokens if engine.thinking == "on" else 0
+
+
 class RunRoles:
     """Judge, verbalizer and prompt optimizer of one run."""
 
     def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
         self.task = task
-        self._judge = make_judge(engines["judge"], task, config.orders, config.reasoning)
-        self._verbalizer = Verbalizer(engines["verbalizer"], config.verbalizer.max_tokens)
+        verbalizer, optimizer = config.verbalizer, config.optimizer
+        self._judge = configured_judge(engines["judge"], task, config)
+        self._verbalizer = Verbalizer(
+            engines["verbalizer"],
+            verbalizer.max_tokens,
+            thinking_budget(verbalizer.engine or config.judge, verbalizer.thinking_tokens),
+        )
         self._optimizer = PromptOptimizer(
             engines["optimizer"],
             task,
-            max_tokens=config.optimizer.max_tokens,
-            temperature=config.optimizer.temperature,
-            max_attempts=config.optimizer.max_attempts,
+            max_tokens=optimizer.max_tokens,
+            temperature=optimizer.temperature,
+            max_attempts=optimizer.max_attempts,
+            thinking_tokens=thinking_budget(
+                optimizer.engine or config.judge, optimizer.thinking_tokens
+            ),
         )
-        self._context = Context(config.optimizer.context_tokens, config.optimizer.image_token_px)
+        self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
+
+    @property
+    def unusable_replies(self) -> str:
+        """How many replies of the optimizer were no answer, and why most were; empty if none."""
+        failures = self._optimizer.failures
+        if not failures:
+            return ""
+        [(reason, _)] = failures.most_common(1)
+        return (
+            f"{failures.total()} of {self._optimizer.num_replies} optimizer replies were unusable; "
+            f"most often: {reason}"
+        )
 
     def judge(
         self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0

@@ -1,6 +1,7 @@
 """One run from configuration to result: the search, the record of its steps, the final test."""
 
 import io
+import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
 from ...models.roles.judge import Judge, Verdict
-from ...models.roles.pair_judge import PairJudge, make_judge, num_requests
+from ...models.roles.pair_judge import PairJudge, num_requests
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
@@ -29,8 +30,10 @@ from ..search.cutpoints import CutPoints
 from ..search.step import Step
 from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory, open_run_directory
 from .engine_pool import EnginePool
-from .roles import RunRoles, role_engines, stored_engines, within_budget
+from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 from .verdict_columns import verdict_columns, verdict_fields
+
+_log = logging.getLogger("blpo.runs")
 
 
 class Run:
@@ -117,6 +120,8 @@ class Run:
                 config.resolved_algorithm,
                 config.seed,
             )
+        if roles.unusable_replies:
+            _log.warning("%s: %s", config.output.name, roles.unusable_replies)
 
     def _step_record(self, step: Step) -> dict[str, Any]:
         """A step as JSON values. calls: what the search has asked for so far, by role."""
@@ -163,9 +168,7 @@ class Run:
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
     def _judge(self) -> Judge | PairJudge:
-        return make_judge(
-            self.engines["judge"], self.task, self.config.orders, self.config.reasoning
-        )
+        return configured_judge(self.engines["judge"], self.task, self.config)
 
     def _noise_floor(
         self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]

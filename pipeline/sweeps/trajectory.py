@@ -15,7 +15,7 @@ from ...data.errors import DataError
 from ...data.examples import Dataset, read_dataset
 from ...data.tasks import load_task
 from ...models.roles.judge import Judge
-from ...models.roles.pair_judge import PairJudge, make_judge
+from ...models.roles.pair_judge import PairJudge
 from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval, wilson
@@ -23,6 +23,7 @@ from ..runs.directory import RunDirectory
 from ..runs.engine_pool import EnginePool
 from ..runs.finished_run import AGAIN, PastRun
 from ..runs.progress import Tracked, progress
+from ..runs.roles import configured_judge
 from .tables import Cell
 
 _SHARE_OF_BEST = 0.9
@@ -144,7 +145,7 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
         "judge",
         uuid.uuid4().hex,
     )
-    judge = make_judge(engine, task, config.orders, config.reasoning)
+    judge = configured_judge(engine, task, config)
     points = tuple(
         _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
     )

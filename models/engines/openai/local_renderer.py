@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...engine import Request
+from ...requests.choices import LabelReading
 from ...requests.label_logprobs import LabelPlan
 from ...requests.layout import Layout
 from .. import torchvision_cpu
@@ -42,7 +43,7 @@ class LocalRenderer:
         self._processor = load_processor(checkpoint)
         self._options = processor_options(self._processor)
         self._layout: Layout = make_model_layout(self._processor, settings, checkpoint)
-        self._reading = settings.label_reading
+        self._reading: LabelReading = settings.label_reading
         self._tokenizer: Any = self._layout.tokenizer
         self._lock = threading.Lock()
         self._plans: dict[tuple[str, ...], LabelPlan] = {}

@@ -1,0 +1,1 @@
+"""The one reader of model text: thought and answer, labels, numbers, prompts."""
