@@ -52,8 +52,8 @@ group       string                      examples of a group are on one side of t
 category    string or null              for tables by category; never shown to a model
 split       string                      "train" or "test"
 score       double or null              the raw score that the label was binned from
-ratings     list<string> or null        labels that single people gave, in rater order
-score_sd    double or null              standard deviation of people's scores around `score`
+ratings     list<string> or null        labels of the individual annotators, in rater order
+score_sd    double or null              standard deviation of the annotators' scores around `score`
 
 A file may lack the last three columns. The metadata key `huggingface` makes
 `datasets.load_dataset("parquet", ...)` show pictures.

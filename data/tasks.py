@@ -53,10 +53,10 @@ class Task(BaseModel):
     """A judging task.
 
     kind: binary, categorical and ordinal give one image one label; pairwise says which of two
-        images, A or B, people prefer.
+        images, A or B, annotators prefer.
     labels: the declared label set in declared order, lowest first for an ordinal task. Verdicts
         are read over it and metrics computed over all of it. A pairwise task has A, B or, where
-        people may also see no difference, A, tie, B.
+        annotators may also see no difference, A, tie, B.
     judge_prompt, i2t_prompt: p_0 and q_0. They say nothing about the output format.
     answer_instruction: appended to every judge prompt, never optimized.
     carries_text: whether every example has a text of its own (the caption behind the image).

@@ -180,7 +180,7 @@ def test_evaluate_prints_scores_of_probabilities_and_the_warning() -> None:
     card = scorecard(examples(["3", "3", "1", "5", "2", "4"]), judged(FIVE, rows, 0.3), FIVE)
     printed = io.StringIO()
     print_scorecard(Console(file=printed, width=400), card, FIVE)
-    for part in ("Brier", "log loss", "RPS", "labels' shares", "by chance", "below 0.9 for 100%"):
+    for part in ("Brier", "log loss", "RPS", "base rates", "on average", "below 0.9 for 100%"):
         assert part in printed.getvalue()
     assert card.model_dump(mode="json")["calibration"]["bins"][0]["n"] == 6
 
@@ -189,5 +189,5 @@ def test_the_reliability_plot_has_a_curve_and_intervals_for_both_prompts() -> No
     one = ReliabilityBin(n=20, num_right=12, confidence=0.6)
     svg = reliability_plot({"initial prompt": [one], "final prompt": [one, one]})
     assert svg == reliability_plot({"initial prompt": [one], "final prompt": [one, one]})
-    for part in ("initial prompt", "final prompt", "share that is right", "var(--final)"):
+    for part in ("initial prompt", "final prompt", "accuracy", "var(--final)"):
         assert part in svg

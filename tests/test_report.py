@@ -323,7 +323,7 @@ def test_the_headline_says_whether_the_interval_of_the_gain_excludes_0(record: R
     test = record.result.test
     endings = {
         (0.02, 0.2): ("better", "gain, +0.020 to +0.200, excludes 0."),
-        (0.0, 0.2): ("unclear", "gain, 0.000 to +0.200, includes 0: this may be luck."),
+        (0.0, 0.2): ("unclear", "gain, 0.000 to +0.200, includes 0: the difference may be chance."),
         (-0.2, -0.02): ("worse", "gain, \N{MINUS SIGN}0.200 to \N{MINUS SIGN}0.020, excludes 0."),
     }
     for interval, (tone, ending) in endings.items():
@@ -395,16 +395,16 @@ def test_the_judge_stands_beside_its_references_under_both_prompts(report: str) 
     text = text_of(report)
     rows = ["judge, initial prompt", "judge, final prompt", "majority class", "chance"]
     assert sorted(rows, key=text.index) == rows
-    assert "one person" not in text
+    assert "one annotator" not in text
 
 
 def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     record = make_record(num_steps=0)
     text = text_of(render_report(with_result(record, method=Method.NONE)))
     assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
-    assert "method “none” optimizes nothing" in text
+    assert "method “none” runs no optimization" in text
     assert "No steps" in text
-    assert "No step has misjudged examples to show." in text
+    assert "No step had misjudged examples." in text
     assert "No test example changed its verdict." in text
 
 
@@ -455,7 +455,7 @@ def test_verdicts_without_label_or_probabilities_are_shown_as_such(record: RunRe
     right = [Verdict(example.label) for example in test]
     text = text_of(render_report(with_verdicts(record, unread, right)))
     assert "Verdicts without a label: 100.0 %" in text
-    assert "not known (no log-probabilities)" in text
+    assert "unknown (no log-probabilities)" in text
     assert "no declared label in the reply: &#39;Hm&#39;" in text
 
 

@@ -304,7 +304,7 @@ def test_a_simulated_rater_is_right_as_often_as_the_normal_distribution_says() -
     normal = scipy_stats.norm(places, 0.8)
     expected = float((normal.cdf(high) - normal.cdf(low)).sum()) / 200
     assert found.scores.accuracy == pytest.approx(expected, abs=0.02)
-    assert (found.simulated, found.name) == (True, "one person, simulated")
+    assert (found.simulated, found.name) == (True, "one annotator, simulated")
     sure = simulated_ceiling(spread(labels, places.tolist(), 0.0), FIVE)
     assert sure is not None
     assert (sure.scores.accuracy, sure.scores.kappa) == (1.0, 1.0)
@@ -321,7 +321,7 @@ def test_real_ratings_go_before_simulated_ones_and_a_table_says_which_they_are()
     labels = ["1", "2", "3"]
     rows = spread(labels, [1.0, 2.0, 3.0], 0.5)
     text = shown(FIVE, scorecard(rows, judged_by(labels), FIVE))
-    assert "one person, simulated: 50 raters drawn from the mean and the standard" in text
+    assert "one annotator, simulated: 50 raters drawn from the mean and the standard" in text
     rated = [replace(e, ratings=(e.label, e.label)) for e in rows]
     assert "simulated" not in shown(FIVE, scorecard(rated, judged_by(labels), FIVE))
 
@@ -345,7 +345,7 @@ def test_the_table_has_the_judge_people_the_majority_and_chance() -> None:
         FIVE,
     )
     text = shown(FIVE, card)
-    for part in ("judge", "one person", "majority class", "chance", "QWK", "Kendall tau-b"):
+    for part in ("judge", "one annotator", "majority class", "chance", "QWK", "Kendall tau-b"):
         assert part in text
     assert "on 6 examples; Krippendorff's alpha 1.000 (95 % 1.000 to 1.000)" in text
     assert "-" in next(line for line in text.splitlines() if "majority" in line)

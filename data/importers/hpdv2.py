@@ -1,4 +1,4 @@
-"""HPDv2 (Wu et al., arXiv 2306.09341): which image people prefer for a prompt.
+"""HPDv2 (Wu et al., arXiv 2306.09341): which image annotators prefer for a prompt.
 
 `{train,test}.json` and `{train,test}.tar.gz`, or folders unpacked from them. A train row is one
 vote on a pair, so that rows of one pair are counted together; a test row ranks nine images, 0 the
@@ -83,7 +83,7 @@ def _test_pairs(table: Table, images: Files, intake: Intake) -> Iterator[PairRow
 
 
 def _rankings(values: Mapping[str, Any]) -> list[list[float]]:
-    """The rankings of single people."""
+    """The rankings of the individual annotators."""
     given: list[dict[str, Any]] = values.get("raw_annotations") or []
     return [one.get("annotation") or one.get("rank") or [] for one in given]
 

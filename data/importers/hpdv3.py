@@ -1,4 +1,4 @@
-"""HPDv3 (Ma et al., arXiv 2508.03789): which of two images people prefer for a prompt.
+"""HPDv3 (Ma et al., arXiv 2508.03789): which of two images annotators prefer for a prompt.
 
 `{train,test}.json` with paths into the folder, unpacked from `images.tar.gz.*` by
 `cat images.tar.gz.* | tar -xz`. The preferred image is always `path1`; `choice_dist` and

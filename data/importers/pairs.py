@@ -22,10 +22,10 @@ Votes = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class PairRow:
-    """Two images for one text and which of them people prefer, before any image is read.
+    """Two images for one text and which of them annotators prefer, before any image is read.
 
     first, second: the images in presented order, which labels A and B name.
-    votes: people who prefer the first and the second, None where the source does not count them.
+    votes: annotators who prefer the first and the second, None where the source has no counts.
     swapped: whether the source has them the other way round.
     groups, category, split: as in RawRow.
     """
@@ -55,7 +55,7 @@ class PairSource:
 
 
 def raw_row(row: PairRow) -> RawRow:
-    """The pair as a row with the votes of single people as ratings.
+    """The pair as a row with the individual votes as ratings.
 
     Which rater gave which vote is not known: they stand in the order of a hash.
     """

@@ -31,7 +31,7 @@ class PaperSplit:
 class Card:
     """What is known of a source without reading it.
 
-    home: where people find it. hub_id: its repository on the Hugging Face Hub, None if it has
+    home: its page. hub_id: its repository on the Hugging Face Hub, None if it has
         none; revision: the commit whose format was checked, None if no commit is pinned.
     patterns: the files of the repository that an import needs.
     gate: what has to be accepted first. notice: what its authors ask of its users.
@@ -57,11 +57,11 @@ class RawRow:
 
     row_id: unique in the source, the same under any order of files and rows.
     value: the label as text, or a raw score still to be binned.
-    ratings: what single people said, in rater order, on the scale of `value`.
+    ratings: of the individual annotators, in rater order, on the scale of `value`.
     groups: rows that share one of these belong on one side of the split; the row's own id if
         there is none.
     split: the source's own, None if it has none.
-    score_sd: standard deviation of people's scores around `value`, where the source says so.
+    score_sd: standard deviation of the annotators' scores around `value`, where the source says so.
     image_b, swapped: of a pair: its second image in presented order, and whether the source has
         them the other way round.
     """

@@ -63,12 +63,13 @@ class Gain(BaseModel):
     ci95: dict[str, Interval]
 
     def is_found(self, metric: Metric) -> bool:
-        """Whether the final verdicts surely tell more: both the metric and kappa rose.
+        """Whether the lower 95 % bounds of both the metric's gain and kappa's are above 0.
 
-        A metric alone rises surely, and truly, when verdicts only spread over the labels as people
-        do: guesses that have never seen an image have a higher macro F1 than a judge that gives
-        one label, in half of all tests of 200 examples surely so. Asked of kappa too, it happens
-        in at most one test in forty (`scripts/study_chance.py`).
+        The metric alone can rise, truly, when only the distribution of the verdicts moves towards
+        that of the labels: guesses independent of the images have a higher macro F1 than a judge
+        that always gives one label, significantly so in half of all tests of 200 examples. With
+        kappa required as well, that happens in at most one test in forty
+        (`scripts/study_chance.py`).
         """
         return self.ci95[metric][0] > 0 and self.ci95["kappa"][0] > 0
 
@@ -149,8 +150,8 @@ def kappa(confusion: Counts | Values) -> Values:
     A verdict without a label agrees with no person, by chance neither.
     """
     total = np.maximum(confusion.sum(axis=(-2, -1)), 1)
-    people, verdicts = confusion.sum(axis=-1), confusion[..., :-1].sum(axis=-2)
-    by_chance = np.sum(people * verdicts, axis=-1) / total**2
+    labels, verdicts = confusion.sum(axis=-1), confusion[..., :-1].sum(axis=-2)
+    by_chance = np.sum(labels * verdicts, axis=-1) / total**2
     beyond = accuracy(confusion) - by_chance
     return np.divide(beyond, 1 - by_chance, out=np.zeros_like(beyond), where=by_chance < 1)
 

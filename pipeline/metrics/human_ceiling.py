@@ -1,4 +1,4 @@
-"""How far single people agree with people: what no judge can be asked to beat by much."""
+"""The human ceiling: how well one annotator agrees with the others."""
 
 from collections.abc import Iterable, Sequence
 from statistics import fmean
@@ -21,7 +21,7 @@ _krippendorff: Any = krippendorff
 
 
 class HumanCeiling(BaseModel):
-    """How far single people agree with the others, on the examples that several rated.
+    """Agreement of one annotator with the others, on the examples that several rated.
 
     scores: each rater against the rest of an example's raters, averaged over raters: the rest
         speaks with its mean step for an ordinal task, else with its most frequent label.
@@ -43,7 +43,7 @@ class HumanCeiling(BaseModel):
     @property
     def name(self) -> str:
         """What tables call the row."""
-        return "one person, simulated" if self.simulated else "one person"
+        return "one annotator, simulated" if self.simulated else "one annotator"
 
 
 def human_ceiling(ratings: Sequence[Sequence[str]], task: Task) -> HumanCeiling | None:

@@ -1,4 +1,4 @@
-"""How far verdicts on pairs agree with people, and whether they hang on the order of the images.
+"""Agreement of verdicts on pairs with annotators, and position bias.
 
 A pair counts once, however many orders it was asked in: both are one verdict here, and one unit
 of every interval.
@@ -19,9 +19,9 @@ from .intervals import Interval, bootstrap_weights, percentiles
 class PairScores(BaseModel):
     """Agreement on pairs; None where nothing is counted.
 
-    strict_accuracy: on the num_strict pairs in which people prefer one image; a verdict that is a
-        tie, or has no label, is wrong.
-    tie_aware_accuracy: on all pairs; where people see a tie, a tie is right.
+    strict_accuracy: on the num_strict pairs in which annotators prefer one image; a verdict that
+        is a tie, or has no label, is wrong.
+    tie_aware_accuracy: on all pairs; where annotators see a tie, a tie is right.
     position_consistency: share, of the pairs asked in both orders, in which both had a label and
         it was the same.
     first_position_rate: share, of the answers that prefer an image, in which it is the one that
@@ -45,7 +45,7 @@ PAIR_SCORES = {
     "position_consistency": "position consistency",
     "first_position_rate": "first-position rate",
 }
-"""The shares, with their names for people."""
+"""The shares, with their display names."""
 
 _Counted = tuple[int, int]
 """Hits, and out of how many."""

@@ -68,7 +68,7 @@ class Calibration(BaseModel):
     """Label probabilities against human labels. Confidence: the probability of the likeliest label.
 
     n: verdicts with probabilities, the only ones that count here.
-    base_rates: the same scores where every example gets the labels' shares among them all.
+    base_rates: the same scores when every example is predicted by the label frequencies.
     ece: over `bins`, as equally large as equal confidences allow.
     ece_null, ece_null_95: mean and 95th percentile of the ECE of a judge with the same confidences
         that is right exactly as often as they say; simulated.
@@ -90,7 +90,7 @@ class Calibration(BaseModel):
 
     def rows(self) -> dict[str, ProbabilityScores]:
         """Scores by the name that tables give the rater."""
-        return {"judge": self.judge, "labels' shares": self.base_rates}
+        return {"judge": self.judge, "base rates": self.base_rates}
 
     @property
     def is_mass_low(self) -> bool:

@@ -1,4 +1,4 @@
-"""The judge beside what it has to beat: constant answers, chance, and people among themselves."""
+"""The judge against reference raters: majority class, chance, and annotators among themselves."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -32,8 +32,8 @@ class Scorecard(BaseModel):
     """The judge and its references on the same examples.
 
     majority: always the label most frequent among these examples, the first declared of several.
-    chance: expected scores of labels drawn evenly.
-    human: None unless examples have ratings of several people, or raw scores with their spread.
+    chance: expected scores of labels drawn uniformly.
+    human: None unless examples have ratings of several annotators, or raw scores with their spread.
     calibration: of the judge's probabilities; None without any.
     """
 
@@ -48,9 +48,9 @@ class Scorecard(BaseModel):
 
     def rows(self) -> dict[str, Scores]:
         """Scores by the name that tables give the rater."""
-        people = {self.human.name: self.human.scores} if self.human else {}
+        humans = {self.human.name: self.human.scores} if self.human else {}
         references = {"majority class": self.majority, "chance": self.chance}
-        return {"judge": self.judge} | people | references
+        return {"judge": self.judge} | humans | references
 
 
 def scorecard(examples: Sequence[Example], verdicts: Sequence[Verdict], task: Task) -> Scorecard:

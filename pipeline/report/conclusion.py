@@ -21,7 +21,7 @@ class Finding:
 
 
 def finding(test: SplitResult, metric: Metric) -> Finding:
-    """A gain that verdicts without any information would show as well is not called one."""
+    """A gain that verdicts independent of the images would show as well is not called one."""
     interval = test.gain.ci95[metric]
     low, high = interval
     name = METRICS[metric][0].upper() + METRICS[metric][1:]
@@ -32,14 +32,14 @@ def finding(test: SplitResult, metric: Metric) -> Finding:
     verb = "stayed" if before == after else "rose" if before < after else "fell"
     told = f"{name} {verb} from {before:.3f} to {after:.3f}; the 95 % interval of the gain"
     if not excludes_zero(interval):
-        sentence = f"{told}, {signed_interval(interval)}, includes 0: this may be luck."
+        sentence = f"{told}, {signed_interval(interval)}, includes 0: the difference may be chance."
         return Finding("unclear", sentence, detectable)
     sentence = f"{told}, {signed_interval(interval)}, excludes 0"
     if low > 0 and not test.gain.is_found(metric):
         beyond = signed_interval(test.gain.ci95["kappa"])
         sentence = (
-            f"{sentence}, but that of the gain in kappa, {beyond}, does not: the verdicts are "
-            "spread over the labels more as people's are, and may tell no more of an image."
+            f"{sentence}, but that of the gain in kappa, {beyond}, does not: the distribution of "
+            "the verdicts has moved towards that of the labels, which alone raises the score."
         )
         return Finding("unclear", sentence, detectable)
     return Finding("better" if low > 0 else "worse", f"{sentence}.", detectable)

@@ -1,4 +1,4 @@
-"""Scores of verdicts on pairs for people: lines of a command, rows of the report."""
+"""Scores of verdicts on pairs: lines of a command, rows of the report."""
 
 from rich.console import Console
 
@@ -31,10 +31,10 @@ def pair_rows(initial: PairScores | None, final: PairScores | None) -> list[tupl
 def pair_note(task: Task, orders: Orders) -> str:
     """How pairs were judged, in a sentence; empty for a task of single images."""
     if task.compare == "scores":
-        return "Each image was judged on its own; there is no order to hang on."
+        return "Each image was judged on its own, so no order can bias the verdict."
     if task.compare == "joint" and orders == "both":
-        return "Every pair was asked in both orders; the verdict is of the mean probabilities."
-    return "Every pair was asked in one order that its id decides." if task.compare else ""
+        return "Every pair was asked in both orders; the verdict comes from the mean probabilities."
+    return "Every pair was asked in one order, decided by a hash of its id." if task.compare else ""
 
 
 def _cell(scores: PairScores, name: str) -> str:

@@ -143,7 +143,7 @@ def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin
             axes.plot((one.confidence, one.confidence), interval, color=color, linewidth=1)
     lowest = min(one.confidence for own in bins.values() for one in own)
     axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(0, 1.01))
-    axes.set(xlabel="confidence: probability of the likeliest label", ylabel="share that is right")
+    axes.set(xlabel="confidence: probability of the likeliest label", ylabel="accuracy")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 

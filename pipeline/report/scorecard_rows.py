@@ -1,4 +1,4 @@
-"""The scorecard as tables for people; the run report draws the same rows."""
+"""The scorecard as tables for a terminal; the run report draws the same rows."""
 
 from collections.abc import Mapping
 
@@ -45,19 +45,19 @@ def score_cell(scores: Scores | ProbabilityScores, name: str) -> str:
 
 
 def human_note(card: Scorecard) -> str:
-    """What the row "one person" rests on; empty without one."""
+    """What the row "one annotator" rests on; empty without one."""
     if card.human is None:
         return ""
     if card.human.simulated:
         return (
-            f"one person, simulated: {card.human.num_raters} raters drawn from the mean and the "
-            f"standard deviation of people's scores, on {card.human.num_examples:,} examples"
+            f"one annotator, simulated: {card.human.num_raters} raters drawn from the mean and the "
+            f"standard deviation of the scores, on {card.human.num_examples:,} examples"
         )
     alpha = "undefined" if card.human.alpha is None else f"{card.human.alpha:.3f}"
     if card.human.alpha_ci95 is not None:
         alpha += " (95 % {:.3f} to {:.3f})".format(*card.human.alpha_ci95)
     return (
-        f"one person: each of up to {card.human.num_raters} raters against the others, on "
+        f"one annotator: each of up to {card.human.num_raters} raters against the others, on "
         f"{card.human.num_examples:,} examples; Krippendorff's alpha {alpha}"
     )
 
@@ -66,8 +66,8 @@ def ece_note(found: Calibration) -> str:
     """The expected calibration error beside what it is by chance."""
     return (
         f"expected calibration error {found.ece:.3f} over {len(found.bins)} bins of {found.n:,} "
-        f"verdicts; a judge without fault, as confident, would show {found.ece_null:.3f} by "
-        f"chance, and up to {found.ece_null_95:.3f} in 95 % of such samples"
+        f"verdicts; a perfectly calibrated judge of the same confidence would show "
+        f"{found.ece_null:.3f} on average, and at most {found.ece_null_95:.3f} in 95 % of samples"
     )
 
 
@@ -77,15 +77,16 @@ def mass_warning(found: Calibration) -> str:
         return ""
     return (
         f"label mass below {LOW_LABEL_MASS} for {found.low_mass_share:.0%} of the verdicts (mean "
-        f"{found.label_mass:.3f}): the model wants to write something else than a label, and the "
-        "probabilities are those of the rest. Let answer_instruction name the labels as they are "
-        "declared, declare them as the model writes them, or let it write first (verdict: reasoned)"
+        f"{found.label_mass:.3f}): the model would rather write something other than a label, and "
+        "the probabilities are renormalized over the little that is left. Name the labels in "
+        "answer_instruction as declared, declare them as the model writes them, or let the model "
+        "reason first (verdict: reasoned)"
     )
 
 
 def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:
     """The judge beside its references, then by category."""
-    title = "The judge beside what it has to beat"
+    title = "Judge against reference raters"
     console.print(_score_table(title, score_columns(task), card.rows()))
     if card.human is not None:
         console.print(human_note(card))
@@ -109,7 +110,7 @@ def _score_table(
 
 
 def _print_calibration(console: Console, found: Calibration, task: Task) -> None:
-    title = "Its probabilities, lower is better"
+    title = "Label probabilities, lower is better"
     console.print(_score_table(title, probability_columns(task), found.rows()))
     console.print(ece_note(found))
     warning = mass_warning(found)

@@ -48,7 +48,7 @@ def _calibration(initial: Scorecard, final: Scorecard, task: Task) -> dict[str, 
     rows = {
         "judge, initial prompt": before.judge,
         "judge, final prompt": after.judge,
-        "labels' shares": after.base_rates,
+        "base rates": after.base_rates,
     }
     return {
         "columns": list(columns.values()),

@@ -1,6 +1,6 @@
-"""The demo: the five micro tasks, each aligned with its invented people.
+"""The demo: the five micro tasks, each aligned with its simulated annotators.
 
-Synthetic through and through: images, people, judge and optimizer are a test bench.
+Synthetic through and through: images, annotators, judge and optimizer are a test bench.
 """
 
 from collections.abc import Sequence
