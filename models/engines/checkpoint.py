@@ -1,7 +1,6 @@
 """Where a model's files are, and which version of them: known without importing torch."""
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.errors import EngineError
+from ...data.text_files import read_own_json
 from ..engine import EngineIdentity
 from ..requests.layout import layout_id
 from .settings import DEFAULT_MAX_MODEL_LEN, EngineSettings
@@ -152,10 +152,7 @@ def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
 
 def read_config(path: Path) -> dict[str, Any]:
     """The contents of a config.json."""
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise EngineError(f"{path} is not JSON: {error}") from error
+    return read_own_json(path, "download the model again", EngineError)
 
 
 def load_processor(checkpoint: Checkpoint) -> Any:
