@@ -3,7 +3,7 @@
 import os
 import secrets
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
+
+from .errors import OutputError, what_failed
 
 pa: Any = pyarrow
 pq: Any = pyarrow.parquet
@@ -45,13 +47,22 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
-    """A temporary path that becomes `path`, synced, when the block ends without an exception."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """A temporary path that becomes `path`, synced, when the block ends without an exception.
+
+    Raises OutputError where it cannot be written; nothing is left behind then.
+    """
     temporary = temporary_name(path)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync(temporary)
         temporary.replace(path)
         sync(path.parent)
+    except OSError as error:
+        # What the block reads meanwhile has a name of its own.
+        if error.filename not in (None, str(temporary), str(path), str(path.parent)):
+            raise
+        raise OutputError(f"{path}: cannot be written: {what_failed(error)}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 BlpoError
     DataError       task, dataset, table or image is wrong: names file, row, value, remedy
+    OutputError     a file cannot be written: full disk, no access, a folder in its place
     StoreError      the reply store is damaged or unusable
         NewerStoreError a part of it was written by a newer blpo
     ConfigError     a configuration or a run directory is wrong      (raised by pipeline)
@@ -11,6 +12,30 @@ BlpoError
 StoppedError        no error: the process was asked to stop           (raised by models)
 """
 
+import errno
+from collections.abc import Mapping
+
+_REMEDIES: Mapping[int | None, str] = {
+    errno.ENOSPC: "free space and run again",
+    errno.EDQUOT: "free space in your quota and run again",
+    errno.EACCES: "grant access or name another path",
+    errno.EPERM: "grant access or name another path",
+    errno.EROFS: "name a path on a file system that can be written",
+    errno.EISDIR: "a folder is in its place: name another path",
+    errno.ENOTDIR: "a file is in the place of a folder: name another path",
+    errno.EEXIST: "a file is in the place of a folder: name another path",
+    errno.ENOENT: "correct the path",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ESTALE: "the file server has dropped it: run again",
+}
+
+
+def what_failed(error: OSError) -> str:
+    """What the operating system says, and what to do about it."""
+    remedy = _REMEDIES.get(error.errno)
+    reason = error.strerror or str(error)
+    return f"{reason}: {remedy}" if remedy else reason
+
 
 class BlpoError(Exception):
     """Base of all errors whose message is meant for the user."""
@@ -18,6 +43,10 @@ class BlpoError(Exception):
 
 class DataError(BlpoError):
     """A task, dataset, table or image is not what it has to be."""
+
+
+class OutputError(BlpoError):
+    """A file cannot be written."""
 
 
 class StoreError(BlpoError):

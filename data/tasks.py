@@ -17,7 +17,8 @@ from pydantic import (
 )
 
 from .errors import DataError
-from .validation import read_yaml, validation_message
+from .text_files import parse_yaml, read_text
+from .validation import validation_message
 
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Metric = Literal["macro_f1", "accuracy"]
@@ -150,15 +151,10 @@ def _packaged() -> Mapping[str, Traversable]:
 
 
 def _read_task(file: Traversable, source: str) -> Task:
+    if not file.is_file():
+        raise DataError(f"{source}: no such task file; `blpo tasks` lists the packaged ones")
+    content = read_text(file, DataError, "task file")
     try:
-        content = file.read_text(encoding="utf-8")
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise DataError(
-            f"{source}: no such task file; `blpo tasks` lists the packaged ones"
-        ) from error
-    except UnicodeDecodeError as error:
-        raise DataError(f"{source}: not UTF-8 text: save the task file as UTF-8") from error
-    try:
-        return Task.model_validate(read_yaml(content, source, DataError))
+        return Task.model_validate(parse_yaml(content, source, DataError))
     except ValidationError as error:
         raise DataError(validation_message(error, source, Task)) from error

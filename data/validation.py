@@ -1,27 +1,13 @@
-"""Settings files: YAML read and checked against a pydantic model, problems told one per line."""
+"""What pydantic finds wrong with a settings file, told one problem per line."""
 
 import difflib
 import re
 from collections.abc import Sequence
-from typing import Any, cast, get_args
+from typing import Any, get_args
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
-from .errors import BlpoError
-
 _USER_IN_URL = re.compile(r"://[^/\s'\"]*@")
-
-
-def read_yaml(content: str, source: str, error: type[BlpoError]) -> dict[str, Any]:
-    """The mapping that YAML text holds; raises `error`, naming source and line, when it is none."""
-    try:
-        loaded = cast("object", yaml.safe_load(content))
-    except yaml.YAMLError as problem:
-        raise error(f"{source}: not valid YAML: {_yaml_problem(problem)}") from problem
-    if not isinstance(loaded, dict):
-        raise error(f"{source}: holds {type(loaded).__name__}, must hold `key: value` lines")
-    return {str(key): value for key, value in cast("dict[object, Any]", loaded).items()}
 
 
 def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
@@ -67,10 +53,3 @@ def _model_in(annotation: object) -> type[BaseModel] | None:
         return annotation
     found = (_model_in(argument) for argument in get_args(annotation))
     return next((model for model in found if model is not None), None)
-
-
-def _yaml_problem(error: yaml.YAMLError) -> str:
-    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
-        mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
-    return str(error)

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
-from ..data.validation import read_yaml, validation_message
+from ..data.text_files import parse_yaml, read_text
+from ..data.validation import validation_message
 from ..models.engines.settings import EngineSettings
 from ..models.roles.judge import TEXT_VERDICT_TOKENS
 from ..models.roles.optimizer import PROPOSAL_TOKENS
@@ -145,11 +146,7 @@ def load_config(model: type[Config], path: Path, overrides: Sequence[str] = ()) 
 
     Raises ConfigError naming the file, the key and the remedy.
     """
-    try:
-        content = path.read_text("utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the file: {error.strerror}") from None
-    fields = read_yaml(content, str(path), ConfigError)
+    fields = parse_yaml(read_text(path, ConfigError), str(path), ConfigError)
     return parse_config(model, fields, str(path), overrides)
 
 

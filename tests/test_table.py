@@ -329,3 +329,61 @@ def test_sources_that_are_not_there_or_empty_are_errors(tmp_path: Path) -> None:
     assert "no such file or folder" in refused(tmp_path / "none.csv")
     (tmp_path / "folder").mkdir()
     assert "holds no metadata.csv" in refused(tmp_path / "folder")
+
+
+# ------------------------------------------------------------------- what must not pass silently
+
+
+def test_a_column_that_the_header_has_twice_is_refused(tmp_path: Path) -> None:
+    rows_with_images(tmp_path, 2)
+    (tmp_path / "t.csv").write_text("image,label,label\nimages/0.png,Safe,Unsafe\n")
+    told = refused(tmp_path / "t.csv")
+    assert "t.csv: line 1: column 'label' stands in the header 2 times: rename or drop" in told
+
+
+def test_an_image_is_on_one_side_of_the_split_whatever_its_texts(tmp_path: Path) -> None:
+    rows = [
+        {
+            **row,
+            "image": f"images/{number % 3}.png",
+            "text": f"caption {number}",
+            "label": number % 2,
+        }
+        for number, row in enumerate(rows_with_images(tmp_path))
+    ]
+    _, dataset = imported(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
+    sides = [{e.image.digest for e in split} for split in (dataset.train, dataset.test)]
+    assert sides[0]
+    assert sides[1]
+    assert not sides[0] & sides[1]
+
+
+def test_a_group_column_cannot_put_an_image_on_both_sides(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path, 4)
+    rows = [{**row, "id": n, "group": n, "split": "train"} for n, row in enumerate(rows)]
+    rows += [{**row, "id": n + 4, "group": n + 4, "split": "test"} for n, row in enumerate(rows)]
+    told = refused(write_csv(tmp_path / "t.csv", rows))
+    assert "is in test here and in train at line 2" in told
+
+
+def test_labels_that_contradict_each_other_are_counted_and_named(tmp_path: Path) -> None:
+    rows = [{**row, "id": number} for number, row in enumerate(rows_with_images(tmp_path))]
+    rows += [{**rows[0], "id": 12, "label": SAFETY.labels[1]}]
+    summary, _ = imported(write_csv(tmp_path / "t.csv", rows))
+    assert summary.contradictions == ["line 14: Unsafe, but Safe in line 2"]
+
+
+@pytest.mark.parametrize("as_struct", [False, True])
+def test_images_outside_the_tables_folder_need_permission(tmp_path: Path, as_struct: bool) -> None:
+    rows = rows_with_images(tmp_path / "elsewhere")
+    (tmp_path / "here").mkdir()
+    paths = [str(tmp_path / "elsewhere" / row["image"]) for row in rows]
+    cells = [{"bytes": None, "path": path} for path in paths] if as_struct else paths
+    table = pa.table({"image": cells, "label": [row["label"] for row in rows]})
+    source = tmp_path / "here" / "t.parquet"
+    pq.write_table(table, source)
+    assert "12 problems" in (told := refused(source))
+    assert "0.png: outside" in told
+    assert imported(source, allow_outside=True)[0].num_rows == 12
+    root = tmp_path / "elsewhere"
+    assert imported(source, image_root=root, overwrite=True)[0].num_rows == 12

@@ -14,6 +14,7 @@ from typing import Any, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet
 from ..errors import DataError
+from ..image_files import image_path, read_image_file
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _ROWS_AT_ONCE = 16
@@ -193,8 +194,11 @@ def _cell_bytes(cell: Any, table: Path) -> bytes:
     if isinstance(cell, dict):
         embedded = cast("dict[str, Any]", cell)
         path = embedded.get("path")
-        if not embedded.get("bytes") and path and (table.parent / path).is_file():
-            return (table.parent / path).read_bytes()
+        if not embedded.get("bytes") and path:
+            found = image_path(
+                table.parent, path, f"{table.name} must not name it; download it again"
+            )
+            return read_image_file(found) if found.is_file() else b""
         cell = embedded.get("bytes")
     return cell if isinstance(cell, bytes) else b""
 

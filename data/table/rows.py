@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from ..errors import DataError
 from ..examples import SPLITS, Split, unknown_label
+from ..image_files import image_path, read_image_file, shortened
 from ..images import check_image
 from ..tasks import Task, label_text
 from .columns import Role
@@ -20,6 +21,11 @@ _SPLIT_NAMES: dict[str, Split] = {
     "test": "test",
     "testing": "test",
 }
+
+_OUTSIDE = (
+    "name the folder that holds the images with --image-root, or pass --allow-outside if you trust "
+    "the table"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,11 @@ class Record:
     image_b_hash: str | None = None
     swapped: bool = False
 
+    @property
+    def image_hashes(self) -> tuple[str, ...]:
+        """Of its images, in order."""
+        return (self.image_hash, *([self.image_b_hash] if self.image_b_hash else []))
+
 
 @dataclass(frozen=True)
 class RowReader:
@@ -52,6 +63,7 @@ class RowReader:
     task: Task
     label_map: Mapping[str, str]
     image_root: Path | None
+    allow_outside: bool = False
 
     def record(self, row: TableRow) -> Record:
         """Checks one row to the last pixel of its image; safe to call from many threads."""
@@ -89,7 +101,7 @@ class RowReader:
             return cell
         if not isinstance(cell, str) or not cell.strip():
             raise DataError(f"has no {role}: fill it in or drop the row")
-        return _read_file(self._image_path(row, cell.strip()))
+        return read_image_file(self._image_path(row, cell.strip()))
 
     def _checked_image(self, row: TableRow, role: Role, problems: list[str]) -> bytes:
         try:
@@ -102,10 +114,19 @@ class RowReader:
 
     def _image_name(self, row: TableRow, role: Role) -> str:
         cell = self._cell(row, role)
-        return f"{role} {cell.strip()}" if isinstance(cell, str) else role
+        return f"{role} {shortened(cell.strip())}" if isinstance(cell, str) else role
 
     def _image_path(self, row: TableRow, name: str) -> Path:
-        return Path(os.path.normpath((self.image_root or row.folder) / name))
+        """Raises DataError for one outside the image root, or the table's folder without one."""
+        path, root = self._written_path(row, name), self.image_root or self._own_folder(row)
+        return image_path(root, str(path), _OUTSIDE, allow_outside=self.allow_outside)
+
+    def _written_path(self, row: TableRow, name: str) -> Path:
+        return Path(os.path.abspath((self.image_root or row.folder) / name))
+
+    def _own_folder(self, row: TableRow) -> Path:
+        """The folder of the source, of which a row's may be a subfolder."""
+        return self.source if self.source.is_dir() else row.folder
 
     def _default_id(self, row: TableRow, image_hashes: Sequence[str], text: str | None) -> str:
         name = "|".join(
@@ -119,8 +140,8 @@ class RowReader:
         cell = self._cell(row, role)
         if not isinstance(cell, str):
             return image_hash[:16]
-        path = self._image_path(row, cell.strip())
-        base = self.image_root or (self.source if self.source.is_dir() else row.folder)
+        path = self._written_path(row, cell.strip())
+        base = Path(os.path.abspath(self.image_root or self._own_folder(row)))
         return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
 
     def _text(self, row: TableRow, problems: list[str]) -> str | None:
@@ -159,16 +180,3 @@ class RowReader:
     def _string(self, row: TableRow, role: Role) -> str | None:
         cell = self._cell(row, role)
         return None if cell is None or not str(cell).strip() else str(cell).strip()
-
-
-def _read_file(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            f"image {path}: no such file; correct the path, give the image root, or drop the row"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"image {path}: cannot be read ({error}); correct it or drop the row"
-        ) from error

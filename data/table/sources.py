@@ -2,6 +2,7 @@
 
 import csv
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -73,9 +74,16 @@ class _CsvSource:
     def columns(self) -> list[str]:
         with self.path.open(encoding="utf-8-sig", newline="") as file:
             try:
-                return list(self._reader(file).fieldnames or [])
+                names = list(self._reader(file).fieldnames or [])
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
+        twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
+        if twice:
+            raise DataError(
+                f"{self.path}: line 1: column {twice[0]!r} stands in the header "
+                f"{names.count(twice[0])} times: rename or drop all but one"
+            )
+        return names
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
         with self.path.open(encoding="utf-8-sig", newline="") as file:

@@ -33,6 +33,7 @@ class ImportSummary:
     counts: examples by split and label, labels in declared order.
     columns: the table's column for each role that has one.
     unused_columns: the table's other columns.
+    contradictions: rows whose image and text an earlier row has under another label, in words.
     """
 
     path: Path
@@ -41,6 +42,7 @@ class ImportSummary:
     counts: dict[Split, dict[str, int]]
     columns: dict[Role, str]
     unused_columns: list[str]
+    contradictions: list[str]
 
 
 def import_table(
@@ -51,6 +53,7 @@ def import_table(
     columns: Mapping[str, str] | None = None,
     label_map: Mapping[str, str] | None = None,
     image_root: Path | None = None,
+    allow_outside: bool = False,
     test_fraction: float = 0.5,
     train_per_class: int | None = None,
     seed: int = 0,
@@ -64,13 +67,14 @@ def import_table(
         leaves a role out (split="" splits anew).
     label_map: the task's label for labels that the table spells otherwise.
     image_root: what image paths start from; the table's folder if not given.
+    allow_outside: whether they may lead out of that folder.
     shuffle_pairs: writes pairs in the order that a hash of their id decides, with the label turned
         along: for tables that have the preferred image always first.
     on_row: called after each row is checked.
 
     An example without an id is named after its image path, or the hash of its bytes, and its
-    text. Rows without a group are grouped by text, or by image bytes if the task carries none,
-    pairs by both, so that no image is on both sides.
+    text. Rows without a group are grouped by text, or by image bytes if the task carries none;
+    groups that share an image are one, so that no image is on both sides.
     A split column is taken as it is; without one see `assign_splits`. Images are read twice, a
     few at a time. The same input gives the same bytes.
 
@@ -81,10 +85,10 @@ def import_table(
     table = open_source(source)
     names = table.columns()
     found = match_columns(str(source), names, columns or {}, task)
-    reader = RowReader(source, found, task, label_map or {}, image_root)
+    reader = RowReader(source, found, task, label_map or {}, image_root, allow_outside)
     records = _check_rows(str(source), table, reader, on_row)
-    if task.is_pairwise and "group" not in found:
-        records = _linked(records)
+    contradictions = _contradictions(records)
+    records = _linked(records)
     if task.is_pairwise and shuffle_pairs:
         records = [_shuffled(record) for record in records]
     labels = [record.label for record in records]
@@ -105,6 +109,7 @@ def import_table(
         counts={s: {label: counts[s, label] for label in task.labels} for s in SPLITS},
         columns=found,
         unused_columns=[name for name in names if name not in found.values()],
+        contradictions=contradictions,
     )
 
 
@@ -140,11 +145,28 @@ def _check_ids(problems: Problems, records: Sequence[Record], *, has_ids: bool) 
             problems.add(record.where, f"{what} is that of {first.where} too; {remedy}")
 
 
-def _linked(pairs: Sequence[Record]) -> list[Record]:
-    """Pairs that share a text or an image, or are connected by others that do, in one group."""
-    keys = [(r.text or r.image_hash, r.image_hash, r.image_b_hash or "") for r in pairs]
-    groups = connected_groups(keys)
-    return [replace(record, group=group) for record, group in zip(pairs, groups, strict=True)]
+def _linked(records: Sequence[Record]) -> list[Record]:
+    """Rows of one group, or that share an image, or are connected by others that do, in one group.
+
+    It is named after the first of its rows' groups in sorted order.
+    """
+    keys = [(f"group {r.group}", *(f"image {image}" for image in r.image_hashes)) for r in records]
+    linked = connected_groups(keys)
+    names: dict[str, str] = {}
+    for record, group in zip(records, linked, strict=True):
+        names[group] = min(record.group, names.get(group, record.group))
+    return [replace(r, group=names[group]) for r, group in zip(records, linked, strict=True)]
+
+
+def _contradictions(records: Sequence[Record]) -> list[str]:
+    """Rows that give the same images and text another label than an earlier row does."""
+    firsts: dict[tuple[object, ...], Record] = {}
+    found: list[str] = []
+    for record in records:
+        first = firsts.setdefault((record.image_hashes, record.text), record)
+        if first.label != record.label:
+            found.append(f"{record.where}: {record.label}, but {first.label} in {first.where}")
+    return found
 
 
 def _shuffled(record: Record) -> Record:

@@ -16,6 +16,7 @@ from ...data.errors import ConfigError, DataError
 from ...data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
+from ...data.text_files import read_text
 from ...models.engine import Engine, EngineIdentity
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
@@ -236,7 +237,7 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
     other_prompt = _read_prompt(prompt)
     if other_prompt is not None:
         return JudgeSource(task, other_prompt, judge_config)
-    judge_prompt = (run / "prompts" / "judge_prompt_final.txt").read_text("utf-8")
+    judge_prompt = read_text(run / "prompts" / "judge_prompt_final.txt", ConfigError)
     # Fitted for this prompt alone.
     reading = directory.read_json(RESULT_FILE).get("reading")
     return JudgeSource(
@@ -251,10 +252,7 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
 def _read_prompt(path: Path | None) -> str | None:
     if path is None:
         return None
-    try:
-        prompt = path.read_text("utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot read the judge prompt: {error.strerror}") from None
+    prompt = read_text(path, ConfigError, "judge prompt").strip()
     if not prompt:
         raise ConfigError(f"{path}: the judge prompt is empty")
     return prompt

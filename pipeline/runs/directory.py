@@ -23,7 +23,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.text_files import read_own_json, read_text
 from ..config import RunConfig, comparable, differences, parse_config
 
 CONFIG_FILE = "config.json"
@@ -42,6 +44,7 @@ _OWN_FILES = (
     LEDGER_FILE,
 )
 _OWN_FOLDERS = ("steps", "prompts")
+_REMEDY = "restore the file, or pass --start-over (replies in the store are kept)"
 
 
 class RunDirectory:
@@ -67,13 +70,8 @@ class RunDirectory:
         path = self.path / name
         if path.exists() and path.read_bytes() == data:
             return
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(data)
 
     def append_json(self, name: str, value: Any) -> None:
         """Add a line to a JSON-lines file."""
@@ -81,7 +79,7 @@ class RunDirectory:
             file.write(json.dumps(value) + "\n")
 
     def read_json(self, name: str) -> Any:
-        return json.loads((self.path / name).read_text("utf-8"))
+        return read_own_json(self.path / name, _REMEDY, ConfigError)
 
 
 def open_run_directory(
@@ -115,7 +113,7 @@ def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
 
 
 def _stored_config(path: Path) -> RunConfig:
-    fields = json.loads((path / CONFIG_FILE).read_text("utf-8"))
+    fields = read_own_json(path / CONFIG_FILE, _REMEDY, ConfigError)
     return parse_config(RunConfig, fields | {"output": str(path)}, str(path / CONFIG_FILE))
 
 
@@ -128,7 +126,7 @@ def _run_id(path: Path) -> str:
         with contextlib.suppress(FileExistsError):
             os.link(temporary, file)
         temporary.unlink()
-    return file.read_text("utf-8").strip()
+    return read_text(file, ConfigError).strip()
 
 
 def _refuse_foreign(path: Path) -> None:
@@ -146,7 +144,7 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def _refuse_other_run(path: Path, config: RunConfig, inputs: Mapping[str, Any]) -> None:
-    stored = json.loads((path / INPUTS_FILE).read_text("utf-8"))
+    stored = read_own_json(path / INPUTS_FILE, _REMEDY, ConfigError)
     found = [
         *differences(comparable(_stored_config(path)), comparable(config)),
         *differences(stored, inputs),

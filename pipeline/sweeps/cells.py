@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.text_files import read_text
 from ..config import RunConfig, comparable, differences, load_config
 from ..result import RunResult
 from ..runs.directory import RESULT_FILE, load_run
@@ -64,10 +65,7 @@ def read_sweep_folder(folder: Path) -> SweepConfig:
 
 def chosen_cells(cells: Mapping[str, RunConfig], names_file: Path) -> dict[str, RunConfig]:
     """The cells that a file names, one a line. Raises ConfigError for a name that is no cell."""
-    try:
-        names = names_file.read_text("utf-8").split()
-    except OSError as error:
-        raise ConfigError(f"--cells {names_file}: cannot read the file: {error.strerror}") from None
+    names = read_text(names_file, ConfigError, "file of --cells").split()
     unknown = next((name for name in names if name not in cells), None)
     if unknown is not None:
         raise ConfigError(f"--cells {names_file}: {unknown} is no cell of this sweep")

@@ -66,8 +66,15 @@ class EngineProcess:
         self._wire: Connection[Any, Any] = Connection(own_end.detach())
         with child_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "blpo.models.engines.group_child", str(child_end.fileno())],
-                env={**os.environ, **environment},
+                [
+                    sys.executable,
+                    "-P",
+                    "-m",
+                    "blpo.models.engines.group_child",
+                    str(child_end.fileno()),
+                ],
+                # With -P no file of the working directory passes for a module.
+                env={**os.environ, **environment, "PYTHONSAFEPATH": "1"},
                 pass_fds=[child_end.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # what a library prints has no place among our own output

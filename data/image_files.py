@@ -1,0 +1,41 @@
+"""Image files that a dataset names: only inside its folder, and nothing but regular files."""
+
+import os
+from pathlib import Path
+
+from .errors import DataError
+
+
+def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = False) -> Path:
+    """The file that a dataset in `folder` names; raises DataError for one outside of it.
+
+    A dataset from elsewhere must not get at other files of whoever imports it. What counts is the
+    path as written: a link inside the folder may lead out of it, as those of the Hub's cache do.
+    """
+    path = Path(os.path.abspath(folder / name))
+    if not allow_outside and not path.is_relative_to(os.path.abspath(folder)):
+        raise DataError(f"image {shortened(name)}: outside {folder}: {remedy}")
+    return path
+
+
+def read_image_file(path: Path) -> bytes:
+    """The bytes of a regular file; raises DataError naming it."""
+    shown = shortened(str(path))
+    try:
+        if path.exists() and not path.is_file():
+            raise DataError(f"image {shown}: no regular file: correct the path or drop the row")
+        return path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError(
+            f"image {shown}: no such file; correct the path, give the image root, or drop the row"
+        ) from error
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DataError(
+            f"image {shown}: cannot be read ({reason}); correct it or drop the row"
+        ) from error
+
+
+def shortened(name: str, limit: int = 200) -> str:
+    """A name as messages show it: never a whole base64 image."""
+    return name if len(name) <= limit else f"{name[:limit]}... ({len(name):,} characters)"

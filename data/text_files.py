@@ -1,0 +1,87 @@
+"""Text files: read and parsed with errors that name the file, the line and the remedy."""
+
+import json
+from importlib.resources.abc import Traversable
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from .errors import BlpoError, DataError
+
+
+def read_text(path: Path | Traversable, error: type[BlpoError], what: str = "file") -> str:
+    """A UTF-8 file's text, without a byte order mark; raises `error` where it is not one."""
+    try:
+        content = path.read_bytes()
+    except OSError as problem:
+        raise error(f"{path}: cannot read the {what}: {problem.strerror}") from None
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as problem:
+        line = content[: problem.start].count(b"\n") + 1
+        raise error(
+            f"{path}: line {line}: not UTF-8 text (byte {problem.start}): save the {what} as UTF-8"
+        ) from None
+
+
+def parse_yaml(content: str, source: str, error: type[BlpoError]) -> dict[str, Any]:
+    """The mapping that YAML text holds; raises `error`, naming source and line, when it is none.
+
+    A key that a mapping has twice is an error: YAML would keep the last one in silence.
+    """
+    try:
+        loaded = cast("object", yaml.load(content, Loader=_StrictLoader))
+    except yaml.YAMLError as problem:
+        raise error(f"{source}: not valid YAML: {_yaml_problem(problem)}") from problem
+    except (ValueError, RecursionError) as problem:
+        raise error(f"{source}: not valid YAML: {problem}") from problem
+    if not isinstance(loaded, dict):
+        raise error(f"{source}: holds {type(loaded).__name__}, must hold `key: value` lines")
+    return {str(key): value for key, value in cast("dict[object, Any]", loaded).items()}
+
+
+def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -> Any:
+    """JSON that blpo has written; raises `error` with the remedy where it is cut off or changed."""
+    try:
+        return json.loads(read_text(path, error))
+    except (json.JSONDecodeError, RecursionError) as problem:
+        raise error(f"{path}: not the JSON that was written ({problem}): {remedy}") from None
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """SafeLoader that refuses a repeated key and a scalar that is no value of its type."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:
+        seen: dict[object, int] = {}
+        for key_node, _ in node.value:
+            if key_node.tag == "tag:yaml.org,2002:merge":
+                continue
+            key: Any = self.construct_object(key_node, deep=True)
+            line = key_node.start_mark.line + 1
+            if isinstance(key, str | int | float | bool | None):
+                if key in seen:
+                    raise yaml.constructor.ConstructorError(
+                        None,
+                        None,
+                        f"key `{key}` stands in line {seen[key]} already: drop one of them",
+                        key_node.start_mark,
+                    )
+                seen[key] = line
+        return super().construct_mapping(node, deep)
+
+    def construct_object(self, node: Any, deep: bool = False) -> Any:
+        try:
+            construct: Any = super().construct_object  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+            return construct(node, deep)
+        except (ValueError, OverflowError) as problem:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r}: {problem}; put it in quotes", node.start_mark
+            ) from problem
+
+
+def _yaml_problem(error: yaml.YAMLError) -> str:
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
+        mark = error.problem_mark
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+    return str(error)

@@ -1,0 +1,102 @@
+"""Text files that users or blpo wrote: what is wrong is named with file, line and remedy."""
+
+import os
+from pathlib import Path
+
+import pytest
+from blpo.data.arrow import atomic_path
+from blpo.data.errors import ConfigError, DataError, OutputError
+from blpo.data.image_files import image_path, read_image_file, shortened
+from blpo.data.text_files import parse_yaml, read_own_json, read_text
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a: 1\nb: 2\na: 3\n", r"run\.yaml: .*line 3.*`a` stands in line 1 already"),
+        ("a:\n  b: 1\n  b: 2\n", r"line 3.*`b` stands in line 2 already"),
+        ("a: {b: 1, b: 2}\n", r"line 1.*`b`"),
+        ("1: x\n1: y\n", r"line 2.*`1`"),
+        ("a: 2024-13-45\n", r"line 1.*2024-13-45.*put it in quotes"),
+        ("a: [1, 2\n", r"line 2"),
+        ("- a\n", r"holds list"),
+        ("", r"holds NoneType"),
+        ("a: !!python/object:os.system {}\n", r"line 1"),
+    ],
+)
+def test_yaml_that_is_not_what_it_seems_is_refused(content: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse_yaml(content, "run.yaml", ConfigError)
+
+
+def test_yaml_that_merges_an_anchor_may_override_its_keys() -> None:
+    content = "base: &base {a: 1, b: 2}\nown:\n  <<: *base\n  a: 3\n"
+    assert parse_yaml(content, "x", ConfigError)["own"] == {"a": 3, "b": 2}
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_text_that_is_not_utf8_is_named_with_its_line(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "prompt.txt"
+    path.write_bytes("first\ngöd".encode(encoding))
+    line = 1 if encoding == "utf-16" else 2
+    with pytest.raises(DataError, match=rf"prompt\.txt: line {line}: not UTF-8 .* save the prompt"):
+        read_text(path, DataError, "prompt")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"\xef\xbb\xbftext")
+    assert read_text(tmp_path / "x", DataError) == "text"
+
+
+@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000])
+def test_our_own_json_cut_short_is_an_error_with_the_remedy(tmp_path: Path, content: str) -> None:
+    (tmp_path / "result.json").write_text(content)
+    with pytest.raises(ConfigError, match=r"result\.json: not the JSON .*: run it again"):
+        read_own_json(tmp_path / "result.json", "run it again", ConfigError)
+
+
+@pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../secret.png"])
+def test_an_image_outside_the_dataset_is_refused_unless_allowed(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match=r"outside .*: the remedy"):
+        image_path(tmp_path / "data", name, "the remedy")
+    assert image_path(tmp_path / "data", name, "", allow_outside=True).is_absolute()
+
+
+def test_a_link_inside_the_dataset_may_lead_out_of_it(tmp_path: Path) -> None:
+    (tmp_path / "blob").write_bytes(b"image")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/a.png").symlink_to(tmp_path / "blob")
+    assert read_image_file(image_path(tmp_path / "data", "a.png", "")) == b"image"
+
+
+def test_only_regular_files_are_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", tmp_path, Path("/dev/zero")):
+        with pytest.raises(DataError, match="no regular file"):
+            read_image_file(path)
+
+
+def test_a_path_too_long_for_the_system_is_shown_shortened() -> None:
+    with pytest.raises(DataError) as caught:
+        read_image_file(Path("x" * 100_000))
+    assert len(str(caught.value)) < 500
+    assert shortened("abc") == "abc"
+
+
+def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    targets = {
+        tmp_path / "folder": "a folder is in its place",
+        tmp_path / "file/x": "a file is in the place of a folder",
+        Path("/proc/x/y"): "cannot be written",
+    }
+    for target, told in targets.items():
+        with pytest.raises(OutputError, match=told), atomic_path(target) as temporary:
+            temporary.write_text("x")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+
+
+def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "out"):
+        (tmp_path / "missing").read_bytes()
