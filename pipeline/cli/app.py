@@ -11,6 +11,7 @@ import typer
 from ...data.errors import BlpoError, StoppedError
 from ..methods.names import Method
 from .default_command import DefaultCommandGroup
+from .doctor import doctor
 from .imports import Rescale, add_importers, read_scale
 from .options import parse_pairs
 
@@ -423,6 +424,7 @@ def import_table(
 
 
 add_importers(import_app)
+app.command()(doctor)
 
 
 @app.command()
