@@ -118,6 +118,11 @@ class Task(BaseModel):
         """How many images the judge is shown at once."""
         return 2 if self.compare == "joint" else 1
 
+    @property
+    def asked_labels(self) -> Labels:
+        """The labels of one request: those of a single image where pairs are judged by scores."""
+        return self.score_labels or self.labels
+
     def label_set(self) -> str:
         """The label set as messages print it."""
         return ", ".join(self.labels)

@@ -1,11 +1,13 @@
 """The command line, put together. Heavy modules are imported by the commands that need them."""
 
 import logging
+import os
 import sys
 
 import typer
 
-from ...data.errors import BlpoError, StoppedError
+from ...data.errors import BlpoError, StoppedError, what_failed
+from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
 from .options import EXIT_PROBLEM, EXIT_STOPPED, say
@@ -21,7 +23,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, optimize, table, evaluate, compare, tasks):
+for command in (demo, optimize, table, evaluate, compare, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
@@ -30,13 +32,21 @@ app.add_typer(judge_app, name="judge")
 
 
 def main() -> None:
-    """Entry point of `blpo`: prints the message of a user's error in place of a traceback."""
+    """Entry point of `blpo`: what a user can act on is a message, never a traceback."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("blpo").setLevel(logging.INFO)
     try:
         app()
     except BlpoError as error:
         say(f"error: {error}")
+        sys.exit(EXIT_PROBLEM)
+    except BrokenPipeError:
+        # Whoever read our output has gone (`blpo ... | head`): there is nobody to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(EXIT_PROBLEM)
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        say(f"error: {where}{what_failed(error)}")
         sys.exit(EXIT_PROBLEM)
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")

@@ -49,6 +49,12 @@ def import_table(
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
     ] = None,
+    allow_outside: Annotated[
+        bool,
+        typer.Option(
+            "--allow-outside", help="Read images outside that folder, if you trust the table."
+        ),
+    ] = False,
     test_fraction: Annotated[float, typer.Option(help="Share of the test split.")] = 0.5,
     train_per_class: Annotated[
         int | None, typer.Option(help="Train examples per label, in place of a fraction.")
@@ -80,6 +86,7 @@ def import_table(
             columns=parse_pairs("--column", columns),
             label_map=_label_map(rescale, label_map, loaded),
             image_root=image_root,
+            allow_outside=allow_outside,
             test_fraction=test_fraction,
             train_per_class=train_per_class,
             seed=seed,

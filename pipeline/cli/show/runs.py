@@ -18,6 +18,9 @@ from ...report.scorecard_rows import print_scorecard
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, stdout_console
 
+_MOST_SHOWN = 3
+"""Contradictions that an import names; all are counted."""
+
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
     """Results of runs, with what this session had to ask."""
@@ -140,6 +143,13 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
     console.print(f"columns: {used or 'none, an image folder'}")
     if summary.unused_columns:
         console.print(f"not used: {', '.join(summary.unused_columns)}")
+    if summary.contradictions:
+        shown = "; ".join(summary.contradictions[:_MOST_SHOWN])
+        console.print(
+            f"contradicting labels of one image: {len(summary.contradictions):,} ({shown})",
+            style="bold",
+            markup=False,
+        )
     table = Table("split", *next(iter(summary.counts.values())))
     for split, counts in summary.counts.items():
         table.add_row(split, *(f"{count:,}" for count in counts.values()))

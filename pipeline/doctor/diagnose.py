@@ -1,0 +1,54 @@
+"""The checks of `blpo doctor`, in the order in which one thing needs another."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...data.examples import read_dataset
+from ...data.images import ImageRef
+from ...data.tasks import Task, load_task
+from ...models.engines.settings import EngineSettings
+from ..config import RunConfig
+from .check import Check, Level, until_it_fails
+from .environment import environment_checks
+from .model import model_checks, probe_checks
+from .storage import run_checks, store_check
+
+
+def diagnose_machine(store: Path) -> Iterator[Check]:
+    """Python, libraries, GPUs, Slurm and the store."""
+    yield from environment_checks()
+    yield from until_it_fails("store", (store_check(root) for root in [store]))
+
+
+def diagnose_model(settings: EngineSettings, task: Task, *, probe: bool) -> Iterator[Check]:
+    """A model as the judge of a task."""
+    yield from _model(settings, task, None, probe=probe)
+
+
+def diagnose_run(config: RunConfig, *, probe: bool) -> Iterator[Check]:
+    """Data and models of a run file; a role with an engine of its own is checked as well."""
+    task = load_task(config.task)
+    data = list(until_it_fails("dataset", run_checks(config, task)))
+    yield from data
+    readable = all(check.level is not Level.ERROR for check in data)
+    image = _first_image(config, task) if readable else None
+    yield from _model(config.judge, task, image, probe=probe)
+    for settings in (config.verbalizer.engine, config.optimizer.engine):
+        if settings is not None and settings != config.judge:
+            yield from until_it_fails("model", model_checks(settings, task))
+
+
+def _model(
+    settings: EngineSettings, task: Task, image: ImageRef | None, *, probe: bool
+) -> Iterator[Check]:
+    failed = False
+    for check in until_it_fails("model", model_checks(settings, task)):
+        failed |= check.level is Level.ERROR
+        yield check
+    if probe and not failed and settings.kind != "lexicon":
+        yield from until_it_fails("probe", probe_checks(settings, task, image))
+
+
+def _first_image(config: RunConfig, task: Task) -> ImageRef | None:
+    data = read_dataset(config.dataset, task, config.images.bounds)
+    return next((example.image for example in data.train), None)

@@ -1,0 +1,166 @@
+"""A judge: its files, template and label tokens, or its server, and a question to it."""
+
+import io
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+from PIL import Image, ImageDraw
+
+from ...data.images import ImageBounds, ImageRef
+from ...data.tasks import Task
+from ...models.engine import Engine, Reply, Request
+from ...models.engines.factory import make_engine
+from ...models.engines.inspection import ModelFacts, inspect_model
+from ...models.engines.settings import EngineSettings
+from ...models.roles.judge import answer_instruction, read_verdict
+from .check import Check, error, ok, warning
+
+LOW_LABEL_MASS = 0.9
+"""Below this the model would rather write something other than a label."""
+
+
+def model_checks(settings: EngineSettings, task: Task) -> Iterator[Check]:
+    """What can be told without loading weights. Raises EngineError for a model that is refused."""
+    if settings.kind == "openai":
+        yield _key(settings)
+    elif settings.kind == "lexicon":
+        yield ok("model", "the lexicon stand-in: for the synthetic test bench only")
+    else:
+        yield from _local_model(settings, task)
+
+
+def probe_checks(
+    settings: EngineSettings, task: Task, image: ImageRef | None = None
+) -> Iterator[Check]:
+    """Ask the model two questions about one image. image: None for a drawn one.
+
+    Raises EngineError if the engine does not start or the server does not answer.
+    """
+    shown = image or drawn_image()
+    images = (shown,) * task.images_per_request
+    prompts = (task.judge_prompt, f"{task.judge_prompt} Look at the whole image.")
+    requests = [
+        Request(
+            f"{prompt}\n{answer_instruction(task, None)}",
+            images[0],
+            "A test image." if task.carries_text else None,
+            task.asked_labels,
+            further_images=images[1:],
+        )
+        for prompt in prompts
+    ]
+    with closing(make_engine(settings.taking(task.images_per_request))) as engine:
+        replies = _asked_in_turn(engine, requests)
+    yield from _verdict_checks(replies, task)
+    yield _encode_once(settings, replies)
+
+
+def drawn_image() -> ImageRef:
+    """A disc on a ground, for a question whose answer does not matter."""
+    picture = Image.new("RGB", (224, 224), (210, 200, 180))
+    ImageDraw.Draw(picture).ellipse((60, 60, 160, 160), fill=(40, 90, 160))
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG")
+    return ImageRef(buffer.getvalue(), ImageBounds())
+
+
+def _asked_in_turn(engine: Engine, requests: Sequence[Request]) -> list[Reply]:
+    """One after the other: the second finds in the cache what the first has left there."""
+    return [reply for request in requests for reply in engine.ask([request])]
+
+
+def _key(settings: EngineSettings) -> Check:
+    """Whether the key is there; never the key."""
+    name = settings.api_key_env
+    if name is None:
+        return ok("key", "none configured (api_key_env)")
+    key = os.environ.get(name, "")
+    if not key.strip():
+        return error("key", f"{name} is not set: export it before the run")
+    if key != key.strip() or not key.isascii() or not key.isprintable():
+        return error("key", f"{name} holds spaces, line breaks or other characters: set it anew")
+    return ok("key", f"{name} is set, {len(key)} characters")
+
+
+def _local_model(settings: EngineSettings, task: Task) -> Iterator[Check]:
+    facts = inspect_model(settings, task.asked_labels)
+    if facts.folder is None:
+        told = f"{settings.model} is not on this machine yet: hf download {settings.model}"
+        yield warning("model", f"{told} (or the first run downloads it)")
+    else:
+        yield ok("model", facts.folder)
+    yield _images(facts, task)
+    yield _thought(settings, facts)
+    yield ok("end of turn", " or ".join(map(repr, facts.ends)))
+    yield _labels(facts)
+
+
+def _images(facts: ModelFacts, task: Task) -> Check:
+    if facts.max_images < task.images_per_request:
+        return error(
+            "images",
+            f"the template takes {facts.max_images} in one request, task {task.name} shows "
+            f"{task.images_per_request}: use a model that takes more, or `compare: scores`",
+        )
+    return ok("images", f"before the text, up to {facts.max_images} in one request")
+
+
+def _thought(settings: EngineSettings, facts: ModelFacts) -> Check:
+    begins = f"the reply begins after {facts.suffix[-40:]!r}"
+    if settings.thinking == "off":
+        return ok("thinking", f"off; {begins}")
+    if facts.thought is None:
+        return warning("thinking", "on, but this model has no thoughts: set `thinking: off`")
+    return ok("thinking", f"on, in {facts.thought}; direct verdicts need `verdict: reasoned`")
+
+
+def _labels(facts: ModelFacts) -> Check:
+    told = ", ".join(
+        f"{label.label} = {'+'.join(map(repr, label.tokens))}" for label in facts.labels
+    )
+    reads = "1 read" if facts.num_reads == 1 else f"{facts.num_reads} reads"
+    return ok("label tokens", f"{told}; {reads} for a verdict")
+
+
+def _verdict_checks(replies: Sequence[Reply], task: Task) -> Iterator[Check]:
+    failed = next((reply.error for reply in replies if reply.error), None)
+    if failed is not None:
+        yield error("probe", f"the question failed: {failed}")
+        return
+    verdict = read_verdict(replies[0], task.asked_labels)
+    if verdict.label is None:
+        yield error(
+            "probe",
+            f"no label in the reply ({verdict.reason}): name the labels in answer_instruction, or "
+            "declare them as the model writes them",
+        )
+        return
+    yield ok("probe", f"the verdict on a test image is {verdict.label}")
+    yield _label_mass(verdict.label_mass)
+
+
+def _label_mass(mass: float | None) -> Check:
+    if mass is None:
+        return warning(
+            "label mass",
+            "unknown: the engine gives no log-probabilities, and verdicts are read from text",
+        )
+    if mass < LOW_LABEL_MASS:
+        return warning(
+            "label mass",
+            f"{mass:.3f} of the probability is on the labels: name them in answer_instruction as "
+            "they are declared, or set `verdict: reasoned`",
+        )
+    return ok("label mass", f"{mass:.3f} of the probability is on the labels")
+
+
+def _encode_once(settings: EngineSettings, replies: Sequence[Reply]) -> Check:
+    first, second = replies
+    share = second.cached_tokens / max(second.prompt_tokens, 1)
+    told = f"{second.cached_tokens} of {second.prompt_tokens} tokens of a second prompt were cached"
+    if second.cached_tokens > first.cached_tokens or (share > 0 and first.cached_tokens):
+        return ok("encode once", told)
+    if settings.kind != "vllm":
+        return ok("encode once", f"not known of an engine of kind {settings.kind}")
+    return warning("encode once", f"{told}: every prompt encodes the image again, which is slow")

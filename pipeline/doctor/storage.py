@@ -1,0 +1,52 @@
+"""The reply store, the dataset and the output of a run."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from ...data.examples import read_dataset
+from ...data.store.store import ReplyStore
+from ...data.tasks import Task
+from ..config import RunConfig
+from .check import Check, error, ok, warning
+
+_GB = 10**9
+_LOW_DISK_BYTES = 2 * _GB
+
+
+def store_check(root: Path) -> Check:
+    """Raises StoreError for a part that cannot be read."""
+    if not root.exists():
+        return ok("store", f"{root}: made by the first run")
+    if not root.is_dir():
+        return error("store", f"{root}: is a file; name a folder")
+    if not os.access(root, os.W_OK):
+        return error("store", f"{root}: cannot be written; grant access or name another folder")
+    found = ReplyStore(root).verify()
+    if found.damaged:
+        return error(
+            "store",
+            f"{root}: {len(found.damaged)} of {found.num_parts} parts are damaged "
+            f"({found.damaged[0].path}): run `blpo store verify --quarantine --store {root}`",
+        )
+    rows = sum(partition.num_rows for partition in ReplyStore(root).stats())
+    return ok("store", f"{root}: {rows:,} replies in {found.num_parts:,} parts, none damaged")
+
+
+def run_checks(config: RunConfig, task: Task) -> Iterator[Check]:
+    """Raises DataError for a dataset that cannot be used."""
+    data = read_dataset(config.dataset, task, config.images.bounds)
+    yield ok("dataset", f"{config.dataset}: {len(data.train)} train, {len(data.test)} test")
+    yield _disk(config.output)
+
+
+def _disk(output: Path) -> Check:
+    folder = next(path for path in (output.absolute(), *output.absolute().parents) if path.exists())
+    if not os.access(folder, os.W_OK):
+        return error("output", f"{folder}: cannot be written; grant access or name another output")
+    free = shutil.disk_usage(folder).free
+    told = f"{output}: {free / _GB:.1f} GB free"
+    if free < _LOW_DISK_BYTES:
+        return warning("output", f"{told}: free space before a long run")
+    return ok("output", told)

@@ -1,0 +1,182 @@
+"""`blpo doctor`: what is wrong is told in one line with the remedy, and the exit code says so."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from blpo.data.errors import EngineError
+from blpo.data.tasks import load_task
+from blpo.models.engine import EngineIdentity, Reply, Request
+from blpo.models.engines.known_judges import fitting_judges
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.config import RunConfig
+from blpo.pipeline.doctor import environment, model
+from blpo.pipeline.doctor.check import Check, Level, worst
+from blpo.pipeline.doctor.diagnose import diagnose_model, diagnose_run
+from blpo.pipeline.doctor.storage import store_check
+from blpo.pipeline.runs.demo import micro_dataset
+from command_line import Blpo
+
+TASK = load_task("unsafebench")
+SERVER = EngineSettings(kind="openai", model="m", api_key_env="DOCTOR_TEST_KEY")
+SECRET = "sk-doctor-secret"
+
+
+class Scripted:
+    """An engine that gives these replies, one per request; more requests fail the test."""
+
+    identity = EngineIdentity("scripted", "m", "0", "0")
+    version = "scripted"
+
+    def __init__(self, *replies: Reply | EngineError) -> None:
+        self._replies = list(replies)
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        found = [self._replies.pop(0) for _ in requests]
+        for reply in found:
+            if isinstance(reply, EngineError):
+                raise reply
+        return [reply for reply in found if isinstance(reply, Reply)]
+
+    def close(self) -> None:
+        pass
+
+
+def label_reply(safe: float, unsafe: float, cached: int = 0) -> Reply:
+    logprobs = {"Safe": safe, "Unsafe": unsafe}
+    return Reply("Safe", "label", logprobs, prompt_tokens=100, cached_tokens=cached)
+
+
+def probed(
+    monkeypatch: pytest.MonkeyPatch, settings: EngineSettings, *replies: Reply | EngineError
+) -> dict[str, Check]:
+    def make_engine(_: EngineSettings) -> Scripted:
+        return Scripted(*replies)
+
+    monkeypatch.setattr(model, "make_engine", make_engine)
+    monkeypatch.setenv("DOCTOR_TEST_KEY", SECRET)
+    checks = list(diagnose_model(settings, TASK, probe=True))
+    assert not any(SECRET in check.found for check in checks)
+    return {check.subject: check for check in checks}
+
+
+def test_a_model_that_is_ready_gets_no_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = EngineSettings(model="micro")
+    found = probed(monkeypatch, settings, label_reply(-0.01, -5), label_reply(-0.01, -5, cached=64))
+    assert worst(found.values()) is Level.OK, found
+    assert found["label tokens"].found == "Safe = 'Safe', Unsafe = 'Unsafe'; 1 read for a verdict"
+    assert found["end of turn"].found == "'<|im_end|>'"
+    assert "64 of 100 tokens of a second prompt were cached" in found["encode once"].found
+
+
+def test_low_label_mass_and_an_image_that_is_encoded_again_are_warnings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = EngineSettings(model="micro")
+    found = probed(monkeypatch, settings, label_reply(-2, -5), label_reply(-2, -5))
+    assert found["label mass"].level is Level.WARNING
+    assert "answer_instruction" in found["label mass"].found
+    assert found["encode once"].level is Level.WARNING
+
+
+def test_a_server_without_log_probabilities_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = probed(monkeypatch, SERVER, Reply("Safe", "stop"), Reply("Safe", "stop"))
+    assert found["key"].found == "DOCTOR_TEST_KEY is set, 16 characters"
+    assert found["label mass"].level is Level.WARNING
+    assert found["encode once"].level is Level.OK
+
+
+def test_a_reply_without_a_label_and_a_failed_question_are_errors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talk = Reply("I would rather not say.", "stop")
+    assert probed(monkeypatch, SERVER, talk, talk)["probe"].level is Level.ERROR
+    failed = Reply("", "error", error="image too large")
+    assert "image too large" in probed(monkeypatch, SERVER, failed, failed)["probe"].found
+
+
+def test_an_engine_that_does_not_start_is_an_error_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = probed(monkeypatch, SERVER, EngineError("nobody listens at port 1: start a server"))
+    assert found["probe"] == Check("probe", Level.ERROR, "nobody listens at port 1: start a server")
+
+
+@pytest.mark.parametrize("key", [None, "", "  ", "a\nb", "key ", "clé"])
+def test_a_key_that_cannot_work_is_an_error_that_does_not_show_it(
+    monkeypatch: pytest.MonkeyPatch, key: str | None
+) -> None:
+    if key is None:
+        monkeypatch.delenv("DOCTOR_TEST_KEY", raising=False)
+    else:
+        monkeypatch.setenv("DOCTOR_TEST_KEY", key)
+    [check] = diagnose_model(SERVER, TASK, probe=True)
+    assert (check.subject, check.level) == ("key", Level.ERROR)
+    assert "DOCTOR_TEST_KEY" in check.found
+    assert not key or key not in check.found or not key.strip()
+
+
+def test_a_model_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
+    [check] = diagnose_model(EngineSettings(model=str(tmp_path / "no")), TASK, probe=True)
+    assert check.level is Level.ERROR
+    assert "does not exist" in check.found
+
+
+def test_a_store_with_a_damaged_part_says_how_to_mend_it(tmp_path: Path) -> None:
+    assert store_check(tmp_path / "new").level is Level.OK
+    (tmp_path / "file").touch()
+    assert store_check(tmp_path / "file").level is Level.ERROR
+    part = tmp_path / "store/verdicts/judge=0123456789abcdef/part-00000001.parquet"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"PAR1 not really PAR1")
+    found = store_check(tmp_path / "store")
+    assert found.level is Level.ERROR
+    assert "blpo store verify --quarantine --store" in found.found
+
+
+def test_two_vllms_at_once_are_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = "1.0"
+
+    def installed_version(_: str) -> str:
+        return version
+
+    monkeypatch.setattr(environment, "installed_version", installed_version)
+    levels = {check.subject: check.level for check in environment.environment_checks()}
+    assert levels["vllm"] is Level.ERROR
+    version = "not installed"
+    found = {check.subject: check for check in environment.environment_checks()}
+    assert found["vllm"].level is Level.WARNING
+    assert found["torch"].level is Level.ERROR
+
+
+def test_gpus_are_told_with_the_largest_judge_that_fits(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "visible_gpus", lambda: ["0", "1"])
+    monkeypatch.setattr(environment, "gpu_bytes", lambda: 80 * 10**9)
+    monkeypatch.setattr(environment, "find_device", lambda: "cuda")
+    found = {check.subject: check.found for check in environment.environment_checks()}
+    assert found["gpu"].startswith("2 with 80 GB each: weights of up to Qwen3-VL-32B fit")
+    assert fitting_judges(24 * 10**9, 0.92)[-1] == "Qwen3-VL-8B"
+    assert fitting_judges(10**9, 0.92) == []
+
+
+def test_a_run_is_checked_with_its_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    dataset = micro_dataset(Path("datasets"), "micro-unsafebench")
+    config = RunConfig(task="micro-unsafebench", dataset=dataset, output=Path("run"))
+    subjects = {check.subject: check for check in diagnose_run(config, probe=False)}
+    assert "train" in subjects["dataset"].found
+    assert worst(subjects.values()) is not Level.ERROR
+    missing = config.model_copy(update={"dataset": Path("no.parquet")})
+    [first, *_] = diagnose_run(missing, probe=False)
+    assert (first.subject, first.level) == ("dataset", Level.ERROR)
+
+
+def test_the_exit_code_says_the_worst(blpo: Blpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environment, "environment_checks", lambda: iter(()))
+    ended = blpo("doctor", "--model", "micro", "--no-probe", "--json")
+    checks = json.loads(ended.out)
+    assert {"subject", "level", "found"} == set(checks[0])
+    assert ended.code in {0, 3}
+    assert blpo("doctor", "--model", "nowhere/at/all", "--no-probe").code == 1
+    assert blpo("doctor", "run.yaml", "--model", "micro").code == 1
