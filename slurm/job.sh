@@ -31,12 +31,14 @@ export TMPDIR=${SLURM_TMPDIR:-${TMPDIR:-/tmp}}
 # leaves with 75. Then, and when it was killed by a signal that nobody could catch (137), this job
 # goes back into the queue.
 run_blpo() {
-    local child status=0
+    local child='' status=0 is_told=''
+    # Before it is started: without a trap, a signal at that moment would end this script.
+    trap 'is_told=1; kill -USR2 "$child" 2>/dev/null || true' USR2 TERM
     # A session of its own, so that `end_all` reaches whatever it has started.
     # shellcheck disable=SC2086  # words of a command
     setsid ${BLPO_CONTAINER:-} ${BLPO:-blpo} "$@" &
     child=$!
-    trap 'kill -USR2 "$child" 2>/dev/null || true' USR2 TERM
+    [ -z "$is_told" ] || kill -USR2 "$child" 2>/dev/null || true
     wait "$child" || status=$?
     # A trapped signal ends `wait`, not the child.
     while kill -0 "$child" 2>/dev/null; do
