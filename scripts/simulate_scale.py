@@ -142,7 +142,7 @@ STORE = StoreTraffic()
 
 
 def stages_of(run: Run) -> list[Stage]:
-    """The course of a run at the paper's sizes (T = K = 5, minibatches of ten)."""
+    """The trajectory of a run at the paper's sizes (T = K = 5, minibatches of ten)."""
     train = Stage("judge", run.dataset.num_train, whole_pass=True)
     test = Stage("judge", run.dataset.num_test, whole_pass=True)
     optimize, minibatch = Stage("optimize", 1), Stage("judge", 10)

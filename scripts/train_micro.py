@@ -899,20 +899,20 @@ def train_language(args: argparse.Namespace) -> None:
     rng, noise = random.Random(args.seed), np.random.default_rng(args.seed)
     processor = make_processor()
     processor.save_pretrained(args.work / "processor")
-    model, codes, probes, course = new_model(processor), make_codes(), Probes(), Curriculum()
+    model, codes, probes, trajectory = new_model(processor), make_codes(), Probes(), Curriculum()
     batcher, path = Batcher(processor), args.work / "language.pt"
     if path.exists():
-        course.number = load_language(model, torch.load(path), probes)
+        trajectory.number = load_language(model, torch.load(path), probes)
     parts = (model.model.language_model, model.lm_head, probes)
     parameters = [parameter for part in parts for parameter in part.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02)
     clock, step, score = Clock(args.minutes), 0, Score()
     while clock.share < 1:
         set_rate(optimizer, clock.rate(args.rate, step))
-        level = course.level(rng)
+        level = trajectory.level(rng)
         first = step * args.batch
         scenes = [draw_language_scene(rng, args.seed, first + k, level) for k in range(args.batch)]
-        weights = doubtful_bags(noise, scenes, 0.1 if course.number else 0.0)
+        weights = doubtful_bags(noise, scenes, 0.1 if trajectory.number else 0.0)
         tokens = (weights @ codes)[:, None].expand(-1, NUM_IMAGE_TOKENS, -1)
         batch = batcher.batch(rng, scenes, level)
         states = read(model, batch, tokens + 0.025 * torch.randn(tokens.shape))
@@ -920,13 +920,13 @@ def train_language(args: argparse.Namespace) -> None:
         guided = probes(states, batch)
         make_step(optimizer, parameters, losses.verdicts + losses.words + 0.5 * guided)
         score.add(batch, scenes, losses)
-        course.advance(clock, score)
+        trajectory.advance(clock, score)
         step += 1
         if step % 50 == 0:
-            print(f"step {step} {clock} level {course.number} {losses} | {score}", flush=True)
+            print(f"step {step} {clock} level {trajectory.number} {losses} | {score}", flush=True)
         if step % 400 == 0:
-            save_language(path, model, probes, course.number)
-    save_language(path, model, probes, course.number)
+            save_language(path, model, probes, trajectory.number)
+    save_language(path, model, probes, trajectory.number)
 
 
 def save_language(path: Path, model: Any, probes: Probes, level: int) -> None:

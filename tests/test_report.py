@@ -407,7 +407,7 @@ def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     assert "No verdict on the test split changed." in text
 
 
-def test_a_step_without_misjudgments_ends_the_course(
+def test_a_step_without_misjudgments_ends_the_trajectory(
     record: RunRecord, outer_steps: list[OuterStep]
 ) -> None:
     right = [Verdict(example.label) for example in record.dataset.train]

@@ -67,7 +67,7 @@ def test_validation_takes_half_of_every_label_and_batches_come_from_the_rest() -
     assert len({tuple(ids) for ids in batches}) > 1
 
 
-def test_the_course_is_told_by_the_validation_examples() -> None:
+def test_the_trajectory_is_told_by_the_validation_examples() -> None:
     [step] = run(ScriptedRoles(edits={"p6": ["p7"]}), "p6")
     assert [e.example_id for e in step.examples] == [e.example_id for e in VALIDATION]
     right = [v.label == e.label for e, v in zip(step.examples, step.verdicts, strict=True)]

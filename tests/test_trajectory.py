@@ -1,4 +1,4 @@
-"""The course of runs, looked at afterwards: calls until a prompt, steps that harm."""
+"""The trajectory of runs, looked at afterwards: calls until a prompt, steps that harm."""
 
 from pathlib import Path
 from typing import Any
@@ -8,38 +8,40 @@ import yaml
 from blpo.data.errors import DataError
 from blpo.pipeline.blpo.config import BlpoConfig
 from blpo.pipeline.runs.directory import load_run
-from blpo.pipeline.sweeps.plots import write_course_plot
+from blpo.pipeline.sweeps.plots import write_trajectory_plot
 from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
 from blpo.pipeline.sweeps.tables import Cell, make_tables, read_cells
-from blpo.pipeline.sweeps.tables_text import course_csv, course_markdown
-from blpo.pipeline.sweeps.trajectory import Course, Point, harms, judge_courses, reaches
+from blpo.pipeline.sweeps.tables_text import trajectory_csv, trajectory_markdown
+from blpo.pipeline.sweeps.trajectory import Point, Trajectory, harms, judge_trajectories, reaches
 from ideal_engine import IdealEngine
 from ideal_runs import TASK, ideal_dataset, ideal_run
 from killable_run import IdealPool
 
 
-def course(method: str, *points: tuple[int, float]) -> Course:
+def trajectory(method: str, *points: tuple[int, float]) -> Trajectory:
     """A run whose prompts are told apart by their calls."""
     made = tuple(Point(f"after {calls}", calls, right, right) for calls, right in points)
-    return Course("task", method, 0, made)
+    return Trajectory("task", method, 0, made)
 
 
 def test_a_step_harms_if_fewer_verdicts_are_right_after_it() -> None:
-    [found] = harms([course("a", (0, 0.5), (10, 0.7), (20, 0.6)), course("a", (0, 0.5), (9, 0.5))])
+    [found] = harms(
+        [trajectory("a", (0, 0.5), (10, 0.7), (20, 0.6)), trajectory("a", (0, 0.5), (9, 0.5))]
+    )
     assert (found.steps, found.harmful) == (3, 1)
     low, high = found.ci95
     assert low < 1 / 3 < high
 
 
 def test_a_step_that_keeps_the_prompt_is_not_counted() -> None:
-    kept = Course("task", "a", 0, (Point("p", 0, 0.5, 0.5), Point("p", 9, 0.5, 0.5)))
+    kept = Trajectory("task", "a", 0, (Point("p", 0, 0.5, 0.5), Point("p", 9, 0.5, 0.5)))
     [found] = harms([kept])
     assert (found.steps, found.share) == (0, None)
 
 
 def test_calls_are_counted_until_the_first_prompt_with_90_percent_of_the_best() -> None:
-    quick, slow = course("quick", (0, 0.5), (10, 0.95)), course("slow", (0, 0.5), (50, 0.9))
-    never = course("slow", (0, 0.5), (60, 0.6))
+    quick, slow = trajectory("quick", (0, 0.5), (10, 0.95)), trajectory("slow", (0, 0.5), (50, 0.9))
+    never = trajectory("slow", (0, 0.5), (60, 0.6))
     found = {reach.method: reach for reach in reaches([quick, slow, never])}
     assert found["quick"].target == pytest.approx(0.855)
     assert (found["quick"].reached, found["quick"].calls) == (1, 10)
@@ -71,11 +73,11 @@ def finished_cells(folder: Path, engine: IdealEngine) -> list[Cell]:
     return read_cells(config, cells)
 
 
-def test_the_course_starts_at_the_initial_and_ends_at_the_final_prompt(
+def test_the_trajectory_starts_at_the_initial_and_ends_at_the_final_prompt(
     tmp_path: Path, engine: IdealEngine
 ) -> None:
     cells = finished_cells(tmp_path, engine)
-    found, none = judge_courses(cells, IdealPool(engine))
+    found, none = judge_trajectories(cells, IdealPool(engine))
     run = cells[0].run
     assert run is not None
     test = run.result.test
@@ -89,17 +91,19 @@ def test_the_course_starts_at_the_initial_and_ends_at_the_final_prompt(
     assert len(none.points) == 1
 
 
-def test_the_course_is_written_as_text_numbers_and_plot(
+def test_the_trajectory_is_written_as_text_numbers_and_plot(
     tmp_path: Path, engine: IdealEngine
 ) -> None:
     cells = finished_cells(tmp_path, engine)
-    courses = judge_courses(cells, IdealPool(engine))
+    trajectories = judge_trajectories(cells, IdealPool(engine))
     tables = make_tables(load_sweep(tmp_path / "sweep.yaml"), cells)
-    text = course_markdown(tables, courses)
-    assert "## Steps that harm" in text
+    text = trajectory_markdown(tables, trajectories)
+    assert "## Harmful steps" in text
     assert "| none | 0 | 0 | - | - |" in text
-    assert len(course_csv(courses).splitlines()) == 1 + sum(len(c.points) for c in courses)
-    assert write_course_plot(tables, courses, tmp_path).exists()
+    assert len(trajectory_csv(trajectories).splitlines()) == 1 + sum(
+        len(c.points) for c in trajectories
+    )
+    assert write_trajectory_plot(tables, trajectories, tmp_path).exists()
 
 
 def test_a_run_whose_steps_do_not_tell_their_calls_is_named(
@@ -112,4 +116,4 @@ def test_a_run_whose_steps_do_not_tell_their_calls_is_named(
     del record["calls"]
     directory.write_json("steps/step-0.json", record)
     with pytest.raises(DataError, match="do not tell their calls; start the run again"):
-        judge_courses(cells, IdealPool(engine))
+        judge_trajectories(cells, IdealPool(engine))

@@ -26,7 +26,7 @@ PromptOption = Annotated[
 
 judge_app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Score images in bulk: blpo judge DATASET is short for blpo judge run DATASET.",
+    help="Judge images in bulk. `blpo judge DATASET` is short for `blpo judge run DATASET`.",
     no_args_is_help=True,
 )
 
@@ -41,7 +41,7 @@ def evaluate(
     store: StoreFolder = Path("store"),
     as_json: AsJson = False,
 ) -> None:
-    """Measure how far a judge prompt's verdicts agree with the labels of a dataset."""
+    """Measure the agreement of a judge prompt's verdicts with the labels of a dataset."""
     from ..bulk.judging import evaluate_prompt, judge_source  # noqa: PLC0415
     from .show.runs import show_evaluation  # noqa: PLC0415
 
@@ -87,7 +87,7 @@ def judge(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Score images with a finished run's prompt or a prompt file, to Parquet."""
+    """Judge images under a finished run's prompt or a prompt file; verdicts go to Parquet."""
     from ...data.shards import parse_shard  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
@@ -118,7 +118,7 @@ def judge_one_shard(
     folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
     number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
 ) -> None:
-    """Judge one shard of a folder, as the tasks of an array do."""
+    """Judge one shard, as the tasks of an array do."""
     from ..bulk.shards import judge_shard  # noqa: PLC0415
 
     counts = judge_shard(folder, number)

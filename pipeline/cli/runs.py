@@ -29,7 +29,7 @@ def demo(
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run the whole loop on five synthetic tasks with the embedded micro model."""
+    """Run the whole loop on five synthetic tasks with the shipped micro model."""
     from ..runs.demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
     from .show.runs import show_runs  # noqa: PLC0415
@@ -46,7 +46,7 @@ def optimize(
     start_over: StartOver = False,
     as_json: AsJson = False,
 ) -> None:
-    """Optimize a judge prompt as a run file says; the same command again resumes."""
+    """Optimize a judge prompt as described in a run file; the same command resumes."""
     from ..config import load_run_config  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
     from .show.runs import show_runs  # noqa: PLC0415
@@ -61,7 +61,7 @@ def compare(
     ],
     as_json: AsJson = False,
 ) -> None:
-    """Compare finished runs with the first of them: effect, interval, paired tests."""
+    """Compare finished runs with the first: effect, confidence interval, paired tests."""
     from ..sweeps.compare import compare_runs  # noqa: PLC0415
     from .show.tables import show_comparisons  # noqa: PLC0415
 

@@ -8,12 +8,12 @@ import typer
 from ...data.errors import BlpoError
 from .options import EXIT_PROBLEM, AsJson, StoreFolder
 
-store_app = typer.Typer(help="Look after the reply store.", no_args_is_help=True)
+store_app = typer.Typer(help="Inspect and maintain the reply store.", no_args_is_help=True)
 
 
 @store_app.command("stats")
 def store_stats(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
-    """Count what the reply store holds."""
+    """Show how much the reply store holds."""
     from .show.store import show_store_stats  # noqa: PLC0415
 
     show_store_stats(_existing(store), as_json=as_json)
@@ -25,7 +25,7 @@ def store_verify(
     quarantine: Annotated[bool, typer.Option(help="Move damaged parts aside.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Read every part of the store; exit code 1 if damaged ones stay in it."""
+    """Read and check every part; exit code 1 if damaged ones remain."""
     from .show.store import show_store_verify  # noqa: PLC0415
 
     if not show_store_verify(_existing(store), quarantine=quarantine, as_json=as_json):
@@ -34,7 +34,7 @@ def store_verify(
 
 @store_app.command("compact")
 def store_compact(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
-    """Merge small parts of the store; safe while others read and write it."""
+    """Merge small parts; safe while other processes read and write."""
     from ...data.store.store import ReplyStore  # noqa: PLC0415
     from ..runs.progress import counting  # noqa: PLC0415
     from .show.store import show_store_compact  # noqa: PLC0415

@@ -22,7 +22,7 @@ SweepFile = Annotated[
 
 sweep_app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Run a grid of runs: blpo sweep SWEEP is short for blpo sweep run SWEEP.",
+    help="Run a grid of runs. `blpo sweep SWEEP` is short for `blpo sweep run SWEEP`.",
     no_args_is_help=True,
 )
 
@@ -68,7 +68,7 @@ def sweep_collect(
     overrides: Overrides = None,
     as_json: AsJson = False,
 ) -> None:
-    """Sum up the cells that others ran, compact the store; exit code 1 if any is missing."""
+    """Summarize the cells that jobs ran and compact the store; exit code 1 if any is missing."""
     from ...data.store.store import ReplyStore  # noqa: PLC0415
     from ..sweeps.cells import collected  # noqa: PLC0415
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
@@ -86,7 +86,7 @@ def sweep_status(
     folder: Annotated[Path, typer.Argument(help="Output folder of the sweep.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say which cells of a sweep are done, running, queued, failed or missing."""
+    """Show which cells of a sweep are done, running, queued, failed or missing."""
     from ..sweeps.cells import cell_states, failure_of, read_sweep_folder  # noqa: PLC0415
     from ..sweeps.sweep import sweep_cells  # noqa: PLC0415
     from .show.sweeps import show_status  # noqa: PLC0415
@@ -110,18 +110,18 @@ def sweep_list(as_json: AsJson = False) -> None:
 def table(
     sweep_file: SweepFile,
     overrides: Overrides = None,
-    course: Annotated[
+    trajectory: Annotated[
         bool,
         typer.Option(
-            "--course",
-            help="Also judge the test split under every judge prompt on the runs' way: how soon "
-            "they got where, how many steps harmed. Asks the judge.",
+            "--trajectory",
+            help="Also judge the test split under every intermediate judge prompt: calls to "
+            "target, harmful steps. Asks the judge.",
         ),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw the tables and plots of a sweep again from its finished cells."""
-    from ..sweeps.files import write_course, write_tables  # noqa: PLC0415
+    """Make the tables and plots of a sweep from its finished cells."""
+    from ..sweeps.files import write_tables, write_trajectory  # noqa: PLC0415
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
     from .show.tables import show_tables  # noqa: PLC0415
 
@@ -129,8 +129,8 @@ def table(
     cells = sweep_cells(config, sweep_file)
     tables = write_tables(config, cells)
     show_tables(tables, config.output, as_json=as_json)
-    if course:
-        say(f"course of the runs: {write_course(config, cells)}")
+    if trajectory:
+        say(f"trajectory of the runs: {write_trajectory(config, cells)}")
 
 
 def _conclude_sweep(

@@ -28,7 +28,7 @@ from ..result import CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
 from .pair_rows import pair_note, pair_rows
-from .plots import METRICS, course_plot, interval_plot
+from .plots import METRICS, interval_plot, trajectory_plot
 from .scorecard_view import scorecard_view
 
 Change = Literal["fixed", "broken", "other"]
@@ -42,7 +42,7 @@ def render_report(record: RunRecord) -> str:
     """The whole report as HTML text."""
     result = record.result
     steps = [_step_view(step, record.task.labels) for step in record.steps]
-    course = [(v.step.index, v.macro_f1, v.accuracy) for v in steps if v.step.examples]
+    trajectory = [(v.step.index, v.macro_f1, v.accuracy) for v in steps if v.step.examples]
     changes = _changes(record.dataset.test, record.initial_verdicts, record.final_verdicts)
     return _template().render(
         record=record,
@@ -57,7 +57,7 @@ def render_report(record: RunRecord) -> str:
             record.config.i2t_prompt or record.task.i2t_prompt, result.i2t_prompt_final
         ),
         steps=steps,
-        course_plot=course_plot(course) if course else "",
+        trajectory_plot=trajectory_plot(trajectory) if trajectory else "",
         last_shown=_last_shown(record.steps),
         changes=changes,
         shown_changes=_spread(changes, _GALLERY_SIZE),
@@ -142,7 +142,7 @@ class PromptDiff:
         return old == new
 
 
-# ----------------------------------------------------------------------------- course of the run
+# ---------------------------------------------------------------------- trajectory of the run
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,9 +58,9 @@ def interval_plot(test: SplitResult) -> str:
     return _svg(lambda figure: _draw_intervals(figure, test), height_in=1.8)
 
 
-def course_plot(course: Sequence[tuple[int, float, float]]) -> str:
+def trajectory_plot(trajectory: Sequence[tuple[int, float, float]]) -> str:
     """Agreement on train over the steps; rows of step, macro F1, accuracy."""
-    return _svg(lambda figure: _draw_course(figure, course), height_in=2.3)
+    return _svg(lambda figure: _draw_trajectory(figure, trajectory), height_in=2.3)
 
 
 def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
@@ -121,9 +121,9 @@ def _gain_limits(gain: Gain) -> Interval:
     return min(-0.05, *(end - 0.02 for end in ends)), max(0.05, *(end + 0.02 for end in ends))
 
 
-def _draw_course(figure: Figure, course: Sequence[tuple[int, float, float]]) -> None:
+def _draw_trajectory(figure: Figure, trajectory: Sequence[tuple[int, float, float]]) -> None:
     axes = figure.subplots()
-    steps, macro_f1s, accuracies = zip(*course, strict=True)
+    steps, macro_f1s, accuracies = zip(*trajectory, strict=True)
     axes.plot(steps, accuracies, "o--", color=_INITIAL, label="accuracy")
     axes.plot(steps, macro_f1s, "o-", color=_FINAL, label="macro F1")
     axes.set(xlabel="step", ylabel="on train", ylim=_padded([*macro_f1s, *accuracies]))

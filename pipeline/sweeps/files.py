@@ -1,4 +1,4 @@
-"""The files that a sweep leaves beside its cells: tables.md, tables.csv, plots/, course.md."""
+"""The files that a sweep leaves beside its cells: tables.md, tables.csv, plots/, trajectory.md."""
 
 from collections.abc import Mapping
 from contextlib import closing
@@ -8,11 +8,11 @@ from ...data.arrow import atomic_path
 from ..config import RunConfig
 from ..runs.engine_pool import EnginePool
 from ..runs.run_many import FailedRun, FinishedRun
-from .plots import write_course_plot, write_plots
+from .plots import write_plots, write_trajectory_plot
 from .sweep import SweepConfig
 from .tables import SweepTables, make_tables, read_cells
-from .tables_text import course_csv, course_markdown, csv_text, markdown
-from .trajectory import judge_courses
+from .tables_text import csv_text, markdown, trajectory_csv, trajectory_markdown
+from .trajectory import judge_trajectories
 
 
 def failures(outcomes: Mapping[str, FinishedRun | FailedRun]) -> dict[str, str]:
@@ -34,19 +34,19 @@ def write_tables(
     return tables
 
 
-def write_course(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Path:
+def write_trajectory(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Path:
     """Judge the test split under every judge prompt on the way of the finished cells.
 
-    Writes course.md, course.csv and plots/course; the path of course.md.
+    Writes trajectory.md, trajectory.csv and plots/trajectory; the path of trajectory.md.
     """
     found = read_cells(config, cells)
     with closing(EnginePool()) as pool:
-        courses = judge_courses(found, pool)
+        trajectories = judge_trajectories(found, pool)
     tables = make_tables(config, found)
-    path = config.output / "course.md"
-    _write(path, course_markdown(tables, courses))
-    _write(path.with_suffix(".csv"), course_csv(courses))
-    write_course_plot(tables, courses, config.output / "plots")
+    path = config.output / "trajectory.md"
+    _write(path, trajectory_markdown(tables, trajectories))
+    _write(path.with_suffix(".csv"), trajectory_csv(trajectories))
+    write_trajectory_plot(tables, trajectories, config.output / "plots")
     return path
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from ...data.arrow import atomic_path
 from .tables import Cell, Row, SweepTables
 from .tables_text import METRIC_NAMES
-from .trajectory import Course
+from .trajectory import Trajectory
 
 # Okabe and Ito's colors, apart for every kind of color vision; the markers tell the rest.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -196,22 +196,26 @@ def _panels_of(
     figure.legend(handles.values(), handles, loc="outside lower center", ncols=3)
 
 
-# ---------------------------------------------------------------------------------------- course
+# ------------------------------------------------------------------------------------  trajectory
 
 
-def write_course_plot(tables: SweepTables, courses: Sequence[Course], folder: Path) -> Path:
+def write_trajectory_plot(
+    tables: SweepTables, trajectories: Sequence[Trajectory], folder: Path
+) -> Path:
     """Draw test accuracy of every judge prompt against the calls until then; the PNG file."""
     size = _panel_size(len(tables.tasks))
-    return _write(folder / "course", size, lambda figure: _course(figure, tables, courses))
+    return _write(
+        folder / "trajectory", size, lambda figure: _trajectory(figure, tables, trajectories)
+    )
 
 
-def _course(figure: Figure, tables: SweepTables, courses: Sequence[Course]) -> None:
-    figure.suptitle(_title(tables, "test accuracy in the course of the runs, looked at afterwards"))
+def _trajectory(figure: Figure, tables: SweepTables, trajectories: Sequence[Trajectory]) -> None:
+    figure.suptitle(_title(tables, "test accuracy along the runs, evaluated afterwards"))
     styles = _styles(tables.methods)
 
     def draw(axes: Axes, task: str) -> None:
         for method, (color, marker) in styles.items():
-            own = [c.points for c in courses if (c.task, c.method) == (task, method)]
+            own = [c.points for c in trajectories if (c.task, c.method) == (task, method)]
             # Runs that ended early keep their last prompt.
             length = max(map(len, own), default=0)
             by_step = [[points[min(i, len(points) - 1)] for points in own] for i in range(length)]

@@ -9,7 +9,7 @@ from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
 from .tables import PARTS, ROLES, Row, Summary, SweepTables
-from .trajectory import Course, harms, reaches
+from .trajectory import Trajectory, harms, reaches
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 _MISSING = "missing"
@@ -40,7 +40,7 @@ def csv_text(tables: SweepTables) -> str:
     return file.getvalue()
 
 
-def course_markdown(tables: SweepTables, courses: Sequence[Course]) -> str:
+def trajectory_markdown(tables: SweepTables, trajectories: Sequence[Trajectory]) -> str:
     """How often a step harms, and the calls to 90 % of the best accuracy known."""
     harm_rows = [
         [
@@ -50,7 +50,7 @@ def course_markdown(tables: SweepTables, courses: Sequence[Course]) -> str:
             "-" if harm.share is None else f"{harm.share:.3f}",
             "-" if harm.share is None else interval_text(harm.ci95),
         ]
-        for harm in harms(courses)
+        for harm in harms(trajectories)
     ]
     reach_rows = [
         [
@@ -60,38 +60,38 @@ def course_markdown(tables: SweepTables, courses: Sequence[Course]) -> str:
             f"{reach.reached} of {reach.runs}",
             "-" if reach.calls is None else f"{reach.calls:,.0f}",
         ]
-        for reach in reaches(courses)
+        for reach in reaches(trajectories)
     ]
-    parts = [f"# {tables.name}: the course of its runs"]
+    parts = [f"# {tables.name}: trajectories of its runs"]
     if tables.synthetic:
         parts.append(f"**{DEMO_NOTE}**")
     parts += [
         _section(
-            "Steps that harm",
+            "Harmful steps",
             _grid(["method", "steps", "harmful", "share", "95 %"], harm_rows),
-            "Steps that changed the judge prompt; harmful are those after which fewer test "
-            "examples are judged right. Looked at afterwards: no run has seen these verdicts.",
+            "A step counts if it changed the judge prompt. It is harmful if test accuracy fell. "
+            "These verdicts were asked for after the runs; no run has seen them.",
         ),
         _section(
-            "Calls to 90 % of the best accuracy",
-            _grid(["task", "method", "accuracy", "runs that reach it", "calls"], reach_rows),
-            "Best: the highest test accuracy of any judge prompt in the sweep. Calls: all that the "
-            "search had asked, every role, when it first had such a prompt; median of the runs "
+            "Calls to target",
+            _grid(["task", "method", "target", "runs that reach it", "calls"], reach_rows),
+            "Target: 90 % of the highest test accuracy of any judge prompt in the sweep. Calls: "
+            "requests of all roles until a run first had such a prompt; the median over the runs "
             "that reach it.",
         ),
     ]
     return "\n\n".join(parts) + "\n"
 
 
-def course_csv(courses: Sequence[Course]) -> str:
+def trajectory_csv(trajectories: Sequence[Trajectory]) -> str:
     """One row per run and judge prompt."""
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("task", "method", "seed", "step", "calls", "accuracy", "macro_f1"))
-    for course in courses:
-        for step, point in enumerate(course.points):
+    for trajectory in trajectories:
+        for step, point in enumerate(trajectory.points):
             values = (step, point.calls, point.accuracy, point.macro_f1)
-            writer.writerow((course.task, course.method, course.seed, *values))
+            writer.writerow((trajectory.task, trajectory.method, trajectory.seed, *values))
     return file.getvalue()
 
 

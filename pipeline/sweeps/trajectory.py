@@ -1,7 +1,7 @@
-"""Finished runs looked at afterwards: every judge prompt on their way, on the test split.
+"""Trajectories: every intermediate judge prompt of finished runs, evaluated on the test split.
 
-A run looks at its test split once, when it has chosen. What is asked here chooses nothing: it
-tells how soon a method got where, and how often a step made things worse.
+A run uses its test split once, after its choice. What is asked here chooses nothing: it tells how
+many calls a method needs to a target, and how often a step is harmful.
 """
 
 import uuid
@@ -31,7 +31,7 @@ _SHARE_OF_BEST = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A judge prompt on a run's way, and its agreement on the test split.
+    """An intermediate judge prompt of a run, and its agreement on the test split.
 
     calls: what the search had asked, all roles, when it had the prompt; 0 for p_0.
     """
@@ -43,7 +43,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Course:
+class Trajectory:
     """The judge prompts of one run in order, from p_0."""
 
     task: str
@@ -90,52 +90,63 @@ class Reach:
     calls: float | None
 
 
-def judge_courses(cells: Sequence[Cell], pool: EnginePool) -> list[Course]:
+def judge_trajectories(cells: Sequence[Cell], pool: EnginePool) -> list[Trajectory]:
     """Judge the test split under every judge prompt of the finished cells, through their stores.
 
     Raises DataError or EngineError as a run does.
     """
     finished = [(cell, cell.run) for cell in cells if cell.run is not None]
-    courses: list[Course] = []
-    tracked = {"runs looked at": Tracked(lambda: len(courses), len(finished))}
+    trajectories: list[Trajectory] = []
+    tracked = {"runs looked at": Tracked(lambda: len(trajectories), len(finished))}
     with progress(tracked, "runs"):
         for cell, run in finished:
-            courses.append(_course(cell, run, pool))
-    return courses
+            trajectories.append(_trajectory(cell, run, pool))
+    return trajectories
 
 
-def harms(courses: Sequence[Course]) -> list[Harm]:
+def harms(trajectories: Sequence[Trajectory]) -> list[Harm]:
     """By method, over all its runs."""
     found: list[Harm] = []
-    for method in dict.fromkeys(course.method for course in courses):
-        steps = [step for course in courses if course.method == method for step in course.steps]
+    for method in dict.fromkeys(trajectory.method for trajectory in trajectories):
+        steps = [
+            step
+            for trajectory in trajectories
+            if trajectory.method == method
+            for step in trajectory.steps
+        ]
         harmful = sum(new.accuracy < old.accuracy for old, new in steps)
         found.append(Harm(method, len(steps), harmful))
     return found
 
 
-def reaches(courses: Sequence[Course]) -> list[Reach]:
+def reaches(trajectories: Sequence[Trajectory]) -> list[Reach]:
     """By task and method; the best accuracy known is the best of any prompt of the sweep."""
     best: dict[str, float] = {}
-    for course in courses:
-        top = max(point.accuracy for point in course.points)
-        best[course.task] = max(best.get(course.task, 0.0), top)
+    for trajectory in trajectories:
+        top = max(point.accuracy for point in trajectory.points)
+        best[trajectory.task] = max(best.get(trajectory.task, 0.0), top)
     found: list[Reach] = []
-    for task, method in dict.fromkeys((course.task, course.method) for course in courses):
+    for task, method in dict.fromkeys(
+        (trajectory.task, trajectory.method) for trajectory in trajectories
+    ):
         target = _SHARE_OF_BEST * best[task]
-        own = [course for course in courses if (course.task, course.method) == (task, method)]
-        first = [_first_calls(course, target) for course in own]
+        own = [
+            trajectory
+            for trajectory in trajectories
+            if (trajectory.task, trajectory.method) == (task, method)
+        ]
+        first = [_first_calls(trajectory, target) for trajectory in own]
         calls = [value for value in first if value is not None]
         middle = median(calls) if calls else None
         found.append(Reach(task, method, target, len(own), len(calls), middle))
     return found
 
 
-def _first_calls(course: Course, target: float) -> int | None:
-    return next((point.calls for point in course.points if point.accuracy >= target), None)
+def _first_calls(trajectory: Trajectory, target: float) -> int | None:
+    return next((point.calls for point in trajectory.points if point.accuracy >= target), None)
 
 
-def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
+def _trajectory(cell: Cell, run: PastRun, pool: EnginePool) -> Trajectory:
     config = cell.config
     task = load_task(config.task)
     dataset = read_dataset(config.dataset, task, config.images.bounds)
@@ -149,7 +160,7 @@ def _course(cell: Cell, run: PastRun, pool: EnginePool) -> Course:
     points = tuple(
         _point(judge, prompt, calls, dataset, task.labels) for prompt, calls in _way(run)
     )
-    return Course(cell.task, cell.method, cell.seed, points)
+    return Trajectory(cell.task, cell.method, cell.seed, points)
 
 
 def _way(run: PastRun) -> list[tuple[str, int]]:

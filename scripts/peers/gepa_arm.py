@@ -75,18 +75,18 @@ class BestCandidate:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._course = world.course()
+        self._trajectory = world.trajectory()
         self._scores: list[float] = []
 
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
         score = float(event["average_score"])
         if not self._scores or score > max(self._scores):
-            self._course.now(self._world.judge_calls, event["candidate"]["judge"])
+            self._trajectory.now(self._world.judge_calls, event["candidate"]["judge"])
         self._scores.append(score)
 
     def found(self) -> Found:
         first = self._scores[0] if self._scores else None
-        return Found(self._course.points, first, max(self._scores, default=None))
+        return Found(self._trajectory.points, first, max(self._scores, default=None))
 
 
 @dataclass(slots=True)

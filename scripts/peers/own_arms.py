@@ -50,7 +50,7 @@ class OwnArm:
 
     def run(self, world: World) -> Found:
         config = self.config(world.task.name, world.seed)
-        roles, course = RunRoles(config, world.task, world.engines), world.course()
+        roles, trajectory = RunRoles(config, world.task, world.engines), world.trajectory()
         steps: list[Step] = []
         with suppress(BudgetSpentError):
             for step in config.search.run(
@@ -62,11 +62,11 @@ class OwnArm:
                 config.seed,
             ):
                 steps.append(step)
-                course.now(world.judge_calls, step.next_judge_prompt)
+                trajectory.now(world.judge_calls, step.next_judge_prompt)
         if not steps:
-            return Found(course.points)
+            return Found(trajectory.points)
         first, last = own_scores(self, steps)
-        return Found(course.points, first, last, steps[-1].reading)
+        return Found(trajectory.points, first, last, steps[-1].reading)
 
     def config(self, task: str, seed: int, **fields: Any) -> RunConfig:
         """The run's configuration; nothing is read from or written to its paths here."""

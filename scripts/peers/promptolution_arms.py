@@ -33,7 +33,7 @@ from blpo.models.engines.vllm.options import quieten, set_environment
 from blpo.pipeline.search.seeds import derived_order, derived_seed
 
 from .stand_in import FIRST_PROMPT, labels_line
-from .world import Course, Found, World
+from .world import Found, Trajectory, World
 
 _MANY_STEPS = 1000
 _IDLE_STEPS = 20
@@ -154,16 +154,16 @@ class Library:
 
     def optimize(self, optimizer: Any) -> Found:
         """Run to the end of the budget. The result is the best prompt by the library's score."""
-        course = self.world.course()
-        callback = best_follower(self.world, course)
+        trajectory = self.world.trajectory()
+        callback = best_follower(self.world, trajectory)
         optimizer.callbacks.append(callback)
         optimizer.optimize(_MANY_STEPS)
         if self.world.budget.stopped is None and callback.idle_steps < _IDLE_STEPS:
             cause = self.errors[0] if self.errors else None
             raise EndedEarlyError("promptolution ended before its budget") from cause
         seen = seen_scores(optimizer)
-        course.now(self.world.judge_calls, best_prompt(optimizer))
-        found = Found(course.points)
+        trajectory.now(self.world.judge_calls, best_prompt(optimizer))
+        found = Found(trajectory.points)
         return replace(
             found,
             own_initial=seen.get(self.world.judge_prompt),
@@ -189,7 +189,7 @@ def _is_right(label: Sequence[str], predicted: Sequence[str]) -> float:
     return float(label == predicted)
 
 
-def best_follower(world: World, course: Course) -> Any:
+def best_follower(world: World, trajectory: Trajectory) -> Any:
     """A callback that follows the best prompt from step to step."""
     base: Any = _library("utils.callbacks").BaseCallback
 
@@ -198,7 +198,7 @@ def best_follower(world: World, course: Course) -> Any:
         judge_calls = 0
 
         def on_step_end(self, optimizer: Any) -> bool:
-            course.now(world.judge_calls, best_prompt(optimizer))
+            trajectory.now(world.judge_calls, best_prompt(optimizer))
             self.idle_steps = self.idle_steps + 1 if world.judge_calls == self.judge_calls else 0
             self.judge_calls = world.judge_calls
             return self.idle_steps < _IDLE_STEPS

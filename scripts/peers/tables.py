@@ -140,7 +140,7 @@ def claims_table(title: str, cells: Sequence[Cell]) -> Figures:
 def reach_table(cells: Sequence[Cell]) -> Figures:
     """Judge calls until the current best prompt has 90 % of the best accuracy known on the task.
 
-    Best known: the highest that any prompt of any method's course has on the test split.
+    Best known: the highest that any prompt of any method's trajectory has on the test split.
     """
     tasks = _in_order(cell.setting.task for cell in cells)
     best = {t: max(max(c.accuracies) for c in cells if c.setting.task == t) for t in tasks}

@@ -26,7 +26,7 @@ from blpo.pipeline.search.seeds import derived_order
 from blpo.pipeline.search.step import num_right
 
 from .stand_in import JUDGE_PROMPT_ROLE, evidence
-from .world import Course, Found, World
+from .world import Found, Trajectory, World
 
 _MANY_STEPS = 1000
 
@@ -40,25 +40,25 @@ class TextGradArm:
     keeps_global_state: bool = True
 
     def run(self, world: World) -> Found:
-        course, scores = world.course(), list[float]()
+        trajectory, scores = world.trajectory(), list[float]()
         with suppress(BudgetSpentError):
-            self._descend(world, course, scores)
-        return Found(course.points, scores[0] if scores else None, max(scores, default=None))
+            self._descend(world, trajectory, scores)
+        return Found(trajectory.points, scores[0] if scores else None, max(scores, default=None))
 
-    def _descend(self, world: World, course: Course, scores: list[float]) -> None:
+    def _descend(self, world: World, trajectory: Trajectory, scores: list[float]) -> None:
         validation, training = split_validation(world.train, 0.5, world.seed)
         library = Library(world)
         scores.append(_score(world, world.judge_prompt, validation))
         for step in range(_MANY_STEPS):
             batch = derived_order(training, lambda e: e.example_id, world.seed, "batch", step)
-            judge_prompt = course.points[-1].judge_prompt
+            judge_prompt = trajectory.points[-1].judge_prompt
             proposed = library.step(judge_prompt, batch[: self.batch_size])
             if proposed == judge_prompt:
                 continue
             score = _score(world, proposed, validation)
             if score >= max(scores):
                 scores.append(score)
-                course.now(world.judge_calls, proposed)
+                trajectory.now(world.judge_calls, proposed)
 
 
 def _score(world: World, judge_prompt: str, validation: Sequence[Example]) -> float:

@@ -65,7 +65,7 @@ class Found:
 
 
 @dataclass(slots=True)
-class Course:
+class Trajectory:
     """The trajectory as it grows: a point for every change of a method's best prompt."""
 
     points: list[Point]
@@ -120,8 +120,8 @@ class World:
         asked["optimizer"] += self._stored_stand_in.ledger.asked
         return asked
 
-    def course(self) -> Course:
-        return Course([Point(0, self.judge_prompt)])
+    def trajectory(self) -> Trajectory:
+        return Trajectory([Point(0, self.judge_prompt)])
 
     def judge(self, judge_prompt: str, examples: Sequence[Example]) -> list[Verdict]:
         """Raises BudgetSpentError where the budget does not hold the whole batch."""
