@@ -36,7 +36,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(TEXTS, st.sampled_from(SETS))
 def test_a_label_that_is_read_occurs_in_the_answer(answer: str, labels: tuple[str, ...]) -> None:
     found = read_label(answer, labels)
@@ -51,7 +51,7 @@ def test_a_label_that_is_read_occurs_in_the_answer(answer: str, labels: tuple[st
         )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(TEXTS, st.sampled_from(["stop", "length"]), st.booleans())
 def test_a_reply_is_taken_apart_without_loss(text: str, finish: str, may_be_opened: bool) -> None:
     found = read(text, "length" if finish == "length" else "stop", may_be_opened=may_be_opened)
@@ -61,7 +61,7 @@ def test_a_reply_is_taken_apart_without_loss(text: str, finish: str, may_be_open
     assert found.missing != "thought" or not found.answer
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400, deadline=None, derandomize=True, database=None)
 @given(TEXTS)
 def test_a_prompt_that_is_read_is_a_part_of_the_answer(answer: str) -> None:
     texts, reason = read_prompts(answer)
