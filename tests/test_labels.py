@@ -172,3 +172,37 @@ def test_the_label_itself_is_its_first_variant() -> None:
 def test_the_log_of_an_empty_sum_is_minus_infinity() -> None:
     assert logsumexp([]) == -math.inf
     assert logsumexp([-math.inf, -math.inf]) == -math.inf
+
+
+def test_by_default_a_label_is_read_whole_where_its_first_token_is_not_all_of_it() -> None:
+    tokenizer = Tokenizer("Un", "safe", "Safe")
+    plan = LabelPlan.make(tokenizer, ("Safe", "Unsafe"), END, "auto")
+    un, safe = tokenizer.ids["Un"], tokenizer.ids["safe"]
+    assert (un, safe) in plan.paths["Unsafe"]
+    assert all(len(path) > 1 for path in plan.paths["Unsafe"])
+    one_read = LabelPlan.make(Tokenizer("Yes", "No"), ("Yes", "No"), END, "auto")
+    assert [read.prefix_ids for read in one_read.reads] == [()]
+
+
+def test_reading_the_first_token_or_the_whole_label_is_a_choice() -> None:
+    tokenizer = Tokenizer("Un", "safe", "Safe", "un", " Un", " un")
+    first = LabelPlan.make(tokenizer, ("Safe", "Unsafe"), END, "first_token")
+    assert (tokenizer.ids["Un"],) in first.paths["Unsafe"]
+    whole = LabelPlan.make(tokenizer, ("Safe", "Unsafe"), END, "whole")
+    assert (tokenizer.ids["Un"], tokenizer.ids["safe"]) in whole.paths["Unsafe"]
+
+
+def test_a_label_is_closed_by_every_end_of_the_turn() -> None:
+    plan = LabelPlan.make(Tokenizer(), ("1", "10"), (END, END + 1))
+    assert plan.paths["1"] == ((ord("1"), END), (ord("1"), END + 1))
+    step = {ord("1"): 0.8, ord("0"): 0.25, END: 0.5, END + 1: 0.125}
+    answers = [{i: math.log(step[i]) for i in read.candidate_ids} for read in plan.reads]
+    assert math.exp(plan.combine(answers)["1"]) == pytest.approx(0.8 * 0.625)
+
+
+def test_a_space_that_begins_the_reply_is_read_past() -> None:
+    plan = LabelPlan.make(Tokenizer(), ("1", "2"), END, after_space=True)
+    assert plan.paths["1"] == ((ord(" "), ord("1")), (ord("1"),))
+    half = {ord(" "): 0.5, ord("1"): 0.25, ord("2"): 0.125}
+    answers = [{i: math.log(half[i]) for i in read.candidate_ids} for read in plan.reads]
+    assert math.exp(plan.combine(answers)["1"]) == pytest.approx(0.25 + 0.5 * 0.25)

@@ -1,7 +1,6 @@
 from types import SimpleNamespace
 from typing import Any
 
-import jinja2
 import pytest
 from blpo.data.errors import LayoutError
 from blpo.models.requests.layout import make_bridge, make_layout
@@ -56,12 +55,7 @@ class Tokenizer:
 
 
 def processor(template: str = TEMPLATE) -> Any:
-    def render(messages: Any, *, tokenize: bool, add_generation_prompt: bool) -> str:
-        assert not tokenize
-        compiled = jinja2.Environment(autoescape=False).from_string(template)
-        return compiled.render(messages=messages, add_generation_prompt=add_generation_prompt)
-
-    return SimpleNamespace(tokenizer=Tokenizer(), apply_chat_template=render)
+    return SimpleNamespace(tokenizer=Tokenizer(), chat_template=template)
 
 
 def text_of(ids: list[int]) -> str:

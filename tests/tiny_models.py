@@ -29,6 +29,23 @@ LLAMA4_TEMPLATE = (
     "{% endfor %}<|eot|>{% endfor %}"
     "{% if add_generation_prompt %}<|header_start|>assistant<|header_end|>\n\n{% endif %}"
 )
+QWEN3_TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% for part in message.content %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% else %}{{ part.text }}{% endif %}"
+    "{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+"""Of Qwen3-VL-Thinking: it always opens a thought."""
+QWEN35_TEMPLATE = QWEN3_TEMPLATE.replace(
+    "<think>\n{% endif %}",
+    "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n"
+    "{% else %}<think>\n{% endif %}{% endif %}",
+)
+"""Of Qwen3.5: it opens a thought unless it is told not to."""
+QWEN3_MARKUP = ("<think>", "</think>", "<tool_call>", "</tool_call>")
+"""Added tokens that are not flagged special."""
 QWEN_SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",
@@ -116,6 +133,121 @@ def build_tiny_qwen(folder: Path) -> Path:
     )
     processor.save_pretrained(folder)
     return folder
+
+
+def build_tiny_qwen3(folder: Path, *, chat_template: str = QWEN3_TEMPLATE) -> Path:
+    """A Qwen3-VL-Thinking checkpoint of about 0.2 M parameters."""
+    from transformers import Qwen3VLConfig, Qwen3VLForConditionalGeneration
+
+    tokenizer, ids = _qwen3_tokenizer()
+    config: Any = Qwen3VLConfig(
+        text_config=_qwen3_text_config(tokenizer, ids) | {"head_dim": 32},
+        vision_config=_QWEN3_VISION | {"deepstack_visual_indexes": [0]},
+        **_qwen3_image_ids(ids),
+    )
+    _save_qwen3(folder, Qwen3VLForConditionalGeneration, config, tokenizer, chat_template)
+    return folder
+
+
+def build_tiny_qwen35(folder: Path, *, chat_template: str = QWEN35_TEMPLATE) -> Path:
+    """A Qwen3.5 checkpoint: a layer of gated delta attention before one of full attention.
+
+    The state of the first is large beside a token's keys and values, as in the real models: vLLM
+    takes KV blocks of hundreds of tokens.
+    """
+    from transformers import Qwen3_5Config, Qwen3_5ForConditionalGeneration
+
+    tokenizer, ids = _qwen3_tokenizer()
+    config: Any = Qwen3_5Config(
+        text_config=_qwen3_text_config(tokenizer, ids)
+        | {
+            "head_dim": 32,
+            "layer_types": ["linear_attention", "full_attention"],
+            "linear_key_head_dim": 64,
+            "linear_value_head_dim": 64,
+            "linear_num_key_heads": 2,
+            "linear_num_value_heads": 4,
+        },
+        vision_config=_QWEN3_VISION,
+        **_qwen3_image_ids(ids),
+    )
+    _save_qwen3(folder, Qwen3_5ForConditionalGeneration, config, tokenizer, chat_template)
+    return folder
+
+
+_QWEN3_VISION: dict[str, Any] = {
+    "depth": 2,
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_heads": 2,
+    "out_hidden_size": 64,
+    "patch_size": 14,
+    "num_position_embeddings": 64,
+}
+
+
+def _qwen3_tokenizer() -> tuple[Any, dict[str, int]]:
+    from tokenizers import AddedToken
+
+    tokenizer = make_tokenizer(QWEN_SPECIAL, eos="<|im_end|>", pad="<|endoftext|>")
+    tokenizer.add_tokens([AddedToken(t, special=False, normalized=False) for t in QWEN3_MARKUP])
+    return tokenizer, {token: tokenizer.convert_tokens_to_ids(token) for token in QWEN_SPECIAL}
+
+
+def _qwen3_text_config(tokenizer: Any, ids: dict[str, int]) -> dict[str, Any]:
+    return {
+        "vocab_size": len(tokenizer),
+        "hidden_size": 64,
+        "intermediate_size": 128,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 1,
+        "max_position_embeddings": 4096,
+        "rope_parameters": {
+            "rope_type": "default",
+            "rope_theta": 10000.0,
+            "mrope_section": [6, 5, 5],
+            "mrope_interleaved": True,
+            "partial_rotary_factor": 1.0,
+        },
+        "eos_token_id": ids["<|im_end|>"],
+        "pad_token_id": ids["<|endoftext|>"],
+    }
+
+
+def _qwen3_image_ids(ids: dict[str, int]) -> dict[str, Any]:
+    return {
+        "image_token_id": ids["<|image_pad|>"],
+        "video_token_id": ids["<|video_pad|>"],
+        "vision_start_token_id": ids["<|vision_start|>"],
+        "vision_end_token_id": ids["<|vision_end|>"],
+        "tie_word_embeddings": False,
+    }
+
+
+def _save_qwen3(folder: Path, make: Any, config: Any, tokenizer: Any, chat_template: str) -> None:
+    import torch
+    from transformers import GenerationConfig, Qwen2VLImageProcessor, Qwen3VLProcessor
+    from transformers.models.qwen3_vl.video_processing_qwen3_vl import Qwen3VLVideoProcessor
+
+    _seed(torch)
+    model: Any = make(config)
+    ends = ["<|im_end|>", "<|endoftext|>"]
+    model.generation_config = GenerationConfig(
+        eos_token_id=[tokenizer.convert_tokens_to_ids(token) for token in ends],
+        do_sample=True,
+        repetition_penalty=1.5,
+    )
+    _save(folder, model)
+    processor: Any = Qwen3VLProcessor(
+        image_processor=Qwen2VLImageProcessor(
+            patch_size=14, min_pixels=28 * 28, max_pixels=1024 * 1024
+        ),
+        tokenizer=tokenizer,
+        video_processor=Qwen3VLVideoProcessor(patch_size=14),
+        chat_template=chat_template,
+    )
+    processor.save_pretrained(folder)
 
 
 def build_tiny_llama4(folder: Path, *, chat_template: str = LLAMA4_TEMPLATE) -> Path:

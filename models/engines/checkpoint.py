@@ -1,7 +1,6 @@
 """Where a model's files are, and which version of them: known without importing torch."""
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from functools import cache
@@ -9,9 +8,11 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from ...data.errors import EngineError
+from ...data.errors import EngineError, LayoutError
 from ..engine import EngineIdentity
-from ..requests.layout import layout_id
+from ..requests import chat_template
+from ..requests.layout import Layout, layout_id, make_layout, turn_texts
+from .files import hub_file, read_config, refuse_adapter, refuse_broken
 from .settings import DEFAULT_MAX_MODEL_LEN, EngineSettings
 
 MICRO = "micro"
@@ -21,9 +22,16 @@ MAX_PIXELS = 2048 * 2048
 """Bounds of every processor's own resizing. Images come already resized into the bounds of their
 `ImageRef`; a processor only rounds them to its patch grid."""
 
+READING = "2"
+"""Version of how replies are read: label tokens, ends of a turn, markup in texts. Not told of the
+shipped model, which reads as it did in version 1: its labels are single tokens, its turn has one
+end, and all its markup is special."""
+
 _IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _HASH_CHUNK_BYTES = 1 << 22
+_MAX_CHARS = 500
+_MISSING_PACKAGE = re.compile(r"pip install ([\w.-]*\w)|No module named '(\w+)'")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +39,14 @@ class Checkpoint:
     """Where a model's files are.
 
     path, revision: what from_pretrained takes. config: contents of config.json. folder: where the
-    files are if they are local.
+    files are if they are local. end_ids: tokens that end a reply.
     """
 
     path: str
     revision: str | None
     config: dict[str, Any]
     folder: Path | None
+    end_ids: tuple[int, ...] = ()
 
 
 def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
@@ -56,13 +65,39 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
 
 
 def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
-    """Settings on which replies depend."""
+    """Settings on which replies depend, and what else of a model they do not tell."""
     shaping = [
         ("dtype", settings.resolved_dtype),
         ("quantization", settings.quantization or "none"),
         ("kv_cache_dtype", settings.kv_cache_dtype),
     ]
-    return shaping if settings.load_format == "auto" else [*shaping, ("weights", "random")]
+    if settings.load_format != "auto":
+        shaping.append(("weights", "random"))
+    chosen = settings.reading
+    shaping += chosen.items()
+    if chosen or settings.model != MICRO:
+        shaping += [("reading", READING), ("template", template_digest(settings))]
+    return shaping
+
+
+def template_digest(settings: EngineSettings) -> str:
+    """Hash of what the chat template puts around a text; "unknown" without a template.
+
+    A template may have been edited in the cache, under the name of the same commit.
+    """
+    folder = find_folder(settings.model)
+    commit = None if folder else hub_revision(settings)
+
+    def find(name: str) -> Path | None:
+        if folder is not None:
+            return path if (path := folder / name).is_file() else None
+        return hub_file(settings.model, commit or "main", name)
+
+    try:
+        template = chat_template.stored_template(find, settings.chat_template_kwargs)
+        return turn_texts(template, settings.thinking).digest if template else "unknown"
+    except LayoutError:
+        return "unknown"  # the engine says why when it starts
 
 
 def find_folder(model: str) -> Path | None:
@@ -80,6 +115,7 @@ def find_folder(model: str) -> Path | None:
             return None
     if not folder.is_dir():
         raise EngineError(f"model folder {folder} does not exist: {remedy}")
+    refuse_adapter(folder)
     if not (folder / "config.json").is_file():
         raise EngineError(f"model folder {folder} has no config.json: {remedy}")
     return folder.resolve()
@@ -121,13 +157,41 @@ def is_available_offline(settings: EngineSettings) -> bool:
 
 
 def locate(settings: EngineSettings) -> Checkpoint:
-    """The files that an engine loads. Raises EngineError if there are none."""
+    """The files that an engine loads. Raises EngineError if there are none, or broken ones."""
     folder = find_folder(settings.model)
     if folder is not None:
-        return Checkpoint(str(folder), None, read_config(folder / "config.json"), folder)
+        refuse_broken(folder)
+        config = read_config(folder / "config.json")
+        end_ids = _end_ids(folder / "generation_config.json", config)
+        return Checkpoint(str(folder), None, config, folder, end_ids)
     commit = hub_revision(settings)
     config = read_config(_hub_config(settings.model, commit))
-    return Checkpoint(settings.model, commit, config, None)
+    end_ids = _end_ids(hub_file(settings.model, commit, "generation_config.json"), config)
+    return Checkpoint(settings.model, commit, config, None, end_ids)
+
+
+def _end_ids(generation_config: Path | None, config: dict[str, Any]) -> tuple[int, ...]:
+    """The tokens that end a reply: as the checkpoint says for generation, else in its config."""
+    texts: list[dict[str, Any]] = [config.get("text_config") or {}, config]
+    if generation_config is not None and generation_config.is_file():
+        texts.insert(0, read_config(generation_config))
+    named: list[int | list[int] | None] = [text.get("eos_token_id") for text in texts]
+    found = next((ids for ids in named if ids is not None), ())
+    return (found,) if isinstance(found, int) else tuple(found)
+
+
+def make_model_layout(processor: Any, settings: EngineSettings, checkpoint: Checkpoint) -> Layout:
+    """The layout of requests to a model. Raises LayoutError as `make_layout` does."""
+    try:
+        return make_layout(
+            processor,
+            settings.resolved_block_size,
+            thinking=settings.thinking,
+            template_kwargs=settings.chat_template_kwargs,
+            end_ids=checkpoint.end_ids,
+        )
+    except LayoutError as error:
+        raise LayoutError(f"model {settings.model}: {error}") from error
 
 
 def snapshot_folder(checkpoint: Checkpoint) -> Path | None:
@@ -150,14 +214,6 @@ def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
     return min(own or DEFAULT_MAX_MODEL_LEN, DEFAULT_MAX_MODEL_LEN)
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The contents of a config.json."""
-    try:
-        return json.loads(path.read_text())
-    except ValueError as error:
-        raise EngineError(f"{path} is not JSON: {error}") from error
-
-
 def load_processor(checkpoint: Checkpoint) -> Any:
     """The transformers processor of a model; imports transformers.
 
@@ -167,15 +223,33 @@ def load_processor(checkpoint: Checkpoint) -> Any:
 
     auto: Any = AutoProcessor
     try:
-        processor: Any = auto.from_pretrained(checkpoint.path, revision=checkpoint.revision)
-    except (OSError, ValueError) as error:
-        raise EngineError(f"no processor for model {checkpoint.path}: {error}") from error
+        processor: Any = auto.from_pretrained(
+            checkpoint.path, revision=checkpoint.revision, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise EngineError(
+            f"no processor for model {checkpoint.path}: {load_failure(error)}"
+        ) from error
     if not hasattr(processor, "tokenizer"):
         raise EngineError(
             f"model {checkpoint.path} has a tokenizer but no image processor: "
             "use a vision-language model"
         )
     return processor
+
+
+def load_failure(error: BaseException) -> str:
+    """One line on why a model does not load, with the remedy where it is known."""
+    text = str(error)
+    if "trust_remote_code" in text or "custom code" in text:
+        return (
+            "it brings Python code of its own, which blpo does not run; use a version of the model "
+            "in transformers' own format (often named -hf)"
+        )
+    missing = _MISSING_PACKAGE.search(text)
+    if missing is not None:
+        return f"a package is missing: pip install {missing.group(1) or missing.group(2)}"
+    return " ".join(text.split())[:_MAX_CHARS] or type(error).__name__
 
 
 def processor_options(processor: Any) -> dict[str, Any]:

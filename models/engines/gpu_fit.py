@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ...data.errors import EngineError
-from .checkpoint import Checkpoint, locate, read_config, snapshot_folder, weights_bytes
+from .checkpoint import Checkpoint, locate, snapshot_folder, weights_bytes
 from .devices import gpu_bytes
+from .files import read_config
 from .settings import EngineSettings
 
 _GB = 10**9

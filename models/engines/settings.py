@@ -1,12 +1,14 @@
 """Settings of an engine."""
 
+import json
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveInt
 
+from ..requests.choices import LabelReading, Thinking
 from .devices import assigned_gpus
 
 DEFAULT_MAX_MODEL_LEN = 8192
@@ -14,6 +16,11 @@ DEFAULT_MAX_MODEL_LEN = 8192
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 EngineKind = Literal["vllm", "transformers", "openai", "lexicon"]
+
+
+def _switch(value: object) -> object:
+    """YAML reads an unquoted off or on as a truth value."""
+    return {False: "off", True: "on"}[value] if isinstance(value, bool) else value
 
 
 class EngineSettings(BaseModel):
@@ -34,6 +41,20 @@ class EngineSettings(BaseModel):
     )
     revision: str | None = Field(
         default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"
+    )
+
+    thinking: Annotated[Thinking, BeforeValidator(_switch)] = Field(
+        default="off",
+        description="whether the model may think before it answers. on: a label is read behind the "
+        "thought, which takes reasoned verdicts",
+    )
+    chat_template_kwargs: dict[str, Any] = Field(
+        default={}, description="arguments of the model's chat template, beside those of thinking"
+    )
+    label_reading: LabelReading = Field(
+        default="auto",
+        description="what of a label its probability is read off: its first_token, or the whole; "
+        "auto: the whole where a label of the task has several tokens",
     )
 
     dtype: Literal["auto"] | Dtype = Field(
@@ -108,11 +129,25 @@ class EngineSettings(BaseModel):
         default=6, ge=0, description="retries of one request on 429, 5xx, timeout, no connection"
     )
 
+    def __hash__(self) -> int:
+        return hash(self.model_dump_json())
+
     def taking(self, num_images: int) -> "EngineSettings":
         """The same with room for so many images in one request."""
         if num_images <= self.images_per_request:
             return self
         return self.model_copy(update={"images_per_request": num_images})
+
+    @property
+    def reading(self) -> dict[str, str]:
+        """What of the model's replies is read otherwise than by default, canonical text."""
+        chosen = {
+            "thinking": self.thinking,
+            "chat_template_kwargs": json.dumps(self.chat_template_kwargs, sort_keys=True),
+            "label_reading": self.label_reading,
+        }
+        defaults = {"thinking": "off", "chat_template_kwargs": "{}", "label_reading": "auto"}
+        return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
     def device(self) -> Device:

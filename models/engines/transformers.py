@@ -12,18 +12,22 @@ from typing import Any
 from ...data.errors import DataError, EngineError, LayoutError
 from ...data.images import decode_image
 from ..engine import EngineIdentity, Reply, Request
+from ..requests.choices import LabelReading
 from ..requests.label_logprobs import LabelPlan
-from ..requests.layout import Layout, make_layout
+from ..requests.layout import Layout
 from ..requests.seeds import sampling_seed
 from . import torchvision_cpu
 from .checkpoint import (
     Checkpoint,
+    load_failure,
     load_processor,
     local_identity,
     locate,
+    make_model_layout,
     max_model_len,
     processor_options,
 )
+from .reading import label_plan, refuse_direct_verdicts
 from .settings import EngineSettings, installed_version
 
 _log = logging.getLogger("blpo.engine")
@@ -51,6 +55,7 @@ class TransformersEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         if not requests:
             return []
+        refuse_direct_verdicts(self._settings, requests)
         with self._lock:
             if self._model is None:
                 self._model = _Model(self._settings)
@@ -72,7 +77,8 @@ class _Model:
             torchvision_cpu.install()
         _log.info("loading model %s into transformers", settings.model)
         processor = load_processor(checkpoint)
-        self.layout: Layout = make_layout(processor, settings.resolved_block_size)
+        self.layout: Layout = make_model_layout(processor, settings, checkpoint)
+        self._reading: LabelReading = settings.label_reading
         self.max_len = max_model_len(settings, checkpoint.config)
         self._torch: Any = torch
         self._prefix_texts = [_exact_text(self.layout, prefix) for prefix in self.layout.prefixes]
@@ -83,9 +89,7 @@ class _Model:
 
     def plan(self, labels: tuple[str, ...]) -> LabelPlan:
         if labels not in self._plans:
-            self._plans[labels] = LabelPlan.make(
-                self.layout.tokenizer, labels, self.layout.end_of_turn
-            )
+            self._plans[labels] = label_plan(self.layout, labels, self._reading)
         return self._plans[labels]
 
     def inputs(self, request: Request) -> dict[str, Any]:
@@ -124,26 +128,25 @@ class _Model:
 
     def generate(self, inputs: dict[str, Any], request: Request) -> list[int]:
         """Token ids of the reply, with the end-of-turn token if it was reached."""
+        from transformers import GenerationConfig  # noqa: PLC0415
+
         sampling = request.sampling
         how: dict[str, Any] = {"do_sample": False}
         if sampling.temperature > 0:
             self._torch.manual_seed(sampling_seed(request))
             how = {"do_sample": True, "temperature": sampling.temperature, "top_k": 0, "top_p": 1.0}
+        explicit = GenerationConfig(
+            **how,
+            max_new_tokens=sampling.max_tokens,
+            eos_token_id=list(self.layout.ends),
+            pad_token_id=self.layout.end_of_turn,
+        )
         with self._torch.inference_mode():
-            output = self._network.generate(
-                **inputs,
-                **how,
-                max_new_tokens=sampling.max_tokens,
-                eos_token_id=self._end_ids(),
-                pad_token_id=self.layout.end_of_turn,
-            )
+            output = self._network.generate(**inputs, generation_config=explicit)
         return output[0, inputs["input_ids"].shape[1] :].tolist()
 
-    def decode(self, ids: list[int]) -> str:
-        return self.layout.tokenizer.decode(ids, skip_special_tokens=True)
-
     def is_end(self, token_id: int) -> bool:
-        return token_id in self._end_ids()
+        return token_id in self.layout.ends
 
     def append(self, inputs: dict[str, Any], ids: Sequence[int]) -> dict[str, Any]:
         """The same inputs with token ids appended to the prompt."""
@@ -151,10 +154,6 @@ class _Model:
             [inputs["input_ids"].cpu(), self._torch.tensor([list(ids)]).long()], dim=1
         )
         return self._placed({**inputs, "input_ids": longer})
-
-    def _end_ids(self) -> list[int]:
-        eos = self.layout.tokenizer.eos_token_id
-        return list(dict.fromkeys([self.layout.end_of_turn, *([eos] if eos is not None else [])]))
 
     def _placed(self, inputs: dict[str, Any]) -> dict[str, Any]:
         """Inputs on the model's device, with masks that match the length of the ids."""
@@ -183,7 +182,11 @@ def _exact_text(layout: Layout, prefix: tuple[int, ...]) -> str:
 
 def _load_network(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
     import torch  # noqa: PLC0415
-    from transformers import AutoConfig, AutoModelForImageTextToText  # noqa: PLC0415
+    from transformers import (  # noqa: PLC0415
+        AutoConfig,
+        AutoModelForImageTextToText,
+        GenerationConfig,
+    )
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415
 
     transformers_logging.disable_progress_bar()
@@ -197,10 +200,12 @@ def _load_network(checkpoint: Checkpoint, settings: EngineSettings) -> Any:
                 network: Any = auto.from_config(config, **how)
         else:
             network = auto.from_pretrained(checkpoint.path, revision=checkpoint.revision, **how)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, ImportError) as error:
         raise EngineError(
-            f"model {checkpoint.path} does not load in transformers: {error}"
+            f"model {checkpoint.path} does not load in transformers: {load_failure(error)}"
         ) from error
+    # What a call to generate() leaves open is taken from here: the checkpoint's own penalties.
+    network.generation_config = GenerationConfig()
     return network.to(settings.device).eval()
 
 
@@ -217,7 +222,7 @@ def _answer(model: _Model, request: Request) -> Reply:
         return _label_reply(model, request, inputs)
     ids = model.generate(inputs, request)
     return Reply(
-        text=model.decode(ids),
+        text=model.layout.reply_text(ids),
         finish_reason="stop" if ids and model.is_end(ids[-1]) else "length",
         prompt_tokens=num_tokens,
         completion_tokens=len(ids),

@@ -1,9 +1,10 @@
 """Label log-probabilities from reads of single next tokens.
 
 A label has surface variants ("Safe", "safe", " Safe"), and a variant is a token sequence. Where
-no two labels start with the same token, the probability of a label is read off the first token of
-the reply. Where they do ("natural", "naturally"), whole labels are scored: the sequences form a
-trie, each inner node is one read with the node's tokens appended to the request, and the
+the first token is the whole label, or is all that is asked for, the probability of a label is read
+off the first token of the reply. Else ("Un" also begins "Unclear"), and where two labels start
+with the same token ("natural", "naturally"), whole labels are scored: the sequences form a trie,
+each inner node is one read with the node's tokens appended to the request, and the
 log-probabilities are summed along the path.
 """
 
@@ -14,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...data.errors import EngineError
+from .choices import LabelReading
 
 MAX_IDS_PER_READ = 128
 _MAX_UPPER_CHARS = 8
@@ -33,18 +35,27 @@ class Read:
 class LabelPlan:
     """The reads that give the log-probabilities of a set of labels.
 
-    paths: for each label, disjoint token paths whose probabilities add up to the label's. If the
-        labels' first tokens are disjoint, each path is one token, and the sum equals P(label) up
-        to P(rest of the label | its first token).
+    paths: for each label, disjoint token paths whose probabilities add up to the label's. Where
+        first tokens are read, the sum equals P(label) up to P(rest of the label | its first
+        token).
     """
 
     paths: Mapping[str, tuple[Tokens, ...]]
     reads: tuple[Read, ...]
 
     @classmethod
-    def make(cls, tokenizer: Any, labels: Sequence[str], end_token_id: int) -> "LabelPlan":
-        """end_token_id: ends the assistant turn; it closes a label that another one continues.
+    def make(
+        cls,
+        tokenizer: Any,
+        labels: Sequence[str],
+        end_ids: int | Sequence[int],
+        reading: LabelReading = "first_token",
+        *,
+        after_space: bool = False,
+    ) -> "LabelPlan":
+        """end_ids: end the assistant's turn; they close a label that another one continues.
 
+        after_space: the reply begins with a space, which may be a token of its own.
         Raises EngineError if two labels are the same tokens.
         """
         forms = _label_forms(labels)
@@ -53,7 +64,13 @@ class LabelPlan:
             for label, texts in forms.items()
         }
         _check_distinct({label: encoded[label][label] for label in labels})
-        paths = _first_token_paths(encoded) or _whole_label_paths(encoded, end_token_id)
+        space = _encode(tokenizer, " ") if after_space else ()
+        ends = (end_ids,) if isinstance(end_ids, int) else tuple(end_ids)
+        whole = reading == "whole" or (
+            reading == "auto" and any(len(encoded[label][label]) > 1 for label in labels)
+        )
+        paths = None if whole else _first_token_paths(encoded, space)
+        paths = paths or _whole_label_paths(encoded, ends, after_space=after_space)
         return cls(paths, _make_reads(path for p in paths.values() for path in p))
 
     def combine(self, answers: Sequence[Mapping[int, float]]) -> dict[str, float]:
@@ -123,60 +140,70 @@ def _check_distinct(tokens: Mapping[str, Tokens]) -> None:
 
 
 def _first_token_paths(
-    encoded: Mapping[str, Mapping[str, Tokens]],
+    encoded: Mapping[str, Mapping[str, Tokens]], space: Tokens
 ) -> dict[str, tuple[Tokens, ...]] | None:
     """Paths of one token each; None if the labels as declared share a first token.
 
     A variant that starts like another label is left out: " 1" and " 2" may both start with a
-    token for the space.
+    token for the space. space: that token, where the reply begins with it; it is read past then.
     """
-    firsts = {label: {t[0] for t in forms.values()} for label, forms in encoded.items()}
+
+    def start(tokens: Tokens) -> Tokens:
+        return tokens[: len(space) + 1] if space and tokens[: len(space)] == space else tokens[:1]
+
+    starts = {label: {start(t) for t in forms.values()} for label, forms in encoded.items()}
     paths: dict[str, tuple[Tokens, ...]] = {}
-    declared = {label: forms[label][0] for label, forms in encoded.items()}
+    declared = {label: start(forms[label]) for label, forms in encoded.items()}
     if len(set(declared.values())) < len(declared):
         return None
     for label in encoded:
-        shared = _union(firsts[other] for other in encoded if other != label)
+        shared = _union(starts[other] for other in encoded if other != label)
         shared -= {declared[label]}
         shared |= {declared[other] for other in encoded if other != label}
-        paths[label] = tuple((token,) for token in sorted(firsts[label] - shared))
+        paths[label] = tuple(sorted(starts[label] - shared))
     return paths
 
 
 def _whole_label_paths(
-    encoded: Mapping[str, Mapping[str, Tokens]], end_token_id: int
+    encoded: Mapping[str, Mapping[str, Tokens]], end_ids: Tokens, *, after_space: bool
 ) -> dict[str, tuple[Tokens, ...]]:
     """Full token sequences, made prefix-free, so that the probabilities add up to at most 1.
 
     Of one label's sequences, one that continues another is part of that one. A sequence that
-    another label continues is closed with the end token.
+    another label continues is closed with each of the end tokens.
     """
-    sequences = {label: _unshared_sequences(encoded, label) for label in encoded}
+    sequences = {label: _unshared_sequences(encoded, label, after_space) for label in encoded}
     paths: dict[str, tuple[Tokens, ...]] = {}
     for label, own in sequences.items():
         others = _union(s for other, s in sequences.items() if other != label)
         shortest = [s for s in own if not any(_continues(s, t) for t in own)]
         paths[label] = tuple(
-            (*s, end_token_id) if any(_continues(t, s) for t in others) else s
+            path
             for s in sorted(shortest)
+            for path in _closed(s, end_ids, is_continued=any(_continues(t, s) for t in others))
         )
     return paths
 
 
-def _unshared_sequences(encoded: Mapping[str, Mapping[str, Tokens]], label: str) -> set[Tokens]:
+def _closed(tokens: Tokens, end_ids: Tokens, *, is_continued: bool) -> list[Tokens]:
+    return [(*tokens, end) for end in end_ids] if is_continued else [tokens]
+
+
+def _unshared_sequences(
+    encoded: Mapping[str, Mapping[str, Tokens]], label: str, after_space: bool
+) -> set[Tokens]:
     """Token sequences of a label that no other label has.
 
-    Variants with a leading space are left out if other labels' start with the same token; each
-    would cost a read for a reply that hardly occurs.
+    Variants with a leading space that would cost reads of their own are left out, unless the reply
+    begins with a space: they hardly occur.
     """
     others = [forms for other, forms in encoded.items() if other != label]
     taken = {tokens for forms in others for tokens in forms.values()}
-    taken_first = {tokens[0] for tokens in taken}
     return {
         tokens
         for text, tokens in encoded[label].items()
         if text == label
-        or (tokens not in taken and not (text.startswith(" ") and tokens[0] in taken_first))
+        or (tokens not in taken and (after_space or not text.startswith(" ") or len(tokens) == 1))
     }
 
 

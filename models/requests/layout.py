@@ -12,16 +12,21 @@ constant text that fills at least the block in which the image ends. The same ho
 images in one request, in that order; the other order is another prefix.
 
 Prefix and suffix come from the processor's own chat template; nothing here knows a model family.
+A request ends where the answer begins: behind the thought, where the template opens one
+(`thoughts.py`), unless the model is to think.
 """
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from jinja2 import TemplateError
-
 from ...data.errors import LayoutError
+from .chat_template import USER_TEXT, ChatTemplate, processor_template
+from .choices import Thinking
+from .markup import Markup
+from .thoughts import CLOSER, OPENER, Tags, Turn, begin_turn
 
 LAYOUT_VERSION = "image-first-1"
 
@@ -42,7 +47,6 @@ PAIR_BRIDGE_SENTENCES = (
 )
 _MAX_IMAGES = 2
 
-_TEXT_SENTINEL = "blpo0user0text0sentinel"
 _REPLY_SENTINEL = "blpo0reply0sentinel"
 _CACHED_TEXTS = 4096
 
@@ -55,7 +59,12 @@ class Layout:
         each and what closes it. The last is missing where the template takes one image only.
     suffix: end of the user turn and start of the assistant turn.
     bridges: by number of images: constant text after them (and the example's own text).
-    end_of_turn: the token with which the model ends its reply.
+    end_of_turn: the token with which the chat template ends a reply. ends: all tokens that end
+        one, that one first.
+    answers_after_space: the suffix does not end in space or markup ("Assistant:"), so that the
+        answer begins with a space.
+    thought: how a model that thinks before its answer writes its thoughts; None where it answers
+        at once. thought_is_open: the suffix begins one.
 
     Not for several threads at once: tokenizing switches a mode of the tokenizer.
     """
@@ -65,17 +74,27 @@ class Layout:
     bridges: tuple[tuple[int, ...], ...]
     end_of_turn: int
     tokenizer: Any
+    ends: tuple[int, ...] = ()
+    answers_after_space: bool = False
+    thought: Tags | None = None
+    thought_is_open: bool = False
+    _markup: Markup = field(init=False, repr=False, compare=False)
     _cached_plain: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._encode_plain))
+        if not self.ends:
+            object.__setattr__(self, "ends", (self.end_of_turn,))
+        object.__setattr__(self, "_markup", Markup(self.tokenizer))
+        object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._markup.plain))
 
     def token_ids(
         self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
     ) -> list[int]:
         """Token ids of one request, with ONE placeholder for each image.
 
-        All texts are plain: a special token spelled out in one is tokenized as its characters.
+        All texts are plain: a token of markup spelled out in one is tokenized as its characters.
+        reply_start: where the model thinks, the thought between OPENER and CLOSER, then the start
+        of the answer; the thought is closed in the model's own tokens.
         Raises LayoutError for more images than the chat template takes.
         """
         ids = list(self.prefix(num_images))
@@ -84,7 +103,7 @@ class Layout:
         ids += self.bridges[num_images]
         ids += [*self._cached_plain(prompt), *self.suffix]
         # Past the cache: each reply starts in its own way.
-        return [*ids, *self._encode_plain(reply_start)] if reply_start else ids
+        return [*ids, *self._start_ids(reply_start)] if reply_start else ids
 
     def prefix(self, num_images: int) -> tuple[int, ...]:
         """Raises LayoutError for more images than the chat template takes."""
@@ -95,10 +114,39 @@ class Layout:
             )
         return self.prefixes[num_images]
 
-    def _encode_plain(self, text: str) -> tuple[int, ...]:
-        return tuple(
-            self.tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
-        )
+    def reply_text(self, ids: Sequence[int]) -> str:
+        """What the model wrote; a thought stands between OPENER and CLOSER, whatever its tags."""
+        text = self._decode(ids)
+        if self.thought is None:
+            return text
+        tag_ids = self._marked(self.thought.tag)
+        if len(tag_ids) == 1:
+            parts = [self._decode(part) for part in _split(ids, tag_ids[0])]
+        else:
+            parts = text.split(self.thought.tag)
+        parts[0] = parts[0].removeprefix(self.thought.opener.rstrip())
+        if self.thought_is_open or len(parts) > 1 or parts[0] != text:
+            parts[0] = f"{OPENER}\n{parts[0].lstrip()}"
+        return CLOSER.join(parts)
+
+    def _start_ids(self, reply_start: str) -> tuple[int, ...]:
+        """Token ids of the start of a reply: plain, behind a closed thought where there is one."""
+        if self.thought is None:
+            return self._markup.plain(reply_start)
+        thought, closed, answer = reply_start.rpartition(CLOSER)
+        if not closed and reply_start.startswith(OPENER):
+            thought, answer = answer, ""
+        opener = () if self.thought_is_open else self._marked(self.thought.opener)
+        said = thought.removeprefix(OPENER).strip("\n")
+        closer = self._marked(self.thought.closer)
+        return (*opener, *self._markup.plain(said), *closer, *self._markup.plain(answer.lstrip()))
+
+    def _marked(self, text: str) -> tuple[int, ...]:
+        """Token ids of text that is our own, with its markup."""
+        return tuple(self.tokenizer.encode(text, add_special_tokens=False))
+
+    def _decode(self, ids: Sequence[int]) -> str:
+        return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def layout_id(block_size: int) -> str:
@@ -106,30 +154,76 @@ def layout_id(block_size: int) -> str:
     return f"{LAYOUT_VERSION}/block={block_size}"
 
 
-def make_layout(processor: Any, block_size: int) -> Layout:
-    """Derive the layout from a transformers processor and its chat template.
+@dataclass(frozen=True, slots=True)
+class TurnTexts:
+    """What a chat template puts around the user's text.
 
-    block_size: tokens of a KV block of the engine; the bridge makes up block_size - 1 tokens.
-    Raises LayoutError if the processor has no chat template, or one that leaves out the image or
-    the text, or puts the image behind the text.
+    prefixes: by number of images; the last is missing where the template takes one image only.
     """
-    tokenizer = processor.tokenizer
-    text_prefix, text_suffix = _split_template(processor, 0)
-    image_prefix, suffix = _split_template(processor, 1)
+
+    prefixes: tuple[str, ...]
+    suffix: str
+    turn: Turn
+
+    @property
+    def digest(self) -> str:
+        """Hash of it all, 16 hex digits."""
+        texts = "\0".join((*self.prefixes, self.suffix))
+        return hashlib.sha256(texts.encode()).hexdigest()[:16]
+
+
+def turn_texts(template: ChatTemplate, thinking: Thinking) -> TurnTexts:
+    """Prefixes and suffix of a chat template.
+
+    Raises LayoutError if it leaves out the image or the text, or puts the image behind the text,
+    or if the model cannot be kept from thinking.
+    """
+    turn = begin_turn(template, thinking, _messages(0))
+    text_prefix, text_suffix = _split_template(turn.template, 0)
+    image_prefix, suffix = _split_template(turn.template, 1)
     if suffix != text_suffix:
         raise LayoutError("the chat template does not put the image before the user's text")
     if image_prefix == text_prefix:
         raise LayoutError("the chat template leaves the image out")
-    prefixes = [text_prefix, image_prefix, *_pair_prefix(processor, image_prefix, suffix)]
+    pair_prefix = _pair_prefix(turn.template, image_prefix, suffix)
+    return TurnTexts((text_prefix, image_prefix, *pair_prefix), suffix + turn.ending, turn)
+
+
+def make_layout(
+    processor: Any,
+    block_size: int,
+    *,
+    thinking: Thinking = "off",
+    template_kwargs: Mapping[str, Any] | None = None,
+    end_ids: Sequence[int] = (),
+) -> Layout:
+    """Derive the layout from a transformers processor and its chat template.
+
+    block_size: tokens of a KV block of the engine; the bridge makes up block_size - 1 tokens.
+    template_kwargs: arguments of the chat template. end_ids: tokens that end a reply, as the
+    checkpoint names them; the chat template's own is found here.
+    Raises LayoutError as `turn_texts` does, and if the processor has no chat template.
+    """
+    tokenizer = processor.tokenizer
+    texts = turn_texts(processor_template(processor, template_kwargs or {}), thinking)
+    markup = Markup(tokenizer)
+    suffix = tuple(tokenizer.encode(texts.suffix, add_special_tokens=False))
     bridge = make_bridge(tokenizer, block_size)
     # A and B are said in any case, however short a block is.
     pair_bridge = make_bridge(tokenizer, block_size, PAIR_BRIDGE_SENTENCES, at_least=2)
+    ends = _find_ends(texts.turn.template, markup, end_ids)
     return Layout(
-        prefixes=tuple(tuple(tokenizer.encode(p, add_special_tokens=False)) for p in prefixes),
-        suffix=tuple(tokenizer.encode(suffix, add_special_tokens=False)),
+        prefixes=tuple(
+            tuple(tokenizer.encode(p, add_special_tokens=False)) for p in texts.prefixes
+        ),
+        suffix=suffix,
         bridges=((), tuple(bridge), tuple(pair_bridge)),
-        end_of_turn=_find_end_of_turn(processor),
+        end_of_turn=ends[0],
         tokenizer=tokenizer,
+        ends=ends,
+        answers_after_space=not texts.suffix[-1:].isspace() and suffix[-1] not in markup.ids,
+        thought=texts.turn.tags,
+        thought_is_open=texts.turn.is_open,
     )
 
 
@@ -149,46 +243,53 @@ def make_bridge(
     return ids
 
 
-def _pair_prefix(processor: Any, image_prefix: str, suffix: str) -> list[str]:
+def _pair_prefix(template: ChatTemplate, image_prefix: str, suffix: str) -> list[str]:
     """The prefix of a request with two images; nothing where the template does not take two."""
     try:
-        prefix, pair_suffix = _split_template(processor, _MAX_IMAGES)
+        prefix, pair_suffix = _split_template(template, _MAX_IMAGES)
     except LayoutError:
         return []
     return [prefix] if pair_suffix == suffix and prefix != image_prefix else []
 
 
-def _split_template(processor: Any, num_images: int) -> tuple[str, str]:
+def _split_template(template: ChatTemplate, num_images: int) -> tuple[str, str]:
     """The rendered chat template before and after the user's text."""
-    images: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
-    content = [*images, {"type": "text", "text": _TEXT_SENTINEL}]
-    rendered = _render(processor, [{"role": "user", "content": content}], generate=True)
-    before, found, after = rendered.partition(_TEXT_SENTINEL)
-    if not found or _TEXT_SENTINEL in after:
+    rendered = template.render(_messages(num_images), generate=True)
+    before, found, after = rendered.partition(USER_TEXT)
+    if not found or USER_TEXT in after:
         raise LayoutError("the chat template does not carry the user's text as it is, once")
     return before, after
 
 
-def _find_end_of_turn(processor: Any) -> int:
-    """First special token after the assistant's text, else the tokenizer's end of sequence."""
-    tokenizer = processor.tokenizer
-    messages = [
-        {"role": "user", "content": [{"type": "text", "text": _TEXT_SENTINEL}]},
-        {"role": "assistant", "content": [{"type": "text", "text": _REPLY_SENTINEL}]},
-    ]
-    after = _render(processor, messages, generate=False).rpartition(_REPLY_SENTINEL)[2]
-    special = set(tokenizer.all_special_ids)
+def _messages(num_images: int) -> list[dict[str, Any]]:
+    images: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
+    return [{"role": "user", "content": [*images, {"type": "text", "text": USER_TEXT}]}]
+
+
+def _find_ends(template: ChatTemplate, markup: Markup, end_ids: Sequence[int]) -> tuple[int, ...]:
+    """Tokens that end a reply: the chat template's own first, the tokenizer's last.
+
+    The template's own is the first token of markup behind a reply. Some templates write none, and
+    their models end a reply with the token that begins the user's next turn.
+    """
+    reply = {"role": "assistant", "content": [{"type": "text", "text": _REPLY_SENTINEL}]}
+    messages = [*_messages(0), reply, *_messages(0)]
+    after = template.render(messages, generate=False).rpartition(_REPLY_SENTINEL)[2]
+    tokenizer = markup.tokenizer
     ids: list[int] = tokenizer.encode(after, add_special_tokens=False)
-    found = next((i for i in ids if i in special), tokenizer.eos_token_id)
-    if found is None:
+    own = next((i for i in ids if i in markup.ids), None)
+    eos = tokenizer.eos_token_id
+    ends = tuple(dict.fromkeys(i for i in (own, *end_ids, eos) if i is not None))
+    if not ends:
         raise LayoutError("neither the chat template nor the tokenizer ends the assistant's turn")
-    return found
+    return ends
 
 
-def _render(processor: Any, messages: list[dict[str, Any]], *, generate: bool) -> str:
-    try:
-        return processor.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=generate
-        )
-    except (ValueError, TemplateError) as error:
-        raise LayoutError(f"the chat template cannot be rendered: {error}") from error
+def _split(ids: Sequence[int], at: int) -> list[list[int]]:
+    parts: list[list[int]] = [[]]
+    for token_id in ids:
+        if token_id == at:
+            parts.append([])
+        else:
+            parts[-1].append(token_id)
+    return parts

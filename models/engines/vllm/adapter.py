@@ -32,13 +32,13 @@ class SamplingMaker:
     for a request.
 
     sampling_params, final: vLLM's SamplingParams and its kind of output that comes once, at the
-        end.
+        end. ends: tokens that end a reply.
     refusals: what vLLM raises on a request that it does not take.
     """
 
     sampling_params: Any
     final: Any
-    end_of_turn: int
+    ends: tuple[int, ...]
     refusals: tuple[type[Exception], ...]
     _of_reads: dict[tuple[int, ...], Any] = field(default_factory=dict[tuple[int, ...], Any])
 
@@ -50,7 +50,7 @@ class SamplingMaker:
             max_tokens=sampling.max_tokens,
             temperature=sampling.temperature,
             seed=sampling_seed(request) if sampling.temperature > 0 else None,
-            stop_token_ids=[self.end_of_turn],
+            stop_token_ids=list(self.ends),
             output_kind=self.final,
             skip_clone=True,
         )
@@ -115,7 +115,21 @@ class VllmAdapter:
         return "vLLM could not process this request" if failed else None
 
     def reply(self, plan: LabelPlan | None, outputs: Sequence[Any]) -> Reply:
-        return _label_reply(plan, outputs) if plan else _text_reply(outputs[0])
+        return _label_reply(plan, outputs) if plan else self._text_reply(outputs[0])
+
+    def _text_reply(self, output: Any) -> Reply:
+        completion = output.outputs[0]
+        finish: FinishReason = "length" if completion.finish_reason == "length" else "stop"
+        text: str = completion.text
+        if self._layout.thought is not None:  # vLLM leaves out tags that are special
+            text = self._layout.reply_text(completion.token_ids)
+        return Reply(
+            text=text,
+            finish_reason=finish,
+            prompt_tokens=len(output.prompt_token_ids),
+            completion_tokens=len(completion.token_ids),
+            cached_tokens=output.num_cached_tokens or 0,
+        )
 
     def shutdown(self) -> None:
         self._llm.engine_core.shutdown()
@@ -163,18 +177,6 @@ def _label_reply(plan: LabelPlan, outputs: Sequence[Any]) -> Reply:
         prompt_tokens=len(outputs[0].prompt_token_ids),
         completion_tokens=len(outputs),
         cached_tokens=outputs[0].num_cached_tokens or 0,
-    )
-
-
-def _text_reply(output: Any) -> Reply:
-    completion = output.outputs[0]
-    finish: FinishReason = "length" if completion.finish_reason == "length" else "stop"
-    return Reply(
-        text=completion.text,
-        finish_reason=finish,
-        prompt_tokens=len(output.prompt_token_ids),
-        completion_tokens=len(completion.token_ids),
-        cached_tokens=output.num_cached_tokens or 0,
     )
 
 

@@ -13,9 +13,17 @@ from typing import Any
 
 from ....data.errors import EngineError
 from ...engine import Answer, EngineIdentity, Reply, Request
-from ...requests.layout import Layout, make_layout
-from ..checkpoint import load_processor, local_identity, locate, processor_options
+from ...requests.layout import Layout
+from ..checkpoint import (
+    load_failure,
+    load_processor,
+    local_identity,
+    locate,
+    make_model_layout,
+    processor_options,
+)
 from ..gpu_fit import refuse_misfit
+from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
 from ..streaming import in_order
 from .adapter import SamplingMaker, VllmAdapter
@@ -70,6 +78,7 @@ class VllmEngine:
         num_open = len(requests)
         if not num_open:
             return
+        refuse_direct_verdicts(self._settings, requests)
         batch = Batch(num_open)
         self._submit([_job(request, batch, i) for i, request in enumerate(requests)])
         try:
@@ -145,7 +154,7 @@ class VllmEngine:
             self.start_s,
             kv_cache.num_tokens,
         )
-        return RequestLoop(adapter, layout, self._inbox, self)
+        return RequestLoop(adapter, layout, self._inbox, self, self._settings.label_reading)
 
     def _check_block_size(self, cache: KvCache) -> None:
         """Raise EngineError if vLLM did not take the block size that the layout is made for.
@@ -165,7 +174,8 @@ class VllmEngine:
             failure = error
         else:
             what = "died" if started else f"does not start with model {self._settings.model}"
-            failure = EngineError(f"the vLLM engine {what}: {type(error).__name__}: {error}")
+            why = load_failure(error)
+            failure = EngineError(f"the vLLM engine {what}: {type(error).__name__}: {why}")
             failure.__cause__ = error
         with self._lock:
             self._failure = failure
@@ -207,19 +217,19 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCach
             "with an NVIDIA GPU"
         ) from error
     processor = load_processor(checkpoint)
-    layout = make_layout(processor, settings.resolved_block_size)
+    layout = make_model_layout(processor, settings, checkpoint)
     args = engine_args(settings, checkpoint, processor_options(processor))
     engine: Any = LLMEngine.from_engine_args(EngineArgs(**args))
-    return engine, layout, _sampling_maker(layout.end_of_turn), _kv_cache(engine.vllm_config)
+    return engine, layout, _sampling_maker(layout.ends), _kv_cache(engine.vllm_config)
 
 
-def _sampling_maker(end_of_turn: int) -> SamplingMaker:
+def _sampling_maker(ends: tuple[int, ...]) -> SamplingMaker:
     from vllm import SamplingParams, exceptions  # noqa: PLC0415
     from vllm.sampling_params import RequestOutputKind  # noqa: PLC0415
 
     client_error: Any = getattr(exceptions, "VLLMClientError", ValueError)
     return SamplingMaker(
-        SamplingParams, RequestOutputKind.FINAL_ONLY, end_of_turn, (ValueError, client_error)
+        SamplingParams, RequestOutputKind.FINAL_ONLY, ends, (ValueError, client_error)
     )
 
 

@@ -17,8 +17,10 @@ from typing import Any, Protocol
 from ....data.errors import DataError, EngineError
 from ....data.images import ImageRef, decode_image
 from ...engine import Reply, Request
+from ...requests.choices import LabelReading
 from ...requests.label_logprobs import LabelPlan, Read
 from ...requests.layout import Layout
+from ..reading import label_plan
 from .jobs import Batch, Job, Message
 from .residency import KvCache, Residency
 
@@ -97,11 +99,13 @@ class RequestLoop:
         layout: Layout,
         inbox: "queue.SimpleQueue[Message]",
         counts: Counts,
+        label_reading: LabelReading = "auto",
     ) -> None:
         self._llm = llm
         self._layout = layout
         self._inbox = inbox
         self._counts = counts
+        self._label_reading: LabelReading = label_reading
         self._waiting: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._running: dict[str, tuple[Job, int]] = {}
@@ -193,8 +197,7 @@ class RequestLoop:
 
     def _plan(self, labels: tuple[str, ...]) -> LabelPlan:
         if labels not in self._plans:
-            layout = self._layout
-            self._plans[labels] = LabelPlan.make(layout.tokenizer, labels, layout.end_of_turn)
+            self._plans[labels] = label_plan(self._layout, labels, self._label_reading)
         return self._plans[labels]
 
     def _feed(self) -> None:
