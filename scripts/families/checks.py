@@ -1,0 +1,185 @@
+"""Whether what came back from an engine is right: a cell for each check."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from .official import Bounds, Official, OtherPromptError
+from .questions import AGREE, CHECKS, ENCODE_ONCE, HOSTILE, OFF, OFFICIAL, ON, Question
+from .records import Answered, Record
+from .registry import Family
+
+TOLERANCE = 1e-4
+"""Nats between two computations of one label log-probability in float32."""
+_SLACK = 1e-3
+"""Nats beyond the bounds of a label, which come from another computation."""
+_OTHER_ATTENTION = 0.5
+"""The same where an engine is known to compute images otherwise."""
+_BROKEN = "\ufffd"
+
+Status = Literal["ok", "deviation", "WRONG", "-"]
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """status "-": the check does not apply. note: a reason, or how well it went."""
+
+    status: Status
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """check: under which it counts."""
+
+    check: str
+    text: str
+
+
+class Checks:
+    """Of one engine on one family."""
+
+    def __init__(self, family: Family, engine: str, official: Official) -> None:
+        self._family = family
+        self._engine = engine
+        self._official = official
+        self._known = {check: family.deviation(engine, check) for check in CHECKS}
+
+    def cells(
+        self, asked: Iterable[Question], record: Record, reference: Record | None
+    ) -> dict[str, Cell]:
+        asked = list(asked)
+        problems = [p for question in asked for p in self._problems(question, record)]
+        cells = {check: self._cell(check, problems) for check in CHECKS}
+        cells[ENCODE_ONCE] = self._encode_once(record)
+        cells[AGREE] = self._agreement(record, reference)
+        if self._family.thought is None:
+            cells[ON] = Cell("-")
+        return cells
+
+    def _cell(self, check: str, problems: list[Problem]) -> Cell:
+        texts = list(dict.fromkeys(p.text for p in problems if p.check == check))
+        if not texts:
+            return Cell("ok")
+        known = self._known.get(check)
+        return Cell("deviation", known) if known else Cell("WRONG", "; ".join(texts))
+
+    def _problems(self, question: Question, record: Record) -> list[Problem]:
+        answered = record.answers.get(question.name)
+        name = question.name
+        if answered is None:
+            return [Problem(question.check, f"{name}: {record.failure or 'not asked'}")]
+        if name == "direct":
+            return [] if answered.error else [Problem(ON, "a verdict is read inside the thought")]
+        if answered.error is not None:
+            return [
+                Problem(check, f"{name}: refused: {answered.error}")
+                for check in (question.check, OFFICIAL)
+            ]
+        try:
+            return [
+                Problem(check, f"{name}: {text}") for check, text in self._wrong(question, answered)
+            ]
+        except OtherPromptError as error:
+            return [Problem(check, f"{name}: {error}") for check in (question.check, OFFICIAL)]
+
+    def _wrong(self, question: Question, answered: Answered) -> list[tuple[str, str]]:
+        """What is wrong with a reply or its prompt, under which check.
+
+        Raises OtherPromptError if the prompt cannot be told apart.
+        """
+        official = self._official
+        prompt = official.read(question, answered.token_ids)
+        markup = official.num_markup(answered.token_ids) - official.num_own_markup(question)
+        wrong = [(HOSTILE, f"{markup} tokens of markup from texts")] if markup else []
+        if question.check == HOSTILE:  # the official prompt takes markup in texts for its own
+            return wrong
+        if found := official.difference(question, prompt, answered.token_ids):
+            wrong += [(OFFICIAL, found)] + ([(OFF, found)] if self._is_off(question) else [])
+            return wrong
+        if question.request.labels:
+            bounds = official.label_bounds(question, prompt)
+            texts = _outside(answered.label_logprobs, bounds, self._slack(question))
+        else:
+            texts = self._other_text(answered.text, official.written(question, prompt))
+        if question.request.images and texts and self._known.get(AGREE):
+            return wrong
+        return wrong + [(question.check, text) for text in texts]
+
+    def _is_off(self, question: Question) -> bool:
+        return self._family.thought is not None and not question.thinks
+
+    def _slack(self, question: Question) -> float:
+        other = question.request.images and self._known.get(AGREE)
+        return _OTHER_ATTENTION if other else _SLACK
+
+    def _other_text(self, found: str, expected: str) -> list[str]:
+        same = self._bare(found) == self._bare(expected)
+        return [] if same else [f"it writes {found!r}, the model {expected!r}"]
+
+    def _bare(self, text: str) -> str:
+        """Without broken characters and tags of thoughts, which each side writes in its own way."""
+        tags = ["<think>", "</think>"]
+        if self._family.thought is not None:
+            tags += [self._family.thought.opener.strip(), self._family.thought.closer.strip()]
+        for tag in tags:
+            text = text.replace(tag, "")
+        return "".join(text.replace(_BROKEN, "").split())
+
+    def _encode_once(self, record: Record) -> Cell:
+        if self._engine == "transformers":
+            return Cell("-")
+        if known := self._known.get(ENCODE_ONCE):
+            return Cell("deviation", known)
+        if record.num_encoded is None:
+            return Cell("WRONG", record.failure or "no images were encoded")
+        first, *later = record.num_encoded
+        if first == record.num_images and not any(later):
+            return Cell("ok")
+        counts = ", ".join(map(str, record.num_encoded))
+        return Cell("WRONG", f"{record.num_images} images encoded {counts} times under 4 prompts")
+
+    def _agreement(self, record: Record, reference: Record | None) -> Cell:
+        if self._engine == "transformers":
+            return Cell("-")
+        known = self._known.get(AGREE)
+        if reference is None:
+            return Cell("-", "transformers was not asked")
+        difference, where = largest_difference(record, reference)
+        if where is None:
+            return Cell("deviation", known) if known else Cell("WRONG", "no reply to compare")
+        if difference <= TOLERANCE:
+            return Cell("ok", f"{difference:.0e}")
+        text = f"{difference:.2g} nat apart on {where}"
+        return Cell("deviation", f"{text}: {known}") if known else Cell("WRONG", text)
+
+
+def largest_difference(one: Record, two: Record) -> tuple[float, str | None]:
+    """Between the label log-probabilities of two records, in nats, and on which question."""
+    differences = {
+        name: max(abs(logprobs[label] - others[label]) for label in logprobs)
+        for name, answered in one.answers.items()
+        if (logprobs := answered.label_logprobs)
+        and (other := two.answers.get(name))
+        and (others := other.label_logprobs)
+    }
+    if not differences:
+        return math.nan, None
+    where = max(differences, key=differences.__getitem__)
+    return differences[where], where
+
+
+def _outside(
+    logprobs: Mapping[str, float] | None, bounds: Mapping[str, Bounds], slack: float
+) -> list[str]:
+    """Labels whose log-probability is not what the model gives them."""
+    if logprobs is None:
+        return ["no log-probabilities"]
+    mass = sum(map(math.exp, logprobs.values()))
+    wrong = [
+        f"log P({label}) is {logprobs[label]:.3f}, not in [{b.low:.3f}, {b.high:.3f}]"
+        for label, b in bounds.items()
+        if not b.low - slack <= logprobs[label] <= b.high + slack
+    ]
+    return [*wrong, *([f"the labels have mass {mass:.4f}"] if mass > 1 + slack else [])]
