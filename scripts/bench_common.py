@@ -41,7 +41,7 @@ ANSWER_INSTRUCTION = "Answer with one word: Safe or Unsafe."
 PIXELS_PER_TOKEN = 28
 """Sides of the square of an image that becomes one token."""
 
-_TEMPLATE = (
+TEMPLATE = (
     "<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n"
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% for part in message.content %}"
@@ -50,7 +50,7 @@ _TEMPLATE = (
     "{% endfor %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
-_SPECIAL = (
+SPECIAL = (
     "<|endoftext|>",
     "<|im_start|>",
     "<|im_end|>",
@@ -186,8 +186,8 @@ def build_checkpoint(folder: Path, shape: Shape) -> Path:
     from transformers import Qwen2_5_VLConfig, Qwen2_5_VLProcessor, Qwen2VLImageProcessor
     from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
-    tokenizer = _make_tokenizer()
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in _SPECIAL}
+    tokenizer = make_tokenizer()
+    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL}
     config: Any = Qwen2_5_VLConfig(
         text_config=_text_config(shape, len(tokenizer), ids),
         vision_config=_vision_config(shape),
@@ -203,7 +203,7 @@ def build_checkpoint(folder: Path, shape: Shape) -> Path:
         image_processor=Qwen2VLImageProcessor(min_pixels=28 * 28, max_pixels=4096 * 4096),
         tokenizer=tokenizer,
         video_processor=Qwen2VLVideoProcessor(),
-        chat_template=_TEMPLATE,
+        chat_template=TEMPLATE,
     )
     processor.save_pretrained(folder)
     return folder
@@ -240,7 +240,7 @@ def _vision_config(shape: Shape) -> dict[str, Any]:
     }
 
 
-def _make_tokenizer() -> Any:
+def make_tokenizer() -> Any:
     """A byte-level BPE tokenizer trained on the benches' own texts."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
@@ -253,14 +253,14 @@ def _make_tokenizer() -> Any:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    texts = [*JUDGE_PROMPTS, I2T_PROMPT, ANSWER_INSTRUCTION, " ".join(BRIDGE_SENTENCES), _TEMPLATE]
+    texts = [*JUDGE_PROMPTS, I2T_PROMPT, ANSWER_INSTRUCTION, " ".join(BRIDGE_SENTENCES), TEMPLATE]
     bpe.train_from_iterator(texts * 4, trainer)
-    bpe.add_special_tokens(list(_SPECIAL))
+    bpe.add_special_tokens(list(SPECIAL))
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
-        additional_special_tokens=[t for t in _SPECIAL if t not in ("<|im_end|>", "<|endoftext|>")],
+        additional_special_tokens=[t for t in SPECIAL if t not in ("<|im_end|>", "<|endoftext|>")],
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
 from command_line import Blpo, run_command_line
-from tiny_models import build_tiny_llama4, build_tiny_qwen
+from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
 
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -18,6 +18,16 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 @pytest.fixture(scope="session")
 def tiny_qwen(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_qwen(tmp_path_factory.mktemp("tiny-qwen"))
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen3(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_qwen3(tmp_path_factory.mktemp("tiny-qwen3"))
+
+
+@pytest.fixture(scope="session")
+def tiny_qwen35(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_tiny_qwen35(tmp_path_factory.mktemp("tiny-qwen35"))
 
 
 @pytest.fixture(scope="session")

@@ -620,14 +620,15 @@ def test_an_engine_that_does_not_reuse_images_is_reported(
     engine.close()
 
 
-def test_a_block_size_that_vllm_changed_is_refused(
-    monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path
+def test_a_block_size_that_vllm_changed_is_taken_over(
+    monkeypatch: pytest.MonkeyPatch, tiny_qwen: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    fake = FakeVllm()
-    engine = fake_engine(monkeypatch, fake, tiny_qwen, KvCache(100_000, 64, 1))
-    with pytest.raises(EngineError, match=r"blocks of 64 tokens, .*: set block_size to 64"):
-        engine.ask([Request("x")])
-    assert fake.is_shut_down
+    engine = fake_engine(monkeypatch, FakeVllm(), tiny_qwen, KvCache(100_000, 64, 1))
+    with caplog.at_level(logging.WARNING, "blpo.engine"):
+        assert engine.ask([Request("x")])[0].text == "x"
+    assert "KV blocks of 64 tokens, and requests are laid out for blocks of 32" in caplog.text
+    assert planned(engine).block_size == 64
+    engine.close()
 
 
 def test_what_is_resident_is_asked_first_and_replies_keep_their_places(

@@ -275,6 +275,7 @@ CHOICES: tuple[Mapping[str, Any], ...] = (
 
 
 def test_every_choice_of_reading_makes_another_identity() -> None:
-    identities = {local_identity("vllm", EngineSettings(**how)) for how in ({}, *CHOICES)}
+    plain: Mapping[str, Any] = {}
+    identities = {local_identity("vllm", EngineSettings(**how)) for how in (plain, *CHOICES)}
     assert len(identities) == 1 + len(CHOICES)
     assert len({EngineSettings(**how) for how in (*CHOICES, *CHOICES)}) == len(CHOICES)

@@ -13,7 +13,7 @@ from ..engine import EngineIdentity
 from ..requests import chat_template
 from ..requests.layout import Layout, layout_id, make_layout, turn_texts
 from .files import hub_file, read_config, refuse_adapter, refuse_broken
-from .settings import DEFAULT_MAX_MODEL_LEN, EngineSettings
+from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
 MICRO = "micro"
 
@@ -31,7 +31,8 @@ _IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
 _HASH_CHUNK_BYTES = 1 << 22
 _MAX_CHARS = 500
-_MISSING_PACKAGE = re.compile(r"pip install ([\w.-]*\w)|No module named '(\w+)'")
+_MISSING_PACKAGE = re.compile(r"pip install (\w[\w.-]*\w)|No module named '(\w+)'")
+_UNKNOWN = "does not recognize this architecture"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
 def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
     """Settings on which replies depend, and what else of a model they do not tell."""
     shaping = [
-        ("dtype", settings.resolved_dtype),
+        ("dtype", loaded_dtype(settings, _config(settings))),
         ("quantization", settings.quantization or "none"),
         ("kv_cache_dtype", settings.kv_cache_dtype),
     ]
@@ -205,6 +206,29 @@ def snapshot_folder(checkpoint: Checkpoint) -> Path | None:
     return Path(cached).parent if isinstance(cached, str) else None
 
 
+def loaded_dtype(settings: EngineSettings, config: dict[str, Any]) -> Dtype:
+    """What the weights are loaded as.
+
+    config: contents of config.json. vLLM has its gated delta attention on CPU in bfloat16 alone.
+    """
+    if settings.dtype == "auto" and settings.kind == "vllm" and has_linear_attention(config):
+        return "bfloat16"
+    return settings.resolved_dtype
+
+
+def has_linear_attention(config: dict[str, Any]) -> bool:
+    """Whether a model has layers of linear attention, which keep a state, not keys and values."""
+    text: dict[str, Any] = config.get("text_config") or config
+    return "linear_attention" in (text.get("layer_types") or ())
+
+
+def _config(settings: EngineSettings) -> dict[str, Any]:
+    folder = find_folder(settings.model)
+    return read_config(
+        folder / "config.json" if folder else _hub_config(settings.model, hub_revision(settings))
+    )
+
+
 def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
     """Tokens of prompt and reply: as configured, else the model's own bound within reason."""
     if settings.max_model_len is not None:
@@ -245,6 +269,11 @@ def load_failure(error: BaseException) -> str:
         return (
             "it brings Python code of its own, which blpo does not run; use a version of the model "
             "in transformers' own format (often named -hf)"
+        )
+    if _UNKNOWN in text:
+        return (
+            f"transformers {installed_version('transformers')} does not know its architecture; use "
+            "a model of an older family, or a version of blpo with a newer transformers"
         )
     missing = _MISSING_PACKAGE.search(text)
     if missing is not None:

@@ -58,7 +58,8 @@ class EngineSettings(BaseModel):
     )
 
     dtype: Literal["auto"] | Dtype = Field(
-        default="auto", description="auto: float32 on CPU, bfloat16 on CUDA"
+        default="auto",
+        description="auto: float32 on CPU, bfloat16 on CUDA, and for hybrid models in vllm on CPU",
     )
     quantization: str | None = Field(default=None, description='of the weights, for vllm: "fp8"')
     kv_cache_dtype: str = Field(default="auto", description='for vllm: "auto", "fp8"')
@@ -169,7 +170,12 @@ class EngineSettings(BaseModel):
 
     @property
     def resolved_block_size(self) -> int:
-        return self.block_size or (32 if self.device == "cpu" else 16)
+        return self.block_size or default_block_size(self.device)
+
+
+def default_block_size(device: Device) -> int:
+    """Tokens of a KV block: the fewest that vLLM's attention takes on a device."""
+    return 32 if device == "cpu" else 16
 
 
 @cache

@@ -97,13 +97,17 @@ class Layout:
         of the answer; the thought is closed in the model's own tokens.
         Raises LayoutError for more images than the chat template takes.
         """
-        ids = list(self.prefix(num_images))
-        if text is not None:
-            ids += self._cached_plain(f"Text: {text}\n")
-        ids += self.bridges[num_images]
+        ids = self.shared_ids(num_images, text)
         ids += [*self._cached_plain(prompt), *self.suffix]
         # Past the cache: each reply starts in its own way.
         return [*ids, *self._start_ids(reply_start)] if reply_start else ids
+
+    def shared_ids(self, num_images: int, text: str | None) -> list[int]:
+        """Token ids with which all requests about the same images and text begin."""
+        ids = list(self.prefix(num_images))
+        if text is not None:
+            ids += self._cached_plain(f"Text: {text}\n")
+        return [*ids, *self.bridges[num_images]]
 
     def prefix(self, num_images: int) -> tuple[int, ...]:
         """Raises LayoutError for more images than the chat template takes."""

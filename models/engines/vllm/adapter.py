@@ -14,6 +14,7 @@ from ...requests.label_logprobs import LabelPlan, Read
 from ...requests.layout import Layout
 from ...requests.seeds import sampling_seed
 from ..checkpoint import MAX_PIXELS
+from .image_reuse import way_to_reuse
 from .renderer import VllmRenderer
 from .request_loop import PixelsMissingError, RequestRefusedError
 from .residency import KvCache
@@ -78,6 +79,7 @@ class VllmAdapter:
 
     def __init__(self, llm: Any, layout: Layout, params: SamplingMaker, kv_cache: KvCache) -> None:
         self.kv_cache = kv_cache
+        self.warms = way_to_reuse(kv_cache, len(layout.bridges[1])) == "warmed"
         self._llm = llm
         self._layout = layout
         self._renderer = VllmRenderer(llm.renderer, layout)
@@ -131,29 +133,31 @@ class VllmAdapter:
             cached_tokens=output.num_cached_tokens or 0,
         )
 
+    def found_image(self, output: Any, num_behind: int) -> bool:
+        return (output.num_cached_tokens or 0) >= len(output.prompt_token_ids) - num_behind
+
     def shutdown(self) -> None:
         self._llm.engine_core.shutdown()
 
     def probe(self) -> None:
         """Ask twice about one generated image; warn if the second does not reuse the first."""
         image = _probe_image()
-        first, second = [self._probe_once(prompt, image) for prompt in _PROBE_PROMPTS]
-        token_ids = self._probe_token_ids(_PROBE_PROMPTS[1])
-        tokens_after_image = len(token_ids) - len(self._layout.prefix(1))
-        image_end = len(second.prompt_token_ids) - tokens_after_image
-        cached = second.num_cached_tokens or 0
-        if self.failure(first) or cached < image_end:
+        asked = [self._probe_token_ids(prompt) for prompt in _PROBE_PROMPTS]
+        if self.warms:
+            asked.insert(0, [*self._layout.shared_ids(1, None), *self._layout.suffix[:1]])
+        outputs = [self._probe_once(str(i), ids, image) for i, ids in enumerate(asked)]
+        num_behind = len(asked[-1]) - len(self._layout.prefix(1))
+        if self.failure(outputs[0]) or not self.found_image(outputs[-1], num_behind):
             _log.warning(
                 "this engine does not reuse images between prompts: %d tokens cached, the image "
                 "ends at %d; every prompt will encode every image again",
-                cached,
-                image_end,
+                outputs[-1].num_cached_tokens or 0,
+                len(outputs[-1].prompt_token_ids) - num_behind,
             )
 
-    def _probe_once(self, prompt: str, image: ImageRef) -> Any:
-        token_ids = self._probe_token_ids(prompt)
+    def _probe_once(self, rid: str, token_ids: list[int], image: ImageRef) -> Any:
         rendered = self._renderer.render([image], token_ids, [decode_image(image)])
-        self._llm.add_request(prompt, rendered, self._params.probe())
+        self._llm.add_request(rid, rendered, self._params.probe())
         outputs: list[Any] = []
         while self._llm.has_unfinished_requests():
             outputs += [output for _, output in self.step()]

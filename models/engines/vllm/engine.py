@@ -26,11 +26,12 @@ from ..gpu_fit import refuse_misfit
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
 from ..streaming import in_order
+from . import worker_report
 from .adapter import SamplingMaker, VllmAdapter
 from .jobs import Batch, Job, Message
-from .options import engine_args, prepare_cpu, quieten, set_environment
+from .options import engine_args, match_unit, prepare_cpu, quieten, set_environment, tell_deviations
 from .request_loop import RequestLoop
-from .residency import KvCache
+from .residency import STATES_PER_REQUEST, KvCache
 
 _log = logging.getLogger("blpo.engine")
 
@@ -143,7 +144,7 @@ class VllmEngine:
         llm, layout, params, kv_cache = _start(self._settings)
         adapter = VllmAdapter(llm, layout, params, kv_cache)
         try:
-            self._check_block_size(kv_cache)
+            self._tell_block_size(kv_cache)
             adapter.probe()
         except BaseException:
             adapter.shutdown()
@@ -156,17 +157,21 @@ class VllmEngine:
         )
         return RequestLoop(adapter, layout, self._inbox, self, self._settings.label_reading)
 
-    def _check_block_size(self, cache: KvCache) -> None:
-        """Raise EngineError if vLLM did not take the block size that the layout is made for.
+    def _tell_block_size(self, cache: KvCache) -> None:
+        """Warn if hits end at fewer places than the layout's bridge is made for.
 
         Layout and identity are fixed before the engine starts: replies are looked up by them.
         """
         expected = self._settings.resolved_block_size
-        if cache.block_size != expected:
-            raise EngineError(
-                f"vLLM runs model {self._settings.model} with KV blocks of {cache.block_size} "
-                f"tokens, and requests are laid out for blocks of {expected}: set block_size to "
-                f"{cache.block_size}"
+        if cache.grain > expected:
+            _log.warning(
+                "vLLM runs model %s with KV blocks of %d tokens, and requests are laid out for "
+                "blocks of %d: some images will be encoded again under every prompt; "
+                "block_size: %d lays them out for it, which is another layout to the reply store",
+                self._settings.model,
+                cache.grain,
+                expected,
+                cache.grain,
             )
 
     def _fail(self, error: BaseException, *, started: bool) -> None:
@@ -204,6 +209,7 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCach
     """The engine, the layout of its requests, its sampling parameters and its KV cache."""
     refuse_misfit(settings)
     checkpoint = locate(settings)
+    tell_deviations(settings, checkpoint.config)
     set_environment(settings, checkpoint.folder)
     quieten(settings)
     if settings.device == "cpu":
@@ -218,9 +224,11 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCach
         ) from error
     processor = load_processor(checkpoint)
     layout = make_model_layout(processor, settings, checkpoint)
-    args = engine_args(settings, checkpoint, processor_options(processor))
-    engine: Any = LLMEngine.from_engine_args(EngineArgs(**args))
-    return engine, layout, _sampling_maker(layout.ends), _kv_cache(engine.vllm_config)
+    args: Any = EngineArgs(**engine_args(settings, checkpoint, processor_options(processor)))
+    if args.create_model_config().is_hybrid:
+        args.prefix_match_unit = match_unit(settings)
+    engine: Any = LLMEngine.from_engine_args(args)
+    return engine, layout, _sampling_maker(layout.ends), _kv_cache(engine)
 
 
 def _sampling_maker(ends: tuple[int, ...]) -> SamplingMaker:
@@ -233,22 +241,23 @@ def _sampling_maker(ends: tuple[int, ...]) -> SamplingMaker:
     )
 
 
-def _kv_cache(config: Any) -> KvCache:
-    """The KV cache of a started engine, from its VllmConfig.
+def _kv_cache(engine: Any) -> KvCache:
+    """The KV cache of a started engine, as its workers tell it.
 
     Blocks in host memory are copies: only what does not fit on the GPU adds to what it holds.
     """
-    from vllm.utils.torch_utils import kv_cache_dtype_str_to_dtype  # noqa: PLC0415
-
-    cache, model, parallel = config.cache_config, config.model_config, config.parallel_config
-    num_values = (
-        2  # key and value
-        * model.get_total_num_hidden_layers()
-        * model.get_num_kv_heads(parallel)
-        * parallel.tensor_parallel_size
-        * model.get_head_size()
+    reports: list[dict[str, Any]] = engine.collective_rpc(worker_report.METHOD)
+    first = reports[0]
+    cache = engine.vllm_config.cache_config
+    block_size, num_blocks = int(cache.block_size), int(first["num_blocks"])
+    bytes_per_block = sum(report["bytes"] for report in reports) / num_blocks
+    attention = tuple(first["attention"])
+    offloaded = int((cache.kv_offloading_size or 0) * _GIB / bytes_per_block)
+    return KvCache(
+        max(num_blocks, offloaded) * block_size,
+        block_size,
+        bytes_per_block / block_size,
+        attention,
+        first["states"] * STATES_PER_REQUEST + (len(attention) if first["states"] else 0),
+        hit_tokens=first["hit_tokens"] or 0,
     )
-    bytes_per_token = num_values * kv_cache_dtype_str_to_dtype(cache.cache_dtype, model).itemsize
-    offloaded = int((cache.kv_offloading_size or 0) * _GIB) // bytes_per_token
-    num_tokens = cache.kv_cache_size_tokens or cache.num_gpu_blocks * cache.block_size
-    return KvCache(max(num_tokens, offloaded), cache.block_size, bytes_per_token)

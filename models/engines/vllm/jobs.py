@@ -1,7 +1,7 @@
 """What callers give to the engine thread: their requests as jobs, and the batch they wait for."""
 
 import queue
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -40,7 +40,7 @@ class Job:
 
     index: place of the request in its batch. digest: of its images in their order, None without
     any. pixels: of its images, where they are sent. to_add: reads that are to be given to the
-    engine. outputs: engine outputs per finished read.
+    engine. outputs: engine outputs per finished read. then: called once it is settled.
     """
 
     request: Request
@@ -54,6 +54,7 @@ class Job:
     outputs: dict[int, Any] = field(default_factory=dict[int, Any])
     num_resends: int = 0
     settled: bool = False
+    then: Callable[[], None] | None = None
 
     @property
     def num_reads(self) -> int:
@@ -64,6 +65,8 @@ class Job:
             self.settled = True
             self.batch.num_open -= 1
             self.batch.finished.append((self.index, reply))
+            if self.then is not None:
+                self.then()
 
     def fail(self, reason: str) -> None:
         self.settle(Reply(text="", finish_reason="error", error=reason))

@@ -23,6 +23,7 @@ from ...requests.layout import Layout
 from ..reading import label_plan
 from .jobs import Batch, Job, Message
 from .residency import KvCache, Residency
+from .warming import Warming
 
 _WINDOW = 1024
 """Requests inside the engine at once; each holds its pixels until it is scheduled."""
@@ -49,6 +50,11 @@ class SteppedEngine(Protocol):
     @property
     def kv_cache(self) -> KvCache: ...
 
+    @property
+    def warms(self) -> bool:
+        """Whether a prefix is reused only where a request has ended (`image_reuse.py`)."""
+        ...
+
     def add(
         self,
         rid: str,
@@ -73,6 +79,10 @@ class SteppedEngine(Protocol):
 
     def failure(self, output: Any) -> str | None:
         """Why the engine could not process a request that it had taken; None if it could."""
+        ...
+
+    def found_image(self, output: Any, num_behind: int) -> bool:
+        """Whether a request reused its images; num_behind: its tokens behind them."""
         ...
 
     def reply(self, plan: LabelPlan | None, outputs: Sequence[Any]) -> Reply:
@@ -112,6 +122,7 @@ class RequestLoop:
         self._open: list[Batch] = []
         self._sent: set[str] = set()
         self._residency = Residency(llm.kv_cache)
+        self._warming = Warming(layout) if llm.warms else None
         self._plans: dict[tuple[str, ...], LabelPlan] = {}
         self._next_id = 0
         self._closing = False
@@ -211,6 +222,10 @@ class RequestLoop:
     def _add(self, job: Job) -> None:
         if job.batch.cancelled:
             return
+        if self._warming and (first := self._warming.hold(job, self._put_first)):
+            if first is not job:
+                self._add(first)
+            return
         try:
             pixels = job.pixels.result() if job.pixels else None
         except DataError as error:
@@ -228,6 +243,9 @@ class RequestLoop:
                 return
             job.to_add.pop()
 
+    def _put_first(self, jobs: list[Job]) -> None:
+        self._ready.extendleft(reversed(jobs))
+
     def _add_read(self, job: Job, index: int, pixels: Sequence[Any] | None) -> None:
         read = job.plan.reads[index] if job.plan else None
         rid = str(self._next_id)
@@ -235,7 +253,7 @@ class RequestLoop:
         self._running[rid] = (job, index)
         self._next_id += 1
         self._counts.num_requests += 1
-        self._residency.use(job.digest or rid, num_tokens)
+        self._residency.use(job.digest or rid, num_tokens, job.num_reads)
         if job.digest is not None:
             self._counts.num_pixels_sent += pixels is not None
             self._sent.update((job.digest, *(image.digest for image in job.request.images)))
@@ -267,9 +285,19 @@ class RequestLoop:
             else:
                 job.fail(failure)
             return
+        self._note_reuse(job, index, output)
         job.outputs[index] = output
         if len(job.outputs) == job.num_reads:
             job.settle(self._llm.reply(job.plan, [job.outputs[i] for i in range(job.num_reads)]))
+
+    def _note_reuse(self, job: Job, index: int, output: Any) -> None:
+        if self._warming is None or not job.request.images or job.then is not None:
+            return
+        read_ids = job.plan.reads[index].prefix_ids if job.plan else ()
+        num_images = len(job.request.images)
+        num_behind = len(job.token_ids) + len(read_ids) - len(self._layout.prefix(num_images))
+        if not self._llm.found_image(output, num_behind):
+            self._warming.cool(job)
 
     def _hand_out(self) -> None:
         """Give the callers what has been answered in this turn."""
