@@ -10,6 +10,7 @@ from blpo.models.engine import Engine, Request, Sampling
 from blpo.models.engines.factory import make_engine
 from blpo.models.engines.settings import EngineKind, EngineSettings
 
+from . import gated_delta
 from .questions import (
     LATER_PROMPTS,
     Question,
@@ -29,40 +30,53 @@ _NEW_IMAGES = range(8, 12)
 def ask_all(family: Family, folder: Path, engine: EngineKind, file: Path) -> None:
     """Ask an engine with a family's checkpoint; the record is written after every answer."""
     markup = markup_of(load_processor(folder).tokenizer)
-    record = Record(failure="the engine's process ended in the middle")
     settings = EngineSettings(
         kind=engine, model=str(folder), kv_cache_gib=_KV_CACHE_GIB, images_per_request=2, engines=1
     )
-    watch = watch_transformers() if engine == "transformers" else None
+    asking = _Asking(settings, file)
+    if family.computes_in_bfloat16 and engine == "vllm":
+        gated_delta.install()
     plain = questions(markup)
-    watch = _ask(settings, plain, watch, record, file)
+    asking.ask(plain, asking.record.answers, encode=True)
     if family.thought is not None:
         thinking = thinking_questions(hostile_text(markup))
-        _ask(settings.model_copy(update={"thinking": "on"}), thinking, watch, record, file)
-    record.failure = None
-    record.write(file)
+        asking.ask(thinking, asking.record.answers, thinking="on")
+    if family.computes_in_bfloat16 and engine == "vllm":
+        asking.ask([q for q in plain if q.request.labels], asking.record.exact, dtype="float32")
+    asking.record.failure = None
+    asking.record.write(file)
 
 
-def _ask(
-    settings: EngineSettings,
-    asked: Sequence[Question],
-    watch: Watch | None,
-    record: Record,
-    file: Path,
-) -> Watch:
-    engine = make_engine(settings)
-    start = Request("Start.", picture(0), sampling=Sampling(max_tokens=1))
-    started = _answer(engine, start, watch)
-    watch = watch or watch_vllm()
-    for question in asked:
-        answered = started if started.error else _answer(engine, question.request, watch)
-        record.answers[question.name] = answered
-        record.write(file)
-    if settings.kind == "vllm" and settings.thinking == "off" and not started.error:
-        record.num_encoded = _encode(engine, watch)
-        record.num_images = len(_NEW_IMAGES)
-    engine.close()
-    return watch
+class _Asking:
+    """An engine's record while it is made."""
+
+    def __init__(self, settings: EngineSettings, file: Path) -> None:
+        self.record = Record(failure="the engine's process ended in the middle")
+        self._settings = settings
+        self._file = file
+        self._watch = watch_transformers() if settings.kind == "transformers" else None
+
+    def ask(
+        self,
+        asked: Sequence[Question],
+        answers: dict[str, Answered],
+        *,
+        encode: bool = False,
+        **settings: Any,
+    ) -> None:
+        """Start an engine with these settings and put its answers down."""
+        engine = make_engine(self._settings.model_copy(update=settings))
+        start = Request("Start.", picture(0), sampling=Sampling(max_tokens=1))
+        started = _answer(engine, start, self._watch)
+        watch = self._watch = self._watch or watch_vllm()
+        for question in asked:
+            answered = started if started.error else _answer(engine, question.request, watch)
+            answers[question.name] = answered
+            self.record.write(self._file)
+        if encode and self._settings.kind == "vllm" and not started.error:
+            self.record.num_encoded = _encode(engine, watch)
+            self.record.num_images = len(_NEW_IMAGES)
+        engine.close()
 
 
 def _answer(engine: Engine, request: Request, watch: Watch | None) -> Answered:

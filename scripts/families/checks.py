@@ -14,10 +14,11 @@ TOLERANCE = 1e-4
 """Nats between two computations of one label log-probability in float32."""
 _SLACK = 1e-3
 """Nats beyond the bounds of a label, which come from another computation."""
-_OTHER_ATTENTION = 0.5
-"""The same where an engine is known to compute images otherwise."""
+_OTHER_NUMBERS = 0.5
+"""The same where an engine is known to compute otherwise."""
 _BROKEN = "\ufffd"
 
+Answers = Mapping[str, Answered]
 Status = Literal["ok", "deviation", "WRONG", "-"]
 
 
@@ -31,10 +32,11 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """check: under which it counts."""
+    """check: under which it counts. is_numeric: other probabilities, not another question."""
 
     check: str
     text: str
+    is_numeric: bool = False
 
 
 class Checks:
@@ -59,10 +61,13 @@ class Checks:
         return cells
 
     def _cell(self, check: str, problems: list[Problem]) -> Cell:
-        texts = list(dict.fromkeys(p.text for p in problems if p.check == check))
-        if not texts:
+        found = [p for p in problems if p.check == check]
+        if not found:
             return Cell("ok")
         known = self._known.get(check)
+        if known is None and all(p.is_numeric for p in found):
+            known = self._known.get(AGREE)
+        texts = dict.fromkeys(p.text for p in found)
         return Cell("deviation", known) if known else Cell("WRONG", "; ".join(texts))
 
     def _problems(self, question: Question, record: Record) -> list[Problem]:
@@ -78,41 +83,38 @@ class Checks:
                 for check in (question.check, OFFICIAL)
             ]
         try:
-            return [
-                Problem(check, f"{name}: {text}") for check, text in self._wrong(question, answered)
-            ]
+            return self._wrong(question, answered)
         except OtherPromptError as error:
             return [Problem(check, f"{name}: {error}") for check in (question.check, OFFICIAL)]
 
-    def _wrong(self, question: Question, answered: Answered) -> list[tuple[str, str]]:
-        """What is wrong with a reply or its prompt, under which check.
+    def _wrong(self, question: Question, answered: Answered) -> list[Problem]:
+        """What is wrong with a reply or its prompt.
 
-        Raises OtherPromptError if the prompt cannot be told apart.
+        Raises OtherPromptError if the prompt cannot be taken apart.
         """
-        official = self._official
+        official, name = self._official, question.name
         prompt = official.read(question, answered.token_ids)
         markup = official.num_markup(answered.token_ids) - official.num_own_markup(question)
-        wrong = [(HOSTILE, f"{markup} tokens of markup from texts")] if markup else []
+        if markup:
+            return [Problem(HOSTILE, f"{name}: {markup} tokens of markup from texts")]
         if question.check == HOSTILE:  # the official prompt takes markup in texts for its own
-            return wrong
+            return []
         if found := official.difference(question, prompt, answered.token_ids):
-            wrong += [(OFFICIAL, found)] + ([(OFF, found)] if self._is_off(question) else [])
-            return wrong
+            checks = (OFFICIAL, OFF) if self._is_off(question) else (OFFICIAL,)
+            return [Problem(check, f"{name}: {found}") for check in checks]
         if question.request.labels:
             bounds = official.label_bounds(question, prompt)
-            texts = _outside(answered.label_logprobs, bounds, self._slack(question))
+            texts = _outside(answered.label_logprobs, bounds, self._slack)
         else:
             texts = self._other_text(answered.text, official.written(question, prompt))
-        if question.request.images and texts and self._known.get(AGREE):
-            return wrong
-        return wrong + [(question.check, text) for text in texts]
+        return [Problem(question.check, f"{name}: {text}", is_numeric=True) for text in texts]
 
     def _is_off(self, question: Question) -> bool:
         return self._family.thought is not None and not question.thinks
 
-    def _slack(self, question: Question) -> float:
-        other = question.request.images and self._known.get(AGREE)
-        return _OTHER_ATTENTION if other else _SLACK
+    @property
+    def _slack(self) -> float:
+        return _OTHER_NUMBERS if self._known.get(AGREE) else _SLACK
 
     def _other_text(self, found: str, expected: str) -> list[str]:
         same = self._bare(found) == self._bare(expected)
@@ -141,27 +143,36 @@ class Checks:
         return Cell("WRONG", f"{record.num_images} images encoded {counts} times under 4 prompts")
 
     def _agreement(self, record: Record, reference: Record | None) -> Cell:
-        if self._engine == "transformers":
+        if self._engine == "transformers" or reference is None:
             return Cell("-")
         known = self._known.get(AGREE)
-        if reference is None:
-            return Cell("-", "transformers was not asked")
-        difference, where = largest_difference(record, reference)
+        difference, where = largest_difference(record.answers, reference.answers)
         if where is None:
-            return Cell("deviation", known) if known else Cell("WRONG", "no reply to compare")
+            return Cell("WRONG", record.failure or "no reply to compare")
         if difference <= TOLERANCE:
             return Cell("ok", f"{difference:.0e}")
         text = f"{difference:.2g} nat apart on {where}"
-        return Cell("deviation", f"{text}: {known}") if known else Cell("WRONG", text)
+        if known is None:
+            return Cell("WRONG", text)
+        return _exactly(f"{known}: {text}", record, reference)
 
 
-def largest_difference(one: Record, two: Record) -> tuple[float, str | None]:
-    """Between the label log-probabilities of two records, in nats, and on which question."""
+def _exactly(text: str, record: Record, reference: Record) -> Cell:
+    """A known deviation, which must be gone where the engine was asked in float32 as well."""
+    if not record.exact:
+        return Cell("deviation", text)
+    exact, where = largest_difference(record.exact, reference.answers)
+    text = f"{text}; in float32, with the model's own in its place, {exact:.0e}"
+    return Cell("deviation" if where and exact <= TOLERANCE else "WRONG", text)
+
+
+def largest_difference(one: Answers, two: Answers) -> tuple[float, str | None]:
+    """Between label log-probabilities, in nats, and on which question."""
     differences = {
         name: max(abs(logprobs[label] - others[label]) for label in logprobs)
-        for name, answered in one.answers.items()
+        for name, answered in one.items()
         if (logprobs := answered.label_logprobs)
-        and (other := two.answers.get(name))
+        and (other := two.get(name))
         and (others := other.label_logprobs)
     }
     if not differences:

@@ -97,9 +97,13 @@ class Official:
 
     def num_own_markup(self, question: Question) -> int:
         """Tokens of markup that the template itself puts into a prompt."""
-        own = self._expanded(question.request, self._rendered(question, "x"))
-        begun = self._begun(question, "")
-        return self.num_markup([*own, *self.plain(begun)])
+        rendered = self._rendered(question, "x")
+        own = self._expanded(question.request, rendered)
+        thought = self._family.thought
+        tags = ""
+        if thought is not None and question.request.reply_start:
+            tags = self._opener(rendered) + thought.closer
+        return self.num_markup([*own, *self.plain(tags)])
 
     def label_bounds(self, question: Question, prompt: "Prompt") -> dict[str, Bounds]:
         scorer = self._scorer(question, prompt)
@@ -149,8 +153,12 @@ class Official:
         if not start or thought is None:
             return start
         said, _, answer = start.removeprefix("<think>\n").partition("\n</think>\n\n")
-        opener = "" if after.endswith(thought.opener) else thought.opener
-        return f"{opener}{said}{thought.closer}{answer}"
+        return f"{self._opener(after)}{said}{thought.closer}{answer}"
+
+    def _opener(self, rendered: str) -> str:
+        """What opens a thought, unless the template has."""
+        opener = self._family.thought.opener if self._family.thought else ""
+        return "" if rendered.endswith(opener) else opener
 
     def _rendered(self, question: Question, text: str) -> str:
         """The chat template's own text, with the start of the assistant's turn."""
@@ -176,7 +184,9 @@ class Official:
         images = [decode_image(image) for image in request.images]
         how: dict[str, Any] = {"images": images} if images else {}
         return dict(
-            self.processor(text=[rendered], add_special_tokens=False, return_tensors="pt", **how)
+            self.processor(
+                text=[rendered], add_special_tokens=False, return_tensors="pt", **how
+            ).to(self._network.dtype)
         )
 
     def plain(self, text: str) -> list[int]:

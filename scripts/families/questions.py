@@ -30,7 +30,8 @@ THOUGHT = "It is red."
 """A reasoned verdict is read behind what the model wrote: a thought, then an answer's beginning."""
 LATER_PROMPTS = ("Now judge it once more, and take care.", "And what about this one?")
 
-_SIZES = ((112, 112), (100, 61), (64, 150), (56, 56))
+_SIZES = ((112, 112), (180, 120), (120, 200), (140, 140))
+"""None that a family's own processor would enlarge: there ours keeps to the user's bounds."""
 _WRITTEN_TOKENS = 8
 _MAX_MARKUP = 60
 

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from blpo.models.engine import Reply
 
@@ -27,13 +28,15 @@ class Answered:
 
 @dataclass(slots=True)
 class Record:
-    """One engine on one family. answers: by the question's name.
+    """One engine on one family. answers: by the question's name. exact: in float32, where the
+    engine by itself computes in less.
 
     num_images, num_encoded: under the first prompt over new images, then under each later one;
     None where the engine does not keep images. failure: why the engine did not get to the end.
     """
 
     answers: dict[str, Answered] = field(default_factory=dict[str, Answered])
+    exact: dict[str, Answered] = field(default_factory=dict[str, Answered])
     num_images: int = 0
     num_encoded: list[int] | None = None
     failure: str | None = None
@@ -44,8 +47,12 @@ class Record:
     @classmethod
     def read(cls, file: Path) -> "Record":
         stored = json.loads(file.read_text())
-        answers = {
-            name: Answered(**(entry | {"token_ids": tuple(entry["token_ids"])}))
-            for name, entry in stored.pop("answers").items()
-        }
-        return cls(answers, **stored)
+        answers, exact = (_answers(stored.pop(name)) for name in ("answers", "exact"))
+        return cls(answers, exact, **stored)
+
+
+def _answers(stored: Mapping[str, dict[str, Any]]) -> dict[str, Answered]:
+    return {
+        name: Answered(token_ids=tuple(entry.pop("token_ids")), **entry)
+        for name, entry in stored.items()
+    }

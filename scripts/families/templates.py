@@ -61,9 +61,9 @@ INTERNVL3 = _chatml("<IMG_CONTEXT>\n")
 
 LLAVA_ONEVISION = (
     "{% for message in messages %}<|im_start|>{{ message.role }} "
-    "{% if message.content is string %}\n{{ message.content }}{% else %}"
+    "{% if message.content is string %}{{ '\n' + message.content }}{% else %}"
     "{% for part in message.content if part.type == 'image' %}<image>{% endfor %}"
-    "{% for part in message.content if part.type == 'text' %}\n{{ part.text }}{% endfor %}"
+    "{% for part in message.content if part.type == 'text' %}{{ '\n' + part.text }}{% endfor %}"
     "{% endif %}<|im_end|>{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
