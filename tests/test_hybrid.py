@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import gated_delta
 import pytest
 from blpo.data.examples import write_dataset
 from blpo.data.images import ImageBounds, ImageRef
@@ -23,6 +22,7 @@ from blpo.pipeline.config import ImageConfig, OptimizerConfig, RunConfig, Verbal
 from blpo.pipeline.runs import engine_pool
 from blpo.pipeline.runs.demo import example_of
 from blpo.pipeline.runs.run_many import execute_runs
+from families import gated_delta
 from test_engines import (
     LABELS,
     SIZES,

@@ -2,7 +2,7 @@
 
 Everything else of the engine stays: what differs from the reference in float32 then is no rounding.
 """
-# ruff: noqa: PLC0415  (vLLM is imported only by tests that start it)
+# ruff: noqa: PLC0415  (vLLM is imported only by what starts it)
 
 from typing import Any
 
