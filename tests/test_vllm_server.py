@@ -29,12 +29,12 @@ MODELS = (200, {"data": [{"id": "micro", "owned_by": "vllm"}]})
 LABELS = ("1", "2", "10")
 
 
-def examples(number: int) -> list[Example]:
-    rows = generate("micro-seetrue", 3, num_train=number, num_test=number)
+def examples(task: str, number: int) -> list[Example]:
+    rows = generate(task, 3, num_train=number, num_test=number)
     return [example_of(row, ImageBounds()) for row in rows][:number]
 
 
-EXAMPLES = examples(8)
+EXAMPLES = examples("micro-seetrue", 8)
 IMAGES = [example.image for example in EXAMPLES]
 
 
@@ -301,12 +301,14 @@ def test_a_server_says_what_an_engine_in_this_process_says(
 
 @pytest.mark.engine
 def test_a_later_question_about_an_image_costs_the_bytes_of_its_prompt(server: str) -> None:
+    """Landscapes, pictures of several KiB each, and labels of one token: one request a question."""
+    images = [example.image for example in examples("micro-agin", 3)]
     engine = engine_at(server)
     sent: list[int] = []
     # Labels of one token each, so that a question is one request.
     for prompt in ("Is it so?", "Is it not?", "Well?"):
         before = engine.num_bytes_sent
-        engine.ask([Request(prompt, image, labels=("Safe", "Unsafe")) for image in IMAGES[:3]])
+        engine.ask([Request(prompt, image, labels=("Safe", "Unsafe")) for image in images])
         sent.append(engine.num_bytes_sent - before)
     assert max(sent[1:]) < sent[0] / 10
     assert max(sent[1:]) < 3 * 1024
