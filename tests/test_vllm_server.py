@@ -305,7 +305,6 @@ def test_a_later_question_about_an_image_costs_the_bytes_of_its_prompt(server: s
     images = [example.image for example in examples("micro-agin", 3)]
     engine = engine_at(server)
     sent: list[int] = []
-    # Labels of one token each, so that a question is one request.
     for prompt in ("Is it so?", "Is it not?", "Well?"):
         before = engine.num_bytes_sent
         engine.ask([Request(prompt, image, labels=("Safe", "Unsafe")) for image in images])
