@@ -184,7 +184,7 @@ def read_in_new_process(name: str, folder: Path, num_rows: int, lookups: int) ->
     """lookups: 0 for a pass over all rows."""
     command = [sys.executable, __file__, "--rows", str(num_rows), "--lookups", str(lookups)]
     child = subprocess.run(
-        [*command, "--read", name, str(folder)], check=True, capture_output=True, text=True
+        [*command, "--read", name, str(folder)], check=True, stdout=subprocess.PIPE, text=True
     )
     return json.loads(child.stdout)
 
