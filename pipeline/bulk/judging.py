@@ -17,12 +17,13 @@ from ...data.examples import Example, Item, Split, iter_dataset, iter_example_id
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
-from ...models.engine import Engine, EngineIdentity
+from ...models.engine import Engine
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
+from ..metrics.label_mass import MassCounts
 from ..metrics.scorecard import Scorecard, scorecard
 from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
 from ..runs.engine_pool import EnginePool
@@ -37,6 +38,8 @@ BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
+OTHER_JUDGE_KEY = "blpo.other_judge"
+"""Of the metadata of a file of verdicts: what `other_judge` says of them."""
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -78,14 +81,30 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    reasons: why those have none. new_calls: replies that an engine gave in this session; all others
-    came from the store.
+    reasons: why those have none. masses: label masses, where there are any. new_calls: replies that
+    an engine gave in this session; all others came from the store. other_judge: how the judge
+    differs from the one that the prompt was aligned with; empty if it does not.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
     reasons: Counter[str] = field(default_factory=Counter[str])
+    masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
+    other_judge: str = ""
+
+    def add(self, table: Any) -> None:
+        """Count the rows of a table of `judged_table`."""
+        self.rows += table.num_rows
+        self.verdicts.update(table["verdict"].to_pylist())
+        self.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
+        self.masses.add(table["label_mass"].drop_null().to_pylist())
+
+    def warn(self) -> None:
+        """Say what is wrong with many of the verdicts."""
+        warn_of_missing(self.reasons, self.rows)
+        if warning := self.masses.warning:
+            _log.warning(warning)
 
 
 def judge_source(
@@ -111,6 +130,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     pool = EnginePool()
     try:
         engine = stored_judge(source, pool, store)
+        warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
         total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
@@ -149,6 +169,8 @@ def judge_dataset(
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
         engine = stored_judge(source, pool, store)
+        counts.other_judge = other_judge(source, engine)
+        warn_of_other_judge(counts.other_judge)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
@@ -160,7 +182,7 @@ def judge_dataset(
             tables = (judged_table(*batch, source.task) for batch in judged)
             write_judged(tables, out, source.task, shard, counts)
         counts.new_calls = engine.ledger.session.calls
-        warn_of_missing(counts.reasons, counts.rows)
+        counts.warn()
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
@@ -212,14 +234,15 @@ def write_judged(
     tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
 ) -> None:
     """Write tables of `judged_table` to a file that is complete when it appears, and count."""
-    schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
+    remarks = {_SHARD_KEY: str(shard)}
+    if counts.other_judge:
+        remarks[OTHER_JUDGE_KEY] = counts.other_judge
+    schema = _judged_schema(task).with_metadata(remarks)
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
         for table in tables:
             waiting.append(table)
-            counts.rows += table.num_rows
-            counts.verdicts.update(table["verdict"].to_pylist())
-            counts.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
+            counts.add(table)
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
@@ -261,20 +284,26 @@ def _read_prompt(path: Path | None) -> str | None:
 def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
-    if source.aligned:
-        _tell_other_judge(source.aligned, engine.identity)
     return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
 
 
-def _tell_other_judge(aligned: Mapping[str, str], judge: EngineIdentity) -> None:
-    """Warn if a run's prompt meets another judge than the one it was aligned with."""
+def other_judge(source: JudgeSource, engine: Engine) -> str:
+    """How an engine differs from the judge that a run's prompt was aligned with.
+
+    Empty if it does not, and for a prompt of no run.
+    """
+    if not source.aligned:
+        return ""
+    judge, aligned = engine.identity, source.aligned
     here = {"model": judge.model, "layout": judge.layout}
     differing = [name for name in here if name in aligned and aligned[name] != here[name]]
-    if differing:
-        _log.warning(
-            "this prompt was aligned with another judge: %s",
-            ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing),
-        )
+    return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)
+
+
+def warn_of_other_judge(differences: str) -> None:
+    """Say what `other_judge` found, if anything."""
+    if differences:
+        _log.warning("this prompt was aligned with another judge: %s", differences)
 
 
 def _judged_schema(task: Task) -> Any:

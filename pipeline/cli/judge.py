@@ -132,5 +132,5 @@ def judge_collect(
     """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
     from ..bulk.shards import collect_shards  # noqa: PLC0415
 
-    out, rows = collect_shards(folder)
-    print(f"{rows:,} images; verdicts: {out}")
+    out, counts = collect_shards(folder)
+    print(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")
