@@ -120,9 +120,10 @@ def judge_one_shard(
 ) -> None:
     """Judge one shard, as the tasks of an array do."""
     from ..bulk.shards import judge_shard  # noqa: PLC0415
+    from .show.printing import print_line  # noqa: PLC0415
 
     counts = judge_shard(folder, number)
-    print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
+    print_line(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
 
 
 @judge_app.command("collect")
@@ -131,6 +132,7 @@ def judge_collect(
 ) -> None:
     """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
     from ..bulk.shards import collect_shards  # noqa: PLC0415
+    from .show.printing import print_line  # noqa: PLC0415
 
     out, counts = collect_shards(folder)
-    print(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")
+    print_line(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")

@@ -1,4 +1,4 @@
-"""HTTP to servers: bounded in time and size, without redirects, the key in no message."""
+"""HTTP to servers: bounded in time and size, without redirects, no key in what comes back."""
 
 import logging
 import math
@@ -17,6 +17,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from ....data.errors import EngineError
+from ....data.redaction import learn_key, redacted, redacted_data
 from ..settings import EngineSettings
 
 _log = logging.getLogger("blpo.engine")
@@ -24,8 +25,6 @@ _log = logging.getLogger("blpo.engine")
 MAX_ANSWER_BYTES = 8 << 20
 _MAX_BACKOFF_S = 60.0
 _MAX_RETRY_AFTER_S = 120.0
-_SHOWN_KEY_CHARS = 8
-"""Of a key, as much as servers show when they say that it is wrong."""
 
 
 class TransientError(Exception):
@@ -102,12 +101,6 @@ class Wire:
         """Raises TransientError where there is no whole answer in time."""
         return self._send("GET", url, timeout_s)
 
-    def redacted(self, text: str) -> str:
-        """A server's words without our key, or what it shows of it."""
-        if len(self._key) <= _SHOWN_KEY_CHARS:
-            return text.replace(self._key, "***") if self._key else text
-        return re.sub(re.escape(self._key[:_SHOWN_KEY_CHARS]) + r"[^\s\"']*", "***", text)
-
     def _send(
         self, method: str, url: str, timeout_s: float, content: bytes | None = None
     ) -> Response:
@@ -121,21 +114,25 @@ class Wire:
             message = f"no answer in {timeout_s:g} s ({type(error).__name__})"
             raise TransientError(message, is_down=True) from None
         except httpx.ConnectError as error:
-            raise UnreachableError(self._said(error)) from None
+            raise UnreachableError(_said(error)) from None
         except httpx.TransportError as error:
-            raise TransientError(self._said(error), is_down=True) from None
+            raise TransientError(_said(error), is_down=True) from None
         except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise TransientError(self._said(error)) from None
-        return self._response(response, payload)
+            raise TransientError(_said(error)) from None
+        return _response(response, payload)
 
-    def _said(self, error: Exception) -> str:
-        return self.redacted(f"{type(error).__name__}: {error}")
 
-    def _response(self, response: httpx.Response, payload: bytes) -> Response:
-        error = error_fields(payload)
-        words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
-        message = self.redacted(words.strip() or response.reason_phrase)[:500]
-        return Response(response.status_code, response.headers, payload, message, error)
+def _said(error: Exception) -> str:
+    return redacted(f"{type(error).__name__}: {error}")
+
+
+def _response(response: httpx.Response, sent: bytes) -> Response:
+    # latin-1 takes every byte and gives it back; keys are ASCII.
+    payload = redacted_data(sent.decode("latin-1")).encode("latin-1")
+    error = error_fields(payload)
+    words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
+    message = redacted(" ".join(words.split()) or response.reason_phrase)[:500]
+    return Response(response.status_code, response.headers, payload, message, error)
 
 
 def read_whole(response: "_Body", timeout_s: float) -> bytes:
@@ -171,6 +168,7 @@ def _key(settings: EngineSettings) -> str:
             f"the environment variable {name} holds no key: a key has neither spaces nor line "
             "breaks, and letters of ASCII only; set it anew"
         )
+    learn_key(key)
     return key
 
 

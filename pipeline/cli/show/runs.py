@@ -16,7 +16,7 @@ from ...report.conclusion import finding
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
 from ...runs.run_many import FailedRun, FinishedRun
-from .printing import print_json, stdout_console
+from .printing import print_json, print_line, stdout_console
 
 _MOST_SHOWN = 3
 """Contradictions that an import names; all are counted."""
@@ -89,8 +89,9 @@ def show_sweep(
         return not failed
     show_runs(finished, as_json=False)
     for name, error in failed.items():
-        print(f"failed: {name}: {error}")
-    print(f"{len(finished)} of {len(cells)} cells finished" + (f"; {summary}" if summary else ""))
+        print_line(f"failed: {name}: {error}")
+    where = f"; {summary}" if summary else ""
+    print_line(f"{len(finished)} of {len(cells)} cells finished{where}")
     return not failed
 
 
@@ -148,7 +149,6 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
         console.print(
             f"contradicting labels of one image: {len(summary.contradictions):,} ({shown})",
             style="bold",
-            markup=False,
         )
     table = Table("split", *next(iter(summary.counts.values())))
     for split, counts in summary.counts.items():
