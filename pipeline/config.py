@@ -3,10 +3,10 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
@@ -99,6 +99,15 @@ class VerdictConfig(BaseModel):
         return self.reasoning_tokens if self.verdict == "reasoned" else None
 
 
+def _refuse_label_within_thought(config: "RunConfig | JudgeConfig") -> None:
+    """Raises ValueError for a label that would be read before the judge has thought."""
+    if config.verdict == "direct" and config.judge.thinks_before_labels:
+        raise ValueError(
+            "judge.thinking is on and verdict is direct: the label would be read inside the "
+            "thought; set `verdict: reasoned`, or judge.thinking to off"
+        )
+
+
 class RunConfig(VerdictConfig, MethodSections):
     """One run: a task, its data, the models, the method.
 
@@ -124,12 +133,22 @@ class RunConfig(VerdictConfig, MethodSections):
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
 
+    @model_validator(mode="after")
+    def _check_thinking(self) -> Self:
+        _refuse_label_within_thought(self)
+        return self
+
 
 class JudgeConfig(VerdictConfig):
     """A judge outside a run: which model, how it sees the images and comes to a verdict."""
 
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
+
+    @model_validator(mode="after")
+    def _check_thinking(self) -> Self:
+        _refuse_label_within_thought(self)
+        return self
 
 
 LOCATION_FIELDS = frozenset({"dataset", "output", "store"})

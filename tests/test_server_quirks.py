@@ -107,6 +107,12 @@ OF_ONE_REQUEST = (
         kind="request",
     ),
     Quirk("HTTP 413", (413, {}, b"<html>nginx"), error="lower images.max_pixels", kind="request"),
+    Quirk(
+        "a thought that takes all of the tokens",
+        refusal(400, "Could not finish the message because max_tokens was reached."),
+        error="raise max_tokens; for a model that thinks first set `thinking: on`",
+        kind="request",
+    ),
     Quirk("an event stream", (200, {}, SSE), error="not a completion: 'data:", kind="transient"),
     Quirk("a page", (200, {}, b"<html>portal"), error="not a completion", kind="transient"),
     Quirk("nothing", (204, {}, b""), error="not a completion", kind="transient"),
@@ -429,9 +435,16 @@ def test_a_thinking_server_that_cannot_continue_a_reply_is_asked_for_the_rest(se
     assert [m["role"] for m in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
-def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    "logprobs", [None, {"content": [{"token": "", "logprob": -0.1, "top_logprobs": None}]}]
+)
+def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(
+    serve: Serve, logprobs: Any
+) -> None:
     def respond(body: Body, _: int) -> Answer:
-        return completion("" if body["messages"][-1]["role"] == "assistant" else "Safe")
+        return message(
+            "" if body["messages"][-1]["role"] == "assistant" else "Safe", "stop", logprobs
+        )
 
     server = serve(respond)
     request = Request("Is it safe?", labels=LABELS, reply_start="A cat.\n")
