@@ -20,7 +20,7 @@ from ...data.errors import ConfigError, DataError
 from ...data.examples import iter_example_ids
 from ...data.shards import Shard, shard_of
 from ...data.tasks import Task
-from ..config import JudgeConfig, differences, load_config
+from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..search.cutpoints import CutPoints
 from .judging import JudgedCounts, JudgeSource, judge_dataset
 
@@ -182,8 +182,8 @@ def _read_manifest(folder: Path) -> JudgeManifest:
 def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
     if not (folder / _MANIFEST_FILE).exists():
         return
-    stored = _read_manifest(folder).model_dump(mode="json")
-    found = differences(stored, manifest.model_dump(mode="json"))
+    stored, asked_for = (_comparable(m) for m in (_read_manifest(folder), manifest))
+    found = differences(stored, asked_for)
     if found:
         raise ConfigError(
             f"{folder}: its shards belong to another job, which differs in\n  "
@@ -191,3 +191,8 @@ def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
             + "\nName another --out, restore these values, or remove that folder (replies in the "
             "store are kept)."
         )
+
+
+def _comparable(manifest: JudgeManifest) -> dict[str, Any]:
+    """What shapes the shards, as JSON values."""
+    return manifest.model_dump(mode="json", exclude={"judge": set(LIMIT_FIELDS)})

@@ -144,7 +144,7 @@ def judge_on_ray(
             fn_constructor_args=(source, dataset.resolve(), store.resolve()),
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            write_judged(_tables(judged, counts), out, source.task, Shard(), counts)
+            write_judged(_tables(judged, counts), out, source, Shard(), counts)
     finally:
         ray.shutdown()
     return counts
