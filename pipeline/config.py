@@ -5,12 +5,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
-from ..data.text_files import parse_yaml, read_text
+from ..data.text_files import parse_yaml, parse_yaml_value, read_text
 from ..data.validation import validation_message
 from ..models.engines.settings import EngineSettings
 from ..models.roles.judge import TEXT_VERDICT_TOKENS
@@ -215,10 +214,7 @@ def _apply_override(fields: dict[str, Any], override: str) -> None:
         if not isinstance(group, dict):
             raise ConfigError(f"--set {override}: {parent} is a value, not a group of keys")
         fields = cast("dict[str, Any]", group)
-    try:
-        fields[name] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {value!r} is not a YAML value") from None
+    fields[name] = parse_yaml_value(value, f"--set {override}", ConfigError)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

@@ -31,6 +31,8 @@ from .wire import TransientError, UnreachableError, Wire, retrying
 _log = logging.getLogger("blpo.engine")
 
 _MOST_DOUBTFUL = 20
+_MOST_FIRST_CONTACTS = 3
+"""So often a connection is tried that nobody has taken yet; with the waits in between 1.5 s."""
 _MOST_UNANSWERED = 5
 """So many requests in a row that fail, without one that is answered, are taken for all."""
 
@@ -126,9 +128,9 @@ class OpenAIEngine:
             return self._asker, self._threads
 
     def _answer(self, asker: Asker, request: Request) -> Reply | _Doubtful:
-        num_tries = self._settings.max_retries + 1
+        retry = retrying(self._settings.max_retries, self._is_hopeless)
         try:
-            return retrying(self._settings.max_retries)(self._answer_once, asker, request)
+            return retry(self._answer_once, asker, request)
         except DataError as error:
             return _error_reply(str(error), "request")
         except RefusedError as error:
@@ -137,11 +139,20 @@ class OpenAIEngine:
                 return reply
             return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))
         except TransientError as error:
-            message = f"did not answer after {num_tries} tries: {error}"
+            message = f"did not answer after {retry.statistics['attempt_number']} tries: {error}"
             failure = EngineError(f"{self.version} {message}", is_transient=True)
             if isinstance(error, UnreachableError):
-                raise failure from error
+                raise failure from None
             return _Doubtful(_error_reply(f"the server {message}", "transient"), failure)
+
+    def _is_hopeless(self, num_tries: int, error: BaseException) -> bool:
+        """Whether a server that has never answered is not there at all."""
+        return (
+            isinstance(error, UnreachableError)
+            and num_tries >= _MOST_FIRST_CONTACTS
+            and not self._has_answered
+            and not self._servers.has_untried
+        )
 
     def _answer_once(self, asker: Asker, request: Request) -> Reply:
         """The answer of the server that the request's image is assigned to."""
