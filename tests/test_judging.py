@@ -26,9 +26,17 @@ from blpo.pipeline.bulk.judging import (
     reason_kind,
     warn_of_missing,
 )
-from blpo.pipeline.bulk.shards import JudgeManifest, judge_manifest
+from blpo.pipeline.bulk.shards import (
+    JudgeManifest,
+    collect_shards,
+    judge_manifest,
+    judge_shard,
+    shard_folder,
+    write_manifest,
+)
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.search.cutpoints import CutPoints
+from blpo.pipeline.search.failures import MaxFailedShare
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_dataset, ideal_run
@@ -224,9 +232,63 @@ def test_what_is_read_ahead_is_bounded() -> None:
 def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
     config = JudgeConfig(judge=EngineSettings(kind="lexicon"))
     reading = CutPoints(labels=("Safe", "Unsafe"), cuts=(0.7,))
-    source = JudgeSource(load_task(TASK), PROMPT, config, reading)
+    source = JudgeSource(load_task(TASK), PROMPT, config, reading, {"model": "another"})
     manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 3)
     assert JudgeManifest.model_validate_json(manifest.model_dump_json()).source == source
+
+
+@pytest.mark.usefixtures("world")
+def test_each_shard_and_the_merged_file_tell_of_another_judge(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = JudgeConfig(
+        judge=EngineSettings(kind="lexicon"), max_failed_share=MaxFailedShare(judge=1)
+    )
+    aligned = {"model": "another", "revision": "1"}
+    source = JudgeSource(load_task(TASK), PROMPT, config, aligned=aligned)
+    manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 2)
+    folder = shard_folder(manifest)
+    write_manifest(folder, manifest)
+    for number in range(2):
+        judge_shard(folder, number)
+    said = "this prompt was aligned with another judge: model another, here lexicon"
+    assert [record.getMessage() for record in caplog.records].count(said) == 2
+    caplog.clear()
+    _, counts = collect_shards(folder)
+    assert (counts.rows, counts.verdicts[None]) == (40, 40)
+    told, missing = (record.getMessage() for record in caplog.records)
+    assert told == said
+    assert missing.startswith("40 of 40 verdicts have no label; of 40 the reason is: the lexicon")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_folder_of_shards_without_word_of_the_aligned_judge_is_gone_on_with() -> None:
+    source = JudgeSource(load_task(TASK), PROMPT, JudgeConfig(), aligned={"model": "another"})
+    paths = Path("data.parquet"), Path("out.parquet"), Path("store")
+    folder = shard_folder(judge_manifest(source, *paths, 2))
+    write_manifest(folder, judge_manifest(replace(source, aligned={}), *paths, 2))
+    assert shard_folder(judge_manifest(source, *paths, 2)) == folder
+
+
+def test_a_low_label_mass_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Elsewhere(IdealEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            return [
+                replace(
+                    reply,
+                    label_logprobs={k: v - 2 for k, v in (reply.label_logprobs or {}).items()},
+                )
+                for reply in super().ask(requests)
+            ]
+
+    monkeypatch.chdir(tmp_path)
+    World(monkeypatch, Elsewhere).judge()
+    [record] = caplog.records
+    assert record.getMessage().startswith(
+        "label mass below 0.9 for 100% of the verdicts (mean 0.135): "
+    )
 
 
 def test_verdicts_without_a_label_are_told_with_the_commonest_reason(

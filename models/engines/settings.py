@@ -187,6 +187,12 @@ class EngineSettings(BaseModel):
         return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
+    def thinks_before_labels(self) -> bool:
+        """Whether a label is known to be read at once, of a model that thinks first."""
+        is_in_process = self.kind == "openai" and self.layout == "in-process"
+        return self.thinking == "on" and (self.kind in ("vllm", "transformers") or is_in_process)
+
+    @property
     def device(self) -> Device:
         return find_device()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .normal import bare, folded, has_no_spaces, plain
+from .normal import bare, folded, has_no_spaces, is_hangul, plain
 from .number import Scale, numbers
 
 _NEGATION_WORDS = frozenset(["no", "not", "none", "never", "non", "nein", "nicht", "não"])
@@ -118,7 +118,7 @@ def _pattern(label: str, *, any_case: bool) -> str:
     if has_no_spaces(form):
         return f"({pattern})"
     before = r"(?<!\w)" if form[0].isalnum() else ""
-    behind = r"(?!\w)" if form[-1].isalnum() else ""
+    behind = r"(?!\w)" if form[-1].isalnum() and not is_hangul(form[-1]) else ""
     return f"({before}{pattern}{behind})"
 
 

@@ -9,6 +9,7 @@ _DROPPED = dict.fromkeys(
         *range(0x200B, 0x2010),  # zero-width characters and marks of direction
         0x2060,
         0xFEFF,
+        0x20E3,  # the key around a digit
         0xFE0E,
         0xFE0F,  # text or emoji form of the character before
         *range(0x1F3FB, 0x1F400),  # skin tones
@@ -69,14 +70,19 @@ def has_no_spaces(text: str) -> bool:
     return any(low <= ord(char) <= high for char in text for low, high in _NO_SPACES)
 
 
+def is_hangul(char: str) -> bool:
+    """Whether a character is a Korean syllable: words end in particles there, without a space."""
+    return "\uac00" <= char <= "\ud7a3"
+
+
 def _narrow(char: str) -> str:
-    """A full-width character as the usual one, a digit of any script as the ASCII digit."""
+    """A full-width or bold character as the usual one, a digit of any script in ASCII."""
     if char.isascii():
         return char
     if char.isdecimal():
         return str(unicodedata.decimal(char))
     kind, _, code = unicodedata.decomposition(char).partition(" ")
-    if kind in ("<wide>", "<narrow>"):
+    if kind in ("<wide>", "<narrow>", "<font>"):
         return "".join(chr(int(part, 16)) for part in code.split())
     return " " if char.isspace() and char not in "\u2028\u2029\x85" else char
 

@@ -1,7 +1,6 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
 import logging
-import re
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,12 +16,13 @@ from ...data.examples import Example, Item, Split, iter_dataset, iter_example_id
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
-from ...models.engine import Engine, EngineIdentity
+from ...models.engine import Engine
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
+from ..metrics.label_mass import MassCounts
 from ..metrics.scorecard import Scorecard, scorecard
 from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
 from ..runs.engine_pool import EnginePool
@@ -30,6 +30,7 @@ from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
+from ..search.failures import Tally, failures_error, reason_kind
 
 _log = logging.getLogger("blpo.judge")
 
@@ -37,6 +38,10 @@ BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
+OTHER_JUDGE_KEY = "blpo.other_judge"
+"""Of the metadata of a file of verdicts: what `other_judge` says of them."""
+_FEWEST_ROWS = 1000
+"""Of fewer rows no share of failures is taken, unless they are all."""
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -78,14 +83,45 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    reasons: why those have none. new_calls: replies that an engine gave in this session; all others
-    came from the store.
+    missing: those without a label, and why. masses: label masses, where there are any. new_calls:
+    replies that an engine gave in this session; all others came from the store. other_judge: how
+    the judge differs from the one that the prompt was aligned with; empty if it does not.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
-    reasons: Counter[str] = field(default_factory=Counter[str])
+    missing: Tally = field(default_factory=Tally)
+    masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
+    other_judge: str = ""
+
+    def warn(self) -> None:
+        """Say what is wrong with many of the verdicts."""
+        warn_of_missing(self.reasons, self.rows)
+        if warning := self.masses.warning:
+            _log.warning(warning)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return self.missing.reasons
+
+    def add(self, table: Any) -> None:
+        """Count a table of `judged_table`."""
+        self.rows += table.num_rows
+        verdicts, reasons = (table[name].to_pylist() for name in ("verdict", "reason"))
+        self.verdicts.update(verdicts)
+        self.masses.add(table["label_mass"].drop_null().to_pylist())
+        self.missing.add(
+            (reason or "not known") if verdict is None else None
+            for verdict, reason in zip(verdicts, reasons, strict=True)
+        )
+
+    def check(self, allowed: float, at_least: int = 1) -> None:
+        """Raises FailuresError if too many have no label. at_least: see `Tally.exceeds`."""
+        if self.missing.exceeds(allowed, at_least):
+            what = f"no verdict on {self.missing.failed:,} of {self.rows:,} images"
+            remedy = f"pass --max-failed-share (now {allowed:g})"
+            raise failures_error(what, self.missing, "judge", allowed, remedy)
 
 
 def judge_source(
@@ -111,6 +147,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     pool = EnginePool()
     try:
         engine = stored_judge(source, pool, store)
+        warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
         total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
@@ -139,7 +176,8 @@ def judge_dataset(
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
-    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end.
+    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
+    FailuresError if more verdicts have no label than the source allows.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: exists already; name another file or pass --overwrite")
@@ -149,6 +187,8 @@ def judge_dataset(
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
         engine = stored_judge(source, pool, store)
+        counts.other_judge = other_judge(source, engine)
+        warn_of_other_judge(counts.other_judge)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
@@ -158,9 +198,9 @@ def judge_dataset(
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
             tables = (judged_table(*batch, source.task) for batch in judged)
-            write_judged(tables, out, source.task, shard, counts)
+            write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
-        warn_of_missing(counts.reasons, counts.rows)
+        counts.warn()
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
@@ -177,11 +217,6 @@ def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
         f"{reasons.total():,} of {num_verdicts:,} verdicts have no label; of {number:,} the reason "
         f"is: {reason}"
     )
-
-
-def reason_kind(reason: str | None) -> str:
-    """A verdict's reason without the excerpt of its reply."""
-    return re.split(r": (?=['\"])", reason or "not known", maxsplit=1)[0]
 
 
 def map_ahead(
@@ -209,20 +244,27 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def write_judged(
-    tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
+    tables: Iterator[Any], out: Path, source: JudgeSource, shard: Shard, counts: JudgedCounts
 ) -> None:
-    """Write tables of `judged_table` to a file that is complete when it appears, and count."""
-    schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
+    """Write tables of `judged_table` to a file that is complete when it appears, and count.
+
+    Raises FailuresError, without a file, if more rows have no label than the source allows.
+    """
+    remarks = {_SHARD_KEY: str(shard)}
+    if counts.other_judge:
+        remarks[OTHER_JUDGE_KEY] = counts.other_judge
+    schema = _judged_schema(source.task).with_metadata(remarks)
+    allowed = source.config.max_failed_share.judge
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
         for table in tables:
             waiting.append(table)
-            counts.rows += table.num_rows
-            counts.verdicts.update(table["verdict"].to_pylist())
-            counts.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
+            counts.add(table)
+            counts.check(allowed, _FEWEST_ROWS)
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
+        counts.check(allowed)
         if waiting:
             writer.write_table(pa.concat_tables(waiting).cast(schema))
 
@@ -261,20 +303,26 @@ def _read_prompt(path: Path | None) -> str | None:
 def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
-    if source.aligned:
-        _tell_other_judge(source.aligned, engine.identity)
     return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
 
 
-def _tell_other_judge(aligned: Mapping[str, str], judge: EngineIdentity) -> None:
-    """Warn if a run's prompt meets another judge than the one it was aligned with."""
+def other_judge(source: JudgeSource, engine: Engine) -> str:
+    """How an engine differs from the judge that a run's prompt was aligned with.
+
+    Empty if it does not, and for a prompt of no run.
+    """
+    if not source.aligned:
+        return ""
+    judge, aligned = engine.identity, source.aligned
     here = {"model": judge.model, "layout": judge.layout}
     differing = [name for name in here if name in aligned and aligned[name] != here[name]]
-    if differing:
-        _log.warning(
-            "this prompt was aligned with another judge: %s",
-            ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing),
-        )
+    return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)
+
+
+def warn_of_other_judge(differences: str) -> None:
+    """Say what `other_judge` found, if anything."""
+    if differences:
+        _log.warning("this prompt was aligned with another judge: %s", differences)
 
 
 def _judged_schema(task: Task) -> Any:

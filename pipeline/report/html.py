@@ -30,6 +30,7 @@ from ..metrics.intervals import Interval
 from ..result import CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
+from .failure_lines import failure_lines
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
 from .scorecard_view import scorecard_view
@@ -54,7 +55,8 @@ def render_report(record: RunRecord) -> str:
         task=record.task,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
-        finding=finding(result.test, record.task.primary_metric),
+        finding=finding(result, record.task.primary_metric),
+        failure_lines=failure_lines(result.failures),
         interval_plot=interval_plot(result.test),
         judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         i2t_diff=PromptDiff.make(

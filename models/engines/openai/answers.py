@@ -8,12 +8,12 @@ from typing import Any, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from ...engine import FinishReason, Reply
+from ...replies.label import leading_label, read_label
+from ...replies.thought import ReadText, read
 from .failures import RefusedError, failure_in
 from .top_logprobs import TopTokens, are_probabilities, label_logprobs_of
 from .wire import Response, TransientError
 
-_END_OF_THOUGHT = ("</think>", "</thinking>", "[/THINK]", "</thought>")
-_START_OF_THOUGHT = ("<think>", "<thinking>", "[THINK]", "<thought>")
 _MAX_COUNT = 1 << 31
 _IN_AND_OUT = ("input", "output")
 """What decision models call prompt and completion."""
@@ -153,25 +153,32 @@ def reply_to(answer: Answer, labels: Sequence[str], departures: tuple[str, ...])
 
 
 def _label_logprobs(answer: Answer, labels: Sequence[str]) -> dict[str, float] | None:
-    position = _first_of_answer(answer)
+    """Of the answer's first token; None where the text says another thing than they do."""
+    text = read(answer.text, "length" if answer.is_cut else "stop")
+    position = _first_of_answer(answer, text)
     if position is None:
         return None
     if not are_probabilities(position.top):
         raise RefusedError("the server's log-probabilities are none: NaN, or more than 1 in all")
-    return label_logprobs_of(position.top, labels)
+    logprobs = label_logprobs_of(position.top, labels)
+    if logprobs is None or not text.answer:
+        return logprobs
+    likeliest = max(logprobs, key=logprobs.__getitem__)
+    said = read_label(text.answer, labels).label if text.is_complete else None
+    agrees = likeliest == (said or leading_label(text.answer, labels))
+    return logprobs if agrees else None
 
 
-def _first_of_answer(answer: Answer) -> Position | None:
+def _first_of_answer(answer: Answer, text: ReadText) -> Position | None:
     """The first token of the answer that is not white space; None if it is not to be found.
 
     A thought comes before it, whether the server has taken it out of the text or not.
     """
-    start = _behind_thought(answer.text)
-    if start is None:
+    if text.missing == "thought":
         return None
-    said = answer.text[start:].strip()
-    has_thought = start > 0 or answer.has_own_thought
-    behind = _last_start(said, answer.positions) if has_thought else 0
+    is_first = not (answer.has_own_thought or text.before)
+    is_first = is_first and answer.text.lstrip().startswith(text.answer)
+    behind = 0 if is_first else _last_start(text.answer, answer.positions)
     return next((p for p in answer.positions[behind:] if p.token.strip()), None)
 
 
@@ -183,14 +190,6 @@ def _last_start(said: str, positions: Sequence[Position]) -> int:
         if said and behind.lstrip().startswith(said):
             return i
     return len(positions)
-
-
-def _behind_thought(text: str) -> int | None:
-    """Where the answer begins in a text; None if its thought has no end."""
-    ends = [text.rfind(end) + len(end) for end in _END_OF_THOUGHT if end in text]
-    if ends:
-        return max(ends)
-    return None if text.lstrip().startswith(_START_OF_THOUGHT) else 0
 
 
 def _refuse_blocked(choice: _Choice, message: _Message, text: str) -> None:

@@ -187,7 +187,8 @@ def png_url(pixels: Image.Image) -> str:
 
 
 def _says_nothing(answer: Answer) -> bool:
-    return not answer.text and not answer.is_cut and not answer.positions
+    is_listed = any(position.top for position in answer.positions)
+    return not answer.text and not answer.is_cut and not is_listed
 
 
 def _content(request: Request) -> list[dict[str, Any]]:

@@ -17,11 +17,13 @@ import pydantic_core
 from ....data.errors import DataError, EngineError
 from ...engine import EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
+from ..checkpoint import read_model_config
+from ..kv_blocks import reuse_grain
 from ..settings import EngineSettings
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
 from .decisions import DECISIONS_LAYOUT, DecisionsAsker
 from .failures import RefusedError
-from .handshake import is_asked_in_process
+from .handshake import is_asked_in_process, tokenizer_source
 from .server_pool import ServerPool
 from .vllm_server import VllmAsker
 from .wire import TransientError, UnreachableError, Wire, retrying
@@ -203,7 +205,7 @@ def _layout(settings: EngineSettings, servers: ServerPool) -> str:
     if settings.kind == "decisions":
         return DECISIONS_LAYOUT
     if is_asked_in_process(settings, servers):
-        return layout_id(settings.resolved_block_size)
+        return layout_id(reuse_grain(settings, read_model_config(tokenizer_source(settings))))
     return CHAT_LAYOUT
 
 

@@ -13,6 +13,7 @@ from ....data.tasks import Task, load_task
 from ...bulk.judging import Evaluation, JudgedCounts
 from ...metrics.intervals import Interval
 from ...report.conclusion import finding
+from ...report.failure_lines import failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
 from ...runs.run_many import FailedRun, FinishedRun
@@ -48,8 +49,9 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(_means_table(runs))
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
-        told = finding(run.result.test, load_task(run.config.task).primary_metric)
-        console.print(f"  {told.sentence}", soft_wrap=True)
+        told = finding(run.result, load_task(run.config.task).primary_metric)
+        for line in (told.sentence, *failure_lines(run.result.failures)):
+            console.print(f"  {line}", soft_wrap=True, markup=False)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
