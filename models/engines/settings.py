@@ -200,6 +200,11 @@ class EngineSettings(BaseModel):
         return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
+    def is_synthetic(self) -> bool:
+        """Whether this is a model of the synthetic test bench."""
+        return self.kind == "lexicon" or self.model == "micro"
+
+    @property
     def device(self) -> Device:
         return find_device()
 
