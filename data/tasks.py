@@ -1,5 +1,6 @@
 """Tasks: what is judged, on which labels, and the prompts that a run starts from."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,6 +8,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import yaml
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -148,6 +150,12 @@ def load_task(name_or_path: str | Path) -> Task:
         )
     file = packaged[str(name_or_path)]
     return _read_task(file, file.name)
+
+
+def task_yaml(task: Task) -> str:
+    """The text of a task file that `load_task` reads as this task."""
+    fields = task.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 def _packaged() -> Mapping[str, Traversable]:

@@ -77,6 +77,8 @@ class _CsvSource:
                 names = list(self._reader(file).fieldnames or [])
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
+            except csv.Error as error:
+                raise self._not_csv(1, error) from error
         twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
         if twice:
             raise DataError(
@@ -97,7 +99,13 @@ class _CsvSource:
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
             except csv.Error as error:
-                raise DataError(f"{self.path}: line {line}: not valid csv: {error}") from error
+                raise self._not_csv(line, error) from error
+
+    def _not_csv(self, line: int, error: csv.Error) -> DataError:
+        return DataError(
+            f"{self.path}: line {line}: not valid csv: {error}: close the double quotes that are "
+            "open, and double those within a field"
+        )
 
     def _reader(self, file: Any) -> "csv.DictReader[str]":
         csv.field_size_limit(_FIELD_LIMIT)
