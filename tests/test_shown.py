@@ -113,8 +113,8 @@ def test_lines_tables_and_titles_take_no_text_for_markup(one: str, other: str) -
         stdout_console(400).print(table)
     assert is_harmless(printed.getvalue())
     lines = without_frames(printed.getvalue())
-    for text in (one, other):
-        assert lines.count(without_frames(shown(text))) >= 2
+    for text in filter(None, map(without_frames, map(shown, (one, other)))):
+        assert lines.count(text) >= 2
 
 
 @EXAMPLES
