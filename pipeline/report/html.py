@@ -24,7 +24,7 @@ from ...data.images import ImageRef, decode_image
 from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval
-from ..result import CallCounts, RunRecord
+from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
 from .pair_rows import pair_note, pair_rows
@@ -48,6 +48,7 @@ def render_report(record: RunRecord) -> str:
         record=record,
         result=result,
         task=record.task,
+        layout_note=LAYOUT_NOTE,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
         finding=finding(result.test, record.task.primary_metric),

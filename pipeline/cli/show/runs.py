@@ -15,6 +15,7 @@ from ...metrics.intervals import Interval
 from ...report.conclusion import finding
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
+from ...result import LAYOUT_NOTE
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, stdout_console
 
@@ -50,6 +51,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
         told = finding(run.result.test, load_task(run.config.task).primary_metric)
         console.print(f"  {told.sentence}", soft_wrap=True)
+        if run.result.aligned_by_chat:
+            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
