@@ -40,6 +40,7 @@ from blpo.pipeline.result import LAYOUT_NOTE
 from blpo.pipeline.runs.finished_run import read_past_run
 from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.cutpoints import CutPoints
+from blpo.pipeline.search.failures import MaxFailedShare
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_dataset, ideal_run
@@ -262,7 +263,9 @@ def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
 def test_each_shard_and_the_merged_file_tell_of_another_judge(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config = JudgeConfig(judge=EngineSettings(kind="lexicon"))
+    config = JudgeConfig(
+        judge=EngineSettings(kind="lexicon"), max_failed_share=MaxFailedShare(judge=1)
+    )
     aligned = {"model": "another", "revision": "1"}
     source = JudgeSource(load_task(TASK), PROMPT, config, aligned=aligned)
     manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 2)

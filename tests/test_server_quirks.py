@@ -496,9 +496,15 @@ def test_what_the_settings_ask_for_is_in_the_identity(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("nan", None), ("-5", 0.0), ("1e9", 120.0), ("inf", 120.0), ("soon", None), (None, None)],
+    [
+        *(("0", 0.0), ("0.25", 0.25), ("120", 120.0), ("1e9", 120.0), ("inf", 120.0)),
+        *(("9" * 400, 120.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 120.0)),
+        *(("nan", None), ("-5", None), ("-inf", None), ("soon", None), ("", None), (None, None)),
+        *(("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Wed, 21 Oct 2015", None), ("1, 2", None)),
+        *(("Fri, 31 Dec 99999999 23:59:59 GMT", None), ("0x10", None), ("\x00", None)),
+    ],
 )
-def test_a_server_is_not_waited_for_longer_than_two_minutes(
+def test_a_server_is_waited_for_up_to_two_minutes_if_what_it_says_is_a_time_to_come(
     value: str | None, expected: float | None
 ) -> None:
     headers = {} if value is None else {"retry-after": value}
@@ -576,8 +582,17 @@ def test_a_key_that_the_server_repeats_is_shown_nowhere(
     ("endpoint", "words"),
     [
         ("http://user:S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://host/v1?key=S3CRET", "put the key into an environment variable"),
         ("http://127.0.0.1:notaport/v1", "no URL: Port"),
+        ("http://127.0.0.1:70000/v1", "no URL: Port out of range"),
+        ("http://127.0.0.1:-1/v1", "no URL: Port"),
+        ("http://127.0.0.1:0/v1", "expected http://HOST/v1"),
+        ("http://[::1/v1", "no URL: Invalid IPv6"),
+        ("http://ho st/v1", "white space"),
+        ("http:///v1", "expected http://HOST/v1"),
         ("localhost:8000/v1", "expected http://HOST/v1"),
+        ("file:///etc/passwd", "expected http://HOST/v1"),
     ],
 )
 def test_an_endpoint_that_is_none_or_holds_a_key_is_refused(endpoint: str, words: str) -> None:

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -314,6 +315,12 @@ def test_columns_that_cannot_be_found_are_told_with_those_that_are_there(
         ("t.csv", b"image,label\n\xff.png,Safe\n", "not UTF-8"),
         ("t.jsonl", b'{"image": "a.png"\n', "line 1: not valid JSON"),
         ("t.jsonl", b"[1]\n", "line 1: must be a JSON object"),
+        ("t.jsonl", b'{"label": 1, "label": 2}\n', "line 1: not valid JSON: an object has the key"),
+        ("t.json", b'[{"label": 1}, {"label": 1, "label": 2}]', "the key 'label' twice: drop one"),
+        ("t.jsonl", rb'{"text": "\ud83d"}' + b"\n", "line 1: holds half of a character"),
+        ("t.json", b"[" * 100_000, "not valid JSON"),
+        ("t.json", b'[{"a": ' + b"1" * 5000 + b"}]", "not valid JSON"),
+        ("t.json", b"\xff", "line 1: not UTF-8"),
         ("t.parquet", b"PAR1 and no more", "not a whole Parquet file"),
         ("t.xlsx", b"", "cannot read .xlsx as a table"),
     ],
@@ -323,6 +330,18 @@ def test_tables_that_cannot_be_read_are_errors(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert message in refused(tmp_path / name)
+
+
+def test_text_of_parquet_and_names_of_files_that_are_not_utf8_are_errors(tmp_path: Path) -> None:
+    offsets, text = pa.py_buffer(b"\0\0\0\0\2\0\0\0"), pa.py_buffer(b"\xff\xfe")
+    column = pa.StringArray.from_buffers(1, offsets, text)
+    table = pa.table({"image": ["a.png"], "label": column})
+    pq.write_table(table, tmp_path / "t.parquet")
+    assert "not a whole Parquet file ('utf-8' codec" in refused(tmp_path / "t.parquet")
+    folder = tmp_path / "images"
+    (folder / "Safe").mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(folder / "Safe") + b"/\xff.png")).write_bytes(b"")
+    assert "its name is not UTF-8: rename it" in refused(folder)
 
 
 def test_sources_that_are_not_there_or_empty_are_errors(tmp_path: Path) -> None:

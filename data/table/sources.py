@@ -1,7 +1,6 @@
 """Tables as users have them, read row by row: csv, jsonl, json, Parquet, image folders."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, Protocol, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet, pq
 from ..errors import DataError
+from ..text_files import parse_json, read_text
 
 _METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
@@ -136,10 +136,7 @@ class _JsonLinesSource:
                 raise _not_utf8(self.path, error) from error
 
     def _object(self, line: int, content: str) -> dict[str, Any]:
-        try:
-            values = cast("object", json.loads(content))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}: line {line}: not valid JSON: {error}") from error
+        values = parse_json(content, f"{self.path}: line {line}")
         if not isinstance(values, dict):
             raise DataError(f"{self.path}: line {line}: must be a JSON object, one per line")
         return cast("dict[str, Any]", values)
@@ -160,12 +157,7 @@ class _JsonSource:
 
     @cached_property
     def _loaded(self) -> list[dict[str, Any]]:
-        try:
-            loaded = cast("object", json.loads(self.path.read_text("utf-8-sig")))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}: not valid JSON: {error}") from error
-        except UnicodeDecodeError as error:
-            raise _not_utf8(self.path, error) from error
+        loaded = parse_json(read_text(self.path, DataError, "table"), str(self.path))
         rows = cast("list[object]", loaded) if isinstance(loaded, list) else [loaded]
         if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(f"{self.path}: must be a JSON array of objects, one per row")
@@ -257,5 +249,14 @@ class _ClassFolders:
                 "add a metadata file with a file_name column, or one subfolder per label"
             )
         for image in images:
+            _refuse_undecodable(self.path / image)
             values = {"image": image.as_posix(), "label": image.parts[0]}
             yield TableRow(image.as_posix(), values, self.path)
+
+
+def _refuse_undecodable(path: Path) -> None:
+    """Raise DataError for a name that no text can hold, as an id or a label has to."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: its name is not UTF-8: rename it") from None

@@ -1,7 +1,6 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
 import logging
-import re
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,6 +30,7 @@ from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
+from ..search.failures import Tally, failures_error, reason_kind
 
 _log = logging.getLogger("blpo.judge")
 
@@ -40,6 +40,8 @@ _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
 OTHER_JUDGE_KEY = "blpo.other_judge"
 """Of the metadata of a file of verdicts: what `other_judge` says of them."""
+_FEWEST_ROWS = 1000
+"""Of fewer rows no share of failures is taken, unless they are all."""
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -81,30 +83,45 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    reasons: why those have none. masses: label masses, where there are any. new_calls: replies that
-    an engine gave in this session; all others came from the store. other_judge: how the judge
-    differs from the one that the prompt was aligned with; empty if it does not.
+    missing: those without a label, and why. masses: label masses, where there are any. new_calls:
+    replies that an engine gave in this session; all others came from the store. other_judge: how
+    the judge differs from the one that the prompt was aligned with; empty if it does not.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
-    reasons: Counter[str] = field(default_factory=Counter[str])
+    missing: Tally = field(default_factory=Tally)
     masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
     other_judge: str = ""
-
-    def add(self, table: Any) -> None:
-        """Count the rows of a table of `judged_table`."""
-        self.rows += table.num_rows
-        self.verdicts.update(table["verdict"].to_pylist())
-        self.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
-        self.masses.add(table["label_mass"].drop_null().to_pylist())
 
     def warn(self) -> None:
         """Say what is wrong with many of the verdicts."""
         warn_of_missing(self.reasons, self.rows)
         if warning := self.masses.warning:
             _log.warning(warning)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return self.missing.reasons
+
+    def add(self, table: Any) -> None:
+        """Count a table of `judged_table`."""
+        self.rows += table.num_rows
+        verdicts, reasons = (table[name].to_pylist() for name in ("verdict", "reason"))
+        self.verdicts.update(verdicts)
+        self.masses.add(table["label_mass"].drop_null().to_pylist())
+        self.missing.add(
+            (reason or "not known") if verdict is None else None
+            for verdict, reason in zip(verdicts, reasons, strict=True)
+        )
+
+    def check(self, allowed: float, at_least: int = 1) -> None:
+        """Raises FailuresError if too many have no label. at_least: see `Tally.exceeds`."""
+        if self.missing.exceeds(allowed, at_least):
+            what = f"no verdict on {self.missing.failed:,} of {self.rows:,} images"
+            remedy = f"pass --max-failed-share (now {allowed:g})"
+            raise failures_error(what, self.missing, "judge", allowed, remedy)
 
 
 def judge_source(
@@ -159,7 +176,8 @@ def judge_dataset(
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
-    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end.
+    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
+    FailuresError if more verdicts have no label than the source allows.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: exists already; name another file or pass --overwrite")
@@ -180,7 +198,7 @@ def judge_dataset(
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
             tables = (judged_table(*batch, source.task) for batch in judged)
-            write_judged(tables, out, source.task, shard, counts)
+            write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
         counts.warn()
     finally:
@@ -199,11 +217,6 @@ def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
         f"{reasons.total():,} of {num_verdicts:,} verdicts have no label; of {number:,} the reason "
         f"is: {reason}"
     )
-
-
-def reason_kind(reason: str | None) -> str:
-    """A verdict's reason without the excerpt of its reply."""
-    return re.split(r": (?=['\"])", reason or "not known", maxsplit=1)[0]
 
 
 def map_ahead(
@@ -231,21 +244,27 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def write_judged(
-    tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
+    tables: Iterator[Any], out: Path, source: JudgeSource, shard: Shard, counts: JudgedCounts
 ) -> None:
-    """Write tables of `judged_table` to a file that is complete when it appears, and count."""
+    """Write tables of `judged_table` to a file that is complete when it appears, and count.
+
+    Raises FailuresError, without a file, if more rows have no label than the source allows.
+    """
     remarks = {_SHARD_KEY: str(shard)}
     if counts.other_judge:
         remarks[OTHER_JUDGE_KEY] = counts.other_judge
-    schema = _judged_schema(task).with_metadata(remarks)
+    schema = _judged_schema(source.task).with_metadata(remarks)
+    allowed = source.config.max_failed_share.judge
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
         for table in tables:
             waiting.append(table)
             counts.add(table)
+            counts.check(allowed, _FEWEST_ROWS)
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
+        counts.check(allowed)
         if waiting:
             writer.write_table(pa.concat_tables(waiting).cast(schema))
 

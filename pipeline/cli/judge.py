@@ -58,6 +58,12 @@ def judge(
     prompt: PromptOption = None,
     overrides: Overrides = None,
     store: StoreFolder = Path("store"),
+    max_failed_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="The largest share of images that may get no verdict; 0.1."
+        ),
+    ] = None,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
@@ -94,8 +100,11 @@ def judge(
     from .show.runs import show_judged  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
+    overrides = overrides or []
+    if max_failed_share is not None:
+        overrides = [*overrides, f"max_failed_share={max_failed_share}"]
     job = JudgeJob(
-        source=judge_source(run, task, prompt, overrides or []),
+        source=judge_source(run, task, prompt, overrides),
         dataset=dataset,
         out=out,
         store=store,
@@ -120,9 +129,10 @@ def judge_one_shard(
 ) -> None:
     """Judge one shard, as the tasks of an array do."""
     from ..bulk.shards import judge_shard  # noqa: PLC0415
+    from .show.printing import print_line  # noqa: PLC0415
 
     counts = judge_shard(folder, number)
-    print(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
+    print_line(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
 
 
 @judge_app.command("collect")
@@ -131,6 +141,7 @@ def judge_collect(
 ) -> None:
     """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
     from ..bulk.shards import collect_shards  # noqa: PLC0415
+    from .show.printing import print_line  # noqa: PLC0415
 
     out, counts = collect_shards(folder)
-    print(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")
+    print_line(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ...data.errors import BlpoError
+from ...data.shown import shown
 from ..launchers.registry import LAUNCHERS
 
 EXIT_PROBLEM = 1
@@ -57,4 +58,4 @@ def parse_pairs(option: str, values: list[str] | None) -> dict[str, str]:
 
 def say(message: str) -> None:
     """A message for people, on stderr: stdout is for results."""
-    print(message, file=sys.stderr)
+    print(shown(message), file=sys.stderr)

@@ -101,7 +101,8 @@ def open_run_directory(
     directory = RunDirectory(path, _run_id(path))
     if not (path / CONFIG_FILE).exists():
         directory.write_json(INPUTS_FILE, dict(inputs))
-        directory.write_json(CONFIG_FILE, {"dataset": str(config.dataset)} | comparable(config))
+        resolved = config.model_dump(mode="json", exclude={"output", "store"})
+        directory.write_json(CONFIG_FILE, {"dataset": str(config.dataset), **resolved})
     return directory
 
 

@@ -13,11 +13,12 @@ from ....data.tasks import Task, load_task
 from ...bulk.judging import Evaluation, JudgedCounts
 from ...metrics.intervals import Interval
 from ...report.conclusion import finding
+from ...report.failure_lines import failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
 from ...runs.run_many import FailedRun, FinishedRun
-from .printing import print_json, stdout_console
+from .printing import print_json, print_line, stdout_console
 
 _MOST_SHOWN = 3
 """Contradictions that an import names; all are counted."""
@@ -49,10 +50,11 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(_means_table(runs))
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
-        told = finding(run.result.test, load_task(run.config.task).primary_metric)
-        console.print(f"  {told.sentence}", soft_wrap=True)
+        told = finding(run.result, load_task(run.config.task).primary_metric)
+        for line in (told.sentence, *failure_lines(run.result.failures)):
+            console.print(f"  {line}", soft_wrap=True, markup=False)
         if run.result.aligned_by_chat:
-            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
+            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True, markup=False)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
@@ -92,8 +94,9 @@ def show_sweep(
         return not failed
     show_runs(finished, as_json=False)
     for name, error in failed.items():
-        print(f"failed: {name}: {error}")
-    print(f"{len(finished)} of {len(cells)} cells finished" + (f"; {summary}" if summary else ""))
+        print_line(f"failed: {name}: {error}")
+    where = f"; {summary}" if summary else ""
+    print_line(f"{len(finished)} of {len(cells)} cells finished{where}")
     return not failed
 
 
@@ -151,7 +154,6 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
         console.print(
             f"contradicting labels of one image: {len(summary.contradictions):,} ({shown})",
             style="bold",
-            markup=False,
         )
     table = Table("split", *next(iter(summary.counts.values())))
     for split, counts in summary.counts.items():
