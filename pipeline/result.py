@@ -64,6 +64,8 @@ class RunResult(BaseModel):
 
     reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
         label.
+    aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
+        the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
     failures: by role; empty in results of earlier versions.
     seconds: wall time of the session that finished the run.
@@ -84,11 +86,19 @@ class RunResult(BaseModel):
     judge_prompt_final: str
     i2t_prompt_final: str
     reading: CutPoints | None = None
+    aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None
     failures: dict[Role, RoleFailures] = {}
     calls: dict[Role, CallCounts]
     seconds: float
+
+
+LAYOUT_NOTE = (
+    "The judge was asked by chat messages, which the server lays out in its own way: asked by an "
+    "engine in-process, or by a vLLM server in its layout, it is another judge under this prompt."
+)
+"""Of a run that is `aligned_by_chat`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,14 @@ OF_ONE_REQUEST = (
         kind="request",
     ),
     Quirk(
+        "blocked in other words",
+        message(None, "SAFETY"),
+        error="refused by the server's content filter",
+        kind="request",
+    ),
+    Quirk("cut off in other words", message("Safe or", "MAX_TOKENS"), None),
+    Quirk("cut off by the context", message("Safe", "model_length"), None),
+    Quirk(
         "a message that is null",
         (200, {}, {"choices": [{"message": None, "finish_reason": "stop"}]}),
         error="no message",

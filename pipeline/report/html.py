@@ -27,7 +27,7 @@ from ...data.shown import shown
 from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval
-from ..result import CallCounts, RunRecord
+from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
 from .failure_lines import failure_lines
@@ -53,6 +53,7 @@ def render_report(record: RunRecord) -> str:
         record=record,
         result=result,
         task=record.task,
+        layout_note=LAYOUT_NOTE,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
         finding=finding(result, record.task.primary_metric),

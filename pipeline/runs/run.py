@@ -198,6 +198,7 @@ class Run:
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
             reading=steps[-1].reading if steps else None,
+            aligned_by_chat=identities["judge"].is_chat,
             test=test,
             stopped=self.budget.stopped,
             failures=self._watch.failures,

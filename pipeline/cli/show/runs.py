@@ -15,6 +15,7 @@ from ...report.conclusion import finding
 from ...report.failure_lines import failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
+from ...result import LAYOUT_NOTE
 from ...runs.directory import run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
@@ -53,6 +54,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         told = finding(run.result, run_task(run.config).primary_metric)
         for line in (told.sentence, *failure_lines(run.result.failures)):
             console.print(f"  {line}", soft_wrap=True, markup=False)
+        if run.result.aligned_by_chat:
+            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True, markup=False)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
