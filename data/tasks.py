@@ -1,6 +1,7 @@
 """Tasks: what is judged, on which labels, and the prompts that a run starts from."""
 
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
@@ -10,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -48,6 +50,14 @@ def _declared_labels(value: object) -> object:
     return tuple(map(label_text, value))  # pyright: ignore[reportUnknownArgumentType]
 
 
+def _checked_name(name: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(
+            "must be lower-case letters, digits, - and _, and start with a letter or digit"
+        )
+    return name
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Labels = Annotated[tuple[Text, ...], BeforeValidator(_declared_labels)]
 
@@ -71,7 +81,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: Annotated[str, AfterValidator(_checked_name)]
     description: Text
     kind: Kind
     labels: Labels
