@@ -23,6 +23,7 @@ _SHOWN_CHARS = 8
 _WORDS = re.compile(r"(?!sk-)[a-z]+([-_ ][a-z]+)*|EMPTY")
 """What is given to servers that take no key ("not-needed"), and may stand in any reply."""
 _USER_IN_URL = re.compile(r"://[^/\s'\"@]*@")
+_KEY_IN_URL = re.compile(r"(?i)([?&][\w-]*(?:key|token|secret|passw|sig)[\w-]*=)[^&\s'\"]+")
 
 _learned: set[str] = set()
 
@@ -34,10 +35,11 @@ def learn_key(key: str) -> None:
 
 
 def redacted(text: str) -> str:
-    """A message without keys, what a server shows of them included, and without users in URLs."""
+    """A message without keys, what a server shows of them included, and without those of URLs."""
     for pattern in map(_in_messages, _keys()):
         text = pattern.sub(REDACTED, text)
-    return _USER_IN_URL.sub(f"://{REDACTED}@", text)
+    text = _USER_IN_URL.sub(f"://{REDACTED}@", text)
+    return _KEY_IN_URL.sub(rf"\1{REDACTED}", text)
 
 
 def redacted_data(text: str) -> str:

@@ -106,9 +106,7 @@ def test_what_an_actor_has_to_say_is_said_once_and_not_written(
     actor = JudgeActor(source, Path("data.parquet"), Path("store"))
     tables = [*actor({"id": np.array([0])}), *actor({"id": np.array([0])})]
     counts = JudgedCounts()
-    write_judged(
-        judged_by_actors(tables, counts), Path("out.parquet"), source.task, Shard(), counts
-    )
+    write_judged(judged_by_actors(tables, counts), Path("out.parquet"), source, Shard(), counts)
     assert (counts.rows, counts.new_calls) == (2 * num_rows, num_rows)
     assert [record.getMessage() for record in caplog.records] == [
         "this prompt was aligned with another judge: model another, here any"
@@ -121,7 +119,8 @@ def test_what_an_actor_has_to_say_is_said_once_and_not_written(
 def test_verdicts_without_a_label_are_told_on_ray_too(blpo: Blpo, server: Counting) -> None:
     num_rows = write_data()
     server.words = ("perhaps", "neither")
-    judged = blpo(*judging("out.parquet"), "--launcher", "ray", "--max-running", "1")
+    ray = ["--launcher", "ray", "--max-running", "1", "--max-failed-share", "1"]
+    judged = blpo(*judging("out.parquet"), *ray)
     assert f"{num_rows} of {num_rows} verdicts have no label" in judged.err
 
 

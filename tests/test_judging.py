@@ -14,7 +14,7 @@ from blpo.data.errors import EngineError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
-from blpo.models.engine import Reply, Request
+from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
 from blpo.pipeline.bulk.judging import (
@@ -34,8 +34,13 @@ from blpo.pipeline.bulk.shards import (
     shard_folder,
     write_manifest,
 )
+from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.result import LAYOUT_NOTE
+from blpo.pipeline.runs.finished_run import read_past_run
+from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.cutpoints import CutPoints
+from blpo.pipeline.search.failures import MaxFailedShare
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_dataset, ideal_run
@@ -142,6 +147,24 @@ def test_a_prompt_that_meets_another_judge_than_its_own_says_so(
     assert "aligned with another judge: layout image-first-1/block=32, here none" in said
 
 
+def test_a_run_says_at_its_end_that_its_judge_was_asked_by_messages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class ByChat(IdealEngine):
+        @property
+        def identity(self) -> EngineIdentity:
+            return replace(super().identity, layout="chat-image-first-2")
+
+    engine = ideal_dataset(tmp_path, num_test=8)
+    local = ideal_run(tmp_path, engine, "local")
+    chat = ideal_run(tmp_path, ByChat(engine.scenes, engine.scale), "chat")
+    for run, is_chat in ((local, False), (chat, True)):
+        past = read_past_run(run)
+        assert past.result.aligned_by_chat == is_chat
+        show_runs([FinishedRun(past.config, past.result, 0, 0.0)], as_json=False)
+        assert (LAYOUT_NOTE in capsys.readouterr().out) == is_chat
+
+
 @pytest.mark.parametrize("shard", ["5/4", "0/4", "1", "a/b", "-1/4", "1/0"])
 def test_a_shard_that_does_not_exist_is_refused(world: World, blpo: Blpo, shard: str) -> None:
     outcome = blpo("judge", "data.parquet", "--task", TASK, "--out", "o.parquet", "--shard", shard)
@@ -240,7 +263,9 @@ def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
 def test_each_shard_and_the_merged_file_tell_of_another_judge(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    config = JudgeConfig(judge=EngineSettings(kind="lexicon"))
+    config = JudgeConfig(
+        judge=EngineSettings(kind="lexicon"), max_failed_share=MaxFailedShare(judge=1)
+    )
     aligned = {"model": "another", "revision": "1"}
     source = JudgeSource(load_task(TASK), PROMPT, config, aligned=aligned)
     manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 2)

@@ -37,7 +37,7 @@ FORMS: dict[str, Callable[[str], str]] = {
     "in a header": lambda key: f"Authorization: Bearer {key}",
     "in JSON": json.dumps,
     "as JSON escapes": lambda key: "".join(f"\\u{ord(c):04X}" for c in key),
-    "in a URL": lambda key: f"https://host/v1?key={quote(key)}",
+    "in a URL": lambda key: f"https://host/v1?q={quote(key)}",
     "in a URL, slashes too": lambda key: quote(key, safe=""),
     "in a URL, lower case": lambda key: quote(key, safe="").replace("%2F", "%2f"),
     "in HTML": html.escape,

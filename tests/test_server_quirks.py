@@ -92,6 +92,14 @@ OF_ONE_REQUEST = (
         kind="request",
     ),
     Quirk(
+        "blocked in other words",
+        message(None, "SAFETY"),
+        error="refused by the server's content filter",
+        kind="request",
+    ),
+    Quirk("cut off in other words", message("Safe or", "MAX_TOKENS"), None),
+    Quirk("cut off by the context", message("Safe", "model_length"), None),
+    Quirk(
         "a message that is null",
         (200, {}, {"choices": [{"message": None, "finish_reason": "stop"}]}),
         error="no message",
@@ -107,6 +115,12 @@ OF_ONE_REQUEST = (
         kind="request",
     ),
     Quirk("HTTP 413", (413, {}, b"<html>nginx"), error="lower images.max_pixels", kind="request"),
+    Quirk(
+        "a thought that takes all of the tokens",
+        refusal(400, "Could not finish the message because max_tokens was reached."),
+        error="raise max_tokens; for a model that thinks first set `thinking: on`",
+        kind="request",
+    ),
     Quirk("an event stream", (200, {}, SSE), error="not a completion: 'data:", kind="transient"),
     Quirk("a page", (200, {}, b"<html>portal"), error="not a completion", kind="transient"),
     Quirk("nothing", (204, {}, b""), error="not a completion", kind="transient"),
@@ -429,9 +443,16 @@ def test_a_thinking_server_that_cannot_continue_a_reply_is_asked_for_the_rest(se
     assert [m["role"] for m in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
-def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    "logprobs", [None, {"content": [{"token": "", "logprob": -0.1, "top_logprobs": None}]}]
+)
+def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(
+    serve: Serve, logprobs: Any
+) -> None:
     def respond(body: Body, _: int) -> Answer:
-        return completion("" if body["messages"][-1]["role"] == "assistant" else "Safe")
+        return message(
+            "" if body["messages"][-1]["role"] == "assistant" else "Safe", "stop", logprobs
+        )
 
     server = serve(respond)
     request = Request("Is it safe?", labels=LABELS, reply_start="A cat.\n")
@@ -475,9 +496,15 @@ def test_what_the_settings_ask_for_is_in_the_identity(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("nan", None), ("-5", 0.0), ("1e9", 120.0), ("inf", 120.0), ("soon", None), (None, None)],
+    [
+        *(("0", 0.0), ("0.25", 0.25), ("120", 120.0), ("1e9", 120.0), ("inf", 120.0)),
+        *(("9" * 400, 120.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 120.0)),
+        *(("nan", None), ("-5", None), ("-inf", None), ("soon", None), ("", None), (None, None)),
+        *(("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Wed, 21 Oct 2015", None), ("1, 2", None)),
+        *(("Fri, 31 Dec 99999999 23:59:59 GMT", None), ("0x10", None), ("\x00", None)),
+    ],
 )
-def test_a_server_is_not_waited_for_longer_than_two_minutes(
+def test_a_server_is_waited_for_up_to_two_minutes_if_what_it_says_is_a_time_to_come(
     value: str | None, expected: float | None
 ) -> None:
     headers = {} if value is None else {"retry-after": value}
@@ -555,8 +582,17 @@ def test_a_key_that_the_server_repeats_is_shown_nowhere(
     ("endpoint", "words"),
     [
         ("http://user:S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://host/v1?key=S3CRET", "put the key into an environment variable"),
         ("http://127.0.0.1:notaport/v1", "no URL: Port"),
+        ("http://127.0.0.1:70000/v1", "no URL: Port out of range"),
+        ("http://127.0.0.1:-1/v1", "no URL: Port"),
+        ("http://127.0.0.1:0/v1", "expected http://HOST/v1"),
+        ("http://[::1/v1", "no URL: Invalid IPv6"),
+        ("http://ho st/v1", "white space"),
+        ("http:///v1", "expected http://HOST/v1"),
         ("localhost:8000/v1", "expected http://HOST/v1"),
+        ("file:///etc/passwd", "expected http://HOST/v1"),
     ],
 )
 def test_an_endpoint_that_is_none_or_holds_a_key_is_refused(endpoint: str, words: str) -> None:

@@ -20,7 +20,7 @@ from ...data.errors import ConfigError, DataError
 from ...data.examples import iter_example_ids
 from ...data.shards import Shard, shard_of
 from ...data.tasks import Task
-from ..config import JudgeConfig, differences, load_config
+from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..search.cutpoints import CutPoints
 from .judging import (
     OTHER_JUDGE_KEY,
@@ -195,12 +195,8 @@ def _read_manifest(folder: Path) -> JudgeManifest:
 def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
     if not (folder / _MANIFEST_FILE).exists():
         return
-    stored, wanted = (
-        # What a prompt was aligned with shapes a remark, and no verdict.
-        one.model_dump(mode="json", exclude={"aligned"})
-        for one in (_read_manifest(folder), manifest)
-    )
-    found = differences(stored, wanted)
+    stored, asked_for = (_comparable(m) for m in (_read_manifest(folder), manifest))
+    found = differences(stored, asked_for)
     if found:
         raise ConfigError(
             f"{folder}: its shards belong to another job, which differs in\n  "
@@ -208,3 +204,8 @@ def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
             + "\nName another --out, restore these values, or remove that folder (replies in the "
             "store are kept)."
         )
+
+
+def _comparable(manifest: JudgeManifest) -> dict[str, Any]:
+    """What shapes the shards, as JSON values: what a prompt was aligned with shapes a remark."""
+    return manifest.model_dump(mode="json", exclude={"judge": set(LIMIT_FIELDS), "aligned": True})

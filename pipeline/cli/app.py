@@ -22,8 +22,9 @@ from .sweeps import sweep_app, table
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
-    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
-    "75 stopped by USR2 or TERM, 130 interrupted (the same command goes on where it stopped).",
+    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; 3 `doctor` "
+    "found warnings only; 75 stopped by USR2 or TERM, 130 interrupted (the same command goes on "
+    "where it stopped).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

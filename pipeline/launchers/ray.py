@@ -150,7 +150,7 @@ def judge_on_ray(
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
             tables = judged.iter_batches(batch_size=None, batch_format="pyarrow")
-            write_judged(judged_by_actors(tables, counts), out, source.task, Shard(), counts)
+            write_judged(judged_by_actors(tables, counts), out, source, Shard(), counts)
     finally:
         ray.shutdown()
     counts.warn()

@@ -27,9 +27,10 @@ from ...data.shown import shown
 from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval
-from ..result import CallCounts, RunRecord
+from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
+from .failure_lines import failure_lines
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
 from .scorecard_view import scorecard_view
@@ -52,9 +53,11 @@ def render_report(record: RunRecord) -> str:
         record=record,
         result=result,
         task=record.task,
+        layout_note=LAYOUT_NOTE,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
-        finding=finding(result.test, record.task.primary_metric),
+        finding=finding(result, record.task.primary_metric),
+        failure_lines=failure_lines(result.failures),
         interval_plot=interval_plot(result.test),
         judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         i2t_diff=PromptDiff.make(
