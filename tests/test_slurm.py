@@ -257,6 +257,8 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
         "micro-unsafebench",
         "--set",
         "judge.kind=lexicon",
+        "--max-failed-share",
+        "1",
     ]
     assert blpo("judge", *data, "--out", "here.parquet", "--store", "local").code == 0
     array = ["judge", *data, "--out", "out.parquet", "--launcher", "slurm", "--shards", "3"]
