@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import NewerStoreError
-from blpo.data.store import parts
+from blpo.data.store import part_reader, parts
+from blpo.data.store.key_index import key_prefixes
+from blpo.data.store.part_keys import packed
 from blpo.data.store.replies import ReplyRow, StoredReply
 from blpo.data.store.store import Collection, ReplyStore
 from command_line import Blpo
@@ -139,6 +141,59 @@ def test_a_part_of_a_newer_format_is_refused_by_its_number(
         assert said.code == 1
         assert "upgrade blpo" in said.err
         assert "damaged" not in said.err + said.out
+
+
+def no_keys(*_: object) -> bytes:
+    return b""
+
+
+def without_list_of_keys(root: Path, monkeypatch: pytest.MonkeyPatch, *rows: ReplyRow) -> None:
+    """Puts rows as a part that says nothing of its keys beside its rows."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(parts, "packed", no_keys)
+        put(ReplyStore(root), *rows)
+
+
+def test_parts_with_and_without_a_list_of_their_keys_are_read_and_merged_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_list_of_keys(tmp_path, monkeypatch, row(1), row(2))
+    put(ReplyStore(tmp_path), row(2, "too late"), row(3))
+    expected = {key(number): reply(row(number)) for number in (1, 2, 3)}
+    assert get(ReplyStore(tmp_path), 1, 2, 3, 4) == expected
+    for store in (ReplyStore(tmp_path), compacted(tmp_path)):
+        assert get(store, 1, 2, 3, 4) == expected
+        assert store.verify().damaged == []
+
+
+def test_opening_a_part_that_lists_its_keys_parses_no_footer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_list_of_keys(tmp_path, monkeypatch, row(1))
+    put(ReplyStore(tmp_path), row(2))
+    opened: list[Path] = []
+    original = part_reader._source  # pyright: ignore[reportPrivateUsage]
+
+    def source(part: Path) -> Any:
+        opened.append(part)
+        return original(part)
+
+    monkeypatch.setattr(part_reader, "_source", source)
+    assert get(ReplyStore(tmp_path), 3) == {}
+    assert opened == parts_of(ReplyStore(tmp_path))[:1]
+
+
+def test_a_list_of_keys_that_is_not_that_of_the_rows_is_found_by_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong_keys(version: int, _: Any) -> bytes:
+        return packed(version, [key_prefixes([key(1), key(9)])])
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(parts, "packed", wrong_keys)
+        put(ReplyStore(tmp_path), row(1), row(2))
+    (damaged,) = ReplyStore(tmp_path).verify().damaged
+    assert "its list of keys is not that of its rows" in damaged.reason
 
 
 # Run with a copy of the package in which replies have one field more.

@@ -14,6 +14,7 @@ from ..errors import NewerStoreError, StoreError
 from .checksums import CheckedFile, UnsealedError
 from .format_1 import RETIRED_COLUMNS, check_format_1
 from .key_index import Prefixes, Rows, key_prefixes
+from .part_keys import read_keys
 from .parts import FORMAT, FORMAT_KEY
 from .replies import SCHEMA, STORED_SCHEMA, StoredReply, replies_of_table
 
@@ -83,9 +84,30 @@ def read_prefixes(part: Path) -> Prefixes | None:
     """
     if part.stat().st_size == 0:
         return None
-    with _open(part) as file:
-        tables = [file.read(group, _KEYS) for group in file.groups]
-        return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
+    with _named_damage(part):
+        listed = _listed_keys(part)
+        if listed is not None:
+            return listed
+        with _opened(part) as file:
+            return _prefixes_of_rows(file)
+
+
+def _listed_keys(part: Path) -> Prefixes | None:
+    """The keys that a part lists beside its rows; None if it does not. Raises as `_opened` does."""
+    try:
+        with closing(CheckedFile(part)) as file:
+            keys = read_keys(file)
+    except UnsealedError:
+        return None
+    if keys is None:
+        return None
+    _refuse_newer(part, keys.version)
+    return keys.prefixes
+
+
+def _prefixes_of_rows(file: PartFile) -> Prefixes:
+    tables = [file.read(group, _KEYS) for group in file.groups]
+    return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
 
 
 def read_replies(part: Path, rows: Rows, keys: Sequence[str]) -> dict[str, StoredReply]:
@@ -135,16 +157,25 @@ def _check(part: Path) -> None:
     with _opened(part) as file:
         for group in file.groups:
             file.read(group, SCHEMA).validate(full=True)
+        prefixes = _prefixes_of_rows(file)
     with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
         checked.check()
+        keys = read_keys(checked)
+        if keys is not None and not np.array_equal(keys.prefixes, prefixes):
+            raise OSError("its list of keys is not that of its rows")
 
 
 @contextmanager
 def _open(part: Path) -> Generator[PartFile]:
+    with _named_damage(part), _opened(part) as file:
+        yield file
+
+
+@contextmanager
+def _named_damage(part: Path) -> Generator[None]:
     """Raises StoreError for what reading raises, but FileNotFoundError as it is."""
     try:
-        with _opened(part) as file:
-            yield file
+        yield
     except FileNotFoundError:
         raise
     except ARROW_ERRORS as error:
@@ -159,13 +190,16 @@ def _opened(part: Path) -> Generator[PartFile]:
         pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file,
     ):
         metadata: dict[bytes, bytes] = file.metadata.metadata or {}
-        version = int(metadata.get(FORMAT_KEY, b"1"))
-        if version > FORMAT:
-            raise NewerStoreError(
-                f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
-                "upgrade blpo"
-            )
+        _refuse_newer(part, int(metadata.get(FORMAT_KEY, b"1")))
         yield PartFile(file, file.schema_arrow)
+
+
+def _refuse_newer(part: Path, version: int) -> None:
+    if version > FORMAT:
+        raise NewerStoreError(
+            f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
+            "upgrade blpo"
+        )
 
 
 def _source(part: Path) -> Any:

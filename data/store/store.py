@@ -13,6 +13,7 @@ number of threads, processes and hosts read and write at once without locks. How
 - `key_index`, `partition`: a process holds 16 bytes for each key of a partition that it looked
   into, and learns of new parts by listing the folder when a key is missing. What threads put while
   one writes becomes one part.
+- `part_keys`: a part lists the first 64 bits of its keys at its end, so that it opens quickly.
 - `part_reader`: a look-up reads the row groups that hold its keys, in pyarrow, and compares whole
   keys. Columns that a part lacks are null, and a part of a newer format is refused by its number.
 - `checksums`: pyarrow sees no byte that does not fit its checksum, neither footer nor page, so that
