@@ -1,42 +1,42 @@
-"""The prefixes of a part's keys, in front of its seal, so that opening it parses no footer.
+"""The keys of a part, in front of its seal, so that opening it parses no footer.
 
-    ... row groups | prefixes | end | checksums of blocks | seal | ...
+    ... row groups | prefixes | outcomes | end | checksums of blocks | seal | ...
 
 To the seal they are bytes like those of the row groups. Their own checksum lets a reader take them
 without the block that they lie in. A part that has none is opened through pyarrow.
 """
 
 import struct
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from xxhash import xxh3_64_intdigest
 
 from .checksums import CheckedFile
-from .key_index import Prefixes
+from .outcomes import PartKeys
 
-_MAGIC = b"blpo\x00key"
+_MAGIC = b"blpokeys"
 _END = struct.Struct("<8sIIQ")
-"""Magic, format of the part, number of keys, XXH3 of prefixes, format and number."""
+"""Magic, format of the part, number of keys, XXH3 of prefixes, outcomes, format and number."""
 
 _PREFIX_BYTES = 8
+_KEY_BYTES = _PREFIX_BYTES + 1
 
 
-class PartKeys(NamedTuple):
-    """The format of a part, and the prefixes of its keys in row order."""
+class ListedKeys(NamedTuple):
+    """The format of a part, and its keys."""
 
     version: int
-    prefixes: Prefixes
+    keys: PartKeys
 
 
-def packed(version: int, prefixes: Sequence[Prefixes]) -> bytes:
-    data = b"".join(found.astype("<u8").tobytes() for found in prefixes)
-    num_keys = len(data) // _PREFIX_BYTES
+def packed(version: int, keys: PartKeys) -> bytes:
+    data = keys.prefixes.astype("<u8").tobytes() + keys.outcomes.tobytes()
+    num_keys = len(keys.prefixes)
     return data + _END.pack(_MAGIC, version, num_keys, _checksum(data, version, num_keys))
 
 
-def read_keys(file: CheckedFile) -> PartKeys | None:
+def read_keys(file: CheckedFile) -> ListedKeys | None:
     """The keys of a sealed part; None if it says nothing of them. Raises OSError for damage."""
     end = file.tail_start - _END.size
     if end < 0:
@@ -44,11 +44,13 @@ def read_keys(file: CheckedFile) -> PartKeys | None:
     magic, version, num_keys, checksum = _END.unpack(file.unchecked(end, file.tail_start))
     if magic != _MAGIC:
         return None
-    start = end - num_keys * _PREFIX_BYTES
+    start = end - num_keys * _KEY_BYTES
     data = file.unchecked(start, end) if start >= 0 else b""
     if checksum != _checksum(data, version, num_keys):
         raise OSError("its list of keys does not fit its checksum")
-    return PartKeys(version, np.frombuffer(data, "<u8").astype(np.uint64, copy=False))
+    prefixes = np.frombuffer(data, "<u8", num_keys).astype(np.uint64, copy=False)
+    outcomes = np.frombuffer(data, np.uint8, num_keys, num_keys * _PREFIX_BYTES)
+    return ListedKeys(version, PartKeys(prefixes, outcomes))
 
 
 def _checksum(data: bytes, version: int, num_keys: int) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 
 from ..arrow import is_temporary, pa, pq, sync, temporary_name
 from .checksums import seal
-from .key_index import Prefixes, key_prefixes
+from .outcomes import PartKeys, keys_of, together
 from .part_keys import packed
 from .part_names import listed_parts, single
 from .replies import SCHEMA, ReplyRow, table_of_rows
@@ -79,7 +79,7 @@ def write_tables(path: Path, tables: Iterable[Any], schema: Any) -> None:
     Raises OSError as `write_part` does.
     """
     names = [_leaf_name(field) for field in schema]
-    prefixes: list[Prefixes] = []
+    keys: list[PartKeys] = []
     with pq.ParquetWriter(
         path,
         schema,
@@ -90,9 +90,9 @@ def write_tables(path: Path, tables: Iterable[Any], schema: Any) -> None:
     ) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
-            prefixes.append(key_prefixes(table["key"].to_pylist()))
+            keys.append(keys_of(table))
         writer.add_key_value_metadata({FORMAT_KEY: str(FORMAT).encode()})
-    seal(path, packed(FORMAT, prefixes))
+    seal(path, packed(FORMAT, together(keys)))
 
 
 def _leaf_name(field: Any) -> str:
