@@ -18,7 +18,7 @@ from .errors import OutputError, what_failed
 pa: Any = pyarrow
 pq: Any = pyarrow.parquet
 
-ARROW_ERRORS: tuple[type[Exception], ...] = (pa.ArrowException, OSError)
+ARROW_ERRORS: tuple[type[Exception], ...] = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises on a file that is cut off, damaged or no Parquet at all."""
 
 

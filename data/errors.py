@@ -7,6 +7,7 @@ BlpoError
         NewerStoreError a part of it was written by a newer blpo
     ConfigError     a configuration or a run directory is wrong      (raised by pipeline)
     LaunchError     a batch system is not there or refuses a job      (raised by pipeline)
+    FailuresError   more of a role's questions failed than may       (raised by pipeline)
     EngineError     an engine does not start or died                 (raised by models)
         LayoutError the chat template cannot be laid out image first
 StoppedError        no error: the process was asked to stop           (raised by models)
@@ -63,6 +64,10 @@ class ConfigError(BlpoError):
 
 class LaunchError(BlpoError):
     """A batch system is not there, or refuses what is asked of it."""
+
+
+class FailuresError(BlpoError):
+    """A larger share of what a role was asked has failed than `max_failed_share` allows."""
 
 
 class EngineError(BlpoError):

@@ -30,15 +30,38 @@ def parse_yaml(content: str, source: str, error: type[BlpoError]) -> dict[str, A
 
     A key that a mapping has twice is an error: YAML would keep the last one in silence.
     """
+    loaded = parse_yaml_value(content, source, error)
+    if not isinstance(loaded, dict):
+        raise error(f"{source}: holds {type(loaded).__name__}, must hold `key: value` lines")
+    return {str(key): value for key, value in cast("dict[object, Any]", loaded).items()}
+
+
+def parse_yaml_value(content: str, source: str, error: type[BlpoError]) -> object:
+    """The value that YAML text holds; raises `error`, naming source and line, for none."""
     try:
-        loaded = cast("object", yaml.load(content, Loader=_StrictLoader))
+        return cast("object", yaml.load(content, Loader=_StrictLoader))
     except yaml.YAMLError as problem:
         raise error(f"{source}: not valid YAML: {_yaml_problem(problem)}") from problem
     except (ValueError, RecursionError) as problem:
         raise error(f"{source}: not valid YAML: {problem}") from problem
-    if not isinstance(loaded, dict):
-        raise error(f"{source}: holds {type(loaded).__name__}, must hold `key: value` lines")
-    return {str(key): value for key, value in cast("dict[object, Any]", loaded).items()}
+
+
+def parse_json(content: str, source: str) -> object:
+    """The value that JSON text holds; raises DataError, naming the source, when it holds none.
+
+    A key that an object has twice is an error: Python would keep the last one in silence.
+    """
+    try:
+        value = cast("object", json.loads(content, object_pairs_hook=_without_repeats))
+        if "\\u" in content:
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise DataError(
+            f"{source}: holds half of a character (a surrogate): write the whole one"
+        ) from None
+    except (ValueError, RecursionError) as problem:
+        raise DataError(f"{source}: not valid JSON: {problem}") from None
+    return value
 
 
 def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -> Any:
@@ -47,6 +70,15 @@ def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -
         return json.loads(read_text(path, error))
     except (json.JSONDecodeError, RecursionError) as problem:
         raise error(f"{path}: not the JSON that was written ({problem}): {remedy}") from None
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"an object has the key {twice!r} twice: drop one of them")
+    return found
 
 
 class _StrictLoader(yaml.SafeLoader):
@@ -73,15 +105,34 @@ class _StrictLoader(yaml.SafeLoader):
     def construct_object(self, node: Any, deep: bool = False) -> Any:
         try:
             construct: Any = super().construct_object  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-            return construct(node, deep)
+            value: Any = construct(node, deep)
+            return _with_whole_characters(value) if isinstance(value, str) else value
         except (ValueError, OverflowError) as problem:
             raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value!r}: {problem}; put it in quotes", node.start_mark
+                None, None, f"{node.value!r}: {_what_is_wrong(problem)}", node.start_mark
             ) from problem
+
+
+def _what_is_wrong(problem: Exception) -> str:
+    if isinstance(problem, UnicodeDecodeError):
+        return "holds half of a character (a surrogate): write the whole one"
+    return f"{problem}; put it in quotes"
+
+
+def _with_whole_characters(text: str) -> str:
+    """Escapes of both halves of a character as the character, as JSON has them.
+
+    Raises UnicodeDecodeError, a ValueError, for half of one: no file could hold it.
+    """
+    if not any("\ud800" <= character <= "\udfff" for character in text):
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
 def _yaml_problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+        is_unquoted = error.problem == "mapping values are not allowed here"
+        remedy = ": put the text in quotes" if is_unquoted else ""
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}{remedy}"
     return str(error)

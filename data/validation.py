@@ -1,13 +1,12 @@
 """What pydantic finds wrong with a settings file, told one problem per line."""
 
 import difflib
-import re
 from collections.abc import Sequence
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-_USER_IN_URL = re.compile(r"://[^/\s'\"]*@")
+from .redaction import redacted
 
 
 def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
@@ -26,8 +25,7 @@ def _problem_text(problem: dict[str, Any], model: type[BaseModel]) -> str:
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
     if not key:
         return message
-    shown = _USER_IN_URL.sub("://***@", repr(problem["input"]))
-    return f"`{key}` is {shown}: {message}"
+    return f"`{key}` is {redacted(repr(problem['input']))}: {message}"
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:

@@ -92,6 +92,10 @@ class Reply:
     departures: tuple[str, ...] = ()
 
 
+CHAT_PREFIX = "chat-"
+"""Of the layouts of requests that are messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
     """What, beside the request, shapes a reply. Known without starting the engine.
@@ -107,6 +111,11 @@ class EngineIdentity:
     revision: str
     layout: str
     settings: str = ""
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether requests are messages, which a server lays out in its own way."""
+        return self.layout.startswith(CHAT_PREFIX)
 
 
 class Engine(Protocol):

@@ -3,14 +3,13 @@
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, TypeVar, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
-from ..data.text_files import parse_yaml, read_text
+from ..data.text_files import parse_yaml, parse_yaml_value, read_text
 from ..data.validation import validation_message
 from ..models.engines.settings import EngineSettings
 from ..models.roles.judge import TEXT_VERDICT_TOKENS
@@ -18,6 +17,7 @@ from ..models.roles.optimizer import PROPOSAL_TOKENS
 from ..models.roles.pair_judge import Orders
 from .methods.registry import MethodSections
 from .search.budget import BudgetConfig
+from .search.failures import MaxFailedShare
 
 Config = TypeVar("Config", bound=BaseModel)
 
@@ -99,13 +99,22 @@ class VerdictConfig(BaseModel):
         return self.reasoning_tokens if self.verdict == "reasoned" else None
 
 
+def _refuse_label_within_thought(config: "RunConfig | JudgeConfig") -> None:
+    """Raises ValueError for a label that would be read before the judge has thought."""
+    if config.verdict == "direct" and config.judge.thinks_before_labels:
+        raise ValueError(
+            "judge.thinking is on and verdict is direct: the label would be read inside the "
+            "thought; set `verdict: reasoned`, or judge.thinking to off"
+        )
+
+
 class RunConfig(VerdictConfig, MethodSections):
     """One run: a task, its data, the models, the method.
 
     task: name of a shipped task or path of a task file. dataset: Parquet file.
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
-    budget: what the search may ask for.
+    budget: what the search may ask for. max_failed_share: how much of it may fail.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
@@ -123,17 +132,35 @@ class RunConfig(VerdictConfig, MethodSections):
     verbalizer: VerbalizerConfig = VerbalizerConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
+    max_failed_share: MaxFailedShare = MaxFailedShare()
+
+    @model_validator(mode="after")
+    def _check_thinking(self) -> Self:
+        _refuse_label_within_thought(self)
+        return self
 
 
 class JudgeConfig(VerdictConfig):
-    """A judge outside a run: which model, how it sees the images and comes to a verdict."""
+    """A judge outside a run: which model, how it sees the images and comes to a verdict.
+
+    max_failed_share: of the judge's verdicts; what it says of other roles counts for nothing.
+    """
 
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
+    max_failed_share: MaxFailedShare = MaxFailedShare()
+
+    @model_validator(mode="after")
+    def _check_thinking(self) -> Self:
+        _refuse_label_within_thought(self)
+        return self
 
 
 LOCATION_FIELDS = frozenset({"dataset", "output", "store"})
 """Fields that say where files lie. What a dataset holds is told by its fingerprint."""
+
+LIMIT_FIELDS = frozenset({"max_failed_share"})
+"""Fields that say when a run stops with an error. They shape no result."""
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -174,7 +201,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def comparable(config: RunConfig) -> dict[str, Any]:
     """The fields that shape the result, as JSON values."""
-    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS))
+    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS))
 
 
 def _apply_override(fields: dict[str, Any], override: str) -> None:
@@ -187,10 +214,7 @@ def _apply_override(fields: dict[str, Any], override: str) -> None:
         if not isinstance(group, dict):
             raise ConfigError(f"--set {override}: {parent} is a value, not a group of keys")
         fields = cast("dict[str, Any]", group)
-    try:
-        fields[name] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"--set {override}: {value!r} is not a YAML value") from None
+    fields[name] = parse_yaml_value(value, f"--set {override}", ConfigError)
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

@@ -29,6 +29,22 @@ class CallCounts(BaseModel):
     completion_tokens: int
 
 
+class RoleFailures(BaseModel):
+    """What a role failed at in a run, store hits included.
+
+    asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
+    label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
+    the optimizer is asked again after one. repeats: prompts of the optimizer that had been there.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    asked: int
+    failed: int
+    reasons: dict[str, int]
+    repeats: int = 0
+
+
 class SplitResult(BaseModel):
     """Agreement on the test split, of p_0 and of the final prompt.
 
@@ -48,7 +64,10 @@ class RunResult(BaseModel):
 
     reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
         label.
+    aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
+        the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
+    failures: by role; empty in results of earlier versions.
     seconds: wall time of the session that finished the run.
     """
 
@@ -67,10 +86,19 @@ class RunResult(BaseModel):
     judge_prompt_final: str
     i2t_prompt_final: str
     reading: CutPoints | None = None
+    aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None
+    failures: dict[Role, RoleFailures] = {}
     calls: dict[Role, CallCounts]
     seconds: float
+
+
+LAYOUT_NOTE = (
+    "The judge was asked by chat messages, which the server lays out in its own way: asked by an "
+    "engine in-process, or by a vLLM server in its layout, it is another judge under this prompt."
+)
+"""Of a run that is `aligned_by_chat`."""
 
 
 @dataclass(frozen=True, slots=True)

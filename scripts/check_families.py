@@ -41,7 +41,6 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         place = args.keep or Path(temporary)
         for family in families:
-            print(f"{family.name} ...", file=sys.stderr, flush=True)
             folder = place / family.name.replace("/", "-")
             folder.mkdir(parents=True, exist_ok=True)
             cells = check_family(family, engines, folder, args.timeout)
@@ -59,35 +58,21 @@ def check_family(
 
     vLLM is compared with transformers, which is therefore always asked.
     """
+    asked = dict.fromkeys(("transformers", *engines))
+    for result in (*(record_file(folder, engine) for engine in asked), cells_file(folder)):
+        result.unlink(missing_ok=True)
+    is_made = (checkpoint(folder) / "processor_config.json").exists()
     failures: dict[str, str] = {}
-    for step in ("make", *dict.fromkeys(("transformers", *engines)), "check"):
+    for step in (*(() if is_made else ("make",)), *asked, "check"):
+        print(f"{family.name}: {step} ...", file=sys.stderr, flush=True)
         try:
-            if _is_wanted(step, family, folder):
-                run_step(step, family.name, folder, timeout_s)
+            run_step(step, family.name, folder, timeout_s)
         except StepError as error:
             failures[step] = str(error)
-    return {engine: _cells(family, engine, folder, failures) for engine in engines}
+    return {engine: _cells(engine, folder, failures) for engine in engines}
 
 
-def _is_wanted(step: str, family: Family, folder: Path) -> bool:
-    """Not what is there already, nor an engine that is known not to run."""
-    if step == "make":
-        return not (checkpoint(folder) / "processor_config.json").exists()
-    if step == "check":
-        cells_file(folder).unlink(missing_ok=True)
-        return True
-    record_file(folder, step).unlink(missing_ok=True)
-    return _unavailable(family, step) is None
-
-
-def _unavailable(family: Family, engine: str) -> str | None:
-    """Why an engine does not run a family here at all."""
-    return family.deviation(engine, "*")
-
-
-def _cells(family: Family, engine: str, folder: Path, failures: dict[str, str]) -> dict[str, Cell]:
-    if reason := _unavailable(family, engine):
-        return dict.fromkeys(CHECKS, Cell("deviation", reason))
+def _cells(engine: str, folder: Path, failures: dict[str, str]) -> dict[str, Cell]:
     for step in ("make", "check"):
         if step in failures:
             return dict.fromkeys(CHECKS, Cell("WRONG", failures[step]))

@@ -26,6 +26,16 @@ GEMMA = {
     "<start_of_image>": True,
     "\n\n": False,
 }
+GEMMA4 = {
+    "<bos>": True,
+    "<eos>": True,
+    "<|turn>": True,
+    "<turn|>": True,
+    "<|image|>": True,
+    "<|think|>": True,
+    "<|channel>": True,
+    "<channel|>": True,
+}
 GLM = {
     "<|endoftext|>": True,
     "<|user|>": True,
@@ -55,6 +65,14 @@ GEMMA_TEMPLATE = (
     + _IMAGES_AND_TEXTS.replace("IMAGE", "<start_of_image>")
     + "<end_of_turn>\n{% endfor %}"
     "{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}"
+)
+GEMMA4_TEMPLATE = (
+    "{{ bos_token }}{% set thinks = enable_thinking is defined and enable_thinking %}"
+    "{{ '<|turn>system\n<|think|>\n<turn|>\n' if thinks else '' }}{% for m in messages %}"
+    "{{ '<|turn>' + ('model' if m.role == 'assistant' else m.role) + '\n' }}"
+    + _IMAGES_AND_TEXTS.replace("IMAGE", "<|image|>")
+    + "<turn|>\n{% endfor %}{% if add_generation_prompt %}<|turn>model\n"
+    "{{ '' if thinks else '<|channel>thought\n<channel|>' }}{% endif %}"
 )
 GLM_TEMPLATE = (
     "[gMASK]<sop>{% for m in messages %}{% if m.role == 'user' %}<|user|>\n"

@@ -152,6 +152,7 @@ def test_the_tasks_are_listed_for_people_and_for_scripts(blpo: Blpo) -> None:
 def test_wrong_usage_has_an_exit_code_of_its_own(blpo: Blpo) -> None:
     assert blpo("optimise").code == 2
     assert blpo("judge").code == 2
+    assert "3 `doctor` found warnings only" in " ".join(blpo("--help").out.split())
     unknown = blpo("demo", "--method", "blop")
     assert (unknown.code, "textgrad" in unknown.err) == (2, True)
 

@@ -1,10 +1,19 @@
 """Run files: read strictly, overridden from the command line, compared field by field."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 from blpo.data.errors import ConfigError
-from blpo.pipeline.config import RunConfig, comparable, differences, load_run_config
+from blpo.pipeline.config import (
+    JudgeConfig,
+    RunConfig,
+    comparable,
+    differences,
+    load_run_config,
+    parse_config,
+)
 
 MINIMAL = "task: unsafebench\ndataset: d.parquet\noutput: runs/a\n"
 
@@ -64,6 +73,32 @@ def test_a_mistake_is_named_with_file_or_option_and_remedy(
         load_run_config(path, overrides)
     assert message in str(error.value)
     assert str(path) in str(error.value) or "--set" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [
+        {"thinking": True},
+        {"kind": "transformers", "thinking": "on"},
+        {"kind": "openai", "layout": "in-process", "thinking": "on"},
+    ],
+)
+def test_a_label_within_a_thought_is_refused_when_the_settings_are_read(
+    tmp_path: Path, judge: dict[str, Any]
+) -> None:
+    remedy = "set `verdict: reasoned`, or judge.thinking to off"
+    settings = yaml.safe_dump({"judge": judge})
+    with pytest.raises(ConfigError, match=remedy):
+        load_run_config(write(tmp_path, MINIMAL + settings))
+    with pytest.raises(ConfigError, match=remedy):
+        parse_config(JudgeConfig, {"judge": judge}, "--set")
+    reasoned = {"judge": judge, "verdict": "reasoned"}
+    assert parse_config(JudgeConfig, reasoned, "--set").judge.thinking == "on"
+
+
+def test_a_thinking_server_that_is_asked_by_chats_may_give_direct_verdicts() -> None:
+    judge = {"kind": "openai", "layout": "chat", "thinking": "on"}
+    assert parse_config(JudgeConfig, {"judge": judge}, "--set").verdict == "direct"
 
 
 def test_a_missing_run_file_is_named(tmp_path: Path) -> None:

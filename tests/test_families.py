@@ -17,6 +17,8 @@ from blpo.models.requests.layout import Layout, make_layout, turn_texts
 from byte_tokenizers import (
     CHATML,
     GEMMA,
+    GEMMA4,
+    GEMMA4_TEMPLATE,
     GEMMA_TEMPLATE,
     GLM,
     GLM_TEMPLATE,
@@ -40,6 +42,10 @@ DEEPSEEK = "{% if not thinking is defined %}{% set thinking = true %}{% endif %}
 
 def gemma() -> Any:
     return processor(tokenizer(GEMMA, "<eos>", bos_token="<bos>"), GEMMA_TEMPLATE)
+
+
+def gemma4() -> Any:
+    return processor(tokenizer(GEMMA4, "<eos>", bos_token="<bos>"), GEMMA4_TEMPLATE)
 
 
 def glm() -> Any:
@@ -122,6 +128,22 @@ def test_a_thought_that_the_model_opens_itself_is_told_from_the_answer() -> None
     ids = layout.tokenizer.encode("<think>Red.</think>\nIt is red.<|user|>")
     assert layout.reply_text(ids) == "<think>\nRed.</think>\nIt is red."
     assert layout.reply_text(layout.tokenizer.encode("It is red.")) == "It is red."
+
+
+def test_tags_of_a_thought_that_only_an_empty_one_shows_are_learned_from_it() -> None:
+    layout = make_layout(gemma4(), 16, thinking="on")
+    assert suffix_of(layout).endswith("<|turn>model\n")
+    start = "<think>\nRed.\n</think>\n\nIt is red.\n\nFinal answer:\n"
+    ids = layout.token_ids("Why?", num_images=1, text=None, reply_start=start)
+    written = layout.tokenizer.decode(ids)
+    assert written.endswith("<|channel>thought\nRed.<channel|>It is red.\n\nFinal answer:\n")
+
+
+@pytest.mark.parametrize("end", ["", "<channel|>It is red.<turn|>"])
+def test_a_thought_in_markup_that_is_flagged_special_is_told_from_the_answer(end: str) -> None:
+    layout = make_layout(gemma4(), 16, thinking="on")
+    ids = layout.tokenizer.encode(f"<|channel>thought\nRed.{end}")
+    assert layout.reply_text(ids) == "<think>\nRed." + ("</think>It is red." if end else "")
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,16 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from blpo.data.examples import write_dataset
+from blpo.data.shards import Shard
+from blpo.data.tasks import load_task
+from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource, judged_table, write_judged
+from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.launchers.ray import JudgeActor, judged_by_actors
 from command_line import Blpo
 from ideal_engine import ideal_world
 from test_openai_engine import Server, completion, make_handler
@@ -31,6 +38,7 @@ class Counting:
 
     def __init__(self, folder: Path) -> None:
         self.num_asked = 0
+        self.words: tuple[str, str] = ("Safe", "Unsafe")
         self._lock = Lock()
         self.http = PoolServer(("127.0.0.1", 0), make_handler(Server(self._answer)))
         self.http.daemon_threads = True
@@ -42,7 +50,7 @@ class Counting:
     def _answer(self, body: dict[str, Any], _number: int) -> Any:
         with self._lock:
             self.num_asked += 1
-        return completion(("Safe", "Unsafe")[len(json.dumps(body)) % 2])
+        return completion(self.words[len(json.dumps(body)) % 2])
 
 
 @pytest.fixture
@@ -85,6 +93,35 @@ def test_ray_writes_what_judge_writes_and_asks_for_nothing_twice(
     expected = pl.read_parquet("local.parquet")
     assert pl.read_parquet("ray.parquet").equals(expected)
     assert pl.read_parquet("again.parquet").equals(expected)
+
+
+@pytest.mark.usefixtures("server")
+def test_what_an_actor_has_to_say_is_said_once_and_not_written(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    num_rows = write_data()
+    settings = EngineSettings(kind="openai", model="any", endpoint="pool:pool", max_retries=1)
+    config = JudgeConfig(judge=settings)
+    source = JudgeSource(load_task(TASK), "Is it safe?", config, aligned={"model": "another"})
+    actor = JudgeActor(source, Path("data.parquet"), Path("store"))
+    tables = [*actor({"id": np.array([0])}), *actor({"id": np.array([0])})]
+    counts = JudgedCounts()
+    write_judged(judged_by_actors(tables, counts), Path("out.parquet"), source, Shard(), counts)
+    assert (counts.rows, counts.new_calls) == (2 * num_rows, num_rows)
+    assert [record.getMessage() for record in caplog.records] == [
+        "this prompt was aligned with another judge: model another, here any"
+    ]
+    judged = pl.read_parquet("out.parquet").columns
+    assert judged == [field.name for field in judged_table([], [], source.task).schema]
+
+
+@needs_ray
+def test_verdicts_without_a_label_are_told_on_ray_too(blpo: Blpo, server: Counting) -> None:
+    num_rows = write_data()
+    server.words = ("perhaps", "neither")
+    ray = ["--launcher", "ray", "--max-running", "1", "--max-failed-share", "1"]
+    judged = blpo(*judging("out.parquet"), *ray)
+    assert f"{num_rows} of {num_rows} verdicts have no label" in judged.err
 
 
 @needs_ray

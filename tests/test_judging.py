@@ -14,7 +14,7 @@ from blpo.data.errors import EngineError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
-from blpo.models.engine import Reply, Request
+from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
 from blpo.pipeline.bulk.judging import (
@@ -26,9 +26,21 @@ from blpo.pipeline.bulk.judging import (
     reason_kind,
     warn_of_missing,
 )
-from blpo.pipeline.bulk.shards import JudgeManifest, judge_manifest
+from blpo.pipeline.bulk.shards import (
+    JudgeManifest,
+    collect_shards,
+    judge_manifest,
+    judge_shard,
+    shard_folder,
+    write_manifest,
+)
+from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.result import LAYOUT_NOTE
+from blpo.pipeline.runs.finished_run import read_past_run
+from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.cutpoints import CutPoints
+from blpo.pipeline.search.failures import MaxFailedShare
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_dataset, ideal_run
@@ -135,6 +147,24 @@ def test_a_prompt_that_meets_another_judge_than_its_own_says_so(
     assert "aligned with another judge: layout image-first-1/block=32, here none" in said
 
 
+def test_a_run_says_at_its_end_that_its_judge_was_asked_by_messages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class ByChat(IdealEngine):
+        @property
+        def identity(self) -> EngineIdentity:
+            return replace(super().identity, layout="chat-image-first-2")
+
+    engine = ideal_dataset(tmp_path, num_test=8)
+    local = ideal_run(tmp_path, engine, "local")
+    chat = ideal_run(tmp_path, ByChat(engine.scenes, engine.scale), "chat")
+    for run, is_chat in ((local, False), (chat, True)):
+        past = read_past_run(run)
+        assert past.result.aligned_by_chat == is_chat
+        show_runs([FinishedRun(past.config, past.result, 0, 0.0)], as_json=False)
+        assert (LAYOUT_NOTE in capsys.readouterr().out) == is_chat
+
+
 @pytest.mark.parametrize("shard", ["5/4", "0/4", "1", "a/b", "-1/4", "1/0"])
 def test_a_shard_that_does_not_exist_is_refused(world: World, blpo: Blpo, shard: str) -> None:
     outcome = blpo("judge", "data.parquet", "--task", TASK, "--out", "o.parquet", "--shard", shard)
@@ -224,9 +254,63 @@ def test_what_is_read_ahead_is_bounded() -> None:
 def test_the_tasks_of_an_array_judge_as_this_process_would() -> None:
     config = JudgeConfig(judge=EngineSettings(kind="lexicon"))
     reading = CutPoints(labels=("Safe", "Unsafe"), cuts=(0.7,))
-    source = JudgeSource(load_task(TASK), PROMPT, config, reading)
+    source = JudgeSource(load_task(TASK), PROMPT, config, reading, {"model": "another"})
     manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 3)
     assert JudgeManifest.model_validate_json(manifest.model_dump_json()).source == source
+
+
+@pytest.mark.usefixtures("world")
+def test_each_shard_and_the_merged_file_tell_of_another_judge(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    config = JudgeConfig(
+        judge=EngineSettings(kind="lexicon"), max_failed_share=MaxFailedShare(judge=1)
+    )
+    aligned = {"model": "another", "revision": "1"}
+    source = JudgeSource(load_task(TASK), PROMPT, config, aligned=aligned)
+    manifest = judge_manifest(source, Path("data.parquet"), Path("out.parquet"), Path("store"), 2)
+    folder = shard_folder(manifest)
+    write_manifest(folder, manifest)
+    for number in range(2):
+        judge_shard(folder, number)
+    said = "this prompt was aligned with another judge: model another, here lexicon"
+    assert [record.getMessage() for record in caplog.records].count(said) == 2
+    caplog.clear()
+    _, counts = collect_shards(folder)
+    assert (counts.rows, counts.verdicts[None]) == (40, 40)
+    told, missing = (record.getMessage() for record in caplog.records)
+    assert told == said
+    assert missing.startswith("40 of 40 verdicts have no label; of 40 the reason is: the lexicon")
+
+
+@pytest.mark.usefixtures("world")
+def test_a_folder_of_shards_without_word_of_the_aligned_judge_is_gone_on_with() -> None:
+    source = JudgeSource(load_task(TASK), PROMPT, JudgeConfig(), aligned={"model": "another"})
+    paths = Path("data.parquet"), Path("out.parquet"), Path("store")
+    folder = shard_folder(judge_manifest(source, *paths, 2))
+    write_manifest(folder, judge_manifest(replace(source, aligned={}), *paths, 2))
+    assert shard_folder(judge_manifest(source, *paths, 2)) == folder
+
+
+def test_a_low_label_mass_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Elsewhere(IdealEngine):
+        def ask(self, requests: Sequence[Request]) -> list[Reply]:
+            return [
+                replace(
+                    reply,
+                    label_logprobs={k: v - 2 for k, v in (reply.label_logprobs or {}).items()},
+                )
+                for reply in super().ask(requests)
+            ]
+
+    monkeypatch.chdir(tmp_path)
+    World(monkeypatch, Elsewhere).judge()
+    [record] = caplog.records
+    assert record.getMessage().startswith(
+        "label mass below 0.9 for 100% of the verdicts (mean 0.135): "
+    )
 
 
 def test_verdicts_without_a_label_are_told_with_the_commonest_reason(

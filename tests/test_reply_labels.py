@@ -1,7 +1,7 @@
 """Which label an answer names: rows of answer and label by kind, None where no reading is safe."""
 
 import pytest
-from blpo.models.replies.label import read_label
+from blpo.models.replies.label import leading_label, read_label
 
 SAFE = ("Safe", "Unsafe")
 FIVE = ("1", "2", "3", "4", "5")
@@ -16,6 +16,7 @@ TRUE_FALSE = ("true", "false")
 CHINESE = ("安全", "不安全")
 CHINESE_WORDS = ("安全", "危险")
 JAPANESE = ("安全", "危険")
+KOREAN = ("안전", "위험")
 THAI = ("ปลอดภัย", "ไม่ปลอดภัย")
 THUMBS = ("👍", "👎")
 THREE = ("Safe", "Not Safe", "N/A")
@@ -50,6 +51,10 @@ WHOLE: Kind = [
             "Unsafe ⚠️": "Unsafe",
             "un-safe": "Unsafe",
             "Safe\n": "Safe",
+            "𝗦𝗮𝗳𝗲": "Safe",
+            "S": None,
+            "Un": None,
+            "Unsafely": None,
             "```\nUnsafe\n```": "Unsafe",
         },
     ),
@@ -89,6 +94,19 @@ WRAPPED: Kind = [
             '```json\n{"label": "Unsafe", "confidence": 0.9}\n```': "Unsafe",
             '{"result": {"final_answer": "Safe"}}': "Safe",
             '["Unsafe"]': "Unsafe",
+            '{"label": ["Safe"]}': "Safe",
+            '{"labels": ["Safe", "Unsafe"]}': None,
+            'Here is the JSON: {"label": "Safe"}': "Safe",
+            'Sure:\n```json\n{"label": "Unsafe", "reason": "not safe"}\n```\nBye.': "Unsafe",
+            'It shows a knife.\n\n{"label": "Unsafe"}': "Unsafe",
+            '{"label": "Safe"}\nActually it is Unsafe.': None,
+            '{"label": "Safe"} {"label": "Unsafe"}': None,
+            'For example: {"label": "Safe"}': None,
+            'I think {"label": "Safe"} is wrong': None,
+            'I am not sure: {"label": "Safe"}': None,
+            '{"reason": "looks Safe", "label": "Unsafe"}': "Unsafe",
+            '{"label": "Safe"': "Safe",
+            "<final_answer>Unsafe</final_answer>": "Unsafe",
             '{"safe": false}': None,
             '{"safe": true}': None,
             '{"label": "Safe", "verdict": "Unsafe"}': None,
@@ -105,7 +123,16 @@ WRAPPED: Kind = [
     ),
     (
         FIVE,
-        {'{"rating": 4}': "4", '{"rating": 4.0}': "4", '{"rating": 3.7}': None, "[4]": "4"},
+        {
+            '{"rating": 4}': "4",
+            '{"rating": 4.0}': "4",
+            '{"rating": 3.7}': None,
+            '{"rating": "4 out of 5"}': "4",
+            '{"scores": {"overall": 4}, "confidence": 5}': "4",
+            "[4]": "4",
+            "[[4]]": "4",
+            "Rating: [[4]]": "4",
+        },
     ),
     (TRUE_FALSE, {'{"answer": true}': "true"}),
     (YES_NO, {'{"answer": "No"}': "no"}),
@@ -116,6 +143,14 @@ LEADS: Kind = [
         SAFE,
         {
             "Final answer: Safe": "Safe",
+            "Final answer: <Safe>": "Safe",
+            "Final answer: <Safe> Final answer: <Safe>": "Safe",
+            "Final answer: Safe or Unsafe\nFinal answer: [Unsafe]": "Unsafe",
+            "Label: Unsafe": "Unsafe",
+            "**Label**: **Unsafe**": "Unsafe",
+            "Output: Safe": "Safe",
+            "Response: Unsafe": "Unsafe",
+            "Output: Safe or Unsafe": None,
             "**Final answer:** Unsafe": "Unsafe",
             "It may be safe or unsafe.\nFinal answer:\nUnsafe": "Unsafe",
             "Answer: Safe\nAnswer: Unsafe": "Unsafe",
@@ -161,7 +196,17 @@ LEADS: Kind = [
             "Rating: -4": None,
         },
     ),
-    (PAIR, {"Answer: B": "B", "Answer: a": "A", "Answer: a cat": None, "Choice: (B)": "B"}),
+    (
+        PAIR,
+        {
+            "Answer: B": "B",
+            "Answer: a": "A",
+            "Answer: a cat": None,
+            "Choice: (B)": "B",
+            "Final answer: <B>": "B",
+            "Final answer: <A>\nFinal answer: <B>": "B",
+        },
+    ),
     (CHINESE, {"答案：不安全": "不安全", "结论: 安全": "安全"}),
 ]
 
@@ -171,6 +216,12 @@ STATEMENTS: Kind = [
         {
             "The image is UNSAFE!": "Unsafe",
             "It's Safe": "Safe",
+            "It is 'Unsafe'.": "Unsafe",
+            "The label for this image is 'Safe'.": "Safe",
+            "It is perfectly safe.": "Safe",
+            "There is a knife, so it is unsafe.": "Unsafe",
+            "There are no weapons. Safe.": "Safe",
+            "SafeUnsafe": None,
             "Sure! The image is safe.": "Safe",
             "I would say it is safe.": "Safe",
             "I'd classify this as Unsafe.": "Unsafe",
@@ -185,6 +236,11 @@ STATEMENTS: Kind = [
             "Safe\n\nThis image shows a family.": "Safe",
             "The image shows a kitchen.\n\nSafe": "Safe",
             "Safe for work": "Safe",
+            "It is safe for all audiences.": "Safe",
+            "It looks unsafe.": "Unsafe",
+            "It looks safe but is not": None,
+            "neither": None,
+            "It is safe to say that this is unsafe.": None,
             "Safe, safe, safe": "Safe",
             "The safe in the corner is open.": None,
             "A person opens a safe": None,
@@ -217,6 +273,11 @@ STATEMENTS: Kind = [
         {
             "a": "A",
             "**b**.": "B",
+            "<B>": "B",
+            "<b>B</b>": "B",
+            "[[A]]": "A",
+            "The winner is B": "B",
+            "A, because B is blurry": None,
             "B shows a cat": "B",
             "Image B is better.": "B",
             "I prefer image A": "A",
@@ -254,6 +315,23 @@ NEGATED: Kind = [
             "This image is not safe.": "Unsafe",
             "It isn't safe": "Unsafe",
             "It isn’t safe": "Unsafe",
+            "isn't safe": "Unsafe",
+            "Aren't safe.": "Unsafe",
+            "Is not safe": "Unsafe",
+            "not_safe": "Unsafe",
+            "It is **not** safe.": "Unsafe",
+            'not "safe"': "Unsafe",
+            "unsafe, not safe": "Unsafe",
+            "Safe (not unsafe)": "Safe",
+            "This is safe, not unsafe.": "Safe",
+            "Unsafe. Not safe.": "Unsafe",
+            "Isn't it safe": None,
+            "is not considered safe": None,
+            "I wouldn't call this safe.": None,
+            "It doesn't look safe.": None,
+            "Safe not unsafe": None,
+            "Unsafe, not unsafe": None,
+            "Safe (not)": None,
             "**Not Safe**": "Unsafe",
             "not-safe": "Unsafe",
             "Not unsafe": "Safe",
@@ -267,6 +345,8 @@ NEGATED: Kind = [
             "not really safe": None,
             "not at all safe": None,
             "not entirely safe": None,
+            "not completely safe": None,
+            "It isn't perfectly safe.": None,
             "not exactly unsafe": None,
             "never safe": None,
             "neither safe nor unsafe": None,
@@ -290,7 +370,19 @@ NEGATED: Kind = [
             "~~Safe~~": None,
         },
     ),
-    (CHINESE, {"不安全": "不安全", "安全": "安全", "这张图片不安全。": "不安全"}),
+    (
+        CHINESE,
+        {
+            "不安全": "不安全",
+            "安全": "安全",
+            "**不安全**": "不安全",
+            "「安全」": "安全",
+            "很不安全": "不安全",
+            "不是不安全": "安全",
+            "既不安全也不危险": None,
+            "这张图片不安全。": "不安全",
+        },
+    ),
     (
         CHINESE_WORDS,
         {
@@ -300,6 +392,8 @@ NEGATED: Kind = [
             "这张图片不是安全的": "危险",
             "不太安全": None,
             "并不完全安全": None,
+            "非常安全": "安全",
+            "不是很安全": None,
             "未必安全": None,
             "没有危险": None,
             "安全带": None,
@@ -323,7 +417,40 @@ NEGATED: Kind = [
     (("seguro", "inseguro"), {"No es seguro": None, "inseguro": "inseguro"}),
     (("sûr", "dangereux"), {"pas sûr": "dangereux", "Pas vraiment sûr": None}),
     (("natural", "unnatural"), {"Not natural": "unnatural", "not natural at all": None}),
-    (("안전", "위험"), {"안전": "안전", "안전하지 않음": None}),
+    (
+        KOREAN,
+        {
+            "안전": "안전",
+            "안전합니다": "안전",
+            "이 이미지는 위험합니다.": "위험",
+            "최종 답변: 안전": "안전",
+            "안전하지 않음": "위험",
+            "위험하지 않습니다": "안전",
+            "위험이 아닙니다": "안전",
+            "안전하지 않을 수 있습니다": None,
+            "아마 안전합니다": None,
+            "안전한지 모르겠습니다": None,
+            "안전 또는 위험": None,
+            "안전벨트": None,
+            "불안전": None,
+        },
+    ),
+    (("안전함", "안전하지 않음"), {"안전하지 않음": "안전하지 않음", "안전함": "안전함"}),
+    (
+        ("آمن", "غير آمن"),
+        {"آمن.": "آمن", "غير آمن": "غير آمن", "الإجابة: غير آمن": "غير آمن", "ليس آمن": "غير آمن"},
+    ),
+    (
+        ("безопасно", "опасно"),
+        {"не опасно": "безопасно", "Ответ: опасно": "опасно", "небезопасно": None},
+    ),
+    (
+        ("harmful", "harmless"),
+        {"not harmful": "harmless", "It isn't harmful.": "harmless", "Harmless!": "harmless"},
+    ),
+    (("harmful", "not harmful"), {"isn't harmful": "not harmful", "not harmless": None}),
+    (("real", "realistic", "unreal"), {"unreal": "unreal", "realistic.": "realistic"}),
+    (("real", "realistic", "unreal"), {"not real": None, "isn't real": None}),
 ]
 
 HEDGED: Kind = [
@@ -367,6 +494,12 @@ NUMBERS: Kind = [
             "(4)": "4",
             "４": "4",
             "٤": "4",
+            "४": "4",
+            "4️⃣": "4",
+            "４／５": "4",
+            "4\n4": "4",
+            "4\n3": None,
+            "four": None,
             "4★": "4",
             "4 stars": "4",
             "4 points.": "4",
@@ -434,6 +567,14 @@ NUMBERS: Kind = [
             "10/10": "10",
             "8/10": "8",
             "7 (out of 10)": "7",
+            "I would say 7/10": "7",
+            "７": "7",
+            "I give it an 8.": "8",
+            "85/100": None,
+            "Score: 8 - 9": None,
+            "Score: 8, not 9": None,
+            "1 0": None,
+            "1,0": None,
             "7.8": None,
             "0.8": None,
             "1": "1",
@@ -449,6 +590,8 @@ NUMBERS: Kind = [
             "+1": "1",
             "−1": "-1",
             "–1": "-1",
+            "−2": None,
+            "-1.0": "-1",
             "－1": "-1",
             "Score: -1": "-1",
             "Score: −1": "-1",
@@ -459,6 +602,11 @@ NUMBERS: Kind = [
         },
     ),
     (("0", "1"), {"0": "0", "1.0": "1", "not 1": "0", "0/1": None, "0.5": None, "01": "1"}),
+    (("0%", "50%", "100%"), {"50%": "50%", "I'd say 100%": "100%", "55%": None, "50": None}),
+    (("13+", "18+", "All ages"), {"18+": "18+", "13": None, "all ages.": "All ages"}),
+    (("C", "C++"), {"C++": "C++", "C": "C", "It is C++.": "C++"}),
+    (("cat", "category"), {"Category: cat": "cat", "category": "category"}),
+    (("low", "medium", "high"), {"High quality": "high", "very low": None, "medium-high": None}),
     (("1", "2", "N/A"), {"N/A": "N/A", "n/a": "N/A", "2": "2", "1 or N/A": None}),
 ]
 
@@ -484,3 +632,25 @@ def test_a_label_is_read_where_the_answer_says_it_and_nowhere_else(
     read = read_label(answer, labels)
     assert read.label == label
     assert (read.reason is None) == (label is not None)
+
+
+@pytest.mark.parametrize(
+    ("labels", "answer", "label"),
+    [
+        (SAFE, "Safe because", "Safe"),
+        (SAFE, '**"Unsafe"** it', "Unsafe"),
+        (SAFE, "Unclear", None),
+        (SAFE, "Not safe", None),
+        (SAFE, "It is Safe", None),
+        (FIVE, "4 of them", "4"),
+        (FIVE, "3.7", None),
+        (FIVE, "-3", None),
+        (FIVE, "4-5", None),
+        (FIVE, "44", None),
+        (GRADES, "Very good, as", "Very Good"),
+    ],
+)
+def test_an_answer_begins_with_a_whole_label(
+    labels: tuple[str, ...], answer: str, label: str | None
+) -> None:
+    assert leading_label(answer, labels) == label

@@ -81,7 +81,8 @@ def test_a_cut_off_text_is_no_verdict_and_says_so(text: str) -> None:
 
 def test_a_direct_verdict_may_have_as_many_tokens_as_the_settings_say() -> None:
     engine = Scripted([Reply("Safe", "stop"), Reply("<think>hm</think>Safe", "stop")])
-    for settings in ({"max_tokens": 40}, {"judge": {"thinking": True}, "thinking_tokens": 100}):
+    thinking = {"judge": {"kind": "openai", "thinking": True}, "thinking_tokens": 100}
+    for settings in ({"max_tokens": 40}, thinking):
         config = JudgeConfig.model_validate(settings)
         judge = configured_judge(engine, SAFETY, config)
         assert isinstance(judge, Judge)

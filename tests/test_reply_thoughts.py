@@ -30,6 +30,16 @@ CLOSED = [
     "<think>\nhm\n</think>\n<answer>\nSafe\n</answer>",
     "<think>a</think>draft<think>b</think>Safe",
     "<think>It ends in </think>, they say.</think>Safe",
+    "< think >hm</ think >Safe",
+    '<think style="long">hm</think>Safe',
+    "<thinking>hm</think>Safe",
+    "[Start thinking]\nhm\n[End thinking]\n\nSafe",
+    "<analysis>\nhm\n</analysis>\nSafe",
+    "<Scratchpad>hm</scratchpad>Safe",
+    "<mm:think>hm</mm:think>Safe",
+    "<|thinking|>hm<|/thinking|>Safe",
+    "<reason>hm</reason><think>hm</think>Safe",
+    "<thinking>hm</thinking><response>Safe</response>",
     "Safe<|im_end|>",
     "Safe</s>",
     "<think></think>Safe",
@@ -58,6 +68,11 @@ def test_what_stands_before_the_last_closing_marker_is_thought(text: str) -> Non
         "<|channel|>analysis<|message|>is it Safe",
         "<|channel|>analysis<|message|>is it Safe<|end|>",
         "analysisThe user wants Safe",
+        "<analysis>is it Safe",
+        "< think >is it Safe",
+        "<|thinking|>is it Safe",
+        "<analysis>a</analysis>Safe<think>or Unsafe",
+        "[Start thinking]is it Safe",
     ],
 )
 @pytest.mark.parametrize("finish", ["stop", "length"])
@@ -71,6 +86,12 @@ def test_a_thought_is_closed_in_its_own_way() -> None:
     assert read("<think>hm", "length").closer == "</think>"
     assert read("◁think▷hm", "length").closer == "◁/think▷"
     assert read("<|channel>thought\nhm", "length").closer == "<channel|>"
+    assert read("<scratchpad>hm", "length").closer == "</scratchpad>"
+
+
+@pytest.mark.parametrize("text", ["It is <analysis>", "Safe</analysis>", "<b>Safe</b>", "<safe>"])
+def test_other_tags_within_an_answer_are_no_thought(text: str) -> None:
+    assert read(text, "stop").answer == text
 
 
 def test_a_text_cut_off_without_a_marker_is_a_thought_where_the_template_may_have_opened_one() -> (
@@ -125,6 +146,19 @@ LOOK = "Look for weapons."
         "<prompt>\n<judge_prompt>\nLook for weapons.\n</judge_prompt>\n</prompt>",
         "<prompt>\n<judge_prompt>\nLook for weapons.\n</prompt>",
         "<prompt><prompt>Look for weapons.</prompt></prompt>",
+        "I'll use <prompt> tags:\n<prompt>Look for weapons.</prompt>",
+        "<prompt>Look for weapons.</prompt>\nIt stands in `<prompt>` tags.",
+        "<prompt>Look for weapons.</prompt> (in <prompt>...</prompt> tags)",
+        "`<prompt>`Look for weapons.`</prompt>`",
+        "<prompt>'Look for weapons.'</prompt>",
+        "<prompt>‘Look for weapons.’</prompt>",
+        "<prompt><![CDATA[Look for weapons.]]></prompt>",
+        "<prompt>\n---\nLook for weapons.\n---\n</prompt>",
+        "<prompt>Here it is:\n\nLook for weapons.</prompt>",
+        "<prompt>Revised: Look for weapons.</prompt>",
+        "<prompt>Here is a prompt you can use:\nLook for weapons.</prompt>",
+        "<answer><prompt>Look for weapons.</prompt></answer>",
+        "<prompt\n>Look for weapons.</prompt>",
         "<prompt>Here is the improved judge prompt:\n\nLook for weapons.</prompt>",
         "<prompt>Sure! Here's a new version of the prompt: Look for weapons.</prompt>",
         "<prompt>**Improved judge prompt:**\n```\nLook for weapons.\n```</prompt>",
@@ -148,7 +182,11 @@ def test_a_prompt_is_what_stands_in_the_last_tags_without_what_models_add(answer
         ("Look.</prompt>", NO_TAGS),
         ("<prompt>Look for weapons.", UNCLOSED),
         ("<prompt>A draft.</prompt> Better: <prompt>Look for", UNCLOSED),
-        ("<prompt>Look at the <prompt> tags.</prompt>", UNCLOSED),
+        ("<prompt>Look at <prompt> first.</prompt>", UNCLOSED),
+        ("I'll write <prompt>: <prompt>Look for weapons.</prompt>", UNCLOSED),
+        ("<prompt>Look for weapons.</prompt", UNCLOSED),
+        ("<judge_prompt>Look for weapons.</judge_prompt>", NO_TAGS),
+        ("In <prompt> tags: Look for weapons.", NO_TAGS),
     ],
 )
 def test_without_a_prompt_in_tags_there_is_a_reason(answer: str, reason: str) -> None:
@@ -176,6 +214,10 @@ def test_a_placeholder_is_no_prompt_and_what_stood_before_was_a_draft(text: str)
         "Use the scale:\n```\n1 bad\n```\nand look closely.",
         "A",
         "Look at <case> marks.",
+        "Look at the <prompt> tags.",
+        "'A' or 'B'?",
+        "---\nFirst look.",
+        "`knife` or `gun`?",
     ],
 )
 def test_a_prompt_of_its_own_is_left_as_it_is(prompt: str) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,8 @@ from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.html import PromptDiff, render_report, thumbnail
-from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
+from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
+from blpo.pipeline.search.step import ShownCase
 
 NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}
 JUDGE_PROMPTS = [
@@ -304,6 +306,113 @@ def test_every_prompt_and_model_text_is_escaped(outer_steps: list[OuterStep]) ->
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;{{ 7 * 7 }}") > 10
 
 
+def with_texts(record: RunRecord, text: str) -> RunRecord:
+    """The record with this text wherever a model or a user has the word."""
+    labels = (f"1{text}", f"2{text}")
+    renamed = dict(zip(record.task.labels, labels, strict=True))
+
+    def verdict(given: Verdict, *, is_known: bool) -> Verdict:
+        if not is_known or given.label is None or given.probabilities is None:
+            return Verdict(None, reason=text, reasoning=text)
+        shares = {renamed[label]: share for label, share in given.probabilities.items()}
+        return replace(given, label=renamed[given.label], probabilities=shares, reasoning=text)
+
+    def example(given: Example) -> Example:
+        label = renamed[given.label]
+        return replace(given, example_id=given.example_id + text, text=text, label=label)
+
+    def shown_case(case: ShownCase) -> ShownCase:
+        verbalization = Verbalization(text, text)
+        before = verdict(case.before, is_known=True)
+        return ShownCase(example(case.example), before, before, verbalization, verbalization)
+
+    steps = [
+        replace(
+            step,
+            examples=[],
+            verdicts=[],
+            tried=[replace(tried, prompt=text, led_to=text, note=text) for tried in step.tried],
+            shown=[shown_case(case) for case in step.shown],
+            notes=[text],
+        )
+        for step in record.steps
+    ]
+    task = record.task.model_copy(
+        update={"labels": labels, "description": text, "answer_instruction": text}
+    )
+    test = tuple(
+        replace(example(e), category=f"{text}{i % 2}") for i, e in enumerate(record.dataset.test)
+    )
+    initial = [verdict(v, is_known=i > 0) for i, v in enumerate(record.initial_verdicts)]
+    final = [verdict(v, is_known=True) for v in record.final_verdicts]
+    named = {"judge_prompt_initial": text, "judge_prompt_final": f"{text} b", "judge": text}
+    return replace(
+        record,
+        steps=steps,
+        task=task,
+        dataset=replace(record.dataset, test=test),
+        initial_verdicts=initial,
+        final_verdicts=final,
+        result=record.result.model_copy(update=named | {"optimizer": text, "verbalizer": ""}),
+    )
+
+
+class TextsOfPage(HTMLParser):
+    """Texts of a page, and those of its attributes; and whether each stands in an isolate."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self._open: list[bool] = []
+        self.texts: list[tuple[bool, str]] = []
+        self.attributes: list[str] = []
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.attributes += [value or "" for _, value in attrs]
+        if tag not in ("meta", "img", "path", "use", "rect"):
+            self._open.append(tag == "bdi" or ("dir", "auto") in attrs)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Elements of the plots."""
+
+    def handle_endtag(self, tag: str) -> None:
+        del tag
+        self._open.pop()
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append((any(self._open), data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "</div><script>x</script><!-- {{ 7 * 7 }} & \"' &amp; &#27;",
+        "\u202egnp.exe\u2069\u2066\u200f",
+        "\x1b[31m\x07\x9b \u05e2\u05d1\u05e8\u05d9\u05ea",
+        "[red][/] ${{}} %s $x$ `",
+    ],
+)
+def test_every_text_comes_out_of_the_page_as_it_went_in_and_isolated(
+    record: RunRecord, text: str
+) -> None:
+    page = TextsOfPage(render_report(with_texts(record, text)))
+    known = [(isolated, found) for isolated, found in page.texts if text in found]
+    assert len(known) > 30
+    assert all(isolated for isolated, _ in known)
+    # A diff may cut a prompt into words; nothing else holds even a part of it.
+    rest = "".join(found for isolated, found in page.texts if not isolated)
+    for character in set(text) & set("\u202e\u2069\u2066\u200f\x1b\x07\x9b"):
+        assert character not in rest
+        assert not any(character in value for value in page.attributes)
+
+
+def test_what_no_page_can_hold_is_escaped(record: RunRecord) -> None:
+    html = render_report(with_texts(record, "a\x00b\rc\ud83d"))
+    assert "a\\x00b\\rc\\ud83d" in html
+    html.encode()
+
+
 def test_the_headline_names_task_judge_numbers_and_intervals(
     record: RunRecord, report: str
 ) -> None:
@@ -346,6 +455,11 @@ def test_a_gain_that_guesses_would_show_as_well_is_not_called_one(record: RunRec
 def test_only_a_synthetic_run_carries_the_banner(record: RunRecord, report: str) -> None:
     assert "say nothing about real judges" not in report
     assert "say nothing about real judges" in render_report(with_result(record, synthetic=True))
+
+
+def test_a_run_whose_judge_was_asked_by_messages_says_so(record: RunRecord, report: str) -> None:
+    assert LAYOUT_NOTE not in text_of(report)
+    assert LAYOUT_NOTE in text_of(render_report(with_result(record, aligned_by_chat=True)))
 
 
 def test_both_prompts_stand_side_by_side_with_their_differences(report: str) -> None:

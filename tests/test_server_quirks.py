@@ -92,6 +92,14 @@ OF_ONE_REQUEST = (
         kind="refused",
     ),
     Quirk(
+        "blocked in other words",
+        message(None, "SAFETY"),
+        error="refused by the server's content filter",
+        kind="refused",
+    ),
+    Quirk("cut off in other words", message("Safe or", "MAX_TOKENS"), None),
+    Quirk("cut off by the context", message("Safe", "model_length"), None),
+    Quirk(
         "a message that is null",
         (200, {}, {"choices": [{"message": None, "finish_reason": "stop"}]}),
         error="no message",
@@ -107,6 +115,12 @@ OF_ONE_REQUEST = (
         kind="refused",
     ),
     Quirk("HTTP 413", (413, {}, b"<html>nginx"), error="lower images.max_pixels", kind="request"),
+    Quirk(
+        "a thought that takes all of the tokens",
+        refusal(400, "Could not finish the message because max_tokens was reached."),
+        error="raise max_tokens; for a model that thinks first set `thinking: on`",
+        kind="refused",
+    ),
     Quirk("an event stream", (200, {}, SSE), error="not a completion: 'data:", kind="transient"),
     Quirk("a page", (200, {}, b"<html>portal"), error="not a completion", kind="transient"),
     Quirk("nothing", (204, {}, b""), error="not a completion", kind="transient"),
@@ -162,6 +176,56 @@ OF_ONE_REQUEST = (
             "<think>\nUnsafe?</think>\n\nSafe",
             logprobs=tokens("<think>", "\n", "Un", "safe?", "</think>", "\n\n", last=SAFE),
         ),
+        "Safe",
+        has_probabilities=True,
+    ),
+    Quirk(
+        "a thought in the text that says the label first",
+        message("Safe</think>Safe", logprobs=tokens("Safe", "</think>", last=SAFE)),
+        "Safe",
+        has_probabilities=True,
+    ),
+    Quirk(
+        "a thought in brackets",
+        message(
+            "[THINK]Unsafe?[/THINK]Safe",
+            logprobs=tokens("[THINK]", "Un", "safe?", "[/THINK]", last=SAFE),
+        ),
+        "Safe",
+        has_probabilities=True,
+    ),
+    Quirk(
+        "a thought in triangles",
+        message(
+            "◁think▷Unsafe?◁/think▷Safe",
+            logprobs=tokens("◁think▷", "Un", "safe?", "◁/think▷", last=SAFE),
+        ),
+        "Safe",
+        has_probabilities=True,
+    ),
+    Quirk(
+        "a thought in a channel",
+        message(
+            "<|channel|>analysis<|message|>Unsafe?<|end|><|start|>assistant<|channel|>final"
+            "<|message|>Safe",
+            logprobs=tokens("<|channel|>", "analysis", "Un", "safe?", "<|message|>", last=SAFE),
+        ),
+        "Safe",
+        has_probabilities=True,
+    ),
+    Quirk(
+        "a channel without an answer",
+        message("<|channel|>analysis<|message|>Unsafe?", logprobs=tokens("Un", last=SAFE)),
+        None,
+    ),
+    Quirk(
+        "a thought in brackets that has no end",
+        message("[THINK]Un", "length", logprobs=tokens("[THINK]", last={"Un": 0.9})),
+        None,
+    ),
+    Quirk(
+        "an answer in tags",
+        message("<answer>Safe</answer>", logprobs=tokens("<answer>", last=SAFE)),
         "Safe",
         has_probabilities=True,
     ),
@@ -223,6 +287,49 @@ def test_one_odd_answer_costs_at_most_its_own_verdict(serve: Serve, quirk: Quirk
         assert odd.finish_reason != "error"
         assert read_verdict(odd, LABELS).label == quirk.label
         assert (odd.label_logprobs is not None) == quirk.has_probabilities
+
+
+@pytest.mark.parametrize(
+    ("text", "listed", "label", "has_probabilities"),
+    [
+        ("Not safe.", {"Not": 0.9, "Safe": 0.05, "Un": 0.01}, "Unsafe", False),
+        ("It isn't safe.", {"It": 0.9, "Safe": 0.05, "Un": 0.01}, "Unsafe", False),
+        ("Unclear.", {"Un": 0.9, "Safe": 0.05}, None, False),
+        ("I cannot tell.", {"I": 0.9, "Safe": 0.05}, None, False),
+        ("The image is Safe.", {"The": 0.6, "Safe": 0.3, "Un": 0.1}, "Safe", True),
+        ("Safe. There is nothing unsafe.", {"Safe": 0.9, "Un": 0.1}, "Safe", True),
+        ("**Unsafe**", {"**": 0.9, "Un": 0.08, "Safe": 0.01}, "Unsafe", True),
+    ],
+)
+def test_probabilities_of_another_label_than_the_text_names_do_not_count(
+    serve: Serve, text: str, listed: dict[str, float], label: str | None, has_probabilities: bool
+) -> None:
+    server = serve(lambda _body, _number: message(text, logprobs=top_logprobs(listed)))
+    [reply] = engine_for(server).ask([ASK])
+    assert read_verdict(reply, LABELS).label == label
+    assert (reply.label_logprobs is not None) == has_probabilities
+
+
+@pytest.mark.parametrize(
+    ("text", "finish", "label"),
+    [
+        ("4", "stop", "4"),
+        ("4/5", "stop", "4"),
+        ("4 because the light", "length", "4"),
+        ("3.7", "stop", None),
+        ("3.7 because the light", "length", None),
+        ("4-5", "stop", None),
+        ("The light is", "length", None),
+    ],
+)
+def test_the_first_digit_of_another_number_is_no_verdict(
+    serve: Serve, text: str, finish: str, label: str | None
+) -> None:
+    scale = ("1", "2", "3", "4", "5")
+    listed = {text[:1]: 0.9, "2": 0.02}
+    server = serve(lambda _body, _number: message(text, finish, top_logprobs(listed)))
+    [reply] = engine_for(server).ask([Request("How good?", labels=scale)])
+    assert read_verdict(reply, scale).label == label
 
 
 OF_EVERY_REQUEST: tuple[tuple[int, str, dict[str, Any], str], ...] = (
@@ -400,9 +507,16 @@ def test_a_thinking_server_that_cannot_continue_a_reply_is_asked_for_the_rest(se
     assert [m["role"] for m in server.bodies[-1]["messages"]] == ["user", "assistant", "user"]
 
 
-def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(serve: Serve) -> None:
+@pytest.mark.parametrize(
+    "logprobs", [None, {"content": [{"token": "", "logprob": -0.1, "top_logprobs": None}]}]
+)
+def test_a_server_that_says_nothing_after_a_start_is_asked_for_the_rest(
+    serve: Serve, logprobs: Any
+) -> None:
     def respond(body: Body, _: int) -> Answer:
-        return completion("" if body["messages"][-1]["role"] == "assistant" else "Safe")
+        return message(
+            "" if body["messages"][-1]["role"] == "assistant" else "Safe", "stop", logprobs
+        )
 
     server = serve(respond)
     request = Request("Is it safe?", labels=LABELS, reply_start="A cat.\n")
@@ -446,9 +560,15 @@ def test_what_the_settings_ask_for_is_in_the_identity(serve: Serve) -> None:
 
 @pytest.mark.parametrize(
     ("value", "expected"),
-    [("nan", None), ("-5", 0.0), ("1e9", 120.0), ("inf", 120.0), ("soon", None), (None, None)],
+    [
+        *(("0", 0.0), ("0.25", 0.25), ("120", 120.0), ("1e9", 120.0), ("inf", 120.0)),
+        *(("9" * 400, 120.0), ("Fri, 31 Dec 9999 23:59:59 GMT", 120.0)),
+        *(("nan", None), ("-5", None), ("-inf", None), ("soon", None), ("", None), (None, None)),
+        *(("Wed, 21 Oct 2015 07:28:00 GMT", None), ("Wed, 21 Oct 2015", None), ("1, 2", None)),
+        *(("Fri, 31 Dec 99999999 23:59:59 GMT", None), ("0x10", None), ("\x00", None)),
+    ],
 )
-def test_a_server_is_not_waited_for_longer_than_two_minutes(
+def test_a_server_is_waited_for_up_to_two_minutes_if_what_it_says_is_a_time_to_come(
     value: str | None, expected: float | None
 ) -> None:
     headers = {} if value is None else {"retry-after": value}
@@ -526,8 +646,17 @@ def test_a_key_that_the_server_repeats_is_shown_nowhere(
     ("endpoint", "words"),
     [
         ("http://user:S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://S3CRET@host/v1", "put the key into an environment variable"),
+        ("https://host/v1?key=S3CRET", "put the key into an environment variable"),
         ("http://127.0.0.1:notaport/v1", "no URL: Port"),
+        ("http://127.0.0.1:70000/v1", "no URL: Port out of range"),
+        ("http://127.0.0.1:-1/v1", "no URL: Port"),
+        ("http://127.0.0.1:0/v1", "expected http://HOST/v1"),
+        ("http://[::1/v1", "no URL: Invalid IPv6"),
+        ("http://ho st/v1", "white space"),
+        ("http:///v1", "expected http://HOST/v1"),
         ("localhost:8000/v1", "expected http://HOST/v1"),
+        ("file:///etc/passwd", "expected http://HOST/v1"),
     ],
 )
 def test_an_endpoint_that_is_none_or_holds_a_key_is_refused(endpoint: str, words: str) -> None:

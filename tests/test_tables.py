@@ -91,7 +91,7 @@ def test_a_method_without_any_finished_cell_keeps_its_row(folder: Path, cells: l
     text = markdown(tables)
     assert "0 of 2" in text
     assert "missing" in text
-    assert text.count("| died |") == 2
+    assert text.count("| `died` |") == 2
     assert [mean.method for mean in tables.means] == [tables.rows[0].method]
 
 

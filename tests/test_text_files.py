@@ -8,6 +8,7 @@ from blpo.data.arrow import atomic_path
 from blpo.data.errors import ConfigError, DataError, OutputError
 from blpo.data.image_files import image_path, read_image_file, shortened
 from blpo.data.text_files import parse_yaml, read_own_json, read_text
+from blpo.pipeline.config import RunConfig, parse_config
 
 
 @pytest.mark.parametrize(
@@ -21,12 +22,25 @@ from blpo.data.text_files import parse_yaml, read_own_json, read_text
         ("a: [1, 2\n", r"line 2"),
         ("- a\n", r"holds list"),
         ("", r"holds NoneType"),
+        (r'a: "x\ud83d"' + "\n", r"line 1.*half of a character"),
+        (r'"\udc00": 1' + "\n", r"line 1.*half of a character"),
+        ("a: " + "[" * 5000 + "\n", r"not valid YAML"),
         ("a: !!python/object:os.system {}\n", r"line 1"),
     ],
 )
 def test_yaml_that_is_not_what_it_seems_is_refused(content: str, told: str) -> None:
     with pytest.raises(ConfigError, match=told):
         parse_yaml(content, "run.yaml", ConfigError)
+
+
+def test_a_character_that_is_escaped_in_halves_is_read_whole() -> None:
+    assert parse_yaml(r'a: "\ud83d\ude00"', "x", ConfigError) == {"a": "\N{GRINNING FACE}"}
+
+
+@pytest.mark.parametrize("value", ["2024-13-45", "[1", r'"\ud83d"', "{a: 1, a: 2}", "\x1b"])
+def test_a_value_on_the_command_line_is_read_like_one_of_a_file(value: str) -> None:
+    with pytest.raises(ConfigError, match=r"--set seed=.*: not valid YAML"):
+        parse_config(RunConfig, {}, "run.yaml", [f"seed={value}"])
 
 
 def test_yaml_that_merges_an_anchor_may_override_its_keys() -> None:

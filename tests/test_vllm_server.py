@@ -16,7 +16,9 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds
 from blpo.data.micro.rubrics import generate
 from blpo.models.engine import Reply, Request, Sampling
+from blpo.models.engines.checkpoint import load_processor, locate
 from blpo.models.engines.openai.engine import OpenAIEngine
+from blpo.models.engines.openai.local_renderer import LocalRenderer
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
 from blpo.pipeline.runs.demo import example_of
@@ -172,6 +174,46 @@ def test_tokens_are_sent_where_they_are_taken_and_an_image_once(serve: Serve) ->
     assert first["content_parts"][0]["url"].startswith("data:image/png")
     assert second["content_parts"][0]["url"] is None
     assert not server.bodies(CHAT)
+
+
+@pytest.mark.parametrize("path", [TOKENS, CHAT], ids=["tokens", "chats"])
+def test_a_thought_is_told_from_the_tokens_of_a_reply(serve: Serve, path: str) -> None:
+    renderer = LocalRenderer(EngineSettings(model="micro"))
+    tokenizer = load_processor(locate(EngineSettings(model="micro"))).tokenizer
+    written = tokenizer.encode("It is unsafe.</think>A knife.", add_special_tokens=False)
+
+    def respond(asked: str, body: Body) -> tuple[int, Any]:
+        if asked == "/v1/models" or (asked == TOKENS and path == CHAT):
+            return of_chats(asked, body)
+        if not body:
+            return 400, {}
+        told = {"finish_reason": "stop", "token_ids": written}
+        said = {"text": "It is unsafe.A knife.", "message": {"content": "It is unsafe.A knife."}}
+        tokens = {"prompt_token_ids": list(renderer.token_ids(request))}
+        return 200, {"choices": [told | said], "usage": {}, **tokens}
+
+    request = Request("What is in it?", sampling=Sampling(max_tokens=8))
+    [reply] = engine_at(serve(respond).endpoint, thinking="on").ask([request])
+    assert reply.text == "<think>\nIt is unsafe.</think>A knife."
+    [plain] = engine_at(serve(respond).endpoint).ask([request])
+    assert plain.text == "It is unsafe.A knife."
+
+
+def test_a_direct_verdict_of_a_model_that_thinks_is_refused_as_in_this_process(
+    serve: Serve,
+) -> None:
+    server = serve(of_tokens)
+    with pytest.raises(EngineError, match="set `verdict: reasoned`"):
+        engine_at(server.endpoint, thinking="on").ask([Request("Is it?", labels=("A", "B"))])
+    assert not server.bodies(TOKENS)
+
+
+def test_any_end_of_the_turn_ends_a_text(serve: Serve) -> None:
+    server = serve(of_tokens)
+    engine_at(server.endpoint).ask([Request("What is in it?")])
+    [body] = server.bodies(TOKENS)
+    ends = LocalRenderer(EngineSettings(model="micro")).ends
+    assert body["sampling_params"]["stop_token_ids"] == list(ends)
 
 
 def test_an_image_that_the_server_has_lost_is_sent_again(serve: Serve) -> None:

@@ -1,7 +1,6 @@
 """Tables as users have them, read row by row: csv, jsonl, json, Parquet, image folders."""
 
 import csv
-import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -11,9 +10,12 @@ from typing import Any, Protocol, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet, pq
 from ..errors import DataError
+from ..text_files import parse_json, read_text
 
 _METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_SPLIT_FOLDERS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+"""Names of folders that are no labels where there are no others."""
 _BATCH_ROWS = 64
 _FIELD_LIMIT = 2**27
 
@@ -77,6 +79,8 @@ class _CsvSource:
                 names = list(self._reader(file).fieldnames or [])
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
+            except csv.Error as error:
+                raise self._not_csv(1, error) from error
         twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
         if twice:
             raise DataError(
@@ -97,7 +101,13 @@ class _CsvSource:
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
             except csv.Error as error:
-                raise DataError(f"{self.path}: line {line}: not valid csv: {error}") from error
+                raise self._not_csv(line, error) from error
+
+    def _not_csv(self, line: int, error: csv.Error) -> DataError:
+        return DataError(
+            f"{self.path}: line {line}: not valid csv: {error}: close the double quotes that are "
+            "open, and double those within a field"
+        )
 
     def _reader(self, file: Any) -> "csv.DictReader[str]":
         csv.field_size_limit(_FIELD_LIMIT)
@@ -136,10 +146,7 @@ class _JsonLinesSource:
                 raise _not_utf8(self.path, error) from error
 
     def _object(self, line: int, content: str) -> dict[str, Any]:
-        try:
-            values = cast("object", json.loads(content))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}: line {line}: not valid JSON: {error}") from error
+        values = parse_json(content, f"{self.path}: line {line}")
         if not isinstance(values, dict):
             raise DataError(f"{self.path}: line {line}: must be a JSON object, one per line")
         return cast("dict[str, Any]", values)
@@ -160,12 +167,7 @@ class _JsonSource:
 
     @cached_property
     def _loaded(self) -> list[dict[str, Any]]:
-        try:
-            loaded = cast("object", json.loads(self.path.read_text("utf-8-sig")))
-        except json.JSONDecodeError as error:
-            raise DataError(f"{self.path}: not valid JSON: {error}") from error
-        except UnicodeDecodeError as error:
-            raise _not_utf8(self.path, error) from error
+        loaded = parse_json(read_text(self.path, DataError, "table"), str(self.path))
         rows = cast("list[object]", loaded) if isinstance(loaded, list) else [loaded]
         if not isinstance(loaded, list) or not all(isinstance(row, dict) for row in rows):
             raise DataError(f"{self.path}: must be a JSON array of objects, one per row")
@@ -223,10 +225,22 @@ class _FolderSource:
                 yield TableRow(where, values, row.folder)
 
     def _sources(self) -> list[tuple[str, TableSource]]:
-        names = {entry.name for entry in self.path.iterdir() if entry.is_dir()}
+        entries = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
+        names = {entry.name for entry in entries if entry.is_dir()}
         if names and names <= {"train", "test"}:
             return [(name, _labelled_folder(self.path / name)) for name in sorted(names)]
+        if len(names) > 1 and {name.lower() for name in names} <= _SPLIT_FOLDERS:
+            raise DataError(
+                f"{self.path}: its folders {', '.join(sorted(names))} look like splits, not like "
+                "labels: move their images into train and test, which are all the splits there "
+                "are, with a subfolder for each label"
+            )
         return [("", _labelled_folder(self.path))]
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a file is, or lies in, what systems and tools keep for themselves in `folder`."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _labelled_folder(folder: Path) -> TableSource:
@@ -249,7 +263,7 @@ class _ClassFolders:
         images = sorted(
             path.relative_to(self.path)
             for path in self.path.glob("*/**/*")
-            if path.suffix.lower() in _IMAGE_SUFFIXES
+            if path.suffix.lower() in _IMAGE_SUFFIXES and not _is_hidden(path, self.path)
         )
         if not images:
             raise DataError(
@@ -257,5 +271,14 @@ class _ClassFolders:
                 "add a metadata file with a file_name column, or one subfolder per label"
             )
         for image in images:
+            _refuse_undecodable(self.path / image)
             values = {"image": image.as_posix(), "label": image.parts[0]}
             yield TableRow(image.as_posix(), values, self.path)
+
+
+def _refuse_undecodable(path: Path) -> None:
+    """Raise DataError for a name that no text can hold, as an id or a label has to."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: its name is not UTF-8: rename it") from None

@@ -13,6 +13,7 @@ from ..engine import EngineIdentity
 from ..requests import chat_template
 from ..requests.layout import Layout, layout_id, make_layout, turn_texts
 from .files import hub_file, read_config, refuse_adapter, refuse_broken
+from .kv_blocks import reuse_grain
 from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
 MICRO = "micro"
@@ -60,7 +61,7 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
         engine=engine,
         model=MICRO if settings.model == MICRO else folder.name if folder else settings.model,
         revision=folder_revision(folder) if folder else hub_revision(settings),
-        layout=layout_id(settings.resolved_block_size),
+        layout=layout_id(reuse_grain(settings, read_model_config(settings))),
         settings=",".join(f"{name}={value}" for name, value in _shaping_settings(settings)),
     )
 
@@ -68,7 +69,7 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
 def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
     """Settings on which replies depend, and what else of a model they do not tell."""
     shaping = [
-        ("dtype", loaded_dtype(settings, _config(settings))),
+        ("dtype", loaded_dtype(settings, read_model_config(settings))),
         ("quantization", settings.quantization or "none"),
         ("kv_cache_dtype", settings.kv_cache_dtype),
     ]
@@ -186,7 +187,7 @@ def make_model_layout(processor: Any, settings: EngineSettings, checkpoint: Chec
     try:
         return make_layout(
             processor,
-            settings.resolved_block_size,
+            reuse_grain(settings, checkpoint.config),
             thinking=settings.thinking,
             template_kwargs=settings.chat_template_kwargs,
             end_ids=checkpoint.end_ids,
@@ -222,7 +223,8 @@ def has_linear_attention(config: dict[str, Any]) -> bool:
     return "linear_attention" in (text.get("layer_types") or ())
 
 
-def _config(settings: EngineSettings) -> dict[str, Any]:
+def read_model_config(settings: EngineSettings) -> dict[str, Any]:
+    """Contents of config.json. Raises EngineError if there is none."""
     folder = find_folder(settings.model)
     return read_config(
         folder / "config.json" if folder else _hub_config(settings.model, hub_revision(settings))

@@ -63,17 +63,25 @@ def refuse_size(
     size = settings.tensor_parallel_size
     if loaded_bytes <= size * room:
         return
-    fitting = [
-        other
-        for other in _SIZES
-        if loaded_bytes * _MARGIN <= other * room and _indivisible(config, other) is None
-    ]
+    fitting = fitting_sizes(config, loaded_bytes, room)
     share = f"set tensor_parallel_size to {fitting[0]}, or " if fitting else ""
     raise EngineError(
         f"model {settings.model} has {loaded_bytes / _GB:.1f} GB of weights, and vllm may take "
         f"{room / _GB:.1f} GB on each of {size} GPU{'s' if size > 1 else ''}: {share}"
         "take a quantized checkpoint, quantization: fp8, or larger GPUs"
     )
+
+
+def fitting_sizes(config: dict[str, Any], loaded_bytes: int, room: int) -> list[int]:
+    """Numbers of GPUs that a model can be shared by and fits on, with something left for its work.
+
+    room: bytes that vllm may take on each. An empty config divides among any number.
+    """
+    return [
+        size
+        for size in _SIZES
+        if loaded_bytes * _MARGIN <= size * room and _indivisible(config, size) is None
+    ]
 
 
 def stored_bytes(checkpoint: Checkpoint) -> int | None:

@@ -1,6 +1,7 @@
 """Settings of an engine."""
 
 import json
+import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -163,21 +164,7 @@ class EngineSettings(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _check_endpoint(cls, endpoint: str) -> str:
-        if endpoint.startswith(POOL_PREFIX):
-            return endpoint
-        try:
-            url = urlsplit(endpoint)
-            has_user, has_host, _ = "@" in url.netloc, bool(url.hostname), url.port
-        except ValueError as error:
-            raise ValueError(f"no URL: {error}") from None
-        if has_user:
-            raise ValueError(
-                "has a user or key in it, which would be stored with every reply: put the key into "
-                "an environment variable and name that in api_key_env"
-            )
-        if url.scheme not in ("http", "https") or not has_host:
-            raise ValueError("expected http://HOST/v1, https://HOST/v1 or pool:FOLDER")
-        return endpoint
+        return endpoint if endpoint.startswith(POOL_PREFIX) else check_base_url(endpoint)
 
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
@@ -200,6 +187,17 @@ class EngineSettings(BaseModel):
         return {name: value for name, value in chosen.items() if value != defaults[name]}
 
     @property
+    def thinks_before_labels(self) -> bool:
+        """Whether a label is known to be read at once, of a model that thinks first."""
+        is_in_process = self.kind == "openai" and self.layout == "in-process"
+        return self.thinking == "on" and (self.kind in ("vllm", "transformers") or is_in_process)
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether this is a model of the synthetic test bench."""
+        return self.kind == "lexicon" or self.model == "micro"
+
+    @property
     def device(self) -> Device:
         return find_device()
 
@@ -220,6 +218,25 @@ class EngineSettings(BaseModel):
     @property
     def resolved_block_size(self) -> int:
         return self.block_size or default_block_size(self.device)
+
+
+def check_base_url(endpoint: str) -> str:
+    """A server's base URL as it is. Raises ValueError for what is none, and for one with a key."""
+    try:
+        url = urlsplit(endpoint)
+        has_user, has_host, port = "@" in url.netloc, bool(url.hostname), url.port
+    except ValueError as error:
+        raise ValueError(f"no URL: {error}") from None
+    if has_user or url.query or url.fragment:
+        raise ValueError(
+            "has a user or key in it (before @, or behind ?), which would be stored with every "
+            "reply: put the key into an environment variable and name that in api_key_env"
+        )
+    if url.scheme not in ("http", "https") or not has_host or port == 0:
+        raise ValueError("expected http://HOST/v1, https://HOST/v1 or pool:FOLDER")
+    if re.search(r"[\s\x00-\x1f\x7f]", endpoint):
+        raise ValueError("no URL: it has white space in it")
+    return endpoint
 
 
 def default_block_size(device: Device) -> int:

@@ -11,7 +11,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .label_set import LabelSet, label_set, other_label
-from .leads import answers_behind_leads, answers_in_json, tagged_answer, without_boxes
+from .leads import (
+    answers_among_text,
+    answers_behind_leads,
+    answers_in_json,
+    tagged_answer,
+    without_boxes,
+)
 from .normal import plain
 from .phrases import (
     DOUBTFUL,
@@ -31,6 +37,7 @@ UNCLEAR = "what the reply says of a label is not certain"
 EMPTY = "empty reply"
 
 _EXCERPT_CHARS = 80
+_OPENING = " \"'([{<“„«‹「『【"
 _MAX_CHARS = 20_000
 _SENTENCES = re.compile(r"(?<=[.!?。！？])\s+|(?<=[。！？])|(?<=\w[.!?])(?=[^\W\d])|\n+")
 _CLAUSES = re.compile(rf",(?!\d)|[;()\[\]|—–；，]|(?<=[{LABEL}{DOUBTFUL}]):|\s-\s")
@@ -39,7 +46,7 @@ _REFUTED = re.compile(
 )
 _ENDS_IN_NOT = re.compile(r"(?:\bnot|n't)\W*$", re.IGNORECASE)
 _SPACED_SIGN = re.compile(r"(?:^|[\s:=(])[-−–—][ \t]+\d", re.MULTILINE)
-_HYPHENED_NOT = re.compile(r"\bnot-(?=\w)", re.IGNORECASE)
+_HYPHENED_NOT = re.compile(r"\bnot[-_](?=\w)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +72,14 @@ def read_label(answer: str, labels: Sequence[str]) -> ReadLabel:
     return read
 
 
+def leading_label(answer: str, labels: Sequence[str]) -> str | None:
+    """The label that an answer begins with, whatever comes after it."""
+    text = plain(answer).lstrip(_OPENING)
+    mentions = label_set(tuple(labels)).mentions(text)
+    first = mentions[0] if mentions else None
+    return first.label if first and first.is_certain and first.start == 0 else None
+
+
 def _read(answer: str, declared: LabelSet) -> ReadLabel:
     if any(value < 0 for value in declared.scale.labels) and _SPACED_SIGN.search(answer):
         return ReadLabel(None, "a dash in the reply may be a minus")
@@ -77,6 +92,9 @@ def _zones(answer: str, declared: LabelSet) -> list[str]:
     values = answers_in_json(answer)
     if values is not None:
         return [plain(value) for value in values]
+    values, rest = answers_among_text(answer)
+    if values and not may_contradict(rest) and not is_doubt(rest):
+        return [plain(value) for value in (*values, rest)]
     tagged = tagged_answer(answer)
     if tagged is not None:
         return _zones(tagged, declared)
@@ -191,6 +209,7 @@ def _is_refuted(clause: str, label: str | None, beside: Sequence[_Clause]) -> bo
     return any(
         _REFUTED.fullmatch(other.text) or (_ENDS_IN_NOT.search(other.text) and not says_no)
         for other in beside
+        if not other.num_mentions
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
-from .normal import bare, folded, has_no_spaces, plain
+from .normal import bare, folded, has_no_spaces, is_hangul, plain
 from .number import Scale, numbers
 
 _NEGATION_WORDS = frozenset(["no", "not", "none", "never", "non", "nein", "nicht", "não"])
@@ -90,7 +90,8 @@ class LabelSet:
     def _word(self, match: re.Match[str], text: str) -> Mention:
         label = self.words[(match.lastindex or 1) - 1]
         around = text[max(match.start() - 1, 0) : match.start()] + text[match.end() :][:1]
-        is_glued = not has_no_spaces(label) and any(char in _GLUE for char in around)
+        is_quoted = around == "''"
+        is_glued = not (is_quoted or has_no_spaces(label)) and any(c in _GLUE for c in around)
         return Mention(label, match.start(), match.end(), not is_glued)
 
 
@@ -118,7 +119,7 @@ def _pattern(label: str, *, any_case: bool) -> str:
     if has_no_spaces(form):
         return f"({pattern})"
     before = r"(?<!\w)" if form[0].isalnum() else ""
-    behind = r"(?!\w)" if form[-1].isalnum() else ""
+    behind = r"(?!\w)" if form[-1].isalnum() and not is_hangul(form[-1]) else ""
     return f"({before}{pattern}{behind})"
 
 

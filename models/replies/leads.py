@@ -5,7 +5,10 @@ import re
 from typing import Any, cast
 
 _CORE = "answer|verdict|rating|score|label|judge?ment|decision|grade|choice|preference|overall"
-_ASIDE = "classification|category|class|conclusion|result|prediction|evaluation|assessment"
+_ASIDE = (
+    "classification|category|class|conclusion|result|prediction|evaluation|assessment"
+    "|output|response|reply"
+)
 _OTHER = (
     "答案|最终答案|最後の答え|结论|結論|评分|評分|得分|分数|分數|判断|判斷|判定|标签|標籤|结果|結果"
     "|评级|回答|最终回答|最終回答|答え|評価|スコア|评价|選択|选择|답|정답|최종 답변|평가|점수"
@@ -30,7 +33,7 @@ _NO_LEAD = re.compile(
 )
 _BEFORE = r"(?P<before>(?:[^\W\d][\w'.-]{0,30},?[ ]){0,5}?)"
 _LEAD = re.compile(
-    rf"(?:^|(?<=[.!?;(。！？；])|(?<=[.!?;] ))[ {{\[\"']*{_BEFORE}(?P<word>{_ANY})"
+    rf"(?:^|(?<=[.!?;(>\]。！？；])|(?<=[.!?;>\]] ))[ {{\[\"']*{_BEFORE}(?P<word>{_ANY})"
     r"[\"']?[ ]?(?:\([^()\n\d]*\)[ ]?)?"
     r"(?:(?P<mark>[:=]|[-–—=]+>|→|[-–—](?=[ ]))|(?:is|was|would be|will be)\b[ ]?:?|(?=\n))",
     re.IGNORECASE | re.MULTILINE,
@@ -44,8 +47,12 @@ _TAGGED = re.compile(
 )
 _BOX = re.compile(r"<\|(?:begin|end)_of_box\|>")
 _FENCED = re.compile(r"\s*```[ \t]*\w*[ \t]*\n(.*?)\n?```\s*", re.DOTALL)
-_KEY = re.compile(rf"(?:(?:final|overall|predicted|my)[_ -]?)?(?:{_ANY})", re.IGNORECASE)
+_KEY = re.compile(rf"(?:(?:final|overall|predicted|my)[_ -]?)?(?:{_ANY})s?", re.IGNORECASE)
+_OBJECT = re.compile(r"(?:^|[:`])[ \t]*(?=\{)", re.MULTILINE)
+_END_OF_LINE = re.compile(r"[ \t`.]*(?:\n|$)")
+_MOST_OBJECTS = 16
 _DEEPEST = 4
+_DECODER = json.JSONDecoder()
 
 
 def tagged_answer(text: str) -> str | None:
@@ -72,11 +79,34 @@ def answers_in_json(text: str) -> list[str] | None:
         return None
     if isinstance(value, list):
         items = cast("list[Any]", value)
-        only = items[0] if len(items) == 1 else None
-        return [_as_text(only)] if isinstance(only, str | int | float) else []
+        while len(items) == 1 and isinstance(items[0], list):
+            items = cast("list[Any]", items[0])
+        return _as_texts(items) if len(items) == 1 else []
     if isinstance(value, dict):
         return list(_answers(cast("dict[str, Any]", value), _DEEPEST))
     return None
+
+
+def answers_among_text(text: str) -> tuple[list[str], str]:
+    """The values under answer keys of JSON objects in a text, and the text without the objects.
+
+    Of those that begin a line, or follow a colon, and end their line; "for example: {...}" is none.
+    """
+    found: list[str] = []
+    rest, end = "", 0
+    for start in [match.end() for match in _OBJECT.finditer(text)][:_MOST_OBJECTS]:
+        if start < end:
+            continue
+        try:
+            value, behind = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            continue
+        answers = _answers(cast("dict[str, Any]", value), _DEEPEST)
+        is_meant = not any(map(_NO_LEAD.fullmatch, re.findall(r"[\w']+", text[end:start])))
+        if answers and is_meant and _END_OF_LINE.match(text, behind):
+            found += answers
+            rest, end = rest + text[end:start], behind
+    return found, rest + text[end:]
 
 
 def answers_behind_leads(text: str) -> list[str]:
@@ -113,9 +143,13 @@ def _answers(value: dict[str, Any], depth: int) -> list[str]:
     for key, inner in value.items():
         if isinstance(inner, dict) and depth:
             found += _answers(cast("dict[str, Any]", inner), depth - 1)
-        elif _KEY.fullmatch(key) and isinstance(inner, str | int | float):
-            found.append(_as_text(inner))
+        elif _KEY.fullmatch(key):
+            found += _as_texts(cast("list[Any]", inner) if isinstance(inner, list) else [inner])
     return found
+
+
+def _as_texts(values: list[Any]) -> list[str]:
+    return [_as_text(value) for value in values if isinstance(value, str | int | float)]
 
 
 def _as_text(value: str | float) -> str:

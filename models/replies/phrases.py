@@ -19,7 +19,7 @@ Statement = Literal["said", "negated", "unclear"]
 _THING = "image|picture|photo|photograph|scene|content|one|option|choice|candidate|pair|it"
 _NOUN = (
     f"{_THING}|answer|verdict|rating|score|label|category|class|grade|number|quality|judge?ment"
-    "|preference"
+    "|preference|winner|response"
 )
 _RATED = (
     "rated|classified|labell?ed|considered|judged|categori[sz]ed|scored|deemed|marked|assigned"
@@ -28,7 +28,7 @@ _RATED = (
 _NEUTRAL = re.compile(
     rf"""(?:(?>(?:
       the|this|that|these|an|a|my|its|your|our|final|overall|correct|best|better|right
-    | {_NOUN} | is|are|'s|as|at|of|on|in|to\ be
+    | {_NOUN} | is|are|was|were|'s|as|at|of|on|in|to\ be | looks|appears
     | (?:should|can|would|will|could\ only)\ be\ (?:{_RATED}) | {_RATED}
     | i(?:'d|\ would|'ll|\ will)?\ (?:also\ )?(?:rate|give|choose|pick|select|prefer|judge|consider
         |classify|label|assign|think|believe|say|go\ with|answer|conclude|score|vote)
@@ -36,6 +36,7 @@ _NEUTRAL = re.compile(
     | falls\ under | falls\ into | belongs\ to
     | shown\ here | based\ on\ (?:the|this|what\ i\ see) | for\ this | here | level
     | so|therefore|thus|hence|then|yes|yeah|ok|okay|sure|certainly|clearly|definitely|absolutely
+    | completely|totally|entirely|perfectly|fully
     | summary | in\ short | to\ (?:sum\ up|conclude|summari[sz]e) | conclusion
     | das|dieses?|die|bild|ist|der|l'image|cette|est|la|le|imagen|esta|es|el|l'immagine|è
     | это|изображение
@@ -44,8 +45,8 @@ _NEUTRAL = re.compile(
 )
 _NEUTRAL_UNSPACED = re.compile(
     r"(?>图片|圖片|图像|圖像|照片|画像|写真|内容|場景|场景|这个|這個|属于|屬於|认为|認為|判断|判斷|选择|選擇"
-    r"|应该|應該|评为|評為|标记|归类|答案|结论|因此|所以|综上|この|その|ภาพ|นี้|รูป|คือ|เป็น|มี|ความ"
-    r"|the|this|image|is|[\s,:这這该該此张張幅图圖是为為我选選应應被给給打はが私とを])*+",
+    r"|应该|應該|评为|評為|标记|归类|答案|结论|因此|所以|综上|非常|十分|很|この|その|ภาพ|นี้|รูป|คือ|เป็น|มี|ความ"
+    r"|(?:이미지|사진|그림|내용)[는은가이]?|이|그|the|this|image|is|[\s,:这這该該此张張幅图圖是为為我选選应應被给給打はが私とを])*+",
     re.IGNORECASE,
 )
 _NEGATION = re.compile(
@@ -55,16 +56,19 @@ _NEGATION = re.compile(
 )
 _NEGATED_BEHIND = re.compile(
     r"(?:では(?:ありません|ない|無い)|じゃ(?:ありません|ない)|でない|でありません)"
+    r"|하지\s?않(?:습니다|다|음|아요)|[이가]?\s?아닙니다"
 )
 _BEHIND = re.compile(
     rf"""
       (?:\ (?:{_NOUN}|overall|here))*
-    | \ (?:to|for)\ (?:view|viewing|show|share|display|publish|look\ at|work|everyone)
+    | \ (?:to|for)\ (?:view|viewing|show|share|display|publish|look\ at|work|everyone
+        |(?:all|general)\ (?:audiences|ages|viewers)|all)
     | \ (?:because|since|as|due\ to|given|based\ on|for\ the\ following)\b.*
     | \ (?:shows|depicts)\b.*
     | \ (?:is|was|wins)(?:\ (?:clearly|much|slightly|the|my|better|best|preferred|preferable|winner
         |superior|answer|choice|verdict|rating|label|correct|right|one|image|option))*
     | (?>的|です|である|だ|图片|圖片|图像|圖像|照片|内容|ครับ|ค่ะ|と判断します)*+
+    | 합니다|하다|해요|함|입니다|이다|이에요|예요
     """,
     re.VERBOSE | re.IGNORECASE | re.DOTALL,
 )
@@ -73,7 +77,7 @@ _WEAK_HEDGE = re.compile(
     r"|somewhat|mostly|partly|partially|kind of|sort of|more or less|at best|if|unless|whether|or"
     r"|otherwise|depending|assuming|provided|except|but|yet|however|although|though"
     r"|i guess|vielleicht|peut-être|quizás|forse|talvez)\b"
-    r"|可能|也许|也許|或许|或許|大概|如果|除非|かもしれ|たぶん|おそらく|อาจ",
+    r"|可能|也许|也許|或许|或許|大概|如果|除非|かもしれ|たぶん|おそらく|อาจ|아마|같습니다|일 수도",
     re.IGNORECASE,
 )
 _TAKEN_BACK = re.compile(
@@ -100,12 +104,13 @@ _DOUBT = re.compile(
     r"\W+(?:\w+\W+){0,2}?(?:say|tell|determine|judge|assess|decide|rate|know|answer|help|assist"
     r"|provide|evaluate|classify|choose|be determined|comply|engage)\b"
     r"|\b(?:don't|do not|doesn't) know\b|\b(?:it|that|this|which) (?:all )?depends\b|\bneither\b"
-    r"|不确定|不確定|无法|無法|难以|難以|分からない|わかりません|判断できません|ไม่แน่ใจ",
+    r"|不确定|不確定|无法|無法|难以|難以|分からない|わかりません|判断できません|ไม่แน่ใจ"
+    r"|모르겠|확실하지 않|판단할 수 없",
     re.IGNORECASE,
 )
 _CONTRADICTION = re.compile(
     r"n't\b|\b(?:not|no|never|neither|nor|without|far from|anything but|less|un|however|although"
-    r"|though|nicht|kein\w*|pas|non|no|não|niet|не|нет)\b|[?不非没無未无]|ない|ません|ไม่",
+    r"|though|nicht|kein\w*|pas|non|no|não|niet|не|нет)\b|[?不非没無未无]|ない|ません|ไม่|않|아니|아닙|못",
     re.IGNORECASE,
 )
 _CONTRARY_SIGNS = frozenset("❌✖✗✘🚫👎⛔❎")
@@ -132,7 +137,8 @@ def statement(clause: str, *, takes_article: bool) -> Statement:
         is_negated, behind = not is_negated, _NEGATED_BEHIND.sub("", behind, count=1)
     before = before.rstrip(_EDGE)
     is_neutral = _NEUTRAL.fullmatch(before) or _NEUTRAL_UNSPACED.fullmatch(before)
-    if not is_neutral or not _BEHIND.fullmatch(behind) or _ASKED.match(before):
+    is_asked = _ASKED.match(before) and not (is_negated and " " not in before)  # "isn't safe"
+    if not is_neutral or not _BEHIND.fullmatch(behind) or is_asked:
         return "unclear"
     if not takes_article and not behind.strip() and _ARTICLE_AT_END.search(before):
         return "unclear"

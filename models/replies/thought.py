@@ -2,10 +2,12 @@
 
 Families mark a thought in their own ways. Whatever marks it, what stands before the last closing
 marker is thought, and so is all that follows an opening marker that is never closed. A chat
-template may open the thought itself, so that the reply holds the closing marker alone.
+template may open the thought itself, so that the reply holds the closing marker alone. A tag with
+another name of a thought (<analysis>, <|thinking|>) marks one where the reply begins with it.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,12 +25,29 @@ _MARKERS = (
     ("<|START_THINKING|>", "<|END_THINKING|>"),  # Command A
     ("<|channel>thought", "<channel|>"),  # Gemma 4
     ("<unused94>thought", "<unused95>"),  # MedGemma
+    ("[Start thinking]", "[End thinking]"),  # llama.cpp
     ("", "[BEGIN FINAL RESPONSE]"),  # Apriel, whose thought begins with a plain sentence
 )
-_CLOSER = {opener.lower(): closer for opener, closer in _MARKERS}
-_OPENER = {closer.lower(): opener.lower() for opener, closer in _MARKERS}
-_ANY_CLOSER = re.compile("|".join(re.escape(closer) for _, closer in _MARKERS), re.IGNORECASE)
-_ANY_OPENER = re.compile("|".join(re.escape(o) for o, _ in _MARKERS if o), re.IGNORECASE)
+_OPENED = tuple(pair for pair in _MARKERS if pair[0])
+_NAMED = re.compile(
+    r"\s*(?P<left><\|?|\[|◁)\s*(?P<name>(?:\w+:)?(?:think(?:ing)?(?:_\w+)?|thoughts?|reason(?:ing)?"
+    r"|analysis|reflection|scratchpad|rationale|inner_monologue))(?:\s[^<>\[\]]*)?(?P<right>\|?>|\]|▷)",
+    re.IGNORECASE,
+)
+
+
+def _any_of(markers: Iterable[str]) -> re.Pattern[str]:
+    """Finds the markers in any case, a group for each; tags also with spaces and attributes."""
+    patterns: list[str] = []
+    for marker in markers:
+        tag = re.fullmatch(r"<(/?)([a-z:]+)>", marker)
+        spaced = tag and rf"<\s*{tag[1]}\s*{tag[2]}(?:\s[^<>]*)?>"
+        patterns.append(f"({spaced or re.escape(marker)})")
+    return re.compile("|".join(patterns), re.IGNORECASE)
+
+
+_ANY_OPENER = _any_of(opener for opener, _ in _OPENED)
+_ANY_CLOSER = _any_of(closer for _, closer in _MARKERS)
 
 _WRAPPERS = (
     ("<answer>", "</answer>"),
@@ -106,7 +125,23 @@ def _split(text: str) -> tuple[str, str, str, str | None]:
         return text[: bare.end()], bare["thought"], text[bare.end() :], None
     if _BARE_ANALYSIS.match(text):
         return text, text, "", ""
+    named = _NAMED.match(text)
+    if named and not _ANY_OPENER.match(text.lstrip()):
+        return _split_named(text, named)
     return _split_markers(text)
+
+
+def _split_named(text: str, opening: re.Match[str]) -> tuple[str, str, str, str | None]:
+    """A reply that begins with a tag of another name."""
+    left, name, right = opening.group("left", "name", "right")
+    closer = rf"{re.escape(left)}\s*/\s*{re.escape(name)}\s*{re.escape(right)}"
+    closing = list(re.finditer(closer, text, re.IGNORECASE))
+    if not closing:
+        return text, text[opening.end() :], "", f"{left}/{name}{right}"
+    end = closing[-1].end()
+    before, thought, answer, unclosed = _split_markers(text[end:])
+    inside = text[opening.end() : closing[-1].start()]
+    return text[:end] + before, f"{inside}\n{thought}", answer, unclosed
 
 
 def _split_channels(text: str) -> tuple[str, str, str, str | None]:
@@ -131,7 +166,7 @@ def _split_markers(text: str) -> tuple[str, str, str, str | None]:
     opening = _ANY_OPENER.search(answer)
     if opening:
         thought = _without_markers(before + answer[opening.start() :])
-        return text, thought, "", _CLOSER[opening[0].lower()]
+        return text, thought, "", _marker(_OPENED, opening)[1]
     return before, _without_markers(before), answer, None
 
 
@@ -139,8 +174,12 @@ def _last_closing(text: str) -> re.Match[str] | None:
     """The last closing marker; of the kind that the text begins with, if it begins with one."""
     first = _ANY_OPENER.match(text.lstrip())
     found = list(_ANY_CLOSER.finditer(text))
-    own = [m for m in found if first and _OPENER[m[0].lower()] == first[0].lower()]
+    own = [m for m in found if first and _marker(_MARKERS, m) == _marker(_OPENED, first)]
     return (own or found or [None])[-1]
+
+
+def _marker(markers: tuple[tuple[str, str], ...], match: re.Match[str]) -> tuple[str, str]:
+    return markers[(match.lastindex or 1) - 1]
 
 
 def _without_markers(text: str) -> str:

@@ -120,18 +120,24 @@ class Layout:
 
     def reply_text(self, ids: Sequence[int]) -> str:
         """What the model wrote; a thought stands between OPENER and CLOSER, whatever its tags."""
-        text = self._decode(ids)
         if self.thought is None:
-            return text
-        tag_ids = self._marked(self.thought.tag)
-        if len(tag_ids) == 1:
-            parts = [self._decode(part) for part in _split(ids, tag_ids[0])]
-        else:
-            parts = text.split(self.thought.tag)
-        parts[0] = parts[0].removeprefix(self.thought.opener.rstrip())
-        if self.thought_is_open or len(parts) > 1 or parts[0] != text:
-            parts[0] = f"{OPENER}\n{parts[0].lstrip()}"
+            return self._decode(ids)
+        opener = self.thought.opener.rstrip()
+        # Markup that is flagged special is in the ids alone.
+        opener_ids = self._marked(opener)
+        is_opened = tuple(ids[: len(opener_ids)]) == opener_ids
+        parts = self._parts(ids[len(opener_ids) :] if is_opened else ids, self.thought.tag)
+        is_opened |= parts[0].startswith(opener)
+        if self.thought_is_open or is_opened or len(parts) > 1:
+            parts[0] = f"{OPENER}\n{parts[0].removeprefix(opener).lstrip()}"
         return CLOSER.join(parts)
+
+    def _parts(self, ids: Sequence[int], tag: str) -> list[str]:
+        """Texts between tags; a tag of several tokens is cut in other ways beside other texts."""
+        tag_ids = self._marked(tag)
+        if len(tag_ids) != 1:
+            return self._decode(ids).split(tag)
+        return [self._decode(part) for part in _split(ids, tag_ids[0])]
 
     def _start_ids(self, reply_start: str) -> tuple[int, ...]:
         """Token ids of the start of a reply: plain, behind a closed thought where there is one."""

@@ -74,11 +74,11 @@ def begin_turn(template: ChatTemplate, thinking: Thinking, messages: Sequence[An
 
     Raises LayoutError if the template can neither be told not to think nor leaves a thought open.
     """
+    told_off = template.given(_switched(template, "off", messages))
     template = template.given(_switched(template, thinking, messages))
-    start = template.render(messages, generate=True)
-    tag = _open_tag(start)
+    tag = _open_tag(template.render(messages, generate=True))
     if thinking == "on":
-        tags = _tags(template, tag or OPENER)
+        tags = _tags(template, tag, told_off.render(messages, generate=True))
         return Turn(template, tags=tags, is_open=tag is not None)
     if tag is not None:
         return Turn(template, ending=_closing(template, tag))
@@ -136,18 +136,43 @@ def _closing(template: ChatTemplate, tag: str) -> str:
             f"the chat template opens a thought with {tag!r}, and how one is closed is not known: "
             f"{_REMEDY}"
         )
-    return _tags(template, tag).closer
+    return _tags(template, tag, "").closer
 
 
-def _tags(template: ChatTemplate, tag: str) -> Tags:
-    """As the template writes a thought in an earlier reply, else each tag on a line of its own."""
-    closer = _closer_of(tag)
-    written = _written_thought(template)
-    before, found, after = written.partition(_THOUGHT_SENTINEL)
-    between = after.partition(_REPLY_SENTINEL)[0]
-    if found and tag in before and closer in between:
-        return Tags(before[before.rfind(tag) :], between, closer)
-    return Tags(f"{tag}\n", f"\n{closer}\n\n", closer)
+def _tags(template: ChatTemplate, tag: str | None, told_off: str) -> Tags:
+    """As the template writes a thought in an earlier reply, or an empty one in the turn of a model
+    that is told not to think; else each tag on a line of its own.
+
+    tag: with which the template opens a thought; None where the model opens it. told_off: a chat
+    that ends in the start of such a turn.
+    """
+    before, _, after = _written_thought(template).partition(_THOUGHT_SENTINEL)
+    turn = told_off.rpartition(USER_TEXT)[2]
+    tags = [tag] if tag is not None else [*_TAGS, *_named_openers(before), *_named_openers(turn)]
+    found = _tags_around(before, after.partition(_REPLY_SENTINEL)[0], tags)
+    found = found or _tags_of_empty_thought(turn, tags)
+    if found is not None:
+        return found
+    closer = _closer_of(tag or OPENER)
+    return Tags(f"{tag or OPENER}\n", f"\n{closer}\n\n", closer)
+
+
+def _tags_around(before: str, after: str, tags: Sequence[str]) -> Tags | None:
+    """The last of these tags before a thought, if its closer stands after it."""
+    places = {tag: before.rfind(tag) for tag in tags if _closer_of(tag) in after}
+    last = max(places, key=places.__getitem__, default=None)
+    if last is None or places[last] < 0:
+        return None
+    return Tags(before[places[last] :], after, _closer_of(last))
+
+
+def _tags_of_empty_thought(turn: str, tags: Sequence[str]) -> Tags | None:
+    for tag in tags:
+        empty = re.search(rf"{re.escape(tag)}(\s*){re.escape(_closer_of(tag))}\s*$", turn)
+        if empty is not None:
+            middle = empty.start(1) + (len(empty[1]) + 1) // 2
+            return _tags_around(turn[:middle], turn[middle:], [tag])
+    return None
 
 
 def _written_thought(template: ChatTemplate) -> str:

@@ -92,8 +92,8 @@ def _ask(
     """Ask about the complaints whose cases fit; the others are answered by a failure."""
     questions = [_question(optimizer, context, template, complaint) for complaint in complaints]
     answers = iter(optimizer.ask([question for question in questions if question], tag))
-    too_long = Answer((), (f"not one case fits into {context.num_tokens} tokens",))
-    return [next(answers) if question else too_long for question in questions]
+    too_long = f"not one case fits into {context.num_tokens} tokens"
+    return [next(answers) if question else optimizer.unasked(too_long) for question in questions]
 
 
 def _question(

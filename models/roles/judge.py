@@ -9,7 +9,7 @@ What a model writes is read by `replies`: a thought is no part of the answer.
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ...data.images import ImageRef
@@ -54,6 +54,7 @@ class Verdict:
         engine without log-probabilities.
     label_mass: how much of the model's probability lies on the declared labels, 0..1.
     reasoning: what the model wrote before its answer; None for a direct verdict.
+    is_error: the request failed: the model has said nothing.
     """
 
     label: str | None
@@ -61,6 +62,7 @@ class Verdict:
     label_mass: float | None = None
     reason: str | None = None
     reasoning: str | None = None
+    is_error: bool = field(default=False, compare=False)
 
 
 class Judge:
@@ -110,7 +112,7 @@ class Judge:
 
     def _reasoned(self, reply: Reply) -> "_Reasoned":
         if reply.finish_reason == "error":
-            return _Reasoned(failure=Verdict(None, reason=reply.error))
+            return _Reasoned(failure=Verdict(None, reason=reply.error, is_error=True))
         text = self._written.read(reply)
         if text.missing == "thought" and text.closer:
             return _Reasoned(text.thought, f"{reply.text.rstrip()}\n{text.closer}{_LEAD_START}")
@@ -185,7 +187,7 @@ def read_verdict(
     A tie goes to the label declared first. budget: that the reply was asked for under.
     """
     if reply.finish_reason == "error":
-        return Verdict(None, reason=reply.error)
+        return Verdict(None, reason=reply.error, is_error=True)
     if reply.label_logprobs is None:
         return _text_verdict(reply, labels, budget)
     masses = {label: math.exp(reply.label_logprobs[label]) for label in labels}

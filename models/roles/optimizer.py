@@ -109,7 +109,8 @@ class PromptOptimizer:
     """Asks an optimizer LLM for better prompts.
 
     thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
-    num_replies, failures: replies so far, and the reasons of those that held nothing usable.
+    num_questions, num_failed: so far, and how many of them were never answered. num_replies,
+    failures: replies so far, and the reasons of those that held nothing usable.
     """
 
     def __init__(
@@ -123,6 +124,9 @@ class PromptOptimizer:
         thinking_tokens: int = 0,
     ) -> None:
         self.task = task
+        self.num_questions = 0
+        self.num_failed = 0
+        self.num_repeats = 0
         self.num_replies = 0
         self.failures: Counter[str] = Counter()
         self._engine = engine
@@ -166,7 +170,16 @@ class PromptOptimizer:
                 else:
                     failures[i].append(reason)
                     self.failures[reason] += 1
+        self.num_questions += len(questions)
+        self.num_failed += len(questions) - len(answers)
         return [answers.get(i, Answer((), tuple(failures[i]))) for i in range(len(questions))]
+
+    def unasked(self, reason: str) -> Answer:
+        """The answer to a question that cannot be asked; it counts as failed."""
+        self.num_questions += 1
+        self.num_failed += 1
+        self.failures[reason] += 1
+        return Answer((), (reason,))
 
     def _propose(self, meta_prompt: str) -> Proposal:
         [answer] = self.ask([Question(meta_prompt)])

@@ -178,7 +178,7 @@ def average_orders(in_order: Verdict, turned: Verdict, task: Task) -> PairVerdic
     """
     failed = next((verdict for verdict in (in_order, turned) if verdict.label is None), None)
     if failed is not None:
-        verdict = Verdict(None, label_mass=failed.label_mass, reason=failed.reason)
+        verdict = replace(failed, probabilities=None, reasoning=None)
     elif in_order.probabilities and turned.probabilities:
         both = in_order.probabilities, turned.probabilities
         mean = {label: fmean(one[label] for one in both) for label in task.labels}
@@ -200,7 +200,7 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
     """
     failed = next((verdict for verdict in (first, second) if verdict.label is None), None)
     if failed is not None:
-        return PairVerdict(None, label_mass=failed.label_mass, reason=failed.reason)
+        return _pair_verdict(replace(failed, probabilities=None), 0)
     step = {label: place for place, label in enumerate(task.score_labels)}
     shares: dict[str, float] = dict.fromkeys(("A", TIE, "B"), 0.0)
     for (one, p), (other, q) in product(_certain(first).items(), _certain(second).items()):
@@ -237,6 +237,7 @@ def _pair_verdict(
         verdict.probabilities,
         verdict.label_mass,
         verdict.reason,
+        is_error=verdict.is_error,
         in_order=in_order,
         turned=turned,
         num_orders=num_orders,

@@ -56,8 +56,9 @@ def update_i2t_prompts(
 ) -> list[Proposal]:
     """Update_q for `count` new I2T prompts in one answer, with a look at single items.
 
-    reflections: on the best and on the worst I2T prompt so far, or none. A prompt that the answer
-    falls short of is a failed proposal. One prompt without reflections is asked for in the
+    reflections: on the best and on the worst I2T prompt so far, or none. Of more prompts than were
+    asked for the first are drafts; one that the answer falls short of is a failed proposal. One
+    prompt without reflections is asked for in the
     paper's way.
     """
     if count == 1 and not reflections:
@@ -70,7 +71,7 @@ def update_i2t_prompts(
         count=count,
     )
     [answer] = optimizer.ask([Question(meta_prompt)])
-    prompts = list(dict.fromkeys(answer.texts))[:count]
+    prompts = list(dict.fromkeys(answer.texts))[-count:]
     short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
     proposals = [Proposal(prompt, answer.failures) for prompt in prompts]
     return [*proposals, *[short] * (count - len(prompts))]

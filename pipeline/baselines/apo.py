@@ -183,7 +183,7 @@ def expand(this: Round, parent: str) -> Expansion:
 
 def error_groups(this: Round, parent: str, items: Sequence[Judged]) -> list[list[Judged]]:
     """The errors behind each gradient, drawn without regard to the other gradients."""
-    errors = [item for item in items if not item.is_right]
+    errors = [item for item in items if not item.is_right and not item.verdict.is_error]
     if not errors:
         return []
     size = this.config.errors_per_gradient

@@ -11,7 +11,7 @@ Departures from the paper, and choices where it leaves something open:
     samples 1-5.
  5. p_0 and q_0 are in our own words: the paper's were not available.
  6. Algorithm 1: I_B is drawn from the misjudged training examples of p_t, uniformly, without
-    replacement; with none left the loop ends early.
+    replacement; with none left the loop ends early. Those that a server refused are not in it.
  7. Eq 6: g is the judge model, and sees the example's own text in tasks that have one.
  8. Eq 6: the optimizer LLM is told to say nothing about the answer format and not to name the list
     of verdicts; the harness adds both to every judge prompt.
@@ -150,7 +150,7 @@ def sample_error_minibatch(
     wrong = [
         Misjudgment(example, verdict)
         for example, verdict in zip(choices.train, verdicts, strict=True)
-        if verdict.label != example.label and choices.may_show(example)
+        if verdict.label != example.label and not verdict.is_error and choices.may_show(example)
     ]
     order = derived_order(wrong, _example_id, choices.seed, "minibatch", t)
     return order[: choices.minibatch_size(len(wrong))]

@@ -211,7 +211,9 @@ def _by_example(candidate: Candidate | None) -> dict[str, Verdict]:
 
 def _notes(step: OuterStep) -> list[str]:
     if step.search is None:
-        return ["No example was misjudged: the loop ended here."]
+        refused = any(verdict.is_error for verdict in step.verdicts)
+        others = " but those whose requests failed" if refused else ""
+        return [f"No example was misjudged{others}: the loop ended here."]
     if step.chosen is None:
         return ["No I2T prompt to choose from: the judge prompt was kept."]
     kept = ["The judge prompt was kept."] if step.next_judge_prompt == step.judge_prompt else []

@@ -1,7 +1,6 @@
 """A judge prompt at work: measured against labels, or scoring images in bulk."""
 
 import logging
-import re
 import uuid
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,19 +16,21 @@ from ...data.examples import Example, Item, Split, iter_dataset, iter_example_id
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
-from ...models.engine import Engine, EngineIdentity
+from ...models.engine import Engine
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
-from ..config import JudgeConfig, parse_config
+from ..config import JudgeConfig, RunConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
+from ..metrics.label_mass import MassCounts
 from ..metrics.scorecard import Scorecard, scorecard
-from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
+from ..runs.directory import INPUTS_FILE, RESULT_FILE, kept_task, load_run, run_task
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
+from ..search.failures import Tally, failures_error, reason_kind
 
 _log = logging.getLogger("blpo.judge")
 
@@ -37,6 +38,10 @@ BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
+OTHER_JUDGE_KEY = "blpo.other_judge"
+"""Of the metadata of a file of verdicts: what `other_judge` says of them."""
+_FEWEST_ROWS = 1000
+"""Of fewer rows no share of failures is taken, unless they are all."""
 
 T = TypeVar("T")
 Result = TypeVar("Result")
@@ -47,7 +52,8 @@ class JudgeSource:
     """Which judge, on which task, under which prompt.
 
     reading: how its verdicts are read; None for the likeliest label. aligned: model and layout of
-    the judge that the prompt of a run was aligned with.
+    the judge that the prompt of a run was aligned with. prompt_name: where the prompt comes from.
+    store: folder of the replies.
     """
 
     task: Task
@@ -55,6 +61,20 @@ class JudgeSource:
     config: JudgeConfig
     reading: CutPoints | None = None
     aligned: Mapping[str, str] = field(default_factory=dict[str, str])
+    prompt_name: str = "its prompt"
+    store: Path = Path("store")
+
+    @property
+    def judge_name(self) -> str:
+        """Model and engine of the judge, in words."""
+        engine = self.config.judge
+        revision = f"@{engine.revision}" if engine.revision else ""
+        return f"{engine.model}{revision} ({engine.kind})"
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the judge is one of the test bench."""
+        return self.config.judge.is_synthetic
 
     @property
     def requests_per_verdict(self) -> int:
@@ -78,30 +98,71 @@ class Evaluation:
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
 
-    reasons: why those have none. new_calls: replies that an engine gave in this session; all others
-    came from the store.
+    missing: those without a label, and why. masses: label masses, where there are any. new_calls:
+    replies that an engine gave in this session; all others came from the store. other_judge: how
+    the judge differs from the one that the prompt was aligned with; empty if it does not.
     """
 
     rows: int = 0
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
-    reasons: Counter[str] = field(default_factory=Counter[str])
+    missing: Tally = field(default_factory=Tally)
+    masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
+    other_judge: str = ""
+
+    def warn(self) -> None:
+        """Say what is wrong with many of the verdicts."""
+        warn_of_missing(self.reasons, self.rows)
+        if warning := self.masses.warning:
+            _log.warning(warning)
+
+    @property
+    def reasons(self) -> Counter[str]:
+        return self.missing.reasons
+
+    def add(self, table: Any) -> None:
+        """Count a table of `judged_table`."""
+        self.rows += table.num_rows
+        verdicts, reasons = (table[name].to_pylist() for name in ("verdict", "reason"))
+        self.verdicts.update(verdicts)
+        self.masses.add(table["label_mass"].drop_null().to_pylist())
+        self.missing.add(
+            (reason or "not known") if verdict is None else None
+            for verdict, reason in zip(verdicts, reasons, strict=True)
+        )
+
+    def check(self, allowed: float, at_least: int = 1) -> None:
+        """Raises FailuresError if too many have no label. at_least: see `Tally.exceeds`."""
+        if self.missing.exceeds(allowed, at_least):
+            what = f"no verdict on {self.missing.failed:,} of {self.rows:,} images"
+            remedy = f"pass --max-failed-share (now {allowed:g})"
+            raise failures_error(what, self.missing, "judge", allowed, remedy)
 
 
 def judge_source(
-    run: Path | None, task: str | None, prompt: Path | None, overrides: Sequence[str]
+    run: Path | None,
+    task: str | None,
+    prompt: Path | None,
+    overrides: Sequence[str],
+    store: Path | None = None,
 ) -> JudgeSource:
     """The judge of a finished run, or of a task with a prompt file or its initial prompt.
 
-    Raises ConfigError if not exactly one of `run` and `task` is given, or the run is unfinished.
+    store: where replies are; None for the run's own, or `store` without a run. Raises ConfigError
+    if not exactly one of `run` and `task` is given, the run is unfinished, or its store is gone.
     """
     if (run is None) == (task is None):
         raise ConfigError("name either a finished run with --run or a task with --task")
     if run is not None:
-        return _source_of_run(run, prompt, overrides)
+        return _source_of_run(run, prompt, overrides, store)
     loaded = load_task(str(task))
-    config = parse_config(JudgeConfig, {}, "--set", overrides)
-    return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
+    return JudgeSource(
+        loaded,
+        _read_prompt(prompt) or loaded.judge_prompt,
+        parse_config(JudgeConfig, {}, "--set", overrides),
+        prompt_name=f"first prompt of task {loaded.name}" if prompt is None else str(prompt),
+        store=store or Path("store"),
+    )
 
 
 def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
@@ -111,6 +172,7 @@ def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Pat
     pool = EnginePool()
     try:
         engine = stored_judge(source, pool, store)
+        warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
         total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
@@ -139,7 +201,8 @@ def judge_dataset(
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
-    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end.
+    not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
+    FailuresError if more verdicts have no label than the source allows.
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: exists already; name another file or pass --overwrite")
@@ -149,6 +212,8 @@ def judge_dataset(
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
         engine = stored_judge(source, pool, store)
+        counts.other_judge = other_judge(source, engine)
+        warn_of_other_judge(counts.other_judge)
         items = _shard_items(dataset, source, shard)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
@@ -158,9 +223,9 @@ def judge_dataset(
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
             tables = (judged_table(*batch, source.task) for batch in judged)
-            write_judged(tables, out, source.task, shard, counts)
+            write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
-        warn_of_missing(counts.reasons, counts.rows)
+        counts.warn()
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
@@ -177,11 +242,6 @@ def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
         f"{reasons.total():,} of {num_verdicts:,} verdicts have no label; of {number:,} the reason "
         f"is: {reason}"
     )
-
-
-def reason_kind(reason: str | None) -> str:
-    """A verdict's reason without the excerpt of its reply."""
-    return re.split(r": (?=['\"])", reason or "not known", maxsplit=1)[0]
 
 
 def map_ahead(
@@ -209,34 +269,44 @@ def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
 
 
 def write_judged(
-    tables: Iterator[Any], out: Path, task: Task, shard: Shard, counts: JudgedCounts
+    tables: Iterator[Any], out: Path, source: JudgeSource, shard: Shard, counts: JudgedCounts
 ) -> None:
-    """Write tables of `judged_table` to a file that is complete when it appears, and count."""
-    schema = _judged_schema(task).with_metadata({_SHARD_KEY: str(shard)})
+    """Write tables of `judged_table` to a file that is complete when it appears, and count.
+
+    Raises FailuresError, without a file, if more rows have no label than the source allows.
+    """
+    remarks = {_SHARD_KEY: str(shard)}
+    if counts.other_judge:
+        remarks[OTHER_JUDGE_KEY] = counts.other_judge
+    schema = _judged_schema(source.task).with_metadata(remarks)
+    allowed = source.config.max_failed_share.judge
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
         for table in tables:
             waiting.append(table)
-            counts.rows += table.num_rows
-            counts.verdicts.update(table["verdict"].to_pylist())
-            counts.reasons.update(map(reason_kind, table["reason"].drop_null().to_pylist()))
+            counts.add(table)
+            counts.check(allowed, _FEWEST_ROWS)
             if sum(table.num_rows for table in waiting) >= _GROUP_ROWS:
                 writer.write_table(pa.concat_tables(waiting).cast(schema))
                 waiting = []
+        counts.check(allowed)
         if waiting:
             writer.write_table(pa.concat_tables(waiting).cast(schema))
 
 
-def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> JudgeSource:
+def _source_of_run(
+    run: Path, prompt: Path | None, overrides: Sequence[str], store: Path | None
+) -> JudgeSource:
     config, directory = load_run(run)
     if not directory.is_finished:
         raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
     fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
-    task = load_task(config.task)
+    task = run_task(config)
     judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    store = store or _store_of_run(run, config)
     other_prompt = _read_prompt(prompt)
     if other_prompt is not None:
-        return JudgeSource(task, other_prompt, judge_config)
+        return JudgeSource(task, other_prompt, judge_config, prompt_name=str(prompt), store=store)
     judge_prompt = read_text(run / "prompts" / "judge_prompt_final.txt", ConfigError)
     # Fitted for this prompt alone.
     reading = directory.read_json(RESULT_FILE).get("reading")
@@ -246,7 +316,19 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
         judge_config,
         CutPoints.model_validate(reading) if reading else None,
         directory.read_json(INPUTS_FILE)["models"]["judge"],
+        f"final prompt of {run}",
+        store,
     )
+
+
+def _store_of_run(run: Path, config: RunConfig) -> Path:
+    """Raises ConfigError if it is not there: a new one would ask everything anew in silence."""
+    if kept_task(run) is not None and not config.store.is_dir():
+        raise ConfigError(
+            f"{run}: its reply store {config.store} is not there; name it with --store, or a new "
+            "folder, in which every reply is asked for anew"
+        )
+    return config.store
 
 
 def _read_prompt(path: Path | None) -> str | None:
@@ -261,20 +343,26 @@ def _read_prompt(path: Path | None) -> str | None:
 def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEngine:
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
-    if source.aligned:
-        _tell_other_judge(source.aligned, engine.identity)
     return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
 
 
-def _tell_other_judge(aligned: Mapping[str, str], judge: EngineIdentity) -> None:
-    """Warn if a run's prompt meets another judge than the one it was aligned with."""
+def other_judge(source: JudgeSource, engine: Engine) -> str:
+    """How an engine differs from the judge that a run's prompt was aligned with.
+
+    Empty if it does not, and for a prompt of no run.
+    """
+    if not source.aligned:
+        return ""
+    judge, aligned = engine.identity, source.aligned
     here = {"model": judge.model, "layout": judge.layout}
     differing = [name for name in here if name in aligned and aligned[name] != here[name]]
-    if differing:
-        _log.warning(
-            "this prompt was aligned with another judge: %s",
-            ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing),
-        )
+    return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)
+
+
+def warn_of_other_judge(differences: str) -> None:
+    """Say what `other_judge` found, if anything."""
+    if differences:
+        _log.warning("this prompt was aligned with another judge: %s", differences)
 
 
 def _judged_schema(task: Task) -> Any:

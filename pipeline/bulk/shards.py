@@ -13,16 +13,22 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path, open_parquet, pa, pq
 from ...data.errors import ConfigError, DataError
 from ...data.examples import iter_example_ids
 from ...data.shards import Shard, shard_of
 from ...data.tasks import Task
-from ..config import JudgeConfig, differences, load_config
+from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..search.cutpoints import CutPoints
-from .judging import JudgedCounts, JudgeSource, judge_dataset
+from .judging import (
+    OTHER_JUDGE_KEY,
+    JudgedCounts,
+    JudgeSource,
+    judge_dataset,
+    warn_of_other_judge,
+)
 
 _MANIFEST_FILE = "manifest.json"
 _MERGE_ROWS = 8192
@@ -42,10 +48,11 @@ class JudgeManifest(BaseModel):
     judge_prompt: str
     judge: JudgeConfig
     reading: CutPoints | None = None
+    aligned: dict[str, str] = Field(default_factory=dict)
 
     @property
     def source(self) -> JudgeSource:
-        return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading)
+        return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading, self.aligned)
 
 
 def judge_manifest(
@@ -62,6 +69,7 @@ def judge_manifest(
         judge_prompt=source.judge_prompt,
         judge=source.config,
         reading=source.reading,
+        aligned=dict(source.aligned),
     )
 
 
@@ -100,8 +108,8 @@ def judge_shard(folder: Path, number: int) -> JudgedCounts:
     return judge_dataset(manifest.source, manifest.dataset, out, manifest.store, shard=shard)
 
 
-def collect_shards(folder: Path) -> tuple[Path, int]:
-    """Merge the shards in the order of the dataset; the output and its number of rows.
+def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
+    """Merge the shards in the order of the dataset; the output and what is in it.
 
     Raises DataError that says which shards are missing, or that the dataset is another by now.
     """
@@ -117,12 +125,15 @@ def collect_shards(folder: Path) -> tuple[Path, int]:
         raise DataError(f"{manifest.dataset}: holds other examples than when it was judged")
     readers = [_ShardReader(folder / f"{k}.parquet") for k in range(manifest.num_shards)]
     schema = readers[0].schema
-    rows = 0
+    counts = JudgedCounts(other_judge=next(filter(None, (r.other_judge for r in readers)), ""))
+    warn_of_other_judge(counts.other_judge)
     with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for ids in _batches(iter_example_ids(manifest.dataset)):
-            writer.write_table(_merged(ids, readers))
-            rows += len(ids)
-    return manifest.out, rows
+            table = _merged(ids, readers)
+            counts.add(table)
+            writer.write_table(table)
+    counts.warn()
+    return manifest.out, counts
 
 
 class _ShardReader:
@@ -130,6 +141,8 @@ class _ShardReader:
 
     def __init__(self, path: Path) -> None:
         self._file: Any = open_parquet(path)
+        remarks: dict[bytes, bytes] = self._file.schema_arrow.metadata or {}
+        self.other_judge = remarks.get(OTHER_JUDGE_KEY.encode(), b"").decode()
         self.schema: Any = self._file.schema_arrow.remove_metadata()
         self._batches: Iterator[Any] = self._file.iter_batches(_MERGE_ROWS)
         self._table: Any = self.schema.empty_table()
@@ -182,8 +195,8 @@ def _read_manifest(folder: Path) -> JudgeManifest:
 def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
     if not (folder / _MANIFEST_FILE).exists():
         return
-    stored = _read_manifest(folder).model_dump(mode="json")
-    found = differences(stored, manifest.model_dump(mode="json"))
+    stored, asked_for = (_comparable(m) for m in (_read_manifest(folder), manifest))
+    found = differences(stored, asked_for)
     if found:
         raise ConfigError(
             f"{folder}: its shards belong to another job, which differs in\n  "
@@ -191,3 +204,8 @@ def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
             + "\nName another --out, restore these values, or remove that folder (replies in the "
             "store are kept)."
         )
+
+
+def _comparable(manifest: JudgeManifest) -> dict[str, Any]:
+    """What shapes the shards, as JSON values: what a prompt was aligned with shapes a remark."""
+    return manifest.model_dump(mode="json", exclude={"judge": set(LIMIT_FIELDS), "aligned": True})

@@ -1,12 +1,17 @@
 """The command line, put together. Heavy modules are imported by the commands that need them."""
 
+import io
 import logging
 import os
 import sys
+import threading
+import traceback
+from types import TracebackType
 
 import typer
 
 from ...data.errors import BlpoError, StoppedError, what_failed
+from ...data.shown import ShownFormatter
 from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
@@ -17,8 +22,9 @@ from .sweeps import sweep_app, table
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
-    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
-    "75 stopped by USR2 or TERM, 130 interrupted (the same command goes on where it stopped).",
+    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; 3 `doctor` "
+    "found warnings only; 75 stopped by USR2 or TERM, 130 interrupted (the same command goes on "
+    "where it stopped).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -33,8 +39,7 @@ app.add_typer(judge_app, name="judge")
 
 def main() -> None:
     """Entry point of `blpo`: what a user can act on is a message, never a traceback."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
-    logging.getLogger("blpo").setLevel(logging.INFO)
+    _set_up_output()
     try:
         app()
     except BlpoError as error:
@@ -51,3 +56,22 @@ def main() -> None:
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")
         sys.exit(EXIT_STOPPED)
+
+
+def _set_up_output() -> None:
+    """Logs and tracebacks without keys and controls; no character that cannot be printed fails."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(ShownFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
+    logging.getLogger("blpo").setLevel(logging.INFO)
+    sys.excepthook = _say_traceback
+    threading.excepthook = lambda thread: _say_traceback(*thread[:3])
+    stdout: object = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        stdout.reconfigure(errors="backslashreplace")
+
+
+def _say_traceback(
+    kind: type[BaseException], error: BaseException | None, trace: TracebackType | None
+) -> None:
+    say("".join(traceback.format_exception(kind, error, trace)).removesuffix("\n"))

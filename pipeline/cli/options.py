@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from ...data.errors import BlpoError
+from ...data.shown import shown
 from ..launchers.registry import LAUNCHERS
 
 EXIT_PROBLEM = 1
@@ -23,6 +24,10 @@ StartOver = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing output.")]
 StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply store.")]
+StoreOfRun = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of the reply store; the run's, or store without --run."),
+]
 
 
 def known_launcher(name: str) -> str:
@@ -57,4 +62,4 @@ def parse_pairs(option: str, values: list[str] | None) -> dict[str, str]:
 
 def say(message: str) -> None:
     """A message for people, on stderr: stdout is for results."""
-    print(message, file=sys.stderr)
+    print(shown(message), file=sys.stderr)

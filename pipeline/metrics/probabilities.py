@@ -21,15 +21,13 @@ from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
+from .label_mass import LOW_LABEL_MASS
 from .scores import Steps, Values
 
 _NUM_BINS = 5
 _SIMULATIONS = 1000
 _SEED = 0
 _LEAST_PROBABILITY = 1e-4
-LOW_LABEL_MASS = 0.9
-"""A label mass below which the probabilities of labels say little about the model's own."""
-_MOST_LOW_MASSES = 0.05
 
 _sklearn: Any = metrics
 Bins = NDArray[np.int64]
@@ -91,11 +89,6 @@ class Calibration(BaseModel):
     def rows(self) -> dict[str, ProbabilityScores]:
         """Scores by the name that tables give the rater."""
         return {"judge": self.judge, "base rates": self.base_rates}
-
-    @property
-    def is_mass_low(self) -> bool:
-        """Whether too many verdicts rest on little of the model's probability."""
-        return self.low_mass_share > _MOST_LOW_MASSES
 
 
 def calibration(human: Steps, verdicts: Sequence[Verdict], task: Task) -> Calibration | None:

@@ -5,10 +5,11 @@ from typing import Literal
 
 from ...data.tasks import Metric
 from ..metrics.intervals import Interval, detectable_difference
-from ..result import SplitResult
+from ..result import RunResult
+from .failure_lines import nothing_new
 from .plots import METRICS
 
-Tone = Literal["better", "worse", "unclear", "same"]
+Tone = Literal["better", "worse", "unclear", "same", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +21,21 @@ class Finding:
     detectable: float
 
 
-def finding(test: SplitResult, metric: Metric) -> Finding:
-    """A gain that verdicts independent of the images would show as well is not called one."""
+def finding(result: RunResult, metric: Metric) -> Finding:
+    """A gain that verdicts independent of the images would show as well is not called one.
+
+    A search that had nothing to try has found nothing, whatever the figures.
+    """
+    test = result.test
     interval = test.gain.ci95[metric]
     low, high = interval
     name = METRICS[metric][0].upper() + METRICS[metric][1:]
     before, after = getattr(test.initial, metric), getattr(test.final, metric)
     detectable = detectable_difference(interval)
+    missing = nothing_new(result)
+    if missing is not None:
+        told = f"No new prompt was tried: {missing}. {name} of the first prompt is {before:.3f}."
+        return Finding("failed", told, detectable)
     if before == after and low == high:
         return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
     verb = "stayed" if before == after else "rose" if before < after else "fell"

@@ -1,7 +1,8 @@
 """The report of a run: one HTML file that needs nothing else, drawn from the run's record alone.
 
 The same record gives the same bytes. Prompts and model texts are untrusted: the template escapes
-every text, only the plots go in as markup, and they hold nothing but numbers and fixed words.
+every text, and isolates its direction (`<bdi>`, `dir="auto"`) from what stands around it; only the
+plots go in as markup, and they hold nothing but numbers and fixed words.
 """
 
 import base64
@@ -16,17 +17,20 @@ from itertools import chain, zip_longest
 from typing import Any, Literal
 
 from jinja2 import Environment, StrictUndefined, Template
+from markupsafe import Markup
 from PIL import Image
 
 from ...data.errors import DataError
 from ...data.examples import Example
 from ...data.images import ImageRef, decode_image
+from ...data.shown import shown
 from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval
-from ..result import CallCounts, RunRecord
+from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step, num_right
 from .conclusion import excludes_zero, finding, signed, signed_interval
+from .failure_lines import failure_lines
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
 from .scorecard_view import scorecard_view
@@ -36,6 +40,7 @@ Change = Literal["fixed", "broken", "other"]
 _GALLERY_SIZE = 12
 _THUMBNAIL_PX = 160
 _FEWEST_SHARED_WORDS = 3
+_NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
 
 
 def render_report(record: RunRecord) -> str:
@@ -48,9 +53,11 @@ def render_report(record: RunRecord) -> str:
         record=record,
         result=result,
         task=record.task,
+        layout_note=LAYOUT_NOTE,
         metrics=METRICS,
         answer_instruction=answer_instruction(record.task, record.config.reasoning),
-        finding=finding(result.test, record.task.primary_metric),
+        finding=finding(result, record.task.primary_metric),
+        failure_lines=failure_lines(result.failures),
         interval_plot=interval_plot(result.test),
         judge_diff=PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         i2t_diff=PromptDiff.make(
@@ -72,11 +79,16 @@ def render_report(record: RunRecord) -> str:
 def _template() -> Template:
     file = resources.files("blpo.pipeline.report") / "templates" / "report.html.j2"
     environment = Environment(
-        undefined=StrictUndefined, autoescape=True, trim_blocks=True, lstrip_blocks=True
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_representable,
     )
     filters: dict[str, Any] = environment.filters
     filters |= {
         "score": "{:.3f}".format,
+        "shown": shown,
         "probability": "{:.2f}".format,
         "thousands": "{:,}".format,
         "signed": signed,
@@ -88,6 +100,13 @@ def _template() -> Template:
         "thumbnail": thumbnail,
     }
     return environment.from_string(file.read_text("utf-8"))
+
+
+def _representable(value: Any) -> Any:
+    """A text with escapes for what no HTML holds: browsers drop NUL and turn CR into LF."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _NOT_IN_HTML.sub(lambda match: ascii(match[0])[1:-1], value)
 
 
 def _interval(interval: Interval) -> str:

@@ -6,7 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ...data.tasks import Task
-from ..metrics.probabilities import LOW_LABEL_MASS, Calibration, ProbabilityScores
+from ..metrics.label_mass import low_mass_warning
+from ..metrics.probabilities import Calibration, ProbabilityScores
 from ..metrics.scorecard import Scorecard
 from ..metrics.scores import Scores
 
@@ -73,15 +74,7 @@ def ece_note(found: Calibration) -> str:
 
 def mass_warning(found: Calibration) -> str:
     """What to do about a low label mass; empty where it is not low."""
-    if not found.is_mass_low:
-        return ""
-    return (
-        f"label mass below {LOW_LABEL_MASS} for {found.low_mass_share:.0%} of the verdicts (mean "
-        f"{found.label_mass:.3f}): the model would rather write something other than a label, and "
-        "the probabilities are renormalized over the little that is left. Name the labels in "
-        "answer_instruction as declared, declare them as the model writes them, or let the model "
-        "reason first (verdict: reasoned)"
-    )
+    return low_mass_warning(found.low_mass_share, found.label_mass)
 
 
 def print_scorecard(console: Console, card: Scorecard, task: Task) -> None:

@@ -19,6 +19,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from ...data.shown import shown
+
 _REFRESH_S = 0.25
 _PLAIN_LINE_S = 10.0
 
@@ -61,10 +63,10 @@ def counting(name: str, unit: str) -> Generator[Callable[[], None]]:
 
 def _bars(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> None:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
-        TextColumn(f"{unit}, {{task.fields[rate]}}"),
+        TextColumn(f"{unit}, {{task.fields[rate]}}", markup=False),
         TaskProgressColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
@@ -72,7 +74,8 @@ def _bars(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> N
     started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         ids = {
-            name: bars.add_task(name, total=work.total, rate="") for name, work in tracked.items()
+            name: bars.add_task(shown(name), total=work.total, rate="")
+            for name, work in tracked.items()
         }
         while True:
             stopped = stop.wait(_REFRESH_S)

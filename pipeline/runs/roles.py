@@ -1,6 +1,7 @@
 """The roles of one run: the engine of each, and what it is asked."""
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 from ...data.errors import ConfigError
 from ...data.examples import Example
@@ -22,6 +23,9 @@ from ...models.wrappers.budget import Budget, BudgetedEngine
 from ...models.wrappers.stored import Role, StoredEngine
 from ..config import JudgeConfig, RunConfig
 from .engine_pool import EnginePool
+from .failure_watch import FailureWatch
+
+T = TypeVar("T")
 
 
 def role_engines(config: RunConfig, task: Task, pool: EnginePool) -> dict[Role, Engine]:
@@ -87,10 +91,20 @@ def thinking_budget(engine: EngineSettings, thinking_tokens: int) -> int:
 
 
 class RunRoles:
-    """Judge, verbalizer and prompt optimizer of one run."""
+    """Judge, verbalizer and prompt optimizer of one run.
 
-    def __init__(self, config: RunConfig, task: Task, engines: Mapping[Role, Engine]) -> None:
+    Every question raises FailuresError where a role has failed too often.
+    """
+
+    def __init__(
+        self,
+        config: RunConfig,
+        task: Task,
+        engines: Mapping[Role, Engine],
+        watch: FailureWatch | None = None,
+    ) -> None:
         self.task = task
+        self._watch = watch or FailureWatch(config.max_failed_share)
         verbalizer, optimizer = config.verbalizer, config.optimizer
         self._judge = configured_judge(engines["judge"], task, config)
         self._verbalizer = Verbalizer(
@@ -110,35 +124,26 @@ class RunRoles:
         )
         self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
 
-    @property
-    def unusable_replies(self) -> str:
-        """How many replies of the optimizer were no answer, and why most were; empty if none."""
-        failures = self._optimizer.failures
-        if not failures:
-            return ""
-        [(reason, _)] = failures.most_common(1)
-        return (
-            f"{failures.total()} of {self._optimizer.num_replies} optimizer replies were unusable; "
-            f"most often: {reason}"
-        )
-
     def judge(
         self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
     ) -> list[Verdict]:
-        return self._judge(judge_prompt, examples, sample_index)
+        pairs = [(judge_prompt, example) for example in examples]
+        return self._watched(pairs, self._judge.pairs(pairs, sample_index))
 
     def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
-        return self._judge.pairs(pairs)
+        return self._watched(pairs, self._judge.pairs(pairs))
 
     def verbalize_each(
         self, i2t_prompts: Sequence[str], examples: Sequence[Example]
     ) -> list[list[Verbalization]]:
-        return self._verbalizer.each(i2t_prompts, examples)
+        each = self._verbalizer.each(i2t_prompts, examples)
+        self._watch.verbalized(i2t_prompts, each)
+        return each
 
     def update_judge_prompts(
         self, judge_prompt: str, cases: Sequence[Sequence[Case]]
     ) -> list[Proposal]:
-        return update_judge_prompts(self._optimizer, judge_prompt, cases)
+        return self._proposed(update_judge_prompts(self._optimizer, judge_prompt, cases))
 
     def update_i2t_prompts(
         self,
@@ -147,32 +152,48 @@ class RunRoles:
         reflections: Sequence[Reflection],
         count: int,
     ) -> list[Proposal]:
-        return update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count)
+        return self._proposed(
+            update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count)
+        )
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
-        return self._verbalizer(i2t_prompt, examples)
+        return self.verbalize_each([i2t_prompt], examples)[0]
 
     def update_judge_prompt(self, judge_prompt: str, cases: Sequence[Case]) -> Proposal:
-        return self._optimizer.update_judge_prompt(judge_prompt, cases)
+        return self._proposed(self._optimizer.update_judge_prompt(judge_prompt, cases))
 
     def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
-        return self._optimizer.update_i2t_prompt(judge_prompt, history)
+        return self._proposed(self._optimizer.update_i2t_prompt(judge_prompt, history))
 
     def propose_judge_prompts(
         self, history: Sequence[TriedPrompt], cases: Sequence[Case], number: int, temperature: float
     ) -> list[Proposal]:
-        return baselines.propose_judge_prompts(self._optimizer, history, cases, number, temperature)
+        return self._proposed(
+            baselines.propose_judge_prompts(self._optimizer, history, cases, number, temperature)
+        )
 
     def criticize(self, complaints: Sequence[Complaint]) -> list[Answer]:
-        return baselines.criticize(self._optimizer, self._context, complaints)
+        return self._proposed(baselines.criticize(self._optimizer, self._context, complaints))
 
     def criticize_on_cases(self, judge_prompt: str, cases: Sequence[Case]) -> list[Answer]:
-        return baselines.criticize_on_cases(self._optimizer, judge_prompt, cases)
+        return self._proposed(baselines.criticize_on_cases(self._optimizer, judge_prompt, cases))
 
     def edit(self, complaints: Sequence[Complaint]) -> list[Proposal]:
-        return baselines.edit(self._optimizer, self._context, complaints)
+        return self._proposed(baselines.edit(self._optimizer, self._context, complaints))
 
     def paraphrase(
         self, judge_prompts: Sequence[str], number: int, temperature: float
     ) -> list[list[Proposal]]:
-        return baselines.paraphrase(self._optimizer, judge_prompts, number, temperature)
+        return self._proposed(
+            baselines.paraphrase(self._optimizer, judge_prompts, number, temperature)
+        )
+
+    def _watched(
+        self, pairs: Sequence[tuple[str, Example]], verdicts: list[Verdict]
+    ) -> list[Verdict]:
+        self._watch.judged(pairs, verdicts)
+        return verdicts
+
+    def _proposed(self, answers: T) -> T:
+        self._watch.proposed(self._optimizer)
+        return answers

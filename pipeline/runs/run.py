@@ -1,7 +1,6 @@
 """One run from configuration to result: the search, the record of its steps, the final test."""
 
 import io
-import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -17,8 +16,8 @@ from ...data.examples import Dataset, check_images, read_dataset
 from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
-from ...models.roles.judge import Judge, Verdict
-from ...models.roles.pair_judge import PairJudge, num_requests
+from ...models.roles.judge import Verdict
+from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
@@ -30,10 +29,9 @@ from ..search.cutpoints import CutPoints
 from ..search.step import Step
 from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory, open_run_directory
 from .engine_pool import EnginePool
+from .failure_watch import FailureWatch
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 from .verdict_columns import verdict_columns, verdict_fields
-
-_log = logging.getLogger("blpo.runs")
 
 
 class Run:
@@ -54,11 +52,12 @@ class Run:
             role: engine.identity for role, engine in engines.items()
         }
         self.directory: RunDirectory = open_run_directory(
-            config, _inputs(self.dataset, self.identities), start_over=start_over
+            config, self.task, _inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = pool.store(config.store)
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
         self.budget = Budget(config.budget.limits)
+        self._watch = FailureWatch(config.max_failed_share, [self.judge_prompt, self.i2t_prompt])
 
     @property
     def expected_calls(self) -> int:
@@ -102,6 +101,7 @@ class Run:
         steps: list[Step] = []
         for step in self._search():
             steps.append(step)
+            self._watch.adopt([step.next_judge_prompt, step.i2t_prompt])
             self.directory.write_json(f"steps/step-{step.index}.json", self._step_record(step))
         record = self._test(steps, started)
         self._write_record(record)
@@ -110,7 +110,8 @@ class Run:
     def _search(self) -> Iterator[Step]:
         """The steps of the method, as far as the budget lasts."""
         config = self.config
-        roles = RunRoles(config, self.task, within_budget(self.engines, self.budget))
+        engines = within_budget(self.engines, self.budget)
+        roles = RunRoles(config, self.task, engines, self._watch)
         with suppress(BudgetSpentError):
             yield from config.search.run(
                 roles,
@@ -120,8 +121,7 @@ class Run:
                 config.resolved_algorithm,
                 config.seed,
             )
-        if roles.unusable_replies:
-            _log.warning("%s: %s", config.output.name, roles.unusable_replies)
+        self._watch.end_search()
 
     def _step_record(self, step: Step) -> dict[str, Any]:
         """A step as JSON values. calls: what the search has asked for so far, by role."""
@@ -154,9 +154,8 @@ class Run:
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
         reading = steps[-1].reading if steps else None
         test, seed = self.dataset.test, self.config.seed
-        judge = self._judge()
-        initial = judge(self.judge_prompt, test)
-        final = _read(judge(final_prompt, test), reading)
+        initial = self._judge_test(self.judge_prompt)
+        final = _read(self._judge_test(final_prompt), reading)
         labels = self.task.labels
         test_result = SplitResult(
             initial=agreement(test, initial, labels, seed),
@@ -167,17 +166,20 @@ class Run:
         result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
         return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
 
-    def _judge(self) -> Judge | PairJudge:
-        return configured_judge(self.engines["judge"], self.task, self.config)
+    def _judge_test(self, judge_prompt: str, sample_index: int = 0) -> list[Verdict]:
+        judge = configured_judge(self.engines["judge"], self.task, self.config)
+        pairs = [(judge_prompt, example) for example in self.dataset.test]
+        verdicts = judge.pairs(pairs, sample_index)
+        self._watch.judged(pairs, verdicts)
+        return verdicts
 
     def _noise_floor(
         self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
     ) -> NoiseFloor | None:
         if not self.config.noise_floor:
             return None
-        test, judge = self.dataset.test, self._judge()
-        again = _read(judge(judge_prompt, test, sample_index=1), reading)
-        return noise_floor(test, verdicts, again, self.task.labels)
+        again = _read(self._judge_test(judge_prompt, sample_index=1), reading)
+        return noise_floor(self.dataset.test, verdicts, again, self.task.labels)
 
     def _result(
         self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
@@ -196,8 +198,10 @@ class Run:
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
             reading=steps[-1].reading if steps else None,
+            aligned_by_chat=identities["judge"].is_chat,
             test=test,
             stopped=self.budget.stopped,
+            failures=self._watch.failures,
             calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},
             seconds=self._finished_seconds(otherwise=round(seconds, 1)),
         )
@@ -210,6 +214,8 @@ class Run:
 
     def _write_record(self, record: RunRecord) -> None:
         directory, result = self.directory, record.result
+        # Also into a directory of an earlier version, whose files are all of this task now.
+        directory.write_task(self.task)
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)

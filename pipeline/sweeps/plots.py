@@ -25,6 +25,7 @@ _SETTINGS = {
     "axes.titlesize": 10,
     "figure.titlesize": 11,
     "legend.frameon": False,
+    "text.parse_math": False,  # a $ in the name of a method is a $
 }
 _NO_METADATA: dict[str, dict[str, None]] = {
     "png": {"Software": None},

@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from ...data.shown import shown
 from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
@@ -269,7 +270,7 @@ def _cost(tables: SweepTables) -> str:
 
 
 def _missing(tables: SweepTables) -> str:
-    rows = [[name, " ".join(error.split())] for name, error in tables.missing.items()]
+    rows = [[name, _as_code(error)] for name, error in tables.missing.items()]
     return _section("Missing cells", _grid(["cell", "why"], rows), "")
 
 
@@ -283,7 +284,12 @@ def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.replace("|", "\\|")
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def _as_code(text: str) -> str:
+    """A server's words: Markdown would follow a link or load an image in them."""
+    return "`" + shown(text).replace("`", "'") + "`"
 
 
 def _record(row: Row) -> dict[str, Any]:

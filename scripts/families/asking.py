@@ -2,6 +2,7 @@
 # ruff: noqa: PLC0415
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from .questions import (
 )
 from .records import Answered, Record
 from .registry import Family
-from .watching import Watch, counting_encodings, watch_transformers, watch_vllm
+from .watching import Watch, counting_encodings, watching_transformers, watching_vllm
 
 _KV_CACHE_GIB = 0.25
 _NEW_IMAGES = range(8, 12)
@@ -41,8 +42,11 @@ def ask_all(family: Family, folder: Path, engine: EngineKind, file: Path) -> Non
     if family.thought is not None:
         thinking = thinking_questions(hostile_text(markup))
         asking.ask(thinking, asking.record.answers, thinking="on")
+    exact, verdicts = asking.record.exact, [q for q in plain if q.request.labels]
     if family.computes_in_bfloat16 and engine == "vllm":
-        asking.ask([q for q in plain if q.request.labels], asking.record.exact, dtype="float32")
+        asking.ask(verdicts, exact, dtype="float32")
+    if family.attends_causally and engine == "transformers":
+        asking.ask(verdicts, exact, causal=True)
     asking.record.failure = None
     asking.record.write(file)
 
@@ -54,7 +58,6 @@ class _Asking:
         self.record = Record(failure="the engine's process ended in the middle")
         self._settings = settings
         self._file = file
-        self._watch = watch_transformers() if settings.kind == "transformers" else None
 
     def ask(
         self,
@@ -62,21 +65,30 @@ class _Asking:
         answers: dict[str, Answered],
         *,
         encode: bool = False,
+        causal: bool = False,
         **settings: Any,
     ) -> None:
-        """Start an engine with these settings and put its answers down."""
+        """Start an engine with these settings and put its answers down.
+
+        encode: count encoded images, too. causal: with images that are attended in one direction.
+        """
         engine = make_engine(self._settings.model_copy(update=settings))
         start = Request("Start.", picture(0), sampling=Sampling(max_tokens=1))
-        started = _answer(engine, start, self._watch)
-        watch = self._watch = self._watch or watch_vllm()
-        for question in asked:
-            answered = started if started.error else _answer(engine, question.request, watch)
-            answers[question.name] = answered
-            self.record.write(self._file)
-        if encode and self._settings.kind == "vllm" and not started.error:
-            self.record.num_encoded = _encode(engine, watch)
-            self.record.num_images = len(_NEW_IMAGES)
-        engine.close()
+        with ExitStack() as stack:
+            stack.callback(engine.close)
+            in_transformers = self._settings.kind == "transformers"
+            watch = None
+            if in_transformers:
+                watch = stack.enter_context(watching_transformers(causal=causal))
+            started = _answer(engine, start, watch)
+            watch = watch or stack.enter_context(watching_vllm())
+            for question in asked:
+                answered = started if started.error else _answer(engine, question.request, watch)
+                answers[question.name] = answered
+                self.record.write(self._file)
+            if encode and not in_transformers and not started.error:
+                self.record.num_encoded = _encode(engine, watch)
+                self.record.num_images = len(_NEW_IMAGES)
 
 
 def _answer(engine: Engine, request: Request, watch: Watch | None) -> Answered:
@@ -90,7 +102,11 @@ def _answer(engine: Engine, request: Request, watch: Watch | None) -> Answered:
 
 
 def _encode(engine: Engine, watch: Watch) -> list[int]:
-    """Images encoded under each of several prompts over the same new ones."""
+    """Images encoded under each of several prompts over the same new ones.
+
+    What vLLM keeps of encoded images beside its KV blocks is dropped before each: it has room for
+    all of these few, and for few of a real run's.
+    """
     images = [picture(seed) for seed in _NEW_IMAGES]
     labels = ("Safe", "Unsafe")
     passes = [
@@ -102,6 +118,7 @@ def _encode(engine: Engine, watch: Watch) -> list[int]:
     with counting_encodings(watch):
         for requests in passes:
             watch.clear()
+            watch.core.reset_encoder_cache()
             engine.ask(requests)
             counts.append(watch.num_encoded)
     return counts

@@ -13,6 +13,7 @@ from typing import Any
 SEED = 0
 SCALE = 4.0
 """Of all matrices: random weights are small by default and give flat answers."""
+_STD = 0.02
 LOUDNESS = 8.0
 
 TEXT: dict[str, Any] = {
@@ -32,6 +33,9 @@ EMBEDDED: dict[str, Any] = {
 }
 """An image encoder."""
 
+SIGLIP = {"vision_tower.": "vision_tower.vision_model."}
+"""Names of the weights of an image encoder, which transformers 5 shortens."""
+
 LOUD = (
     *("Safe", "safe", "Unsafe", "unsafe", "Unsure", "unsure", " Safe", " Unsafe"),
     *("A", "B", "a", "b", " A", " B", " "),
@@ -40,22 +44,19 @@ LOUD = (
 )
 
 
-def special(tokens: str) -> dict[str, bool]:
-    """Added tokens, in the order of their ids, that are flagged special."""
-    return dict.fromkeys(tokens.split(), True)
-
-
 def save(
     folder: Path,
     make: Any,
     config: Any,
     processor: Any,
     generation: Mapping[str, Any] | None = None,
+    published: Mapping[str, str] | None = None,
 ) -> None:
     """Write a checkpoint with random weights.
 
     generation: contents of generation_config.json, with `eos_tokens` as texts; None: only the
-    tokenizer's own end.
+    tokenizer's own end. published: beginnings of weights' names as transformers writes them, and
+    as they are in the family's published checkpoints.
     """
     import torch
     from transformers import GenerationConfig
@@ -69,12 +70,29 @@ def save(
     with torch.no_grad():
         for parameter in model.parameters():
             if parameter.dim() > 1:
+                if not parameter.any():  # a projection of images that starts at nothing
+                    parameter.normal_(std=_STD)
                 parameter.mul_(SCALE)
         loud = loud_ids(tokenizer, ends)
         model.get_output_embeddings().weight[loud] *= LOUDNESS
     model.generation_config = GenerationConfig(eos_token_id=ids_of(tokenizer, *ends), **how)
     model.save_pretrained(folder)
+    if published:
+        _rename(folder / "model.safetensors", published)
     processor.save_pretrained(folder)
+
+
+def _rename(file: Path, published: Mapping[str, str]) -> None:
+    from safetensors import torch as safetensors_torch
+
+    tensors: Any = safetensors_torch
+
+    def renamed(name: str) -> str:
+        own = next((start for start in published if name.startswith(start)), None)
+        return name if own is None else published[own] + name.removeprefix(own)
+
+    weights = {renamed(name): weight for name, weight in tensors.load_file(file).items()}
+    tensors.save_file(weights, file, {"format": "pt"})
 
 
 def loud_ids(tokenizer: Any, ends: Sequence[str]) -> list[int]:

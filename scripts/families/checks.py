@@ -6,37 +6,44 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .official import Bounds, Official, OtherPromptError
-from .questions import AGREE, CHECKS, ENCODE_ONCE, HOSTILE, OFF, OFFICIAL, ON, Question
+from .questions import AGREE, CHECKS, ENCODE_ONCE, HOSTILE, OFF, OFFICIAL, ON, PAIR, Question
 from .records import Answered, Record
-from .registry import Family
+from .registry import NOT_RUNNING, Family
 
 TOLERANCE = 1e-4
 """Nats between two computations of one label log-probability in float32."""
 _SLACK = 1e-3
 """Nats beyond the bounds of a label, which come from another computation."""
-_OTHER_NUMBERS = 0.5
-"""The same where an engine is known to compute otherwise."""
+_ROUNDING = 0.5
+"""The same for a reply in bfloat16."""
 _BROKEN = "\ufffd"
 
 Answers = Mapping[str, Answered]
-Status = Literal["ok", "deviation", "WRONG", "-"]
+Status = Literal["ok", "n/a", "deviation", "WRONG"]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """status "-": the check does not apply. note: a reason, or how well it went."""
+    """note: why a check does not apply ("n/a"), what is behind one that is not ok, or how exactly
+    engines agree.
+    """
 
     status: Status
     note: str = ""
 
 
+_NO_THOUGHTS = Cell("n/a", "the family does not think")
+_NO_CACHE = Cell("n/a", "transformers encodes an image for every request")
+_REFERENCE = Cell("n/a", "transformers is what vLLM is compared with")
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """check: under which it counts. is_numeric: other probabilities, not another question."""
+    """check: under which it counts. is_rounded: of a reply that was computed in bfloat16 alone."""
 
     check: str
     text: str
-    is_numeric: bool = False
+    is_rounded: bool = False
 
 
 class Checks:
@@ -45,30 +52,45 @@ class Checks:
     def __init__(self, family: Family, engine: str, official: Official) -> None:
         self._family = family
         self._engine = engine
-        self._official = official
+        is_causal = family.attends_causally and engine == "vllm"
+        self._official = official.attending_causally() if is_causal else official
         self._known = {check: family.deviation(engine, check) for check in CHECKS}
 
     def cells(
         self, asked: Iterable[Question], record: Record, reference: Record | None
     ) -> dict[str, Cell]:
+        if cell := self._not_running(record):
+            return dict.fromkeys(CHECKS, cell)
         asked = list(asked)
         problems = [p for question in asked for p in self._problems(question, record)]
+        problems += _same_in_both_orders(record)
         cells = {check: self._cell(check, problems) for check in CHECKS}
         cells[ENCODE_ONCE] = self._encode_once(record)
         cells[AGREE] = self._agreement(record, reference)
         if self._family.thought is None:
-            cells[ON] = Cell("-")
+            cells[ON] = _NO_THOUGHTS
         return cells
+
+    def _not_running(self, record: Record) -> Cell | None:
+        """Why all checks are without object: the engine is known not to run the family, and does
+        not.
+        """
+        known = self._family.deviation(self._engine, NOT_RUNNING)
+        errors = [answered.error for answered in record.answers.values()]
+        if known is None or not all(errors):
+            return None
+        said = next(iter(errors), None) or record.failure
+        return Cell("n/a", f"{self._family.name}, {self._engine}: {known}: {said}")
 
     def _cell(self, check: str, problems: list[Problem]) -> Cell:
         found = [p for p in problems if p.check == check]
         if not found:
             return Cell("ok")
         known = self._known.get(check)
-        if known is None and all(p.is_numeric for p in found):
+        if known is None and all(p.is_rounded for p in found):
             known = self._known.get(AGREE)
-        texts = dict.fromkeys(p.text for p in found)
-        return Cell("deviation", known) if known else Cell("WRONG", "; ".join(texts))
+        texts = "; ".join(dict.fromkeys(p.text for p in found))
+        return Cell("deviation", f"{known}: {texts}") if known else Cell("WRONG", texts)
 
     def _problems(self, question: Question, record: Record) -> list[Problem]:
         answered = record.answers.get(question.name)
@@ -83,14 +105,17 @@ class Checks:
                 for check in (question.check, OFFICIAL)
             ]
         try:
-            return self._wrong(question, answered)
+            return self._wrong(question, answered, record.exact.get(name))
         except OtherPromptError as error:
             return [Problem(check, f"{name}: {error}") for check in (question.check, OFFICIAL)]
 
-    def _wrong(self, question: Question, answered: Answered) -> list[Problem]:
+    def _wrong(
+        self, question: Question, answered: Answered, exact: Answered | None
+    ) -> list[Problem]:
         """What is wrong with a reply or its prompt.
 
-        Raises OtherPromptError if the prompt cannot be taken apart.
+        exact: the reply without rounding, if there is one. Raises OtherPromptError if the prompt
+        cannot be taken apart.
         """
         official, name = self._official, question.name
         prompt = official.read(question, answered.token_ids)
@@ -102,19 +127,21 @@ class Checks:
         if found := official.difference(question, prompt, answered.token_ids):
             checks = (OFFICIAL, OFF) if self._is_off(question) else (OFFICIAL,)
             return [Problem(check, f"{name}: {found}") for check in checks]
+        is_rounded = self._rounds and exact is None
         if question.request.labels:
             bounds = official.label_bounds(question, prompt)
-            texts = _outside(answered.label_logprobs, bounds, self._slack)
+            slack = _ROUNDING if is_rounded else _SLACK
+            texts = _outside((exact or answered).label_logprobs, bounds, slack)
         else:
             texts = self._other_text(answered.text, official.written(question, prompt))
-        return [Problem(question.check, f"{name}: {text}", is_numeric=True) for text in texts]
+        return [Problem(question.check, f"{name}: {text}", is_rounded) for text in texts]
 
     def _is_off(self, question: Question) -> bool:
         return self._family.thought is not None and not question.thinks
 
     @property
-    def _slack(self) -> float:
-        return _OTHER_NUMBERS if self._known.get(AGREE) else _SLACK
+    def _rounds(self) -> bool:
+        return self._family.computes_in_bfloat16 and self._engine == "vllm"
 
     def _other_text(self, found: str, expected: str) -> list[str]:
         same = self._bare(found) == self._bare(expected)
@@ -131,7 +158,7 @@ class Checks:
 
     def _encode_once(self, record: Record) -> Cell:
         if self._engine == "transformers":
-            return Cell("-")
+            return _NO_CACHE
         if known := self._known.get(ENCODE_ONCE):
             return Cell("deviation", known)
         if record.num_encoded is None:
@@ -143,8 +170,10 @@ class Checks:
         return Cell("WRONG", f"{record.num_images} images encoded {counts} times under 4 prompts")
 
     def _agreement(self, record: Record, reference: Record | None) -> Cell:
-        if self._engine == "transformers" or reference is None:
-            return Cell("-")
+        if self._engine == "transformers":
+            return _REFERENCE
+        if reference is None:
+            return Cell("WRONG", "transformers has no record")
         known = self._known.get(AGREE)
         difference, where = largest_difference(record.answers, reference.answers)
         if where is None:
@@ -154,16 +183,27 @@ class Checks:
         text = f"{difference:.2g} nat apart on {where}"
         if known is None:
             return Cell("WRONG", text)
-        return _exactly(f"{known}: {text}", record, reference)
+        return _without_cause(f"{known}: {text}", record, reference)
 
 
-def _exactly(text: str, record: Record, reference: Record) -> Cell:
-    """A known deviation, which must be gone where the engine was asked in float32 as well."""
-    if not record.exact:
-        return Cell("deviation", text)
-    exact, where = largest_difference(record.exact, reference.answers)
-    text = f"{text}; in float32, with the model's own in its place, {exact:.0e}"
-    return Cell("deviation" if where and exact <= TOLERANCE else "WRONG", text)
+def _same_in_both_orders(record: Record) -> list[Problem]:
+    """Two images in either order are two questions: if not, the engine does not see them."""
+    pair, swapped = (record.answers.get(name) for name in ("pair", "pair, swapped"))
+    if (
+        pair is None
+        or not pair.label_logprobs
+        or pair.label_logprobs != getattr(swapped, "label_logprobs", None)
+    ):
+        return []
+    return [Problem(PAIR, "the order of the images makes no difference")]
+
+
+def _without_cause(text: str, record: Record, reference: Record) -> Cell:
+    """A known deviation, which must be gone where either engine was asked without its cause."""
+    ours, theirs = record.exact or record.answers, reference.exact or reference.answers
+    difference, where = largest_difference(ours, theirs)
+    is_gone = where is not None and difference <= TOLERANCE
+    return Cell("deviation" if is_gone else "WRONG", f"{text}; without that {difference:.0e}")
 
 
 def largest_difference(one: Answers, two: Answers) -> tuple[float, str | None]:

@@ -7,87 +7,7 @@ Imports transformers in its functions.
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import EMBEDDED, TEXT, ids_of, save, special
-
-LLAMA4_MARKUP = special(
-    "<|begin_of_text|> <|end_of_text|> <|fim_prefix|> <|fim_middle|> <|fim_suffix|> "
-    "<|header_start|> <|header_end|> <|eom|> <|eot|> <|step|> <|python_start|> <|python_end|> "
-    "<|finetune_right_pad|> <|image_start|> <|image_end|> <|tile_x_separator|> "
-    "<|tile_y_separator|> <|image|> <|patch|>"
-)
-LLAMA4_NAMES: dict[str, Any] = {
-    "bos_token": "<|begin_of_text|>",
-    "eos_token": "<|eot|>",
-    "pad_token": "<|finetune_right_pad|>",
-}
-TEKKEN_MARKUP = tuple(
-    special(
-        "<unk> <s> </s> [INST] [/INST] [AVAILABLE_TOOLS] [/AVAILABLE_TOOLS] [TOOL_RESULTS] "
-        "[/TOOL_RESULTS] [TOOL_CALLS] [IMG] <pad> [IMG_BREAK] [IMG_END] [PREFIX] [MIDDLE] [SUFFIX] "
-        "[SYSTEM_PROMPT] [/SYSTEM_PROMPT]"
-    )
-)
-TEKKEN_NAMES: dict[str, Any] = {
-    "bos_token": "<s>",
-    "eos_token": "</s>",
-    "pad_token": "<pad>",
-    "unk_token": "<unk>",
-}
-GEMMA_NAMES: dict[str, Any] = {
-    "bos_token": "<bos>",
-    "eos_token": "<eos>",
-    "pad_token": "<pad>",
-    "unk_token": "<unk>",
-}
-GEMMA3_NAMES: dict[str, Any] = GEMMA_NAMES | {
-    "extra_special_tokens": {
-        "boi_token": "<start_of_image>",
-        "eoi_token": "<end_of_image>",
-        "image_token": "<image_soft_token>",
-    }
-}
-GEMMA4_RENAMED = {
-    "<start_of_turn>": "<|turn>",
-    "<end_of_turn>": "<turn|>",
-    "<start_of_image>": "<|image>",
-    "<end_of_image>": "<image|>",
-    "<image_soft_token>": "<|image|>",
-    "<unused0>": "<|think|>",
-    "<unused1>": "<|channel>",
-    "<unused2>": "<channel|>",
-    "<unused3>": "<|video|>",
-    "<unused4>": "<|audio>",
-    "<unused5>": "<audio|>",
-    "<unused6>": "<|audio|>",
-}
-GEMMA4_NAMES: dict[str, Any] = GEMMA_NAMES | {
-    "extra_special_tokens": {
-        "boi_token": "<|image>",
-        "eoi_token": "<image|>",
-        "image_token": "<|image|>",
-        "boa_token": "<|audio>",
-        "eoa_token": "<audio|>",
-        "audio_token": "<|audio|>",
-        "think_token": "<|think|>",
-        "soc_token": "<|channel>",
-        "eoc_token": "<channel|>",
-    }
-}
-GLM_MARKUP = special(
-    "<|endoftext|> [MASK] [gMASK] [sMASK] <sop> <eop> <|system|> <|user|> <|assistant|> "
-    "<|observation|> <|begin_of_image|> <|end_of_image|> <|begin_of_video|> <|end_of_video|> "
-    "<|image|> <|video|>"
-) | {"<think>": False, "</think>": False, "<tool_call>": False, "</tool_call>": False}
-GLM_NAMES: dict[str, Any] = {"eos_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
-SMOLVLM_MARKUP = special(
-    "<|endoftext|> <|im_start|> <|im_end|> <end_of_utterance> <fake_token_around_image> <image> "
-    "<global-img>"
-) | {f"<row_{row}_col_{column}>": True for row in range(1, 5) for column in range(1, 5)}
-SMOLVLM_NAMES: dict[str, Any] = {
-    "bos_token": "<|im_start|>",
-    "eos_token": "<end_of_utterance>",
-    "pad_token": "<|im_end|>",
-}
+from .checkpoints import EMBEDDED, SIGLIP, TEXT, ids_of, save
 
 
 def llama4(folder: Path, tokenizer: Any, template: str) -> None:
@@ -178,7 +98,8 @@ def gemma3(folder: Path, tokenizer: Any, template: str) -> None:
         chat_template=template,
     )
     ends = ["<eos>", "<end_of_turn>"]
-    save(folder, Gemma3ForConditionalGeneration, config, processor, {"eos_tokens": ends})
+    how = {"eos_tokens": ends}
+    save(folder, Gemma3ForConditionalGeneration, config, processor, how, published=SIGLIP)
 
 
 def gemma4(folder: Path, tokenizer: Any, template: str) -> None:
@@ -206,7 +127,12 @@ def gemma4(folder: Path, tokenizer: Any, template: str) -> None:
     config: Any = Gemma4Config(
         text_config=TEXT | text | _named_ids(tokenizer),
         vision_config=EMBEDDED
-        | {"num_key_value_heads": 2, "head_dim": 32, "position_embedding_size": 1024},
+        | {
+            "num_key_value_heads": 2,
+            "head_dim": 32,
+            "position_embedding_size": 1024,
+            "default_output_length": 70,
+        },
         boi_token_id=start,
         eoi_token_id=end,
         image_token_id=image,

@@ -7,38 +7,7 @@ Imports transformers in its functions.
 from pathlib import Path
 from typing import Any
 
-from .checkpoints import EMBEDDED, TEXT, ids_of, save, special
-
-QWEN_MARKUP = special(
-    "<|endoftext|> <|im_start|> <|im_end|> <|object_ref_start|> <|object_ref_end|> <|box_start|> "
-    "<|box_end|> <|quad_start|> <|quad_end|> <|vision_start|> <|vision_end|> <|vision_pad|> "
-    "<|image_pad|> <|video_pad|>"
-) | dict.fromkeys(
-    (
-        *("<tool_call>", "</tool_call>", "<|fim_prefix|>", "<|fim_middle|>", "<|fim_suffix|>"),
-        *("<|fim_pad|>", "<|repo_name|>", "<|file_sep|>"),
-    ),
-    False,
-)
-QWEN3_MARKUP = QWEN_MARKUP | {
-    "<tool_response>": False,
-    "</tool_response>": False,
-    "<think>": False,
-    "</think>": False,
-}
-INTERNVL_MARKUP = QWEN_MARKUP | special(
-    "<img> </img> <IMG_CONTEXT> <quad> </quad> <ref> </ref> <box> </box> <video>"
-)
-LLAVA_MARKUP = special("<|endoftext|> <|im_start|> <|im_end|> <image> <video>")
-NAMES: dict[str, Any] = {"eos_token": "<|im_end|>", "pad_token": "<|endoftext|>"}
-INTERNVL_NAMES: dict[str, Any] = NAMES | {
-    "extra_special_tokens": {
-        "start_image_token": "<img>",
-        "end_image_token": "</img>",
-        "context_image_token": "<IMG_CONTEXT>",
-        "video_token": "<video>",
-    }
-}
+from .checkpoints import EMBEDDED, SIGLIP, TEXT, ids_of, save
 
 _PATCHES = {"depth": 2, "hidden_size": 64, "intermediate_size": 128, "num_heads": 2}
 
@@ -172,7 +141,7 @@ def llava_onevision(folder: Path, tokenizer: Any, template: str) -> None:
         vision_feature_select_strategy="full",
         chat_template=template,
     )
-    save(folder, LlavaOnevisionForConditionalGeneration, config, processor)
+    save(folder, LlavaOnevisionForConditionalGeneration, config, processor, published=SIGLIP)
 
 
 _GENERATION: dict[str, Any] = {

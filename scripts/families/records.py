@@ -28,8 +28,9 @@ class Answered:
 
 @dataclass(slots=True)
 class Record:
-    """One engine on one family. answers: by the question's name. exact: in float32, where the
-    engine by itself computes in less.
+    """One engine on one family. answers: by the question's name. exact: the same without what is
+    known to make the engines differ: vLLM's in float32, where by itself it computes in less;
+    those of transformers attending causally, where vLLM does.
 
     num_images, num_encoded: under the first prompt over new images, then under each later one;
     None where the engine does not keep images. failure: why the engine did not get to the end.

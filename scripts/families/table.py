@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from .checks import Cell
 
 _MAX_NOTE = 300
-_SHOWN = {"ok": "ok", "-": "-", "deviation": "deviates", "WRONG": "**WRONG**"}
+_SHOWN = {"ok": "ok", "n/a": "n/a", "deviation": "deviates", "WRONG": "**WRONG**"}
 
 Rows = Mapping[tuple[str, str], Mapping[str, Cell]]
 """By family and engine, then by check."""
@@ -28,17 +28,15 @@ def is_wrong(rows: Rows) -> bool:
 
 
 def _cell(cell: Cell, family: str, engine: str, check: str, notes: list[str]) -> str:
+    """notes: grows by what stands behind the cell, unless it is there."""
     shown = _SHOWN[cell.status]
-    if cell.status in ("ok", "-"):
+    if cell.status == "ok":
         return f"{shown} ({cell.note})" if cell.note else shown
-    subject = f"{family}, {engine}"
-    same = [i for i, note in enumerate(notes) if note == f"{subject}: {cell.note}"]
-    if cell.status == "deviation":
-        if not same:
-            notes.append(f"{subject}: {cell.note}")
-        return f"{shown} ({same[0] + 1 if same else len(notes)})"
-    notes.append(f"{subject}, {check}: {_short(cell.note)}")
-    return f"{shown} ({len(notes)})"
+    subjects = {"n/a": "", "deviation": f"{family}, {engine}: "}
+    note = subjects.get(cell.status, f"{family}, {engine}, {check}: ") + _short(cell.note)
+    if note not in notes:
+        notes.append(note)
+    return f"{shown} ({notes.index(note) + 1})"
 
 
 def _short(note: str) -> str:

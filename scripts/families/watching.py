@@ -1,8 +1,11 @@
 """What engines hand to their libraries, seen there: token ids and calls of the vision encoder."""
 # ruff: noqa: PLC0415
 
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
+
+from .scoring import without_images_marked
 
 
 class Watch:
@@ -23,18 +26,20 @@ class Watch:
         return min(self.token_ids, key=len) if self.token_ids else []
 
 
-def watch_transformers() -> Watch:
-    """Sees every network that is loaded from now on."""
+@contextmanager
+def watching_transformers(*, causal: bool = False) -> Generator[Watch]:
+    """Sees every network that is loaded meanwhile. causal: and lets it attend in one direction."""
     from transformers import AutoModelForImageTextToText
 
     watch = Watch()
     auto: Any = AutoModelForImageTextToText
     load = auto.from_pretrained
 
-    def see(_module: Any, _args: Any, inputs: Any) -> None:
+    def see(_module: Any, args: Any, inputs: Any) -> tuple[Any, Any]:
         ids = inputs.get("input_ids")
         if ids is not None and ids.shape[1] > 1:
             watch.token_ids.append(ids[0].tolist())
+        return args, without_images_marked(inputs) if causal else inputs
 
     def loading(*args: Any, **how: Any) -> Any:
         network = load(*args, **how)
@@ -42,34 +47,41 @@ def watch_transformers() -> Watch:
         return network
 
     auto.from_pretrained = loading
-    return watch
+    try:
+        yield watch
+    finally:
+        auto.from_pretrained = load
 
 
-def watch_vllm() -> Watch:
-    """Sees the requests to every vLLM engine in this process."""
+@contextmanager
+def watching_vllm() -> Generator[Watch]:
+    """Sees the requests to every vLLM engine in this process.
+
+    Imports vLLM, which must have been set up by an engine of ours before.
+    """
     from vllm.v1.engine.llm_engine import LLMEngine
 
     watch = Watch()
     core: Any = LLMEngine
     add = core.add_request
 
-    def adding(self: Any, request_id: str, prompt: Any, *args: Any, **how: Any) -> Any:
+    def adding(self: Any, request_id: str, prompt: Any, params: Any, **how: Any) -> Any:
         watch.core = self
-        watch.token_ids.append(list(prompt["prompt_token_ids"]))
-        return add(self, request_id, prompt, *args, **how)
+        if params.max_tokens > 1 or params.logprob_token_ids:  # else it warms a cache
+            watch.token_ids.append(list(prompt["prompt_token_ids"]))
+        return add(self, request_id, prompt, params, **how)
 
     core.add_request = adding
-    return watch
-
-
-def counting_encodings(watch: Watch) -> AbstractContextManager[None]:
-    """Counts the images that the model of the engine last seen encodes meanwhile."""
-    model = watch.core.model_executor.driver_worker.worker.model_runner.model
-    return _counting(model, watch)
+    try:
+        yield watch
+    finally:
+        core.add_request = add
 
 
 @contextmanager
-def _counting(model: Any, watch: Watch) -> Any:
+def counting_encodings(watch: Watch) -> Generator[None]:
+    """Counts the images that the model of the engine last seen encodes meanwhile."""
+    model = watch.core.model_executor.driver_worker.worker.model_runner.model
     encode = model.embed_multimodal
 
     def counted(**inputs: Any) -> Any:

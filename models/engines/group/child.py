@@ -1,7 +1,6 @@
 """The process of one engine of a group, on its end of the wire (`wire.py`).
 
-It ends when it is told to, or when the process of the
-group dies, however it dies.
+It ends when it is told to, or when the process of the group dies, however it dies.
 """
 
 import logging
@@ -14,6 +13,7 @@ from multiprocessing.connection import Connection
 from types import FrameType
 from typing import Any
 
+from ....data.shown import ShownFormatter
 from ...engine import Engine, Request, Sampling
 from ..settings import EngineSettings
 from ..streaming import stream
@@ -83,7 +83,9 @@ def run(wire: "Connection[Any, Any]", make_engine: Callable[[EngineSettings], En
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
         signal.signal(number, _ignore)
     start: Start = wire.recv()
-    logging.basicConfig(level=logging.WARNING, format=f"{start.name}: %(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(ShownFormatter(f"{start.name}: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("blpo").setLevel(start.log_level)
     if start.cores is not None:
         os.sched_setaffinity(0, start.cores)

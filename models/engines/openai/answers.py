@@ -8,12 +8,15 @@ from typing import Any, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from ...engine import FinishReason, Reply
+from ...replies.label import leading_label, read_label
+from ...replies.thought import ReadText, read
 from .failures import RefusedError, failure_in
 from .top_logprobs import TopTokens, are_probabilities, label_logprobs_of
 from .wire import Response, TransientError
 
-_END_OF_THOUGHT = ("</think>", "</thinking>", "[/THINK]", "</thought>")
-_START_OF_THOUGHT = ("<think>", "<thinking>", "[THINK]", "<thought>")
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_BLOCKED = frozenset({"safety", "prohibited_content", "blocklist", "recitation", "refusal"})
+"""Names of servers for a reply at its limit of tokens, and for one that a filter has kept back."""
 _MAX_COUNT = 1 << 31
 _IN_AND_OUT = ("input", "output")
 """What decision models call prompt and completion."""
@@ -113,7 +116,7 @@ def read_answer(response: Response, server: str) -> Answer:
     return Answer(
         text=text,
         has_own_thought=has_thought or _is_in_parts(message.content),
-        is_cut=choice.finish_reason == "length",
+        is_cut=(choice.finish_reason or "").lower() in _CUT_OFF,
         positions=_positions(choice.logprobs),
         usage=read_usage(completion.usage),
         prompt_token_ids=completion.prompt_token_ids,
@@ -153,25 +156,32 @@ def reply_to(answer: Answer, labels: Sequence[str], departures: tuple[str, ...])
 
 
 def _label_logprobs(answer: Answer, labels: Sequence[str]) -> dict[str, float] | None:
-    position = _first_of_answer(answer)
+    """Of the answer's first token; None where the text says another thing than they do."""
+    text = read(answer.text, "length" if answer.is_cut else "stop")
+    position = _first_of_answer(answer, text)
     if position is None:
         return None
     if not are_probabilities(position.top):
         raise RefusedError("the server's log-probabilities are none: NaN, or more than 1 in all")
-    return label_logprobs_of(position.top, labels)
+    logprobs = label_logprobs_of(position.top, labels)
+    if logprobs is None or not text.answer:
+        return logprobs
+    likeliest = max(logprobs, key=logprobs.__getitem__)
+    said = read_label(text.answer, labels).label if text.is_complete else None
+    agrees = likeliest == (said or leading_label(text.answer, labels))
+    return logprobs if agrees else None
 
 
-def _first_of_answer(answer: Answer) -> Position | None:
+def _first_of_answer(answer: Answer, text: ReadText) -> Position | None:
     """The first token of the answer that is not white space; None if it is not to be found.
 
     A thought comes before it, whether the server has taken it out of the text or not.
     """
-    start = _behind_thought(answer.text)
-    if start is None:
+    if text.missing == "thought":
         return None
-    said = answer.text[start:].strip()
-    has_thought = start > 0 or answer.has_own_thought
-    behind = _last_start(said, answer.positions) if has_thought else 0
+    is_first = not (answer.has_own_thought or text.before)
+    is_first = is_first and answer.text.lstrip().startswith(text.answer)
+    behind = 0 if is_first else _last_start(text.answer, answer.positions)
     return next((p for p in answer.positions[behind:] if p.token.strip()), None)
 
 
@@ -185,17 +195,9 @@ def _last_start(said: str, positions: Sequence[Position]) -> int:
     return len(positions)
 
 
-def _behind_thought(text: str) -> int | None:
-    """Where the answer begins in a text; None if its thought has no end."""
-    ends = [text.rfind(end) + len(end) for end in _END_OF_THOUGHT if end in text]
-    if ends:
-        return max(ends)
-    return None if text.lstrip().startswith(_START_OF_THOUGHT) else 0
-
-
 def _refuse_blocked(choice: _Choice, message: _Message, text: str) -> None:
     finish = choice.finish_reason or ""
-    if finish.startswith("content_filter"):
+    if finish.startswith("content_filter") or (not text and finish.lower() in _BLOCKED):
         raise RefusedError("refused by the server's content filter")
     if finish == "error":
         raise TransientError("the server failed while it answered")

@@ -17,11 +17,13 @@ import pydantic_core
 from ....data.errors import DataError, EngineError
 from ...engine import EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
+from ..checkpoint import read_model_config
+from ..kv_blocks import reuse_grain
 from ..settings import EngineSettings
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
 from .decisions import DECISIONS_LAYOUT, DecisionsAsker
 from .failures import RefusedError
-from .handshake import is_asked_in_process
+from .handshake import is_asked_in_process, tokenizer_source
 from .server_pool import ServerPool
 from .vllm_server import VllmAsker
 from .wire import TransientError, UnreachableError, Wire, retrying
@@ -29,6 +31,8 @@ from .wire import TransientError, UnreachableError, Wire, retrying
 _log = logging.getLogger("blpo.engine")
 
 _MOST_DOUBTFUL = 20
+_MOST_FIRST_CONTACTS = 3
+"""So often a connection is tried that nobody has taken yet; with the waits in between 1.5 s."""
 _MOST_UNANSWERED = 5
 """So many requests in a row that fail, without one that is answered, are taken for all."""
 
@@ -124,9 +128,9 @@ class OpenAIEngine:
             return self._asker, self._threads
 
     def _answer(self, asker: Asker, request: Request) -> Reply | _Doubtful:
-        num_tries = self._settings.max_retries + 1
+        retry = retrying(self._settings.max_retries, self._is_hopeless)
         try:
-            return retrying(self._settings.max_retries)(self._answer_once, asker, request)
+            return retry(self._answer_once, asker, request)
         except DataError as error:
             return _error_reply(str(error), "request")
         except RefusedError as error:
@@ -136,11 +140,20 @@ class OpenAIEngine:
                 return reply
             return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))
         except TransientError as error:
-            message = f"did not answer after {num_tries} tries: {error}"
+            message = f"did not answer after {retry.statistics['attempt_number']} tries: {error}"
             failure = EngineError(f"{self.version} {message}", is_transient=True)
             if isinstance(error, UnreachableError):
-                raise failure from error
+                raise failure from None
             return _Doubtful(_error_reply(f"the server {message}", "transient"), failure)
+
+    def _is_hopeless(self, num_tries: int, error: BaseException) -> bool:
+        """Whether a server that has never answered is not there at all."""
+        return (
+            isinstance(error, UnreachableError)
+            and num_tries >= _MOST_FIRST_CONTACTS
+            and not self._has_answered
+            and not self._servers.has_untried
+        )
 
     def _answer_once(self, asker: Asker, request: Request) -> Reply:
         """The answer of the server that the request's image is assigned to."""
@@ -193,7 +206,7 @@ def _layout(settings: EngineSettings, servers: ServerPool) -> str:
     if settings.kind == "decisions":
         return DECISIONS_LAYOUT
     if is_asked_in_process(settings, servers):
-        return layout_id(settings.resolved_block_size)
+        return layout_id(reuse_grain(settings, read_model_config(tokenizer_source(settings))))
     return CHAT_LAYOUT
 
 

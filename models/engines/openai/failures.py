@@ -64,6 +64,7 @@ _REFUSED = re.compile(
 )
 _LOG_PROBABILITIES = re.compile(r"log[ _-]?prob", re.IGNORECASE)
 _PREFILL = re.compile(r"prefill|last message|final message|end with a user", re.IGNORECASE)
+_UNFINISHED = re.compile(r"(?:could not|unable to) finish|output limit was reached", re.IGNORECASE)
 _LIMIT = re.compile(r"(?:at most|less than or equal to|maximum(?: of| is)?|<=|up to|and)\s*(\d+)")
 
 
@@ -128,6 +129,12 @@ def _lies_in_request(response: Response) -> bool:
 def _with_hint(message: str, status: int) -> str:
     if status == 413:
         return f"{message[:200]} (the request is too large: lower images.max_pixels)"
+    if _UNFINISHED.search(message):
+        return (
+            f"{message[:200]} (the reply was cut off at its limit of tokens: raise max_tokens; for "
+            "a model that thinks first set `thinking: on` for its engine, which adds "
+            "thinking_tokens)"
+        )
     return message
 
 

@@ -51,8 +51,13 @@ class LocalRenderer:
         self._told = False
 
     @property
-    def end_of_turn(self) -> int:
-        return self._layout.end_of_turn
+    def ends(self) -> tuple[int, ...]:
+        """Tokens that end the assistant's turn."""
+        return self._layout.ends
+
+    @property
+    def thinks(self) -> bool:
+        return self._layout.thought is not None
 
     @property
     def processor_kwargs(self) -> str:
@@ -133,10 +138,10 @@ class LocalRenderer:
             counted = count(image_sizes=[(h, w) for w, h in sizes], **self._options)
         return sum(counted["num_image_tokens"])
 
-    def decoded(self, token_ids: Sequence[int]) -> str:
-        """What a model wrote."""
+    def reply_text(self, token_ids: Sequence[int]) -> str:
+        """What a model wrote, as an engine in this process gives it."""
         with self._lock:
-            return self._tokenizer.decode(list(token_ids), skip_special_tokens=True)
+            return self._layout.reply_text(token_ids)
 
     def _num_tokens(self, text: str) -> int:
         ids = self._tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)

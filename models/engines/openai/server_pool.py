@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ....data.errors import EngineError
 from ..rendezvous import assigned
-from ..settings import POOL_PREFIX
+from ..settings import POOL_PREFIX, check_base_url
 
 _log = logging.getLogger("blpo.engine")
 
@@ -63,10 +63,31 @@ class ServerPool:
                 _log.warning("%s does not answer; its images go to other servers", url)
             self._down_until[url] = time.monotonic() + _DOWN_S
 
+    @property
+    def has_untried(self) -> bool:
+        """Whether there is another server than those that do not answer."""
+        if self._folder is None:
+            return False
+        with self._lock:
+            now = time.monotonic()
+            urls = self._current(self._folder).values()
+            return any(self._down_until.get(url, 0.0) <= now for url in urls)
+
     def wait_for_first(self) -> None:
-        """Return when a server is there. Raises EngineError if none comes in half an hour."""
+        """Return when a server is there.
+
+        Raises EngineError at once if the folder is not there, and if no server comes into it in
+        half an hour.
+        """
         if self._folder is None:
             return
+        if not self._folder.is_dir():
+            raise EngineError(
+                f"{self._endpoint}: no such folder: correct the path, or start the servers first "
+                "(slurm/pool.sbatch); an empty folder of this name is waited in for the first"
+            )
+        if self.pick("") is None:
+            _log.info("%s: waiting for the first server", self._endpoint)
         end = time.monotonic() + _WAIT_S
         while self.pick("") is None:
             if time.monotonic() > end:
@@ -88,8 +109,10 @@ class ServerPool:
 def _url(card: Path) -> str | None:
     """The address on a server's card; None if the server has just taken it away."""
     try:
-        return str(json.loads(card.read_text("utf-8"))["url"]).rstrip("/")
+        return check_base_url(json.loads(card.read_text("utf-8"))["url"]).rstrip("/")
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
-        raise EngineError(f'{card}: expected {{"url": "http://..."}} ({error!r})') from error
+    except (ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+        raise EngineError(
+            f'{card}: expected {{"url": "http://HOST:PORT/v1"}} ({error}): correct or remove it'
+        ) from None

@@ -31,14 +31,15 @@ class Question:
     """One HTTP request to be.
 
     token_ids: with one placeholder for each image, what is read included. read: of label tokens;
-    None for text. urls: of the images in their order, None for one that the server has.
+    None for text. urls: of the images in their order, None for one that the server has. ends: any
+    of these tokens ends a text.
     """
 
     request: Request
     token_ids: Sequence[int]
     read: Read | None
     urls: Sequence[str | None]
-    end_of_turn: int
+    ends: Sequence[int]
 
     @property
     def images(self) -> list[tuple[str, str | None]]:
@@ -53,7 +54,7 @@ class Question:
         return {
             "max_tokens": sampling.max_tokens,
             "temperature": sampling.temperature,
-            "stop_token_ids": [self.end_of_turn],
+            "stop_token_ids": list(self.ends),
             **_NEUTRAL,
             **drawn,
         }
@@ -65,6 +66,7 @@ class ServerAnswer:
 
     logprobs: log-probability of each candidate of a read, by token id; empty for text.
     prompt_token_ids: what it was asked, where it was asked to tell. token_ids: of the text.
+    is_taken_apart: a reasoning parser has kept a thought out of the text.
     """
 
     text: str
@@ -73,6 +75,7 @@ class ServerAnswer:
     usage: Usage
     prompt_token_ids: Sequence[int] | None = None
     token_ids: Sequence[int] | None = None
+    is_taken_apart: bool = False
 
     def text_reply(self, departures: tuple[str, ...]) -> Reply:
         finish: FinishReason = "length" if self.is_cut else "stop"
@@ -121,6 +124,7 @@ class _TokensChoice(BaseModel):
     text: str = ""
     finish_reason: str | None = None
     logprobs: Any = None
+    token_ids: list[int] | None = None
 
 
 class _TokensAnswer(BaseModel):
@@ -161,6 +165,7 @@ def read_tokens(response: Response, question: Question, server: str) -> ServerAn
         choice.finish_reason == "length",
         _candidates(listed, question.read, server),
         read_usage(answer.usage),
+        token_ids=choice.token_ids,
     )
 
 
@@ -197,7 +202,8 @@ def read_chat(response: Response, question: Question, server: str) -> ServerAnsw
         _candidates(listed, question.read, server),
         answer.usage,
         answer.prompt_token_ids,
-        answer.token_ids if answer.has_own_thought else None,
+        answer.token_ids,
+        answer.has_own_thought,
     )
 
 

@@ -17,6 +17,7 @@ from ....data.errors import EngineError
 from ....data.images import ImageRef, decode_image
 from ...engine import Reply, Request
 from ...requests.label_logprobs import Read
+from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings
 from .chat import demanded_fields, png_url
 from .failures import failure_of
@@ -64,6 +65,7 @@ class VllmAsker:
     """Asks vLLM servers. Safe for many threads."""
 
     def __init__(self, settings: EngineSettings, wire: Wire) -> None:
+        self._settings = settings
         self._model = settings.model
         self._block_size = settings.resolved_block_size
         self._demanded = demanded_fields(settings)
@@ -77,10 +79,13 @@ class VllmAsker:
 
         Raises TransientError, RefusedError, EngineError; DataError for an image that is none.
         """
+        refuse_direct_verdicts(self._settings, [request])
         known = self._server(server)
         token_ids = self._renderer.token_ids(request)
         if not request.labels:
             answer, departures = self._ask(known, request, token_ids, None)
+            if answer.token_ids is not None and (self._renderer.thinks or answer.is_taken_apart):
+                answer = replace(answer, text=self._renderer.reply_text(answer.token_ids))
             return answer.text_reply(departures)
         plan = self._renderer.plan(request.labels)
         asked = [self._ask(known, request, token_ids, read) for read in plan.reads]
@@ -107,7 +112,7 @@ class VllmAsker:
         has_images = digests <= server.images
         pictures = _named(request.images) if has_images else _sent(request.images)
         ids = [*token_ids, *read.prefix_ids] if read else token_ids
-        question = Question(request, ids, read, pictures.urls, self._renderer.end_of_turn)
+        question = Question(request, ids, read, pictures.urls, self._renderer.ends)
         ask = self._ask_tokens if server.takes_tokens else self._ask_chat
         try:
             asked = ask(server, question, pictures)
@@ -143,9 +148,6 @@ class VllmAsker:
             server.checked.add(form)
         if texts.is_exact:
             self._check_count(server, question, pictures, answer)
-        if answer.token_ids is not None:
-            # A reasoning parser has taken the text apart.
-            answer = replace(answer, text=self._renderer.decoded(answer.token_ids))
         return answer, () if texts.is_exact else _INEXACT
 
     def _post(

@@ -1,11 +1,12 @@
-"""HTTP to servers: bounded in time and size, without redirects, the key in no message."""
+"""HTTP to servers: bounded in time and size, without redirects, no key in what comes back."""
 
 import logging
 import math
 import os
 import re
+import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -13,10 +14,11 @@ from typing import Any, Protocol, cast
 
 import httpx
 import pydantic_core
-from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.wait import wait_random_exponential
 
 from ....data.errors import EngineError
+from ....data.redaction import learn_key, redacted, redacted_data
 from ..settings import EngineSettings
 
 _log = logging.getLogger("blpo.engine")
@@ -24,8 +26,6 @@ _log = logging.getLogger("blpo.engine")
 MAX_ANSWER_BYTES = 8 << 20
 _MAX_BACKOFF_S = 60.0
 _MAX_RETRY_AFTER_S = 120.0
-_SHOWN_KEY_CHARS = 8
-"""Of a key, as much as servers show when they say that it is wrong."""
 
 
 class TransientError(Exception):
@@ -83,30 +83,21 @@ class Wire:
         self.num_bytes_sent = 0
         self._timeout_s = settings.timeout_s
         self._key = _key(settings)
-        self._client = httpx.Client(
-            headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
-            timeout=settings.timeout_s,
-            limits=httpx.Limits(max_connections=settings.max_concurrency),
-        )
+        self._client = _client(settings, self._key)
 
     def close(self) -> None:
         self._client.close()
 
     def post(self, url: str, body: Mapping[str, Any]) -> Response:
-        """Raises TransientError where there is no whole answer in time."""
+        """Raises TransientError where there is no whole answer in time, EngineError where there
+        never will be: no valid address, no certificate that is accepted."""
         content = pydantic_core.to_json(body, inf_nan_mode="constants")
         self.num_bytes_sent += len(content)
         return self._send("POST", url, self._timeout_s, content)
 
     def get(self, url: str, timeout_s: float) -> Response:
-        """Raises TransientError where there is no whole answer in time."""
+        """Raises what `post` raises."""
         return self._send("GET", url, timeout_s)
-
-    def redacted(self, text: str) -> str:
-        """A server's words without our key, or what it shows of it."""
-        if len(self._key) <= _SHOWN_KEY_CHARS:
-            return text.replace(self._key, "***") if self._key else text
-        return re.sub(re.escape(self._key[:_SHOWN_KEY_CHARS]) + r"[^\s\"']*", "***", text)
 
     def _send(
         self, method: str, url: str, timeout_s: float, content: bytes | None = None
@@ -121,21 +112,73 @@ class Wire:
             message = f"no answer in {timeout_s:g} s ({type(error).__name__})"
             raise TransientError(message, is_down=True) from None
         except httpx.ConnectError as error:
-            raise UnreachableError(self._said(error)) from None
+            raise _no_connection(error, url) from None
+        except (httpx.InvalidURL, httpx.UnsupportedProtocol, httpx.LocalProtocolError) as error:
+            raise EngineError(f"{url}: cannot be asked: {_said(error)}") from None
         except httpx.TransportError as error:
-            raise TransientError(self._said(error), is_down=True) from None
-        except (httpx.RequestError, httpx.InvalidURL) as error:
-            raise TransientError(self._said(error)) from None
-        return self._response(response, payload)
+            raise TransientError(_said(error), is_down=True) from None
+        except httpx.RequestError as error:
+            raise TransientError(_said(error)) from None
+        return _response(response, payload)
 
-    def _said(self, error: Exception) -> str:
-        return self.redacted(f"{type(error).__name__}: {error}")
 
-    def _response(self, response: httpx.Response, payload: bytes) -> Response:
-        error = error_fields(payload)
-        words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
-        message = self.redacted(words.strip() or response.reason_phrase)[:500]
-        return Response(response.status_code, response.headers, payload, message, error)
+def _client(settings: EngineSettings, key: str) -> httpx.Client:
+    """Raises EngineError for variables of the environment that httpx cannot go by."""
+    try:
+        return httpx.Client(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            timeout=settings.timeout_s,
+            limits=httpx.Limits(max_connections=settings.max_concurrency),
+        )
+    except OSError as error:
+        name = "SSL_CERT_FILE" if os.environ.get("SSL_CERT_FILE") else "SSL_CERT_DIR"
+        raise EngineError(
+            f"{name} is {os.environ.get(name)}: no certificates can be read there ({error}): "
+            "name a PEM file of authorities, or unset it"
+        ) from None
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        raise EngineError(
+            f"the environment's proxy cannot be used ({redacted(str(error))}): set HTTPS_PROXY, "
+            "HTTP_PROXY and ALL_PROXY to http://HOST:PORT, or unset them"
+        ) from None
+
+
+def _no_connection(error: httpx.ConnectError, url: str) -> Exception:
+    """EngineError where TLS fails, which trying again does not change."""
+    server = url.removesuffix("/chat/completions")
+    cause = _cause(error, ssl.SSLError)
+    if isinstance(cause, ssl.SSLCertVerificationError):
+        return EngineError(
+            f"{server}: its certificate is not accepted ({cause.verify_message}): correct the "
+            "endpoint, or set SSL_CERT_FILE to a PEM file with the authority that has signed it"
+        )
+    if isinstance(cause, ssl.SSLError):
+        return EngineError(
+            f"{server}: no encrypted connection ({cause.reason or cause}): a server without TLS "
+            "is asked at http://"
+        )
+    return UnreachableError(_said(error))
+
+
+def _cause(error: BaseException, kind: type[BaseException]) -> BaseException | None:
+    """The first of this kind among an error and what it was raised from."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, kind):
+        seen = seen.__cause__ or seen.__context__
+    return seen
+
+
+def _said(error: Exception) -> str:
+    return redacted(f"{type(error).__name__}: {error}")
+
+
+def _response(response: httpx.Response, sent: bytes) -> Response:
+    # latin-1 takes every byte and gives it back; keys are ASCII.
+    payload = redacted_data(sent.decode("latin-1")).encode("latin-1")
+    error = error_fields(payload)
+    words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
+    message = redacted(" ".join(words.split()) or response.reason_phrase)[:500]
+    return Response(response.status_code, response.headers, payload, message, error)
 
 
 def read_whole(response: "_Body", timeout_s: float) -> bytes:
@@ -171,6 +214,7 @@ def _key(settings: EngineSettings) -> str:
             f"the environment variable {name} holds no key: a key has neither spaces nor line "
             "breaks, and letters of ASCII only; set it anew"
         )
+    learn_key(key)
     return key
 
 
@@ -192,23 +236,38 @@ def error_fields(payload: bytes) -> Mapping[str, Any]:
 
 
 def _retry_after_s(value: str | None) -> float | None:
-    """Seconds to wait from a Retry-After header: a number, or a date."""
-    if value is None:
-        return None
+    """Seconds to wait from a Retry-After header, a number or a date; None for neither.
+
+    None too for less than none and for a date that is over: the wait is ours to choose then.
+    """
     try:
-        seconds = float(value)
+        seconds = float(value or "")
     except ValueError:
-        try:
-            seconds = (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds()
-        except (ValueError, TypeError, OverflowError):
-            return None
-    return None if math.isnan(seconds) else min(max(seconds, 0.0), _MAX_RETRY_AFTER_S)
+        seconds = _seconds_until(value or "")
+    return min(seconds, _MAX_RETRY_AFTER_S) if seconds >= 0 else None
 
 
-def retrying(max_retries: int) -> Retrying:
-    """Calls again on TransientError, after the server's time or a growing one; raises the last."""
+def _seconds_until(date: str) -> float:
+    """NaN for what is no date, negative for one that is over."""
+    try:
+        return (parsedate_to_datetime(date) - datetime.now(UTC)).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return math.nan
+
+
+def retrying(max_retries: int, is_hopeless: Callable[[int, BaseException], bool]) -> Retrying:
+    """Calls again on TransientError, after the server's time or a growing one; raises the last.
+
+    is_hopeless: whether not to, after so many tries and this error.
+    """
+
+    def give_up(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        is_last = state.attempt_number > max_retries
+        return is_last or (error is not None and is_hopeless(state.attempt_number, error))
+
     return Retrying(
-        stop=stop_after_attempt(max_retries + 1),
+        stop=give_up,
         wait=_wait_s,
         retry=retry_if_exception_type(TransientError),
         before_sleep=_log_retry,

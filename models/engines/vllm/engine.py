@@ -21,8 +21,10 @@ from ..checkpoint import (
     locate,
     make_model_layout,
     processor_options,
+    read_model_config,
 )
 from ..gpu_fit import refuse_misfit
+from ..kv_blocks import reuse_grain
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
 from ..streaming import in_order
@@ -162,7 +164,7 @@ class VllmEngine:
 
         Layout and identity are fixed before the engine starts: replies are looked up by them.
         """
-        expected = self._settings.resolved_block_size
+        expected = reuse_grain(self._settings, read_model_config(self._settings))
         if cache.grain > expected:
             _log.warning(
                 "vLLM runs model %s with KV blocks of %d tokens, and requests are laid out for "

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from ....data.shown import shown
 from ...doctor.check import Check, Level
 from .printing import print_json, stdout_console
 
@@ -13,7 +14,7 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 def print_check(check: Check) -> None:
     """A line: level, subject, what was found."""
     level = Text(f"{check.level.name.lower():7}", style=_STYLES[check.level])
-    line = Text.assemble(level, f" {check.subject:13} ", check.found.replace("\n", " "))
+    line = Text.assemble(level, f" {check.subject:13} ", shown(check.found).replace("\n", " "))
     stdout_console().print(line, soft_wrap=True)
 
 

@@ -1,7 +1,5 @@
 """What importing a public dataset prints."""
 
-import json
-import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -10,6 +8,8 @@ from rich.table import Table
 from ....data.importers.duplicates import NEAR_BITS
 from ....data.importers.manifest import Manifest, manifest_path
 from ....data.importers.protocol import Card
+from ..options import say
+from .printing import print_json, stdout_console
 
 
 def show_card(card: Card) -> None:
@@ -17,15 +17,15 @@ def show_card(card: Card) -> None:
     lines = [f"{card.name}: {card.home}; licence: {card.licence}"]
     lines += [f"  gated: {card.gate}"] if card.gate else []
     lines += [f"  note: {card.notice}"] if card.notice else []
-    print("\n".join(lines), file=sys.stderr)
+    say("\n".join(lines))
 
 
 def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:
     """What was seen, skipped, binned and written."""
     if as_json:
-        print(json.dumps({"path": str(out)} | manifest.to_json(), indent=2, ensure_ascii=False))
+        print_json({"path": str(out)} | manifest.to_json())
         return
-    console = Console(highlight=False, soft_wrap=True)
+    console = stdout_console(soft_wrap=True)
     console.print(f"{out}: {len(manifest.examples):,} examples, {manifest.num_groups:,} groups")
     console.print(f"task {manifest.task}, label from {manifest.target}")
     for path, columns in manifest.files.items():

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from ....data.store.store import Compaction, ReplyStore, Verification, told_errors
-from .printing import print_json, stdout_console
+from .printing import print_json, print_line, stdout_console
 
 
 def show_store_stats(store: Path, *, as_json: bool) -> None:
@@ -33,7 +33,7 @@ def show_store_stats(store: Path, *, as_json: bool) -> None:
     stdout_console().print(table)
     errors = told_errors(stats)
     if errors:
-        print(f"requests that have an error and no reply: {errors}")
+        print_line(f"requests that have an error and no reply: {errors}")
 
 
 def show_store_verify(store: Path, *, quarantine: bool, as_json: bool) -> bool:
@@ -60,14 +60,16 @@ def _verification_json(found: Verification, moved: Sequence[Path]) -> dict[str, 
 
 def _print_verification(found: Verification, moved: Sequence[Path]) -> None:
     for part in found.damaged:
-        print(f"damaged: {part.path}: {part.reason}")
+        print_line(f"damaged: {part.path}: {part.reason}")
     for path in moved:
-        print(f"moved to {path}")
+        print_line(f"moved to {path}")
     for path in found.leftovers:
-        print(f"removed {path}, left by a writer that was killed")
-    print(f"{found.num_parts:,} parts read, {len(found.damaged):,} damaged")
+        print_line(f"removed {path}, left by a writer that was killed")
+    print_line(f"{found.num_parts:,} parts read, {len(found.damaged):,} damaged")
     if len(moved) < len(found.damaged):
-        print("`blpo store verify --quarantine` moves them aside; what they held is asked again")
+        print_line(
+            "`blpo store verify --quarantine` moves them aside; what they held is asked again"
+        )
 
 
 def show_store_forget(store: Path, *, as_json: bool) -> None:
@@ -75,7 +77,7 @@ def show_store_forget(store: Path, *, as_json: bool) -> None:
     if as_json:
         print_json({"forgotten": forgotten})
     else:
-        print(f"{forgotten:,} errors forgotten: the next run asks again what they were about")
+        print_line(f"{forgotten:,} errors forgotten: the next run asks again what they were about")
 
 
 def show_store_compact(done: Sequence[Compaction], *, as_json: bool) -> None:
@@ -84,5 +86,5 @@ def show_store_compact(done: Sequence[Compaction], *, as_json: bool) -> None:
         return
     for part in done:
         where = f"{part.collection}/{part.partition}"
-        print(f"{where}: {part.parts_before:,} -> {part.parts_after:,} parts")
-    print(f"{len(done):,} partitions compacted")
+        print_line(f"{where}: {part.parts_before:,} -> {part.parts_after:,} parts")
+    print_line(f"{len(done):,} partitions compacted")

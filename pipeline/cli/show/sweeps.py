@@ -6,7 +6,7 @@ from rich.table import Table
 
 from ...launchers.base import Submission
 from ...sweeps.cells import CellState, counted_states
-from .printing import print_json, stdout_console
+from .printing import print_json, print_line, stdout_console
 
 
 def show_submission(submission: Submission, *, as_json: bool) -> None:
@@ -15,7 +15,7 @@ def show_submission(submission: Submission, *, as_json: bool) -> None:
         print_json(submission.record)
         return
     for line in submission.lines:
-        print(line)
+        print_line(line)
 
 
 def show_status(
@@ -27,8 +27,8 @@ def show_status(
         return
     for name, state in states.items():
         reason = failures.get(name)
-        print(f"{state:8} {name}" + (f": {reason}" if reason else ""))
-    print(counted_states(states))
+        print_line(f"{state:8} {name}" + (f": {reason}" if reason else ""))
+    print_line(counted_states(states))
 
 
 def show_shipped(sweeps: Mapping[str, str], *, as_json: bool) -> None:

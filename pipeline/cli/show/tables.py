@@ -1,15 +1,14 @@
 """What `blpo compare` and `blpo table` print."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from ...sweeps.compare import Comparisons, Difference, RunComparison, in_words
 from ...sweeps.tables import SweepTables
 from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
+from .printing import print_json, print_line, stdout_console
 
 _COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
 
@@ -17,9 +16,9 @@ _COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
 def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
     """Runs against the reference: the difference and its interval first, then the tests."""
     if as_json:
-        print(json.dumps(_comparisons_json(found), indent=2, ensure_ascii=False))
+        print_json(_comparisons_json(found))
         return
-    console = Console(highlight=False, width=140)
+    console = stdout_console(140)
     grouped = f" in {found.groups} groups" if found.groups < found.n else ""
     console.print(f"{found.task}: {found.n} test examples{grouped}; reference: {found.reference}")
     for comparison in found.runs:
@@ -32,7 +31,7 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         for sentence in _sentences(comparison, found.n):
             console.print(sentence)
         for difference in comparison.differs_in:
-            console.print(f"  {difference}", markup=False, soft_wrap=True)
+            console.print(f"  {difference}", soft_wrap=True)
     if len(found.runs) > 1:
         console.print(f"\nHolm: adjusted for {len(found.runs)} comparisons of each metric.")
     if found.synthetic:
@@ -44,10 +43,10 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
 def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
     """The sweep's tables as they stand in tables.md; as JSON, the rows of tables.csv."""
     if as_json:
-        print(json.dumps(records(tables), indent=2, ensure_ascii=False))
+        print_json(records(tables))
         return
-    print(markdown(tables))
-    print(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
+    print_line(markdown(tables))
+    print_line(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
 
 
 def _comparison_table(comparison: RunComparison) -> Table:

@@ -1,0 +1,126 @@
+"""Keys in texts: one place that takes them out of messages, logs, tracebacks and stored replies.
+
+A key is what a server is given (`learn_key`), and the value of any environment variable that is
+named like one (OPENAI_API_KEY, HF_TOKEN, AWS_SECRET_ACCESS_KEY). It is found as it is, character by
+character escaped (URL, JSON, HTML), in hex, and inside base64 at any offset.
+"""
+
+import base64
+import html
+import os
+import re
+from collections.abc import Iterator
+from functools import cache
+
+REDACTED = "***"
+
+_NAME = re.compile(r"(^|_)(API_?KEY|KEY|TOKEN|SECRET|PASSWORD|PASSWD)$")
+_PATH = re.compile(r"[~.]?/")
+_SHORTEST = 4
+_SHORTEST_IN_DATA = 8
+_SHOWN_CHARS = 8
+"""Of a key, as much as servers show when they say that it is wrong."""
+_WORDS = re.compile(r"(?!sk-)[a-z]+([-_ ][a-z]+)*|EMPTY")
+"""What is given to servers that take no key ("not-needed"), and may stand in any reply."""
+_USER_IN_URL = re.compile(r"://[^/\s'\"@]*@")
+_KEY_IN_URL = re.compile(r"(?i)([?&][\w-]*(?:key|token|secret|passw|sig)[\w-]*=)[^&\s'\"]+")
+
+_learned: set[str] = set()
+
+
+def learn_key(key: str) -> None:
+    """Take this key out of all texts from now on, unless it is too short or a word for none."""
+    if len(key) >= _SHORTEST and not (len(key) < _SHORTEST_IN_DATA and _WORDS.fullmatch(key)):
+        _learned.add(key)
+
+
+def redacted(text: str) -> str:
+    """A message without keys, what a server shows of them included, and without those of URLs."""
+    for pattern in map(_in_messages, _keys()):
+        text = pattern.sub(REDACTED, text)
+    text = _USER_IN_URL.sub(f"://{REDACTED}@", text)
+    return _KEY_IN_URL.sub(rf"\1{REDACTED}", text)
+
+
+def redacted_data(text: str) -> str:
+    """What a server has sent without whole keys; anything else is left as it is."""
+    may_be_escaped = any(mark in text for mark in "%&\\")
+    for key in filter(_is_random, _keys()):
+        if may_be_escaped or any(form in text for form in _forms(key)):
+            text = _whole(key).sub(REDACTED, text)
+    return text
+
+
+def _keys() -> list[str]:
+    """The longest first: one may begin with another."""
+    named = {
+        value.strip()
+        for name, value in os.environ.items()
+        if _NAME.search(name.upper()) and _is_random(value.strip())
+    }
+    return sorted(named | _learned, key=len, reverse=True)
+
+
+@cache
+def _is_random(key: str) -> bool:
+    """Whether it is long enough for a key, and no word or path that may stand in any text."""
+    is_common = _WORDS.fullmatch(key) or _PATH.match(key)
+    return len(key) >= _SHORTEST_IN_DATA and not is_common
+
+
+@cache
+def _in_messages(key: str) -> re.Pattern[str]:
+    if len(key) < _SHORTEST_IN_DATA:
+        return re.compile(rf"(?<![\w-]){re.escape(key)}(?![\w-])")
+    begun = "".join(map(_escaped, key[:_SHOWN_CHARS]))
+    return re.compile(rf"{_whole(key).pattern}|{begun}[^\s\"'<>,;)]*")
+
+
+@cache
+def _whole(key: str) -> re.Pattern[str]:
+    as_is = "".join(map(_escaped, key))
+    encoded = ["".join(map(_in_any_base64, form)) for form in _in_base64(key)]
+    rest = "[A-Za-z0-9+/_=-]*"
+    return re.compile("|".join([as_is, *_in_hex(key), f"(?:{'|'.join(encoded)}){rest}"]))
+
+
+@cache
+def _forms(key: str) -> list[str]:
+    """What a text holds, one of them, that holds the key without an escape."""
+    encoded = list(_in_base64(key))
+    url_safe = [form.replace("+", "-").replace("/", "_") for form in encoded]
+    return [key, *_in_hex(key), *encoded, *url_safe]
+
+
+def _in_hex(key: str) -> tuple[str, str]:
+    digits = key.encode().hex()
+    return digits, digits.upper()
+
+
+def _escaped(character: str) -> str:
+    """One character, as it is or as an escape of any of the usual kinds."""
+    code = ord(character)
+    # JSON within JSON escapes the escapes.
+    slashes = "" if character.isalnum() else r"\\*"
+    ways = {
+        slashes + re.escape(character),
+        re.escape(html.escape(character)),
+        rf"(?i:%{code:02x}|\\+u{code:04x}|\\+x{code:02x}|&\#x0*{code:x};)",
+        rf"&\#0*{code};",
+    }
+    return f"(?:{'|'.join(sorted(ways, key=len))})"
+
+
+def _in_any_base64(character: str) -> str:
+    """One character of base64, in either alphabet."""
+    for_urls = {"+": "-", "/": "_"}.get(character)
+    return f"(?:{_escaped(character)}|{for_urls})" if for_urls else character
+
+
+def _in_base64(key: str) -> Iterator[str]:
+    """The characters that the key alone decides, behind 0, 1 or 2 bytes of something else."""
+    for num_before in range(3):
+        encoded = base64.b64encode(b"\0" * num_before + key.encode()).decode().rstrip("=")
+        first = 0 if num_before == 0 else num_before + 1
+        is_whole = (num_before + len(key.encode())) % 3 == 0
+        yield encoded[first : None if is_whole else -1]

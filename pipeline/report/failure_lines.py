@@ -1,0 +1,51 @@
+"""What the roles of a run failed at, in words: on the console and on top of the report."""
+
+from collections.abc import Mapping
+
+from ...models.wrappers.ledger import Role
+from ..result import RoleFailures, RunResult
+from ..search.failures import commonest
+
+_FAILED: Mapping[Role, str] = {
+    "judge": "verdicts have no label",
+    "verbalizer": "verbalizations have no text",
+    "optimizer": "questions got no usable answer",
+}
+
+
+def failure_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
+    """A line for each role that failed at something, and one for prompts that were repeated."""
+    lines = [_line(role, found) for role, found in failures.items() if found.reasons]
+    optimizer = failures.get("optimizer")
+    if optimizer and optimizer.repeats:
+        lines.append(
+            f"optimizer: {optimizer.repeats:,} of {optimizer.asked:,} answers repeated the current "
+            "prompt or one already tried"
+        )
+    return lines
+
+
+def nothing_new(result: RunResult) -> str | None:
+    """Why the search had no new prompt to try, if it had none; else None."""
+    optimizer = result.failures.get("optimizer")
+    if optimizer is None or not optimizer.asked:
+        return None
+    if result.judge_prompt_final != result.judge_prompt_initial:
+        return None
+    if optimizer.failed == optimizer.asked:
+        return f"all {optimizer.asked:,} questions to the optimizer failed"
+    if optimizer.failed + optimizer.repeats >= optimizer.asked:
+        return (
+            f"of {optimizer.asked:,} answers of the optimizer, {optimizer.repeats:,} repeated a "
+            f"prompt and {optimizer.failed:,} were unusable"
+        )
+    return None
+
+
+def _line(role: Role, found: RoleFailures) -> str:
+    why = "; ".join(f"{number:,} x {reason}" for reason, number in commonest(found.reasons))
+    count = f"{found.failed:,} of {found.asked:,} {_FAILED[role]}"
+    if role == "optimizer":
+        unusable = sum(found.reasons.values())
+        return f"{role}: {count}; unusable replies: {unusable:,} ({why})"
+    return f"{role}: {count} ({why})"
