@@ -10,7 +10,7 @@ every process ended by itself, done or with a message of ours, and predictions, 
 are those of a run without a fault, to the byte. Repeated: requests whose answer had left the server
 before. Lost: verdicts that the run without a fault has and this one has not.
 
-Prints a table of kinds and a last line of JSON; --out writes one line of JSON a fault. Exit code 1
+Prints a table of kinds and a last line of JSON; --out appends one line of JSON a fault. Exit code 1
 if a fault was not survived; its folder is kept then.
 """
 
@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from functools import cache
 from pathlib import Path
@@ -172,25 +172,37 @@ def _rows(outcomes: list[Outcome]) -> Iterator[tuple[str, ...]]:
         )
 
 
+def _tell(outcome: Outcome, root: Path, out: Path | None) -> None:
+    """Writes an outcome as soon as it is there, and says what was not survived."""
+    if out:
+        with out.open("a") as file:
+            file.write(json.dumps(asdict(outcome)) + "\n")
+    if not outcome.survived:
+        folder = root / folder_name(outcome.kind, outcome.number)
+        print(f"{outcome.kind}: {outcome.problem} ({folder})", flush=True)
+
+
 def main() -> None:
     args = _arguments()
     root = Path(tempfile.mkdtemp(prefix="chaos."))
     kinds = schedule(args.faults, args.kind or list(KINDS))
     console = Console()
+    outcomes: list[Outcome] = []
     with ThreadPoolExecutor(args.jobs) as pool:
         running = [
             pool.submit(inject, root, kind, number, args.seed) for number, kind in enumerate(kinds)
         ]
-        outcomes = [one.result() for one in track(running, "faults", console=Console(stderr=True))]
+        for one in track(
+            as_completed(running), "faults", len(running), console=Console(stderr=True)
+        ):
+            outcomes.append(one.result())
+            _tell(outcomes[-1], root, args.out)
+    outcomes.sort(key=lambda outcome: outcome.number)
     table = Table("fault", "injected", "survived", "repeated", "most", "lost", "equal")
     for row in _rows(outcomes):
         table.add_row(*row)
     console.print(table)
     bad = [o for o in outcomes if not o.survived]
-    for one in bad:
-        console.print(f"{root / folder_name(one.kind, one.number)}: {one.problem}", soft_wrap=True)
-    if args.out:
-        args.out.write_text("".join(json.dumps(asdict(o)) + "\n" for o in outcomes))
     summary = {
         "faults": len(outcomes),
         "survived": len(outcomes) - len(bad),
