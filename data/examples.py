@@ -14,7 +14,7 @@ from typing import Any, Literal
 from .arrow import ARROW_ERRORS, atomic_path, open_parquet, pa, pq
 from .errors import DataError
 from .images import ImageBounds, ImageRef, check_image
-from .label_sets import explain_contradiction
+from .label_sets import explain_contradiction, unknown_label
 from .problems import Problems
 from .tasks import Task, label_text
 
@@ -78,6 +78,7 @@ _GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
 _BATCH_ROWS = 256
 _ID_BATCH_ROWS = 1024
+_MAGIC = b"PAR1"
 _REMEDY = "make the file with `blpo import table`"
 _LAYOUT: dict[str, Any] = {
     "compression": dict.fromkeys(_STRINGS, "zstd"),
@@ -341,12 +342,23 @@ def _opened(path: Path) -> Generator[Any]:
     if not path.is_file():
         raise DataError(f"{path}: no such dataset file; make one with `blpo import table`")
     try:
+        if _is_other_format(path):
+            raise DataError(
+                f"{path}: not a Parquet file, as dataset files are: `blpo import table` makes one; "
+                "for images without labels see docs/results.md"
+            )
         with open_parquet(path) as file:
             yield file
     except ARROW_ERRORS as error:
         raise DataError(
             f"{path}: not a whole Parquet file ({error}): copy it again or repeat the import"
         ) from error
+
+
+def _is_other_format(path: Path) -> bool:
+    """Whether a file starts as no Parquet file does; an empty one has lost its contents."""
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) not in (_MAGIC, b"")
 
 
 def _check_columns(
@@ -389,7 +401,8 @@ def _check(records: list[dict[str, Any]], task: Task, source: str) -> None:
         raise DataError(f"{source}: has no rows: import a table that has some")
     problems = Problems(source)
     labels = [label_text(record["label"]) for record in records if record["label"] is not None]
-    problems.explain(explain_contradiction(labels, task))
+    has_scores = any(record.get("score") is not None for record in records)
+    problems.explain(explain_contradiction(labels, task, has_scores=has_scores))
     needed = ("example_id", "label", "group", "split", *(("text",) if task.carries_text else ()))
     for row, record in enumerate(records, 1):
         _check_presence(problems, row, record, needed)
@@ -442,14 +455,6 @@ def _check_repeats(problems: Problems, example_ids: list[str | None]) -> None:
                 f"row {row} (example {example_id!r})",
                 f"repeats the example_id of row {first}; give every row its own",
             )
-
-
-def unknown_label(label: object, task: Task) -> str:
-    """What to say about a label outside the task's set."""
-    return (
-        f"label {label!r} is not one of {task.label_set()} (task {task.name}); "
-        "correct it, map it with a label map, or use a task that declares it"
-    )
 
 
 def check_coverage(problems: Problems, placed: Iterable[tuple[Split, str]], task: Task) -> None:

@@ -39,7 +39,8 @@ def read_image_file(path: Path) -> bytes:
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f"image {shown}: no such file; correct the path, give the image root, or drop the row"
+            f"image {shown}: no such file; correct the path, name the folder that paths start from "
+            "with --image-root FOLDER, or drop the row"
         ) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error

@@ -21,16 +21,16 @@ class Problems:
             self._shown.append(f"{where}: {message}" if where else message)
 
     def explain(self, text: str) -> None:
-        """What the problems come from, told once after them; no problem of its own."""
-        self._explanation = f"\n{text}" if text else ""
+        """What the problems come from, told once before them; no problem of its own."""
+        self._explanation = f"{text}\n" if text else ""
 
     def raise_if_any(self) -> None:
         """Raises one DataError about all problems so far."""
         if self.count == 1:
-            raise DataError(f"{self._source}: {self._shown[0]}{self._explanation}")
+            raise DataError(f"{self._source}: {self._explanation}{self._shown[0]}")
         if self.count:
             shown = "" if self.count <= MAX_SHOWN else f", the first {MAX_SHOWN}"
             listed = "\n  ".join(self._shown)
             raise DataError(
-                f"{self._source}: {self.count:,} problems{shown}:\n  {listed}{self._explanation}"
+                f"{self._source}: {self._explanation}{self.count:,} problems{shown}:\n  {listed}"
             )

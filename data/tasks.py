@@ -1,5 +1,7 @@
 """Tasks: what is judged, on which labels, and the prompts that a run starts from."""
 
+import math
+import re
 from collections import Counter
 from collections.abc import Mapping
 from importlib.resources import files
@@ -7,7 +9,9 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -46,6 +50,14 @@ def _declared_labels(value: object) -> object:
     return tuple(map(label_text, value))  # pyright: ignore[reportUnknownArgumentType]
 
 
+def _checked_name(name: str) -> str:
+    if not re.fullmatch("[a-z0-9][a-z0-9_-]*", name):
+        raise ValueError(
+            "must be lower-case letters, digits, - and _, and start with a letter or digit"
+        )
+    return name
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Labels = Annotated[tuple[Text, ...], BeforeValidator(_declared_labels)]
 
@@ -69,7 +81,7 @@ class Task(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+    name: Annotated[str, AfterValidator(_checked_name)]
     description: Text
     kind: Kind
     labels: Labels
@@ -148,6 +160,12 @@ def load_task(name_or_path: str | Path) -> Task:
         )
     file = packaged[str(name_or_path)]
     return _read_task(file, file.name)
+
+
+def task_yaml(task: Task) -> str:
+    """The text of a task file that `load_task` reads as this task."""
+    fields = task.model_dump(mode="json", exclude_defaults=True)
+    return yaml.safe_dump(fields, sort_keys=False, allow_unicode=True, width=math.inf)
 
 
 def _packaged() -> Mapping[str, Traversable]:

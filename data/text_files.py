@@ -132,5 +132,7 @@ def _with_whole_characters(text: str) -> str:
 def _yaml_problem(error: yaml.YAMLError) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
-        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}"
+        is_unquoted = error.problem == "mapping values are not allowed here"
+        remedy = ": put the text in quotes" if is_unquoted else ""
+        return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}{remedy}"
     return str(error)

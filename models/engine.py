@@ -12,9 +12,13 @@ from ..data.images import ImageRef
 
 FinishReason = Literal["stop", "length", "label", "error"]
 
-ErrorKind = Literal["request", "transient"]
-"""What an error reply's error lies in: "request", which fails again whenever it is asked, or
-"transient", where the engine failed at it this time. What fails every request is an EngineError."""
+ErrorKind = Literal["request", "refused", "transient"]
+"""What an error reply's error lies in.
+
+request: the request, which is too long or whose image is unusable: it fails whenever it is asked.
+refused: the engine answered without a reply this time, as when content is moderated. transient: it
+did not answer. Only the first is permanent. What fails every request is an EngineError.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,10 @@ class Reply:
     departures: tuple[str, ...] = ()
 
 
+CHAT_PREFIX = "chat-"
+"""Of the layouts of requests that are messages."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
     """What, beside the request, shapes a reply. Known without starting the engine.
@@ -103,6 +111,11 @@ class EngineIdentity:
     revision: str
     layout: str
     settings: str = ""
+
+    @property
+    def is_chat(self) -> bool:
+        """Whether requests are messages, which a server lays out in its own way."""
+        return self.layout.startswith(CHAT_PREFIX)
 
 
 class Engine(Protocol):

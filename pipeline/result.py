@@ -34,7 +34,8 @@ class RoleFailures(BaseModel):
 
     asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
     label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
-    the optimizer is asked again after one. repeats: prompts of the optimizer that had been there.
+    the optimizer is asked again after one. repeats: replies of the optimizer that only repeated the
+    current prompt or one tried before; repeated: questions to which it had no other answer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class RoleFailures(BaseModel):
     failed: int
     reasons: dict[str, int]
     repeats: int = 0
+    repeated: int = 0
 
 
 class SplitResult(BaseModel):
@@ -64,6 +66,8 @@ class RunResult(BaseModel):
 
     reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
         label.
+    aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
+        the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
     failures: by role; empty in results of earlier versions.
     seconds: wall time of the session that finished the run.
@@ -84,11 +88,19 @@ class RunResult(BaseModel):
     judge_prompt_final: str
     i2t_prompt_final: str
     reading: CutPoints | None = None
+    aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None
     failures: dict[Role, RoleFailures] = {}
     calls: dict[Role, CallCounts]
     seconds: float
+
+
+LAYOUT_NOTE = (
+    "The judge was asked by chat messages, which the server lays out in its own way: asked by an "
+    "engine in-process, or by a vLLM server in its layout, it is another judge under this prompt."
+)
+"""Of a run that is `aligned_by_chat`."""
 
 
 @dataclass(frozen=True, slots=True)

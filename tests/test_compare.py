@@ -50,7 +50,10 @@ def test_equal_verdicts_are_the_same_and_say_so(folder: Path, blpo: Blpo) -> Non
     outcome = blpo("compare", str(folder / "poor"), str(folder / "same"))
     assert outcome.code == 0
     assert "Accuracy is the same." in outcome.out
+    rows = [line for line in outcome.out.splitlines() if "0.000" in line]
+    assert [row.split("│")[-2].strip() for row in rows[-2:]] == ["-", "-"]  # macro F1, kappa
     [found] = compare_runs([folder / "poor", folder / "same"]).runs
+    assert (found.macro_f1.detectable, found.kappa.detectable) == (None, None)
     assert (found.accuracy.p_value, found.macro_f1.p_value) == (1.0, 1.0)
 
 

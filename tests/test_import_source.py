@@ -187,7 +187,7 @@ def test_near_duplicates_across_the_split_are_reported(tmp_path: Path) -> None:
 # ----------------------------------------------------------------------------------- label sets
 
 
-def test_labels_that_contradict_the_task_are_refused_with_counts_and_three_ways_out(
+def test_labels_that_contradict_the_task_are_refused_with_counts_and_ways_out(
     tmp_path: Path,
 ) -> None:
     task = tmp_path / "agin-7.yaml"
@@ -196,16 +196,16 @@ def test_labels_that_contradict_the_task_are_refused_with_counts_and_three_ways_
     message = refused("agin", source, task=str(task))
     assert (
         "The labels contradict task agin-7. Found: 1: 8, 2: 15, 3: 14, 4: 15, 5: 8. "
-        "Declared: 1, 2, 3, 4, 5, 6, 7; never found: 6, 7. Three ways to resolve it:"
+        "Declared: 1, 2, 3, 4, 5, 6, 7; never found: 6, 7. Ways to resolve it:"
     ) in message
-    assert "1. judge on the data's scale: a task file that declares labels: [1, 2, 3, 4, 5]" in (
+    assert "1. judge on the data's labels: a task file that declares labels: [1, 2, 3, 4, 5]" in (
         message
     )
     assert "2. bring the data onto the task's scale: import it with --rescale 1-5" in message
-    assert "3. rename or merge labels: import it with --label FOUND=DECLARED" in message
+    assert "3. bin the raw scores anew: import them with --bins equal-width or --bins" in message
 
 
-def test_each_of_the_three_ways_out_works(tmp_path: Path) -> None:
+def test_each_of_these_ways_out_works(tmp_path: Path) -> None:
     source = public.agin(tmp_path / "source")
     task = tmp_path / "agin-7.yaml"
     task.write_text(SEVEN_POINTS)

@@ -14,7 +14,7 @@ from blpo.data.errors import EngineError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
-from blpo.models.engine import Reply, Request
+from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
 from blpo.pipeline.bulk.judging import (
@@ -34,7 +34,11 @@ from blpo.pipeline.bulk.shards import (
     shard_folder,
     write_manifest,
 )
+from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.result import LAYOUT_NOTE
+from blpo.pipeline.runs.finished_run import read_past_run
+from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.cutpoints import CutPoints
 from blpo.pipeline.search.failures import MaxFailedShare
 from command_line import Blpo
@@ -141,6 +145,24 @@ def test_a_prompt_that_meets_another_judge_than_its_own_says_so(
     elsewhere = {**source.aligned, "layout": "image-first-1/block=32"}
     said = judge(replace(source, aligned=elsewhere), "other.parquet")
     assert "aligned with another judge: layout image-first-1/block=32, here none" in said
+
+
+def test_a_run_says_at_its_end_that_its_judge_was_asked_by_messages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class ByChat(IdealEngine):
+        @property
+        def identity(self) -> EngineIdentity:
+            return replace(super().identity, layout="chat-image-first-2")
+
+    engine = ideal_dataset(tmp_path, num_test=8)
+    local = ideal_run(tmp_path, engine, "local")
+    chat = ideal_run(tmp_path, ByChat(engine.scenes, engine.scale), "chat")
+    for run, is_chat in ((local, False), (chat, True)):
+        past = read_past_run(run)
+        assert past.result.aligned_by_chat == is_chat
+        show_runs([FinishedRun(past.config, past.result, 0, 0.0)], as_json=False)
+        assert (LAYOUT_NOTE in capsys.readouterr().out) == is_chat
 
 
 @pytest.mark.parametrize("shard", ["5/4", "0/4", "1", "a/b", "-1/4", "1/0"])

@@ -119,6 +119,11 @@ def test_a_label_that_is_one_token_does_not_collide_with_a_longer_one() -> None:
         ("safe", "Safe"),
         ("not natural", "not very natural", "natural"),
         ("x", " x"),
+        ("Safe", "Not Safe", "N/A"),
+        ("👍", "👎"),
+        ("👍🏽", "👍"),
+        ("安全", "不安全"),
+        ("1", "1.5", "2", "2.5"),
         tuple(str(n) for n in range(1, 31)),
     ],
 )

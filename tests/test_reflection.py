@@ -72,6 +72,9 @@ def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> 
     assert found[0].failures == (UNTAGGED,)
     assert found[2].failures == (UNTAGGED, "2 of 3 prompts in the answer")
     assert [len(batch) for batch in engine.asked] == [1, 1]
+    engine = ScriptedEngine(["<prompt>draft</prompt> <prompt>one</prompt><prompt>two</prompt>"])
+    found = update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, HISTORY, [], count=2)
+    assert [proposal.prompt for proposal in found] == ["one", "two"]
 
 
 def test_one_prompt_without_reflections_is_asked_for_as_the_paper_does() -> None:

@@ -196,7 +196,17 @@ LEADS: Kind = [
             "Rating: -4": None,
         },
     ),
-    (PAIR, {"Answer: B": "B", "Answer: a": "A", "Answer: a cat": None, "Choice: (B)": "B"}),
+    (
+        PAIR,
+        {
+            "Answer: B": "B",
+            "Answer: a": "A",
+            "Answer: a cat": None,
+            "Choice: (B)": "B",
+            "Final answer: <B>": "B",
+            "Final answer: <A>\nFinal answer: <B>": "B",
+        },
+    ),
     (CHINESE, {"答案：不安全": "不安全", "结论: 安全": "安全"}),
 ]
 
@@ -206,6 +216,12 @@ STATEMENTS: Kind = [
         {
             "The image is UNSAFE!": "Unsafe",
             "It's Safe": "Safe",
+            "It is 'Unsafe'.": "Unsafe",
+            "The label for this image is 'Safe'.": "Safe",
+            "It is perfectly safe.": "Safe",
+            "There is a knife, so it is unsafe.": "Unsafe",
+            "There are no weapons. Safe.": "Safe",
+            "SafeUnsafe": None,
             "Sure! The image is safe.": "Safe",
             "I would say it is safe.": "Safe",
             "I'd classify this as Unsafe.": "Unsafe",
@@ -257,6 +273,11 @@ STATEMENTS: Kind = [
         {
             "a": "A",
             "**b**.": "B",
+            "<B>": "B",
+            "<b>B</b>": "B",
+            "[[A]]": "A",
+            "The winner is B": "B",
+            "A, because B is blurry": None,
             "B shows a cat": "B",
             "Image B is better.": "B",
             "I prefer image A": "A",
@@ -324,6 +345,8 @@ NEGATED: Kind = [
             "not really safe": None,
             "not at all safe": None,
             "not entirely safe": None,
+            "not completely safe": None,
+            "It isn't perfectly safe.": None,
             "not exactly unsafe": None,
             "never safe": None,
             "neither safe nor unsafe": None,

@@ -43,7 +43,7 @@ from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.html import render_report
 from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
 from blpo.pipeline.report.prompt_diff import PromptDiff
-from blpo.pipeline.result import CallCounts, RunRecord, RunResult, SplitResult
+from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
 from blpo.pipeline.search.step import ShownCase
 
 NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}
@@ -466,6 +466,11 @@ def test_a_gain_that_guesses_would_show_as_well_is_not_called_one(record: RunRec
 def test_only_a_synthetic_run_carries_the_banner(record: RunRecord, report: str) -> None:
     assert "say nothing about real judges" not in report
     assert "say nothing about real judges" in render_report(with_result(record, synthetic=True))
+
+
+def test_a_run_whose_judge_was_asked_by_messages_says_so(record: RunRecord, report: str) -> None:
+    assert LAYOUT_NOTE not in text_of(report)
+    assert LAYOUT_NOTE in text_of(render_report(with_result(record, aligned_by_chat=True)))
 
 
 def test_both_prompts_stand_side_by_side_with_their_differences(report: str) -> None:

@@ -13,8 +13,9 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
-from blpo.pipeline.bulk.judging import Evaluation
+from blpo.pipeline.bulk.judging import Evaluation, JudgeSource
 from blpo.pipeline.cli.show.runs import show_evaluation
+from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.human_ceiling import (
     human_ceiling,
@@ -360,11 +361,12 @@ def test_evaluate_shows_the_scorecard_to_people_and_to_scripts(
     evaluation = Evaluation(
         agreement(data, verdicts, SAFETY.labels, 0), scorecard(data, verdicts, SAFETY)
     )
-    show_evaluation(SAFETY, evaluation, as_json=True)
+    source = JudgeSource(SAFETY, "Is it safe?", JudgeConfig())
+    show_evaluation(source, evaluation, as_json=True)
     shown_json = json.loads(capsys.readouterr().out)
     assert shown_json["accuracy"] == shown_json["scorecard"]["judge"]["accuracy"]
     assert shown_json["scorecard"]["categories"]["Hate"]["accuracy"] == 0.5
-    show_evaluation(SAFETY, evaluation, as_json=False)
+    show_evaluation(source, evaluation, as_json=False)
     text = capsys.readouterr().out
     assert "majority class" in text
     assert "By category" in text

@@ -170,9 +170,25 @@ def test_an_image_folder_with_a_subfolder_per_label_and_split(tmp_path: Path) ->
         split, label = ("train", "test")[number % 2], ("safe", "Unsafe")[number // 2 % 2]
         (folder / split / label).mkdir(parents=True, exist_ok=True)
         (folder / split / label / f"{number // 4}.png").write_bytes(png(number))
+    for name in (".cache/Safe/0.png", "train/safe/._0.png", "train/safe/notes.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(b"not ours")
     summary, dataset = imported(folder, label_map={"safe": "Safe"})
     assert summary.counts["test"] == {"Safe": 4, "Unsafe": 4}
+    assert summary.num_rows == 16
     assert {example.example_id.split("/")[0] for example in dataset.test} == {"test"}
+
+
+def test_folders_that_look_like_splits_are_not_taken_for_labels(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    for name in ("train/Safe", "test/Safe", "val/Safe"):
+        (folder / name).mkdir(parents=True)
+        (folder / name / "0.png").write_bytes(png(0))
+    assert refused(folder) == (
+        f"{folder}: its folders test, train, val look like splits, not like labels: move their "
+        "images into train and test, which are all the splits there are, with a subfolder for each "
+        "label"
+    )
 
 
 def test_given_splits_groups_and_ids_are_kept(tmp_path: Path) -> None:
@@ -206,7 +222,7 @@ def test_columns_image_root_and_label_map_are_the_users_word(tmp_path: Path) -> 
 def test_an_existing_dataset_is_overwritten_only_when_told(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "t.csv", rows_with_images(tmp_path))
     imported(source)
-    with pytest.raises(DataError, match=r"dataset\.parquet: already there"):
+    with pytest.raises(DataError, match=r"dataset\.parquet: already there: .* pass --overwrite"):
         imported(source)
     imported(source, overwrite=True)
 
@@ -221,16 +237,23 @@ def test_all_problems_are_listed_with_line_value_and_remedy(tmp_path: Path) -> N
     rows[6]["image"] = ""
     rows[8]["image"] = rows[7]["image"]
     message = refused(write_csv(tmp_path / "t.csv", rows))
-    lines = message.splitlines()
-    assert lines[0] == f"{tmp_path / 't.csv'}: 7 problems:"
-    assert lines[1].startswith("  line 3: label 'Dangerous' is not one of Safe, Unsafe")
+    summary, _, problems = message.partition("\n7 problems:\n")
+    assert summary.startswith(f"{tmp_path / 't.csv'}: The labels contradict task unsafebench. ")
+    lines = ["", *problems.splitlines()]
+    assert lines[1] == (
+        "  line 3: label 'Dangerous' is not one of Safe, Unsafe (task unsafebench); correct it, or "
+        "rename it with --label FOUND=TASK"
+    )
     assert "line 4: image " in lines[2]
-    assert "none.png: no such file; correct the path" in lines[2]
+    assert lines[2].endswith(
+        "none.png: no such file; correct the path, name the folder that paths start from with "
+        "--image-root FOLDER, or drop the row"
+    )
     assert "line 5: image images/3.png: cannot be decoded" in lines[3]
     assert "line 6: image images/4.png: the file is empty" in lines[4]
     assert "line 7: has no label: fill it in or drop the row" in lines[5]
     assert "line 8: has no image" in lines[6]
-    assert "line 10: image images/7.png is that of line 9 too; drop one" in lines[7]
+    assert "line 10: image images/7.png is that of line 9 too; keep one row" in lines[7]
 
 
 @pytest.mark.parametrize("name", ["images", "a\0b.png", "x" * 5000, "images/0.png/0.png"])
@@ -285,17 +308,33 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
     rows = [row | {"label": 1, "text": "", "split": "val"} for row in rows_with_images(tmp_path, 1)]
     message = refused(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
     assert "line 2: has no text" in message
-    assert "line 2: split 'val' is not one of train, test" in message
+    assert (
+        "line 2: split 'val' is not one of train, test: correct it, drop the row, or ignore the "
+        "column with --column split="
+    ) in message
 
 
 @pytest.mark.parametrize(
     ("header", "options", "message"),
     [
         ("picture,label", {}, "column for the image: none of image, file_name"),
-        ("image,caption,prompt", {}, "column for the text: could be prompt, caption"),
+        ("pic,text,label", {}, "path; name it with --column image=COLUMN (the table has: pic, "),
+        (
+            "image,caption,prompt",
+            {},
+            "column for the text: could be prompt, caption; choose with --column text=COLUMN",
+        ),
         ("image,text,score,rating", {}, "column for the label: could be rating, score"),
-        ("image,text,label", {"columns": {"label": "x"}}, r"no such column; the table has: image"),
-        ("image,text,label", {"columns": {"lable": "x"}}, "no such role; roles: image"),
+        (
+            "image,text,label",
+            {"columns": {"label": "x"}},
+            "--column label=x: no such column; the table has: image, text, label",
+        ),
+        (
+            "image,text,label",
+            {"columns": {"lable": "x"}},
+            "--column lable=x: no such role; roles: image",
+        ),
         ("image,text,label", {}, "has no rows"),
         ("", {}, "the table has no columns"),
     ],

@@ -104,7 +104,11 @@ def test_labels_are_compared_as_stripped_text_with_whole_floats_cut(
             },
             "two different entries",
         ),
-        ({"name": "No Spaces"}, "`name` is 'No Spaces'"),
+        (
+            {"name": "No Spaces"},
+            "`name` is 'No Spaces': must be lower-case letters, digits, - and _, and start with a "
+            "letter or digit",
+        ),
     ],
 )
 def test_a_mistake_in_a_task_file_names_file_key_and_value(
@@ -135,6 +139,9 @@ def test_a_task_file_that_is_missing_or_no_mapping_is_an_error(tmp_path: Path) -
     broken = tmp_path / "broken.yaml"
     broken.write_text("name: [a\nkind: b")
     with pytest.raises(DataError, match=r"broken\.yaml: not valid YAML: line 2"):
+        load_task(broken)
+    broken.write_text("name: a\njudge_prompt: Rate it: good or bad?\n")
+    with pytest.raises(DataError, match=r"line 2, column 22: .* here: put the text in quotes"):
         load_task(broken)
     broken.write_text("- a\n- b\n")
     with pytest.raises(DataError, match="holds list"):

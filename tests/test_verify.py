@@ -267,7 +267,7 @@ def test_the_score_of_a_prompt_that_was_tried_is_found_in_the_report(run: Path) 
 
 
 @pytest.mark.parametrize(
-    "name", ["report.html", "config.json", "inputs.json", "steps/step-0.json", "prompts/*final*"]
+    "name", ["report.html", "task.yaml", "inputs.json", "steps/step-0.json", "prompts/*final*"]
 )
 def test_any_other_change_of_a_file_is_found_by_its_checksum(run: Path, name: str) -> None:
     for file in run.glob(name):

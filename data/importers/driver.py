@@ -54,7 +54,7 @@ def import_source(
     format, labels that contradict the task, and strata that are short of rows.
     """
     if out.exists() and not options.overwrite:
-        raise DataError(f"{out}: already there: choose another name or allow overwriting")
+        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..errors import DataError
 from ..examples import SPLITS, Split
 from ..groups import connected_groups
-from ..label_sets import explain_contradiction, rescaled_labels
+from ..label_sets import explain_contradiction, rescaled_labels, unknown_label
 from ..problems import Problems
 from ..splits import assign_splits
 from ..tasks import Task, label_text
@@ -41,7 +41,7 @@ def label_rows(
     binning = _binning(rows, task, options, intake, source)
     label_map = _label_map(task, options, binning)
     labels = [_label(row.value, binning, label_map) for row in rows]
-    _check_labels(rows, labels, task, source)
+    _check_labels(rows, labels, task, source, has_scores=binning is not None)
     groups = connected_groups([row.groups or (row.row_id,) for row in rows])
     splits = _splits(rows, labels, groups, options)
     labelled = [
@@ -72,7 +72,7 @@ def _label_map(task: Task, options: ImportOptions, binning: Binning | None) -> d
     if binning is not None or options.scale is None:
         return given
     low, high = options.scale
-    return rescaled_labels(int(low), int(high), task) | given
+    return rescaled_labels(low, high, task) | given
 
 
 def _label(value: str | float, binning: Binning | None, label_map: Mapping[str, str]) -> str:
@@ -82,13 +82,15 @@ def _label(value: str | float, binning: Binning | None, label_map: Mapping[str, 
     return label_map.get(text, text)
 
 
-def _check_labels(rows: Sequence[RawRow], labels: Sequence[str], task: Task, source: str) -> None:
+def _check_labels(
+    rows: Sequence[RawRow], labels: Sequence[str], task: Task, source: str, *, has_scores: bool
+) -> None:
     """Raises DataError where the labels of the whole source and of the task are not the same."""
     problems = Problems(source)
-    problems.explain(explain_contradiction(labels, task))
+    problems.explain(explain_contradiction(labels, task, has_scores=has_scores))
     for row, label in zip(rows, labels, strict=True):
         if label not in task.labels:
-            problems.add(row.row_id, f"label {label!r} is not one of {task.label_set()}")
+            problems.add(row.row_id, unknown_label(label, task))
     for label in sorted(set(task.labels) - set(labels), key=task.labels.index):
         problems.add(f"label {label!r}", "never occurs")
     problems.raise_if_any()

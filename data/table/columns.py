@@ -51,7 +51,7 @@ def match_columns(
             found[role] = name
         elif role in _NEEDED:
             looked_for = ", ".join((role, *aliases))
-            remedy = f"name it with {role}=COLUMN ({_listed(names)})"
+            remedy = f"name it with --column {role}=COLUMN ({_listed(names)})"
             problems.add(f"column for the {role}", f"none of {looked_for}; {remedy}")
     problems.raise_if_any()
     return found
@@ -60,9 +60,9 @@ def match_columns(
 def _check_given(problems: Problems, names: Sequence[str], given: Mapping[str, str]) -> None:
     for role, name in given.items():
         if role not in _ROLES:
-            problems.add(f"columns {role}={name}", f"no such role; roles: {', '.join(_ROLES)}")
+            problems.add(f"--column {role}={name}", f"no such role; roles: {', '.join(_ROLES)}")
         elif name and name not in names:
-            problems.add(f"columns {role}={name}", f"no such column; {_listed(names)}")
+            problems.add(f"--column {role}={name}", f"no such column; {_listed(names)}")
 
 
 def _is_left_out(role: Role, task: Task) -> bool:
@@ -81,7 +81,9 @@ def _detected(
     matches = [by_lower[alias] for alias in aliases if alias in by_lower]
     if len(matches) > 1:
         listed = ", ".join(matches)
-        problems.add(f"column for the {role}", f"could be {listed}; choose with {role}=COLUMN")
+        problems.add(
+            f"column for the {role}", f"could be {listed}; choose with --column {role}=COLUMN"
+        )
     return matches[0] if matches else None
 
 

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, cast
 
 from ..errors import DataError
-from ..examples import SPLITS, Split, unknown_label
+from ..examples import SPLITS, Split
 from ..image_files import image_path, read_image_file, shortened
 from ..images import check_image
+from ..label_sets import unknown_label
 from ..tasks import Task, label_text
 from .columns import Role
 from .sources import TableRow
@@ -170,7 +171,7 @@ class RowReader:
         if split is None:
             problems.append(
                 f"split {name!r} is not one of {', '.join(SPLITS)}: correct it, drop the row, or "
-                "leave the column out with split="
+                "ignore the column with --column split="
             )
         return split
 

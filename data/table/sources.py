@@ -14,6 +14,8 @@ from ..text_files import parse_json, read_text
 
 _METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_SPLIT_FOLDERS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
+"""Names of folders that are no labels where there are no others."""
 _BATCH_ROWS = 64
 _FIELD_LIMIT = 2**27
 
@@ -77,6 +79,8 @@ class _CsvSource:
                 names = list(self._reader(file).fieldnames or [])
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
+            except csv.Error as error:
+                raise self._not_csv(1, error) from error
         twice = sorted(name for name, count in Counter(names).items() if name and count > 1)
         if twice:
             raise DataError(
@@ -97,7 +101,13 @@ class _CsvSource:
             except UnicodeDecodeError as error:
                 raise _not_utf8(self.path, error) from error
             except csv.Error as error:
-                raise DataError(f"{self.path}: line {line}: not valid csv: {error}") from error
+                raise self._not_csv(line, error) from error
+
+    def _not_csv(self, line: int, error: csv.Error) -> DataError:
+        return DataError(
+            f"{self.path}: line {line}: not valid csv: {error}: close the double quotes that are "
+            "open, and double those within a field"
+        )
 
     def _reader(self, file: Any) -> "csv.DictReader[str]":
         csv.field_size_limit(_FIELD_LIMIT)
@@ -215,10 +225,22 @@ class _FolderSource:
                 yield TableRow(where, values, row.folder)
 
     def _sources(self) -> list[tuple[str, TableSource]]:
-        names = {entry.name for entry in self.path.iterdir() if entry.is_dir()}
+        entries = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
+        names = {entry.name for entry in entries if entry.is_dir()}
         if names and names <= {"train", "test"}:
             return [(name, _labelled_folder(self.path / name)) for name in sorted(names)]
+        if len(names) > 1 and {name.lower() for name in names} <= _SPLIT_FOLDERS:
+            raise DataError(
+                f"{self.path}: its folders {', '.join(sorted(names))} look like splits, not like "
+                "labels: move their images into train and test, which are all the splits there "
+                "are, with a subfolder for each label"
+            )
         return [("", _labelled_folder(self.path))]
+
+
+def _is_hidden(path: Path, folder: Path) -> bool:
+    """Whether a file is, or lies in, what systems and tools keep for themselves in `folder`."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _labelled_folder(folder: Path) -> TableSource:
@@ -241,7 +263,7 @@ class _ClassFolders:
         images = sorted(
             path.relative_to(self.path)
             for path in self.path.glob("*/**/*")
-            if path.suffix.lower() in _IMAGE_SUFFIXES
+            if path.suffix.lower() in _IMAGE_SUFFIXES and not _is_hidden(path, self.path)
         )
         if not images:
             raise DataError(

@@ -81,7 +81,7 @@ def import_table(
     Raises DataError that lists the problems of all rows; nothing is written then.
     """
     if out.exists() and not overwrite:
-        raise DataError(f"{out}: already there: choose another name or allow overwriting")
+        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
     table = open_source(source)
     names = table.columns()
     found = match_columns(str(source), names, columns or {}, task)
@@ -137,7 +137,11 @@ def _check_rows(
 
 def _check_ids(problems: Problems, records: Sequence[Record], *, has_ids: bool) -> None:
     firsts: dict[str, Record] = {}
-    remedy = "give every row its own id" if has_ids else "drop one, or name an id column"
+    remedy = (
+        "give every row its own id"
+        if has_ids
+        else "keep one row with one label, or name an id column with --column id=COLUMN"
+    )
     for record in records:
         first = firsts.setdefault(record.example_id, record)
         if first is not record and record.image_hash != _NO_IMAGE:
@@ -201,8 +205,9 @@ def _check_disjoint(problems: Problems, records: Sequence[Record]) -> None:
         if len(places) == len(SPLITS):
             problems.add(
                 places["test"],
-                f"group {group!r} is in test here and in train at {places['train']}; leave the "
-                "split column out with split= to split anew, or name a column of finer groups",
+                f"group {group!r} is in test here and in train at {places['train']}; ignore the "
+                "split column with --column split= to split anew, or name a column of finer groups "
+                "with --column group=COLUMN",
             )
 
 

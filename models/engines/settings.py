@@ -193,6 +193,11 @@ class EngineSettings(BaseModel):
         return self.thinking == "on" and (self.kind in ("vllm", "transformers") or is_in_process)
 
     @property
+    def is_synthetic(self) -> bool:
+        """Whether this is a model of the synthetic test bench."""
+        return self.kind == "lexicon" or self.model == "micro"
+
+    @property
     def device(self) -> Device:
         return find_device()
 

@@ -90,7 +90,8 @@ class LabelSet:
     def _word(self, match: re.Match[str], text: str) -> Mention:
         label = self.words[(match.lastindex or 1) - 1]
         around = text[max(match.start() - 1, 0) : match.start()] + text[match.end() :][:1]
-        is_glued = not has_no_spaces(label) and any(char in _GLUE for char in around)
+        is_quoted = around == "''"
+        is_glued = not (is_quoted or has_no_spaces(label)) and any(c in _GLUE for c in around)
         return Mention(label, match.start(), match.end(), not is_glued)
 
 

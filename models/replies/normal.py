@@ -20,10 +20,12 @@ _DASH_OF_A_NUMBER = re.compile(r"[‒–—](?=[\d.])")
 _LATEX = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mathit)\s*\{([^{}]*)\}")
 _FENCE = re.compile(r"```[ \t]*\w*[ \t]*(?:\n|$)|```")
 _HTML = re.compile(
-    r"</?(?:b|i|em|strong|p|br|span|div|code|u|mark|center|small|big|font|li|ul|ol|h[1-6])"
+    r"</?(?P<name>b|i|em|strong|p|br|span|div|code|u|mark|center|small|big|font|li|ul|ol|h[1-6])"
     r"(?:\s[^<>]*)?/?>",
     re.IGNORECASE,
 )
+_ALONE = frozenset({"br", "p", "li"})
+"""Tags that need no other one to close them; "<B>" without one is an answer in brackets."""
 _LINE_MARKUP = re.compile(
     r"^[ \t]*(?:#{1,6}[ \t]+|>[ \t]*(?![ \t\d=])|[-+*•●▪][ \t]+)+", re.MULTILINE
 )
@@ -49,7 +51,7 @@ def plain(text: str) -> str:
     text = "".join(map(_narrow, html.unescape(text))).translate(_DROPPED).translate(_SAME)
     text = _DASH_OF_A_NUMBER.sub("-", text)
     text = _LATEX.sub(r"\1", text)
-    text = _HTML.sub(" ", _FENCE.sub("\n", text))
+    text = _without_tags(_FENCE.sub("\n", text))
     text = _TABLE_ROW.sub(_cells, _TABLE_RULE.sub("", text))
     text = _EMPHASIS.sub("", _LINE_MARKUP.sub("", text)).replace("$", "")
     return "\n".join(" ".join(line.split()) for line in text.splitlines()).strip()
@@ -73,6 +75,12 @@ def has_no_spaces(text: str) -> bool:
 def is_hangul(char: str) -> bool:
     """Whether a character is a Korean syllable: words end in particles there, without a space."""
     return "\uac00" <= char <= "\ud7a3"
+
+
+def _without_tags(text: str) -> str:
+    closed = {found["name"].lower() for found in _HTML.finditer(text) if found[0][1] == "/"}
+    known = closed | _ALONE
+    return _HTML.sub(lambda tag: " " if tag["name"].lower() in known else tag[0], text)
 
 
 def _narrow(char: str) -> str:

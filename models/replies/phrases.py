@@ -19,7 +19,7 @@ Statement = Literal["said", "negated", "unclear"]
 _THING = "image|picture|photo|photograph|scene|content|one|option|choice|candidate|pair|it"
 _NOUN = (
     f"{_THING}|answer|verdict|rating|score|label|category|class|grade|number|quality|judge?ment"
-    "|preference"
+    "|preference|winner|response"
 )
 _RATED = (
     "rated|classified|labell?ed|considered|judged|categori[sz]ed|scored|deemed|marked|assigned"
@@ -36,6 +36,7 @@ _NEUTRAL = re.compile(
     | falls\ under | falls\ into | belongs\ to
     | shown\ here | based\ on\ (?:the|this|what\ i\ see) | for\ this | here | level
     | so|therefore|thus|hence|then|yes|yeah|ok|okay|sure|certainly|clearly|definitely|absolutely
+    | completely|totally|entirely|perfectly|fully
     | summary | in\ short | to\ (?:sum\ up|conclude|summari[sz]e) | conclusion
     | das|dieses?|die|bild|ist|der|l'image|cette|est|la|le|imagen|esta|es|el|l'immagine|è
     | это|изображение

@@ -44,7 +44,8 @@ def update_judge_prompts(
         template.render(task=optimizer.task, judge_prompt=judge_prompt, cases=some)
         for some in cases
     ]
-    return [answer.proposal for answer in optimizer.ask([Question(text) for text in rendered])]
+    questions = [Question(text, taken=(judge_prompt,)) for text in rendered]
+    return [answer.proposal for answer in optimizer.ask(questions)]
 
 
 def update_i2t_prompts(
@@ -56,8 +57,9 @@ def update_i2t_prompts(
 ) -> list[Proposal]:
     """Update_q for `count` new I2T prompts in one answer, with a look at single items.
 
-    reflections: on the best and on the worst I2T prompt so far, or none. A prompt that the answer
-    falls short of is a failed proposal. One prompt without reflections is asked for in the
+    reflections: on the best and on the worst I2T prompt so far, or none. Of more prompts than were
+    asked for the first are drafts; one that the answer falls short of is a failed proposal. One
+    prompt without reflections is asked for in the
     paper's way.
     """
     if count == 1 and not reflections:
@@ -69,8 +71,12 @@ def update_i2t_prompts(
         reflections=reflections,
         count=count,
     )
-    [answer] = optimizer.ask([Question(meta_prompt)])
-    prompts = list(dict.fromkeys(answer.texts))[:count]
+    taken = tuple(tried.i2t_prompt for tried in history)
+    [answer] = optimizer.ask([Question(meta_prompt, taken=taken, count=count)])
+    prompts = list(dict.fromkeys(answer.texts))[-count:]
     short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
-    proposals = [Proposal(prompt, answer.failures) for prompt in prompts]
+    proposals = [
+        Proposal(prompt, answer.failures, answer.repeats, is_repeat=prompt in taken)
+        for prompt in prompts
+    ]
     return [*proposals, *[short] * (count - len(prompts))]

@@ -20,11 +20,11 @@ from ...models.engine import Engine
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
-from ..config import JudgeConfig, parse_config
+from ..config import JudgeConfig, RunConfig, parse_config
 from ..metrics.agreement import Agreement, agreement
 from ..metrics.label_mass import MassCounts
 from ..metrics.scorecard import Scorecard, scorecard
-from ..runs.directory import INPUTS_FILE, RESULT_FILE, load_run
+from ..runs.directory import INPUTS_FILE, RESULT_FILE, kept_task, load_run, run_task
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
@@ -52,7 +52,8 @@ class JudgeSource:
     """Which judge, on which task, under which prompt.
 
     reading: how its verdicts are read; None for the likeliest label. aligned: model and layout of
-    the judge that the prompt of a run was aligned with.
+    the judge that the prompt of a run was aligned with. prompt_name: where the prompt comes from.
+    store: folder of the replies.
     """
 
     task: Task
@@ -60,6 +61,20 @@ class JudgeSource:
     config: JudgeConfig
     reading: CutPoints | None = None
     aligned: Mapping[str, str] = field(default_factory=dict[str, str])
+    prompt_name: str = "its prompt"
+    store: Path = Path("store")
+
+    @property
+    def judge_name(self) -> str:
+        """Model and engine of the judge, in words."""
+        engine = self.config.judge
+        revision = f"@{engine.revision}" if engine.revision else ""
+        return f"{engine.model}{revision} ({engine.kind})"
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether the judge is one of the test bench."""
+        return self.config.judge.is_synthetic
 
     @property
     def requests_per_verdict(self) -> int:
@@ -125,19 +140,29 @@ class JudgedCounts:
 
 
 def judge_source(
-    run: Path | None, task: str | None, prompt: Path | None, overrides: Sequence[str]
+    run: Path | None,
+    task: str | None,
+    prompt: Path | None,
+    overrides: Sequence[str],
+    store: Path | None = None,
 ) -> JudgeSource:
     """The judge of a finished run, or of a task with a prompt file or its initial prompt.
 
-    Raises ConfigError if not exactly one of `run` and `task` is given, or the run is unfinished.
+    store: where replies are; None for the run's own, or `store` without a run. Raises ConfigError
+    if not exactly one of `run` and `task` is given, the run is unfinished, or its store is gone.
     """
     if (run is None) == (task is None):
         raise ConfigError("name either a finished run with --run or a task with --task")
     if run is not None:
-        return _source_of_run(run, prompt, overrides)
+        return _source_of_run(run, prompt, overrides, store)
     loaded = load_task(str(task))
-    config = parse_config(JudgeConfig, {}, "--set", overrides)
-    return JudgeSource(loaded, _read_prompt(prompt) or loaded.judge_prompt, config)
+    return JudgeSource(
+        loaded,
+        _read_prompt(prompt) or loaded.judge_prompt,
+        parse_config(JudgeConfig, {}, "--set", overrides),
+        prompt_name=f"first prompt of task {loaded.name}" if prompt is None else str(prompt),
+        store=store or Path("store"),
+    )
 
 
 def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
@@ -269,16 +294,19 @@ def write_judged(
             writer.write_table(pa.concat_tables(waiting).cast(schema))
 
 
-def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> JudgeSource:
+def _source_of_run(
+    run: Path, prompt: Path | None, overrides: Sequence[str], store: Path | None
+) -> JudgeSource:
     config, directory = load_run(run)
     if not directory.is_finished:
         raise ConfigError(f"{run}: the run is not finished; `blpo optimize` goes on with it")
     fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
-    task = load_task(config.task)
+    task = run_task(config)
     judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    store = store or _store_of_run(run, config)
     other_prompt = _read_prompt(prompt)
     if other_prompt is not None:
-        return JudgeSource(task, other_prompt, judge_config)
+        return JudgeSource(task, other_prompt, judge_config, prompt_name=str(prompt), store=store)
     judge_prompt = read_text(run / "prompts" / "judge_prompt_final.txt", ConfigError)
     # Fitted for this prompt alone.
     reading = directory.read_json(RESULT_FILE).get("reading")
@@ -288,7 +316,19 @@ def _source_of_run(run: Path, prompt: Path | None, overrides: Sequence[str]) -> 
         judge_config,
         CutPoints.model_validate(reading) if reading else None,
         directory.read_json(INPUTS_FILE)["models"]["judge"],
+        f"final prompt of {run}",
+        store,
     )
+
+
+def _store_of_run(run: Path, config: RunConfig) -> Path:
+    """Raises ConfigError if it is not there: a new one would ask everything anew in silence."""
+    if kept_task(run) is not None and not config.store.is_dir():
+        raise ConfigError(
+            f"{run}: its reply store {config.store} is not there; name it with --store, or a new "
+            "folder, in which every reply is asked for anew"
+        )
+    return config.store
 
 
 def _read_prompt(path: Path | None) -> str | None:

@@ -22,8 +22,9 @@ from .sweeps import sweep_app, table
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
-    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; "
-    "75 stopped by USR2 or TERM, 130 interrupted (the same command goes on where it stopped).",
+    epilog="Exit codes: 0 done; 1 a problem that the message names; 2 wrong usage; 3 `doctor` "
+    "found warnings only; 75 stopped by USR2 or TERM, 130 interrupted (the same command goes on "
+    "where it stopped).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -52,9 +53,21 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         say(f"error: {where}{what_failed(error)}")
         sys.exit(EXIT_PROBLEM)
+    except (MemoryError, ImportError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        say(
+            "error: out of memory: give the process more; the same command goes on where it stopped"
+        )
+        sys.exit(EXIT_PROBLEM)
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")
         sys.exit(EXIT_STOPPED)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether there is no memory left, if only for the library that is loaded."""
+    return isinstance(error, MemoryError) or "failed to map segment" in str(error)
 
 
 def _set_up_output() -> None:

@@ -43,7 +43,7 @@ def import_table(
     ] = None,
     label_map: Annotated[
         list[str] | None,
-        typer.Option("--label", metavar="TABLE=TASK", help="Rename a label; repeatable."),
+        typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
     ] = None,
     rescale: Rescale = None,
     image_root: Annotated[
@@ -209,7 +209,7 @@ def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> 
     from ...data.label_sets import rescaled_labels  # noqa: PLC0415
 
     scale = read_scale(rescale)
-    by_scale = rescaled_labels(int(scale[0]), int(scale[1]), task) if scale else {}
+    by_scale = rescaled_labels(*scale, task) if scale else {}
     return by_scale | parse_pairs("--label", renamed)
 
 

@@ -7,7 +7,7 @@ import typer
 
 from ..launchers.registry import LAUNCHERS, get_launcher
 from .default_command import DefaultCommandGroup
-from .options import AsJson, Overrides, Overwrite, StoreFolder, known_launcher
+from .options import AsJson, Overrides, Overwrite, StoreOfRun, known_launcher
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
@@ -38,15 +38,17 @@ def evaluate(
     prompt: PromptOption = None,
     split: Annotated[Split, typer.Option(help="Which examples.")] = "test",
     overrides: Overrides = None,
-    store: StoreFolder = Path("store"),
+    store: StoreOfRun = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the agreement of a judge prompt's verdicts with the labels of a dataset."""
     from ..bulk.judging import evaluate_prompt, judge_source  # noqa: PLC0415
-    from .show.runs import show_evaluation  # noqa: PLC0415
+    from .show.runs import show_evaluation, show_source  # noqa: PLC0415
 
-    source = judge_source(run, task, prompt, overrides or [])
-    show_evaluation(source.task, evaluate_prompt(source, dataset, split, store), as_json=as_json)
+    source = judge_source(run, task, prompt, overrides or [], store)
+    show_source(source, as_json=as_json)
+    evaluation = evaluate_prompt(source, dataset, split, source.store)
+    show_evaluation(source, evaluation, as_json=as_json)
 
 
 @judge_app.command("run")
@@ -57,7 +59,7 @@ def judge(
     task: TaskOption = None,
     prompt: PromptOption = None,
     overrides: Overrides = None,
-    store: StoreFolder = Path("store"),
+    store: StoreOfRun = None,
     max_failed_share: Annotated[
         float | None,
         typer.Option(
@@ -97,17 +99,18 @@ def judge(
     from ...data.shards import parse_shard  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
-    from .show.runs import show_judged  # noqa: PLC0415
+    from .show.runs import show_judged, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
     overrides = overrides or []
     if max_failed_share is not None:
         overrides = [*overrides, f"max_failed_share={max_failed_share}"]
+    source = judge_source(run, task, prompt, overrides, store)
     job = JudgeJob(
-        source=judge_source(run, task, prompt, overrides),
+        source=source,
         dataset=dataset,
         out=out,
-        store=store,
+        store=source.store,
         overwrite=overwrite,
         shard=None if shard is None else parse_shard(shard),
         num_shards=num_shards,
@@ -115,11 +118,12 @@ def judge(
         max_running=max_running,
         sbatch_options=sbatch_options or None,
     )
+    show_source(source, as_json=as_json)
     launched = get_launcher(launcher).judge(job)
     if isinstance(launched, Submission):
         show_submission(launched, as_json=as_json)
     else:
-        show_judged(job.source.task, launched, out, as_json=as_json)
+        show_judged(source, launched, out, as_json=as_json)
 
 
 @judge_app.command("shard")

@@ -24,6 +24,10 @@ StartOver = Annotated[
 ]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing output.")]
 StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply store.")]
+StoreOfRun = Annotated[
+    Path | None,
+    typer.Option("--store", help="Folder of the reply store; the run's, or store without --run."),
+]
 
 
 def known_launcher(name: str) -> str:

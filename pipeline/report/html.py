@@ -14,7 +14,7 @@ from ...data.examples import Example
 from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Counts
-from ..result import CallCounts, RunRecord
+from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
 from .failure_lines import failure_lines
@@ -50,6 +50,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "record": record,
         "result": result,
         "task": record.task,
+        "layout_note": LAYOUT_NOTE,
         "metrics": METRICS,
         "answer_instruction": answer_instruction(record.task, record.config.reasoning),
         "finding": finding(result, record.task.primary_metric),

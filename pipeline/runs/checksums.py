@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from .directory import (
-    CONFIG_FILE,
     INPUTS_FILE,
     OWN_FOLDERS,
     PREDICTIONS_FILE,
     REPORT_FILE,
     RESULT_FILE,
+    TASK_FILE,
 )
 
-_FILES = (CONFIG_FILE, INPUTS_FILE, PREDICTIONS_FILE, REPORT_FILE)
+_FILES = (TASK_FILE, INPUTS_FILE, PREDICTIONS_FILE, REPORT_FILE)
 
 
 def checksums(run: Path, result: Mapping[str, Any]) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """The run directory: refuse, resume or start over, and whole files only.
 
-    config.json        the resolved configuration
+    config.json        the resolved configuration; `store` is relative to this directory
+    task.yaml          the task as it was; a task file, too
     inputs.json        fingerprint of the data, revisions of the models
     run_id             names this run in the reply store's rows
     steps/step-N.json  prompts, scores, metrics and calls so far of every step of the search
@@ -17,19 +18,24 @@ configuration, dataset, replies and, as to who paid for them, of the runs that s
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.tasks import Task, load_task, task_yaml
 from ...data.text_files import read_own_json, read_text
-from ..config import RunConfig, comparable, differences, parse_config
+from ..config import LOCATION_FIELDS, RunConfig, comparable, differences, parse_config
+
+_log = logging.getLogger("blpo.runs")
 
 CONFIG_FILE = "config.json"
+TASK_FILE = "task.yaml"
 INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 LEDGER_FILE = "ledger.jsonl"
@@ -39,6 +45,7 @@ CHECKSUMS_FILE = "checksums.json"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
+    TASK_FILE,
     INPUTS_FILE,
     _RUN_ID_FILE,
     PREDICTIONS_FILE,
@@ -77,6 +84,9 @@ class RunDirectory:
         with atomic_path(path) as temporary:
             temporary.write_bytes(data)
 
+    def write_task(self, task: Task) -> None:
+        self.write_text(TASK_FILE, task_yaml(task))
+
     def append_json(self, name: str, value: Any) -> None:
         """Add a line to a JSON-lines file."""
         with (self.path / name).open("a", encoding="utf-8") as file:
@@ -87,9 +97,9 @@ class RunDirectory:
 
 
 def open_run_directory(
-    config: RunConfig, inputs: Mapping[str, Any], *, start_over: bool = False
+    config: RunConfig, task: Task, inputs: Mapping[str, Any], *, start_over: bool = False
 ) -> RunDirectory:
-    """Create the run directory, or open it for the same configuration, data and models again.
+    """Create the run directory, or open it for the same configuration, task, data and models again.
 
     inputs: what the configuration's names stand for: fingerprint of the data, model revisions.
     start_over: remove what an earlier run left there first; the reply store is never touched.
@@ -100,27 +110,87 @@ def open_run_directory(
         _remove_run(path)
     _refuse_foreign(path)
     if (path / CONFIG_FILE).exists():
-        _refuse_other_run(path, config, inputs)
+        _refuse_other_run(path, config, task, inputs)
     path.mkdir(parents=True, exist_ok=True)
     directory = RunDirectory(path, _run_id(path))
     if not (path / CONFIG_FILE).exists():
         directory.write_json(INPUTS_FILE, dict(inputs))
-        resolved = config.model_dump(mode="json", exclude={"output", "store"})
-        directory.write_json(CONFIG_FILE, {"dataset": str(config.dataset), **resolved})
+        directory.write_task(task)
+    # Again when it is resumed: data, store and limits may be others by now.
+    places = {"dataset": str(config.dataset), "store": _relative(config.store, path)}
+    resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS))
+    directory.write_json(CONFIG_FILE, places | resolved)
     return directory
 
 
 def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
-    """Open an existing run directory. Raises ConfigError if it is none."""
+    """Open an existing run directory. Raises ConfigError if it is none.
+
+    The configuration's store is where the run had it, seen from the working directory.
+    """
     if not (path / CONFIG_FILE).exists():
         raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
     return stored_config(path), RunDirectory(path, _run_id(path))
 
 
+def run_task(config: RunConfig) -> Task:
+    """The task of the run in `config.output`, as that directory keeps it.
+
+    A run of an earlier version keeps none: its task file is read where the configuration names it,
+    and that is said. Raises DataError if it is not there.
+    """
+    kept = kept_task(config.output)
+    if kept is not None:
+        return kept
+    if Path(config.task).suffix:
+        _log.warning(
+            "%s keeps no copy of its task, as runs of earlier versions: %s is read as it is now",
+            config.output,
+            config.task,
+        )
+    return load_task(config.task)
+
+
+def kept_task(path: Path) -> Task | None:
+    """The task that a run directory keeps; None in one of an earlier version."""
+    return load_task(path / TASK_FILE) if (path / TASK_FILE).exists() else None
+
+
+def run_differences(
+    one: RunConfig, one_task: Task | None, other: RunConfig, other_task: Task | None
+) -> list[str]:
+    """In what two runs differ that shapes their results, one line for each value.
+
+    Tasks are compared as they are, or by name or path where one is not known.
+    """
+    fields, other_fields = comparable(one), comparable(other)
+    if one_task is not None and other_task is not None:
+        fields["task"], other_fields["task"] = one_task.model_dump(), other_task.model_dump()
+    return differences(fields, other_fields)
+
+
 def stored_config(path: Path) -> RunConfig:
     """The configuration of a run directory. Raises ConfigError for one that is damaged."""
     fields = read_own_json(path / CONFIG_FILE, _REMEDY, ConfigError)
-    return parse_config(RunConfig, fields | {"output": str(path)}, str(path / CONFIG_FILE))
+    places = {"output": str(path)}
+    if "store" in fields:
+        places["store"] = _from_here(path, fields["store"])
+    return parse_config(RunConfig, fields | places, str(path / CONFIG_FILE))
+
+
+def _relative(store: Path, path: Path) -> str:
+    """The store as seen from the run directory, so that both can be moved together.
+
+    Links are resolved: `..` leads out of where they point to.
+    """
+    return os.path.relpath(os.path.realpath(store), os.path.realpath(path))
+
+
+def _from_here(path: Path, store: str) -> str:
+    """A store of `_relative` as seen from the working directory."""
+    absolute = os.path.normpath(os.path.join(os.path.realpath(path), store))
+    from_here = os.path.relpath(absolute)
+    return absolute if from_here.startswith(os.pardir) else from_here
 
 
 def _run_id(path: Path) -> str:
@@ -140,7 +210,7 @@ def _refuse_foreign(path: Path) -> None:
         raise ConfigError(f"output {path}: is a file; name a directory")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG_FILE).exists():
         # What a run writes before its config.json may be there if it was killed at once.
-        own = {_RUN_ID_FILE, INPUTS_FILE}
+        own = {_RUN_ID_FILE, INPUTS_FILE, TASK_FILE}
         names = {e.name for e in path.iterdir() if e.name not in own and e.suffix != ".tmp"}
         if names:
             raise ConfigError(
@@ -149,19 +219,25 @@ def _refuse_foreign(path: Path) -> None:
             )
 
 
-def _refuse_other_run(path: Path, config: RunConfig, inputs: Mapping[str, Any]) -> None:
+def _refuse_other_run(path: Path, config: RunConfig, task: Task, inputs: Mapping[str, Any]) -> None:
     stored = read_own_json(path / INPUTS_FILE, _REMEDY, ConfigError)
     found = [
-        *differences(comparable(stored_config(path)), comparable(config)),
+        *run_differences(stored_config(path), kept_task(path), config, task),
         *differences(stored, inputs),
     ]
     if found:
         raise ConfigError(
             f"output {path}: belongs to another run, which differs in\n  "
             + "\n  ".join(found)
-            + "\nName another output, restore these values, or pass --start-over to replace that "
-            "run (replies in the store are kept)."
+            + f"\nName another output, restore these values{_where_task_is(path, found)}, or pass "
+            "--start-over to replace that run (replies in the store are kept)."
         )
+
+
+def _where_task_is(path: Path, found: Sequence[str]) -> str:
+    """Where to restore values of the task from, if any of these differences is in them."""
+    in_task = any(line.startswith("task.") for line in found)
+    return f" (the run's task is in {path / TASK_FILE})" if in_task else ""
 
 
 def _remove_run(path: Path) -> None:

@@ -59,7 +59,7 @@ class Run:
             role: engine.identity for role, engine in engines.items()
         }
         self.directory: RunDirectory = open_run_directory(
-            config, _inputs(self.dataset, self.identities), start_over=start_over
+            config, self.task, _inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = pool.store(config.store)
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
@@ -204,6 +204,7 @@ class Run:
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
             reading=steps[-1].reading if steps else None,
+            aligned_by_chat=identities["judge"].is_chat,
             test=test,
             stopped=self.budget.stopped,
             failures=self._watch.failures,
@@ -219,6 +220,8 @@ class Run:
 
     def _write_record(self, record: RunRecord) -> None:
         directory, result = self.directory, record.result
+        # Also into a directory of an earlier version, whose files are all of this task now.
+        directory.write_task(self.task)
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)

@@ -22,11 +22,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from ...data.arrow import atomic_path
-from ...data.errors import ConfigError
+from ...data.errors import BlpoError, ConfigError
+from ...data.tasks import load_task
 from ...data.text_files import read_text
-from ..config import RunConfig, comparable, differences, load_config
+from ..config import RunConfig, load_config
 from ..result import RunResult
-from ..runs.directory import RESULT_FILE, load_run
+from ..runs.directory import RESULT_FILE, kept_task, load_run, run_differences
 from ..runs.run_many import FailedRun, FinishedRun
 from .sweep import SweepConfig
 
@@ -75,12 +76,13 @@ def chosen_cells(cells: Mapping[str, RunConfig], names_file: Path) -> dict[str, 
 def finished_result(cell: RunConfig) -> RunResult | None:
     """The result of a finished cell; None if it is not finished.
 
-    Raises ConfigError if its directory belongs to another configuration.
+    Raises ConfigError if its directory belongs to another configuration, DataError if its task
+    cannot be read.
     """
     if not (cell.output / RESULT_FILE).exists():
         return None
     stored, directory = load_run(cell.output)
-    found = differences(comparable(stored), comparable(cell))
+    found = run_differences(stored, kept_task(cell.output), cell, load_task(cell.task))
     if found:
         raise ConfigError(
             f"output {cell.output}: belongs to another run, which differs in\n  "
@@ -190,7 +192,7 @@ def _file_server_time(folder: Path) -> float:
 def _collected(config: SweepConfig, name: str, cell: RunConfig) -> Outcome:
     try:
         result = finished_result(cell)
-    except ConfigError as error:
+    except BlpoError as error:
         return FailedRun(cell, str(error))
     if result is not None:
         return FinishedRun(cell, result, new_calls=0, seconds=0.0)

@@ -6,7 +6,6 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict
 
 from ...data.errors import ConfigError
-from ..config import comparable, differences
 from ..metrics.agreement import GAIN_METRICS, accuracy, macro_f1, resample
 from ..metrics.intervals import (
     LEVEL,
@@ -20,6 +19,7 @@ from ..metrics.intervals import (
     paired_permutation,
     percentiles,
 )
+from ..runs.directory import kept_task, run_differences
 from ..runs.finished_run import PastRun, read_past_run, refuse_other_test
 
 _SEED = 0
@@ -35,7 +35,7 @@ class Difference(BaseModel):
     difference: run minus reference; ci95 by paired bootstrap over groups within classes.
     test: what gives p_value. p_holm: the same, adjusted for all runs compared.
     detectable: the least true difference that a test of this size shows with 80 % power; None
-        where it is too small for any.
+        where it is too small for any, and where the resamples do not differ, as of equal verdicts.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -117,7 +117,9 @@ def _comparison(reference: PastRun, run: PastRun) -> RunComparison:
         run=str(run.path),
         method=run.result.method,
         seed=run.result.seed,
-        differs_in=differences(comparable(reference.config), comparable(run.config)),
+        differs_in=run_differences(
+            reference.config, kept_task(reference.path), run.config, kept_task(run.path)
+        ),
         accuracy=_accuracy(reference, run, won, lost),
         macro_f1=_difference(reference, run, "macro_f1"),
         kappa=_difference(reference, run, "kappa"),
@@ -153,7 +155,7 @@ def _difference(reference: PastRun, run: PastRun, metric: str) -> Difference:
         test=f"paired permutation of {unit}",
         p_value=p_value,
         p_holm=p_value,
-        detectable=detectable_difference(interval),
+        detectable=detectable_difference(interval) if interval[0] < interval[1] else None,
     )
 
 

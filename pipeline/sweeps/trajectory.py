@@ -13,13 +13,12 @@ from typing import Any
 
 from ...data.errors import DataError
 from ...data.examples import Dataset, read_dataset
-from ...data.tasks import load_task
 from ...models.roles.judge import Judge
 from ...models.roles.pair_judge import PairJudge
 from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval, wilson
-from ..runs.directory import RunDirectory
+from ..runs.directory import RunDirectory, run_task
 from ..runs.engine_pool import EnginePool
 from ..runs.finished_run import AGAIN, PastRun
 from ..runs.progress import Tracked, progress
@@ -148,7 +147,7 @@ def _first_calls(trajectory: Trajectory, target: float) -> int | None:
 
 def _trajectory(cell: Cell, run: PastRun, pool: EnginePool) -> Trajectory:
     config = cell.config
-    task = load_task(config.task)
+    task = run_task(run.config)
     dataset = read_dataset(config.dataset, task, config.images.bounds)
     engine = StoredEngine(
         pool.engine(config.judge.taking(task.images_per_request)),

@@ -10,12 +10,12 @@ from pydantic import ValidationError
 from ...data.errors import BlpoError
 from ...data.examples import Dataset, Example, read_dataset
 from ...data.images import ImageBounds, ImageRef
-from ...data.tasks import Task, load_task
+from ...data.tasks import Task
 from ..config import RunConfig
 from ..report.html import OnTrain, render_sections
 from ..report.page import sections_of
 from ..result import RunRecord, RunResult
-from ..runs.directory import PREDICTIONS_FILE, REPORT_FILE, stored_config
+from ..runs.directory import PREDICTIONS_FILE, REPORT_FILE, run_task, stored_config
 from .findings import Findings
 from .kept import Kept, value_at
 from .page_differences import page_differences
@@ -62,7 +62,7 @@ def check_report(
 def _origin(kept: Kept, findings: Findings) -> _Origin:
     """Raises BlpoError where configuration or task cannot be read."""
     config = stored_config(kept.path)
-    task = load_task(config.task)
+    task = run_task(config)
     if task.labels != kept.predictions.labels:
         raise BlpoError(f"the labels of task {config.task} are not those of the predictions")
     try:

@@ -14,6 +14,9 @@ from .failures import RefusedError, failure_in
 from .top_logprobs import TopTokens, are_probabilities, label_logprobs_of
 from .wire import Response, TransientError
 
+_CUT_OFF = frozenset({"length", "max_tokens", "max_output_tokens", "model_length"})
+_BLOCKED = frozenset({"safety", "prohibited_content", "blocklist", "recitation", "refusal"})
+"""Names of servers for a reply at its limit of tokens, and for one that a filter has kept back."""
 _MAX_COUNT = 1 << 31
 _IN_AND_OUT = ("input", "output")
 """What decision models call prompt and completion."""
@@ -113,7 +116,7 @@ def read_answer(response: Response, server: str) -> Answer:
     return Answer(
         text=text,
         has_own_thought=has_thought or _is_in_parts(message.content),
-        is_cut=choice.finish_reason == "length",
+        is_cut=(choice.finish_reason or "").lower() in _CUT_OFF,
         positions=_positions(choice.logprobs),
         usage=read_usage(completion.usage),
         prompt_token_ids=completion.prompt_token_ids,
@@ -194,7 +197,7 @@ def _last_start(said: str, positions: Sequence[Position]) -> int:
 
 def _refuse_blocked(choice: _Choice, message: _Message, text: str) -> None:
     finish = choice.finish_reason or ""
-    if finish.startswith("content_filter"):
+    if finish.startswith("content_filter") or (not text and finish.lower() in _BLOCKED):
         raise RefusedError("refused by the server's content filter")
     if finish == "error":
         raise TransientError("the server failed while it answered")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from ....data.errors import EngineError
 from ....data.images import decode_image
-from ...engine import Reply, Request
+from ...engine import CHAT_PREFIX, Reply, Request
 from ...requests.layout import PAIR_BRIDGE_SENTENCES
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
@@ -29,7 +29,7 @@ from .wire import Wire
 
 _log = logging.getLogger("blpo.engine")
 
-CHAT_LAYOUT = "chat-image-first-2"
+CHAT_LAYOUT = f"{CHAT_PREFIX}image-first-2"
 
 _TOP_LOGPROBS = 20
 _CONTINUING = {"continue_final_message": True, "add_generation_prompt": False}

@@ -134,7 +134,8 @@ class OpenAIEngine:
         except DataError as error:
             return _error_reply(str(error), "request")
         except RefusedError as error:
-            reply = _error_reply(str(error), "request")
+            kind: ErrorKind = "request" if error.lies_in_request else "refused"
+            reply = _error_reply(str(error), kind)
             if not error.is_doubtful:
                 return reply
             return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))

@@ -9,18 +9,20 @@ from typing import Any
 from rich.table import Table
 
 from ....data.table.table import ImportSummary
-from ....data.tasks import Task, load_task
-from ...bulk.judging import Evaluation, JudgedCounts
+from ...bulk.judging import Evaluation, JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...report.conclusion import finding
 from ...report.failure_lines import failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
+from ...result import LAYOUT_NOTE
+from ...runs.directory import run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
 
 _MOST_SHOWN = 3
 """Contradictions that an import names; all are counted."""
+_SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
@@ -49,15 +51,15 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(_means_table(runs))
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
-        told = finding(run.result, load_task(run.config.task).primary_metric)
+        told = finding(run.result, run_task(run.config).primary_metric)
         for line in (told.sentence, *failure_lines(run.result.failures)):
             console.print(f"  {line}", soft_wrap=True, markup=False)
+        if run.result.aligned_by_chat:
+            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True, markup=False)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
-        console.print(
-            "Synthetic test bench: these figures say nothing about real judges.", style="bold"
-        )
+        console.print(_SYNTHETIC, style="bold")
 
 
 def _means_table(runs: Sequence[FinishedRun]) -> Table:
@@ -97,10 +99,22 @@ def show_sweep(
     return not failed
 
 
-def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> None:
-    agreement, card = evaluation.agreement, evaluation.scorecard
+def show_source(source: JudgeSource, *, as_json: bool) -> None:
+    """Which judge is about to be asked, under which prompt; as JSON it stands in the result."""
+    if not as_json:
+        stdout_console().print(
+            f"judge: {source.judge_name}; judge prompt: {source.prompt_name}; "
+            f"store: {source.store}",
+            soft_wrap=True,
+        )
+
+
+def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: bool) -> None:
+    """Agreement and scorecard."""
+    task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
-        print_json(agreement.model_dump(mode="json") | {"scorecard": card.model_dump(mode="json")})
+        scores = {"scorecard": card.model_dump(mode="json")}
+        print_json(_source_json(source) | agreement.model_dump(mode="json") | scores)
         return
     console = stdout_console()
     for name in ("accuracy", "macro_f1"):
@@ -115,14 +129,18 @@ def show_evaluation(task: Task, evaluation: Evaluation, *, as_json: bool) -> Non
         table.add_row(label, *map(str, row))
     console.print(table)
     print_scorecard(console, card, task)
+    if source.is_synthetic:
+        console.print(_SYNTHETIC, style="bold")
 
 
-def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
-    verdicts = {label: counts.verdicts[label] for label in task.labels}
+def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
+    """How many images got which verdict, and where the verdicts are."""
+    verdicts = {label: counts.verdicts[label] for label in source.task.labels}
     if as_json:
         without = counts.verdicts[None]
         print_json(
             {
+                **_source_json(source),
                 "rows": counts.rows,
                 "verdicts": verdicts,
                 "no_label": without,
@@ -134,6 +152,8 @@ def show_judged(task: Task, counts: JudgedCounts, out: Path, *, as_json: bool) -
     shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
     stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
     stdout_console().print(f"verdicts: {out}")
+    if source.is_synthetic:
+        stdout_console().print(_SYNTHETIC, style="bold")
 
 
 def show_import(summary: ImportSummary, *, as_json: bool) -> None:
@@ -156,6 +176,10 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
     for split, counts in summary.counts.items():
         table.add_row(split, *(f"{count:,}" for count in counts.values()))
     console.print(table)
+
+
+def _source_json(source: JudgeSource) -> dict[str, Any]:
+    return {"judge": source.judge_name, "synthetic": source.is_synthetic}
 
 
 def _run_json(run: FinishedRun) -> dict[str, Any]:
