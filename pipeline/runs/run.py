@@ -289,11 +289,14 @@ def _call_counts(ledger: RoleLedger) -> CallCounts:
 
 
 def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
-    """A role's part of a line of the ledger."""
-    store_hits = ledger.asked - ledger.session.calls
+    """A role's part of a line of the ledger, under the names of `CallCounts`."""
+    session = ledger.session
     return {
         "asked": ledger.asked,
-        "store_hits": store_hits,
-        **asdict(ledger.session),
+        "from_store": ledger.asked - session.calls,
+        "new": session.calls,
+        "prompt_tokens": session.prompt_tokens,
+        "cached_tokens": session.cached_tokens,
+        "completion_tokens": session.completion_tokens,
         "seconds": round(ledger.session_seconds, 3),
     }
