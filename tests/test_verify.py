@@ -6,12 +6,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import test_micro_pairs
+from blpo.data.arrow import pa, pq
 from blpo.data.errors import ConfigError, DataError
 from blpo.data.examples import write_dataset
 from blpo.models.engine import Reply, Request
@@ -128,9 +127,13 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def leaves(value: Any, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
     """The places of all numbers in JSON values."""
     if isinstance(value, dict):
-        return [leaf for key, child in value.items() for leaf in leaves(child, (*path, key))]
-    if isinstance(value, list):
-        return [leaf for i, child in enumerate(value) for leaf in leaves(child, (*path, i))]
+        children: list[tuple[str | int, Any]] = list(cast("dict[str, Any]", value).items())
+    elif isinstance(value, list):
+        children = list(enumerate(cast("list[Any]", value)))
+    else:
+        children = []
+    if children:
+        return [leaf for key, child in children for leaf in leaves(child, (*path, key))]
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return [path] if is_number else []
 
@@ -392,11 +395,19 @@ def test_a_run_of_an_earlier_version_is_checked_as_far_as_it_goes(
     assert [d.figure for d in verify_run(run).differences] == ["test.final.ci95.macro_f1[0]"]
 
 
+def remove_dataset(folder: Path) -> None:
+    (folder / f"{BINARY}.parquet").unlink()
+
+
+def damage_dataset(folder: Path) -> None:
+    (folder / f"{BINARY}.parquet").write_bytes(b"x")
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda folder: (folder / f"{BINARY}.parquet").unlink(), "scorecard and changes"),
-        (lambda folder: (folder / f"{BINARY}.parquet").write_bytes(b"x"), "scorecard and changes"),
+        (remove_dataset, "scorecard and changes"),
+        (damage_dataset, "scorecard and changes"),
     ],
 )
 def test_without_the_dataset_all_else_is_checked(
