@@ -61,7 +61,9 @@ def test_a_token_that_becomes_likelier_never_makes_its_label_less_likely(
     )
     if before is not None and after is not None and token in LABELS:
         assert after[token] >= before[token]
-        assert all(after[label] <= before[label] for label in LABELS if label != token)
+        # Of a single token, the cap for what is not listed rises with it.
+        least = before if len(listed) > 1 else dict.fromkeys(LABELS, 0.0)
+        assert all(after[label] <= least[label] + 1e-9 for label in LABELS if label != token)
 
 
 @given(st.fixed_dictionaries({label: st.floats(-50.0, -2.0) for label in LABELS}))
