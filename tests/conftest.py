@@ -23,27 +23,19 @@ hypothesis.settings.load_profile("repeatable")
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-LONGEST_FIRST = ("slurm", "engine", "demo", "wheel", "resume")
-SHARED_ENGINE = ("test_engines", "test_pair_engines", "test_engine_group")
+LONGEST_FIRST = (
+    *("test_slurm", "test_demo", "test_engine_group", "test_conformance", "test_vllm_server"),
+    *("test_resume", "test_wheel", "test_verify", "test_docs"),
+)
+"""`pytest -n 2` keeps a file in one process, and takes them in this order: no long one comes last."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n`: a file stays in one process, and the files that share an engine do, too.
-
-    The longest come first, so that no process is left with one of them at the end.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: rank_of(group_of(item)))
+    items.sort(key=lambda item: rank_of(item.path.stem))
 
 
-def group_of(item: pytest.Item) -> str:
-    file = item.path.stem
-    return "engine" if file in SHARED_ENGINE else file.removeprefix("test_")
-
-
-def rank_of(group: str) -> int:
-    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
+def rank_of(file: str) -> int:
+    return LONGEST_FIRST.index(file) if file in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")
