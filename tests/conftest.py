@@ -18,7 +18,7 @@ from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, bu
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-LONGEST_FIRST = ("slurm", "engine", "demo", "wheel", "resume")
+LONGEST_FIRST = ("slurm", "engine", "conformance", "demo", "wheel", "resume")
 SHARED_ENGINE = ("test_engines", "test_pair_engines", "test_engine_group")
 
 
