@@ -12,9 +12,13 @@ from ..data.images import ImageRef
 
 FinishReason = Literal["stop", "length", "label", "error"]
 
-ErrorKind = Literal["request", "transient"]
-"""What an error reply's error lies in: "request", which fails again whenever it is asked, or
-"transient", where the engine failed at it this time. What fails every request is an EngineError."""
+ErrorKind = Literal["request", "refused", "transient"]
+"""What an error reply's error lies in.
+
+request: the request, which is too long or whose image is unusable: it fails whenever it is asked.
+refused: the engine answered without a reply this time, as when content is moderated. transient: it
+did not answer. Only the first is permanent. What fails every request is an EngineError.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,8 @@ class RoleFailures(BaseModel):
 
     asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
     label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
-    the optimizer is asked again after one. repeats: prompts of the optimizer that had been there.
+    the optimizer is asked again after one. repeats: replies of the optimizer that only repeated the
+    current prompt or one tried before; repeated: questions to which it had no other answer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class RoleFailures(BaseModel):
     failed: int
     reasons: dict[str, int]
     repeats: int = 0
+    repeated: int = 0
 
 
 class SplitResult(BaseModel):
@@ -105,7 +107,8 @@ LAYOUT_NOTE = (
 class RunRecord:
     """All that a run saw, for its report.
 
-    initial_verdicts, final_verdicts: on the test examples, in their order.
+    initial_verdicts, final_verdicts: on the test examples, in their order. again_verdicts: those
+        of the final prompt's second draw, for the noise floor.
     """
 
     config: RunConfig
@@ -115,3 +118,4 @@ class RunRecord:
     initial_verdicts: list[Verdict]
     final_verdicts: list[Verdict]
     result: RunResult
+    again_verdicts: list[Verdict] | None = None

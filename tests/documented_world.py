@@ -172,12 +172,19 @@ def _write_micro_datasets(folder: Path) -> None:
 
 
 def _write_photos(folder: Path) -> None:
-    """photos.csv with its images, and new-photos.parquet without labels."""
+    """photos.csv and decisions.csv with their images, the folder shots, new-photos.parquet."""
     examples = _micro_examples(PHOTO_TASK)
     images = {f"photos/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, images)
     rows = [(name, PHOTO_LABELS[e.label]) for name, e in zip(images, examples, strict=True)]
     write_csv(folder / "photos.csv", ("image", "label"), rows)
+    decisions = [
+        (f"{e.example_id}.png", {"accept": "yes", "reject": "no"}[PHOTO_LABELS[e.label]])
+        for e in examples
+    ]
+    write_csv(folder / "decisions.csv", ("file", "decision"), decisions)
+    shots = {f"shots/{PHOTO_LABELS[e.label]}/{e.example_id}.png": e.image.data for e in examples}
+    write_files(folder, shots)
     new = {"example_id": list(images), "image": [cell(data) for data in images.values()]}
     schema = pa.schema([("example_id", pa.string()), ("image", IMAGE)])
     pq.write_table(pa.table(new, schema=schema), folder / "new-photos.parquet")

@@ -64,7 +64,8 @@ def test_a_model_that_is_ready_gets_no_warning(monkeypatch: pytest.MonkeyPatch) 
     settings = EngineSettings(model="micro")
     found = probed(monkeypatch, settings, label_reply(-0.01, -5), label_reply(-0.01, -5, cached=64))
     assert worst(found.values()) is Level.OK, found
-    assert found["label tokens"].found == "Safe = 'Safe', Unsafe = 'Unsafe'; 1 read for a verdict"
+    read = "1 read of the next token for a verdict"
+    assert found["label tokens"].found == f"Safe = 'Safe', Unsafe = 'Unsafe'; {read}"
     assert found["end of turn"].found == "'<|im_end|>'"
     assert "64 of 100 tokens of a second prompt were cached" in found["encode once"].found
 

@@ -69,9 +69,9 @@ OF_ONE_REQUEST = (
         "moderation refuses one image",
         refusal(403, "The chosen model requires moderation and your input was flagged", code=403),
         error="HTTP 403: The chosen model",
-        kind="request",
+        kind="refused",
     ),
-    Quirk("a 403 without a reason", refusal(403, "no"), error="HTTP 403", kind="request"),
+    Quirk("a 403 without a reason", refusal(403, "no"), error="HTTP 403", kind="refused"),
     Quirk(
         "HTTP 200 with an error body",
         (200, {}, {"error": {"message": "Provider returned error", "code": 502}}),
@@ -82,20 +82,20 @@ OF_ONE_REQUEST = (
         "HTTP 200 with a moderation error",
         (200, {}, {"error": {"message": "flagged by moderation", "code": 403}}),
         error="HTTP 403: flagged",
-        kind="request",
+        kind="refused",
     ),
     Quirk("no choices", (200, {}, {"choices": []}), error="not a completion", kind="transient"),
     Quirk(
         "a choice without a message",
         (200, {}, {"choices": [{"finish_reason": "content_filter: PROHIBITED_CONTENT"}]}),
         error="content filter",
-        kind="request",
+        kind="refused",
     ),
     Quirk(
         "blocked in other words",
         message(None, "SAFETY"),
         error="refused by the server's content filter",
-        kind="request",
+        kind="refused",
     ),
     Quirk("cut off in other words", message("Safe or", "MAX_TOKENS"), None),
     Quirk("cut off by the context", message("Safe", "model_length"), None),
@@ -103,23 +103,23 @@ OF_ONE_REQUEST = (
         "a message that is null",
         (200, {}, {"choices": [{"message": None, "finish_reason": "stop"}]}),
         error="no message",
-        kind="request",
+        kind="refused",
     ),
     Quirk(
-        "a refusal", message(None, refusal="I cannot."), error="refused: I cannot", kind="request"
+        "a refusal", message(None, refusal="I cannot."), error="refused: I cannot", kind="refused"
     ),
     Quirk(
         "a tool call",
         message(None, "tool_calls", tool_calls=[{"type": "function"}]),
         error="called a tool",
-        kind="request",
+        kind="refused",
     ),
     Quirk("HTTP 413", (413, {}, b"<html>nginx"), error="lower images.max_pixels", kind="request"),
     Quirk(
         "a thought that takes all of the tokens",
         refusal(400, "Could not finish the message because max_tokens was reached."),
         error="raise max_tokens; for a model that thinks first set `thinking: on`",
-        kind="request",
+        kind="refused",
     ),
     Quirk("an event stream", (200, {}, SSE), error="not a completion: 'data:", kind="transient"),
     Quirk("a page", (200, {}, b"<html>portal"), error="not a completion", kind="transient"),
@@ -130,7 +130,7 @@ OF_ONE_REQUEST = (
         error="DecodingError",
         kind="transient",
     ),
-    Quirk("deep nesting", (400, {}, b"[" * 100_000), error="HTTP 400", kind="request"),
+    Quirk("deep nesting", (400, {}, b"[" * 100_000), error="HTTP 400", kind="refused"),
     Quirk(
         "an error that is a list", (400, {}, [{"error": {"message": "bad"}}]), error="HTTP 400: bad"
     ),
@@ -266,7 +266,7 @@ OF_ONE_REQUEST = (
             },
         ),
         error="log-probabilities are none",
-        kind="request",
+        kind="refused",
     ),
 )
 
@@ -355,6 +355,70 @@ def test_what_fails_every_request_is_an_error_that_names_the_remedy(
         engine_for(server, max_retries=0, max_concurrency=1).ask([ASK] * 30)
     assert not raised.value.is_transient
     assert len(server.bodies) <= 25
+
+
+LIE_IN_THE_REQUEST = (
+    "This model's maximum context length is 128000 tokens. However, you sent more.",
+    "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+    "prompt is too long: 210000 tokens > 200000 maximum",
+    "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    "the request exceeds the available context size",
+    "Request too large",
+    "You uploaded an unsupported image. Please make sure your image is valid.",
+    "The image data you provided does not represent a valid image.",
+    "Unable to process input image. Please retry or report.",
+    "Could not process image",
+    "Provided image is not valid.",
+    "cannot identify image file <_io.BytesIO object>",
+    "messages.0.content.0.image.source.base64: image exceeds 5 MB maximum",
+    "Invalid base64 image_url.",
+)
+
+LIE_ELSEWHERE = (
+    "This model does not support image input.",
+    "Image input is not supported by this model.",
+    "image_url is only supported by certain models.",
+    "At most 0 image(s) may be provided in one request.",
+    "max_tokens: 5000 > 4096, which is the maximum allowed number of output tokens",
+    "Invalid value for 'model'.",
+    "Your organization is disabled.",
+    "Bad Request",
+    "The provider returned an error.",
+)
+
+
+def refused_once(serve: Serve, words: str) -> str | None:
+    """What an error lies in with which a server answers one of two requests."""
+
+    def respond(body: Body, _: int) -> Answer:
+        text = body["messages"][0]["content"][-1]["text"]
+        return refusal(400, words) if text == ASK.prompt else completion("Unsafe")
+
+    engine = engine_for(serve(respond), max_retries=0, max_concurrency=1)
+    failed, _ = engine.ask([ASK, Request("Is the other?", labels=LABELS)])
+    assert failed.finish_reason == "error"
+    return failed.error_kind
+
+
+@pytest.mark.parametrize("words", LIE_IN_THE_REQUEST)
+def test_a_request_that_is_too_long_or_has_an_unusable_image_is_refused_for_good(
+    serve: Serve, words: str
+) -> None:
+    assert refused_once(serve, words) == "request"
+
+
+@pytest.mark.parametrize("words", LIE_ELSEWHERE)
+def test_a_400_for_any_other_reason_is_not_for_good(serve: Serve, words: str) -> None:
+    assert refused_once(serve, words) == "refused"
+
+
+@pytest.mark.parametrize("words", LIE_ELSEWHERE)
+def test_a_400_for_any_other_reason_to_every_request_is_an_engine_error(
+    serve: Serve, words: str
+) -> None:
+    server = serve(lambda _body, _number: refusal(400, words))
+    with pytest.raises(EngineError, match="HTTP 400"):
+        engine_for(server, max_retries=0, max_concurrency=1).ask([ASK])
 
 
 def test_a_server_that_fails_at_everything_for_now_is_a_transient_error(serve: Serve) -> None:

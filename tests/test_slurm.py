@@ -79,7 +79,7 @@ def write_datasets(*tasks: str) -> dict[str, str]:
 def without_model(**fields: Any) -> None:
     """A sweep whose judge answers with error replies: no model is started."""
     datasets = write_datasets("micro-unsafebench")
-    base = {"judge": {"kind": "lexicon"}, "method": "none"}
+    base = {"judge": {"kind": "lexicon"}, "method": "none", "max_failed_share": 1}
     write_sweep(**({"base": base, "datasets": datasets} | fields))
 
 
@@ -257,6 +257,8 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
         "micro-unsafebench",
         "--set",
         "judge.kind=lexicon",
+        "--max-failed-share",
+        "1",
     ]
     assert blpo("judge", *data, "--out", "here.parquet", "--store", "local").code == 0
     array = ["judge", *data, "--out", "out.parquet", "--launcher", "slurm", "--shards", "3"]

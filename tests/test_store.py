@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import StoreError
 from blpo.data.store import part_names, partition, parts
-from blpo.data.store.key_index import KeyIndex, key_prefixes, parts_and_rows
+from blpo.data.store.key_index import KeyIndex, key_prefixes, parts_and_rows, places_of
 from blpo.data.store.part_names import Part, find_parts, single
 from blpo.data.store.parts import ROWS_PER_GROUP
 from blpo.data.store.replies import SCHEMA, ReplyRow, StoredReply
@@ -157,9 +158,9 @@ def test_a_part_larger_than_a_row_group_is_found_throughout(tmp_path: Path) -> N
 def test_the_key_index_keeps_the_first_place_across_folds() -> None:
     index = KeyIndex()
     prefixes = key_prefixes([key(number) for number in range(70_000)])
-    index.add(1, [prefixes, prefixes[:10]])
-    index.add(3, [key_prefixes([key(70_000)])])
-    index.add(4, [])
+    index.add(np.append(prefixes, prefixes[:10]), places_of(1, [70_000, 10]))
+    index.add(key_prefixes([key(70_000)]), places_of(3, [1]))
+    index.add(key_prefixes([]), places_of(4, []))
     assert len(index) == 70_001
     found, rows = parts_and_rows(index.find(prefixes))
     assert set(found.tolist()) == {1}

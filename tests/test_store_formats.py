@@ -13,7 +13,9 @@ import polars as pl
 import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import NewerStoreError
-from blpo.data.store import parts
+from blpo.data.store import part_reader, parts
+from blpo.data.store.outcomes import keys_of_rows
+from blpo.data.store.part_keys import packed
 from blpo.data.store.replies import ReplyRow, StoredReply
 from blpo.data.store.store import Collection, ReplyStore
 from command_line import Blpo
@@ -51,8 +53,9 @@ def replies_of(store: ReplyStore) -> dict[tuple[Collection, str], dict[str, Stor
 
 
 def expected() -> dict[tuple[Collection, str], dict[str, StoredReply]]:
+    """Errors of format 1 do not say what they lie in, and are asked again."""
     return {
-        partition: {key: reply(row) for key, row in rows.items()}
+        partition: {key: reply(row) for key, row in rows.items() if row.finish_reason != "error"}
         for partition, rows in first_rows().items()
     }
 
@@ -67,8 +70,9 @@ def old_store(tmp_path: Path) -> ReplyStore:
 def columns_of(store: ReplyStore) -> list[dict[str, Any]]:
     """Every row of the store's files, all columns, as any Parquet reader sees them."""
     parts = sorted(store.root.glob("*/*/part-*.parquet"))
-    names = ReplyRow.__struct_fields__
-    return [row for part in parts for row in pl.read_parquet(part).select(names).to_dicts()]
+    nothing = dict.fromkeys(ReplyRow.__struct_fields__)
+    rows = [row for part in parts for row in pl.read_parquet(part).to_dicts()]
+    return [nothing | {name: row[name] for name in row if name in nothing} for row in rows]
 
 
 def by_key(rows: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -80,12 +84,14 @@ def test_every_reply_of_a_store_of_format_1_is_read(old_store: ReplyStore) -> No
 
 
 def test_a_store_of_format_1_is_counted_and_verified(old_store: ReplyStore) -> None:
-    stats = [(p.collection, p.num_rows, p.num_keys, p.num_parts) for p in old_store.stats()]
+    stats = [
+        (p.collection, p.num_rows, p.num_keys, p.errors, p.num_parts) for p in old_store.stats()
+    ]
     assert stats == [
-        ("verbalizations", 7, 7, 2),
-        ("verdicts", 9, 8, 2),
-        ("verdicts", 1, 1, 1),
-        ("proposals", 2, 2, 1),
+        ("verbalizations", 7, 7, {}, 2),
+        ("verdicts", 9, 7, {"unknown": 1}, 2),
+        ("verdicts", 1, 1, {}, 1),
+        ("proposals", 2, 1, {"unknown": 1}, 1),
     ]
     verification = old_store.verify()
     assert (verification.num_parts, verification.damaged) == (6, [])
@@ -139,6 +145,59 @@ def test_a_part_of_a_newer_format_is_refused_by_its_number(
         assert said.code == 1
         assert "upgrade blpo" in said.err
         assert "damaged" not in said.err + said.out
+
+
+def no_keys(*_: object) -> bytes:
+    return b""
+
+
+def without_list_of_keys(root: Path, monkeypatch: pytest.MonkeyPatch, *rows: ReplyRow) -> None:
+    """Puts rows as a part that says nothing of its keys beside its rows."""
+    with monkeypatch.context() as earlier:
+        earlier.setattr(parts, "packed", no_keys)
+        put(ReplyStore(root), *rows)
+
+
+def test_parts_with_and_without_a_list_of_their_keys_are_read_and_merged_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_list_of_keys(tmp_path, monkeypatch, row(1), row(2))
+    put(ReplyStore(tmp_path), row(2, "too late"), row(3))
+    expected = {key(number): reply(row(number)) for number in (1, 2, 3)}
+    assert get(ReplyStore(tmp_path), 1, 2, 3, 4) == expected
+    for store in (ReplyStore(tmp_path), compacted(tmp_path)):
+        assert get(store, 1, 2, 3, 4) == expected
+        assert store.verify().damaged == []
+
+
+def test_opening_a_part_that_lists_its_keys_parses_no_footer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_list_of_keys(tmp_path, monkeypatch, row(1))
+    put(ReplyStore(tmp_path), row(2))
+    opened: list[Path] = []
+    original = part_reader._source  # pyright: ignore[reportPrivateUsage]
+
+    def source(part: Path) -> Any:
+        opened.append(part)
+        return original(part)
+
+    monkeypatch.setattr(part_reader, "_source", source)
+    assert get(ReplyStore(tmp_path), 3) == {}
+    assert opened == parts_of(ReplyStore(tmp_path))[:1]
+
+
+def test_a_list_of_keys_that_is_not_that_of_the_rows_is_found_by_verify(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wrong_keys(version: int, _: Any) -> bytes:
+        return packed(version, keys_of_rows([row(1), row(9)]))
+
+    with monkeypatch.context() as faulty:
+        faulty.setattr(parts, "packed", wrong_keys)
+        put(ReplyStore(tmp_path), row(1), row(2))
+    (damaged,) = ReplyStore(tmp_path).verify().damaged
+    assert "its list of keys is not that of its rows" in damaged.reason
 
 
 # Run with a copy of the package in which replies have one field more.
@@ -219,7 +278,7 @@ def test_the_commands_and_programs_in_the_documentation_run(
     text = (ROOT / "docs" / "store.md").read_text()
     commands = re.findall(r"^blpo (.*)", text, re.MULTILINE)
     programs = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
-    assert (len(commands), len(programs)) == (4, 2)
+    assert (len(commands), len(programs)) == (5, 2)
     shutil.copytree(FORMAT_1 / "store", tmp_path / "store", dirs_exist_ok=True)
     ReplyStore(tmp_path / "store").put(*puts()[3])
     monkeypatch.chdir(tmp_path)

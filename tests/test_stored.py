@@ -12,7 +12,14 @@ import pytest
 from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store.store import ReplyStore
-from blpo.models.engine import Answer, EngineIdentity, Reply, Request, Sampling
+from blpo.models.engine import (
+    Answer,
+    EngineIdentity,
+    ErrorKind,
+    Reply,
+    Request,
+    Sampling,
+)
 from blpo.models.wrappers import stored as stored_module
 from blpo.models.wrappers.in_flight import Claim, InFlight
 from blpo.models.wrappers.stored import StoredEngine, request_key
@@ -170,11 +177,60 @@ def test_another_engine_model_revision_layout_or_setting_is_asked_anew(
     assert len(other.asked) == 1
 
 
-def test_error_replies_are_stored_like_others(tmp_path: Path) -> None:
-    engine = CountingEngine()
-    assert stored(tmp_path, engine).ask([Request("broken")])[0].error == "cannot"
-    assert stored(tmp_path, engine).ask([Request("broken")])[0].error == "cannot"
+class FailingEngine(CountingEngine):
+    """Fails at the prompt "broken" with errors of a kind, until it is mended."""
+
+    def __init__(self, kind: ErrorKind | None) -> None:
+        super().__init__()
+        self.kind: ErrorKind | None = kind
+        self.is_mended = False
+
+    def _reply(self, request: Request) -> Reply:
+        reply = super()._reply(request)
+        if reply.error is None or self.is_mended:
+            return replace(reply, finish_reason="stop", error=None)
+        return replace(reply, error_kind=self.kind)
+
+
+@pytest.mark.parametrize("kind", ["request", None])
+def test_an_error_that_lies_in_the_request_is_permanent_until_it_is_forgotten(
+    tmp_path: Path, kind: ErrorKind | None
+) -> None:
+    engine = FailingEngine(kind)
+    for _ in range(2):
+        (reply,) = stored(tmp_path, engine).ask([Request("broken")])
+        assert (reply.error, reply.error_kind) == ("cannot", "request")
     assert len(engine.asked) == 1
+    engine.is_mended = True
+    assert ReplyStore(tmp_path / "store").forget_errors() == 1
+    assert stored(tmp_path, engine).ask([Request("broken")])[0].error is None
+    assert len(engine.asked) == 2
+
+
+@pytest.mark.parametrize("kind", ["refused", "transient"])
+def test_any_other_error_holds_for_a_run_and_the_next_one_asks_again(
+    tmp_path: Path, kind: ErrorKind
+) -> None:
+    engine = FailingEngine(kind)
+    first = stored(tmp_path, engine)
+    for _ in range(2):
+        replies = first.ask([Request("broken"), Request("good")])
+        assert [reply.error_kind for reply in replies] == [kind, None]
+    assert [request.prompt for request in engine.asked] == ["broken", "good"]
+    engine.is_mended = True
+    for _ in range(2):
+        (reply,) = stored(tmp_path, engine).ask([Request("broken")])
+        assert (reply.error, reply.error_kind) == (None, None)
+    assert [request.prompt for request in engine.asked[2:]] == ["broken"]
+
+
+def test_two_runs_of_a_process_ask_once_each_for_what_failed(tmp_path: Path) -> None:
+    engine, in_flight = FailingEngine("transient"), InFlight()
+    store = ReplyStore(tmp_path / "store")
+    runs = [StoredEngine(engine, store, "judge", f"run{i}", in_flight) for i in range(2)]
+    for run in (*runs, *runs):
+        assert run.ask([Request("broken")])[0].error == "cannot"
+    assert len(engine.asked) == 2
 
 
 class WatchedInFlight(InFlight):

@@ -1,15 +1,17 @@
 """Files with checksums of all their bytes, so that nothing parses a byte that is not as written.
 
-    PAR1 | row groups | checksums of blocks | seal | footer | its length | PAR1
+    PAR1 | row groups | more | checksums of blocks | seal | footer | its length | PAR1
 
 The seal lies between the last row group and the footer of a Parquet file, which leave readers that
-know nothing of it room there. It vouches for all that follows the row groups, the checksums of
-their blocks included. `CheckedFile` gives pyarrow only what fits: Parquet's own page checksums say
-nothing of footer and page headers, and a single bit flipped there can abort the process.
+know nothing of it room there; `more` (`part_keys`) is in blocks like the row groups. The seal
+vouches for all that follows them, the checksums of the blocks included. `CheckedFile` gives pyarrow
+only what fits: Parquet's own page checksums say nothing of footer and page headers, and a single
+bit flipped there can abort the process.
 """
 
 import os
 import struct
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,9 @@ _SEAL = struct.Struct("<8sIQ")
 """Magic, number of blocks, XXH3 of everything behind the row groups but for this number."""
 
 _CHECKSUM_BYTES = 8
+_TAIL_BYTES = 2**15
+"""So much of the end of a file is read at once: the whole tail of a small part."""
+
 _END = struct.Struct("<I4s")
 """The end of a Parquet file: length of the footer, and PAR1."""
 
@@ -35,7 +40,8 @@ class UnsealedError(OSError):
 class CheckedFile:
     """A sealed file as pyarrow reads it. Any read raises OSError if a block does not fit.
 
-    Raises UnsealedError, OSError for a seal that does not fit, and what opening a file raises. Not
+    tail_start: where the blocks end, and their checksums, seal and footer begin. Raises
+    UnsealedError, OSError for a seal that does not fit, and what opening a file raises. Not
     thread-safe.
     """
 
@@ -45,11 +51,13 @@ class CheckedFile:
         try:
             self._size = os.fstat(self._descriptor).st_size
             self._position = 0
-            self._tail_start, self._checksums, self._tail = self._read_tail()
+            self._end_start = max(0, self._size - _TAIL_BYTES)
+            self._end = self._pread(self._end_start, self._size)
+            self.tail_start, self._checksums, self._tail = self._read_tail()
         except BaseException:
             self.close()
             raise
-        self._span_start, self._span = self._tail_start, memoryview(self._tail)
+        self._span_start, self._span = self.tail_start, memoryview(self._tail)
 
     def read(self, num_bytes: int = -1) -> memoryview:
         end = self._size if num_bytes < 0 else min(self._position + num_bytes, self._size)
@@ -71,33 +79,41 @@ class CheckedFile:
             self.closed = True
             os.close(self._descriptor)
 
+    def unchecked(self, start: int, end: int) -> bytes:
+        """Bytes [start, end), of which the caller checks that they are as written."""
+        if start < self._end_start:
+            return self._pread(start, end)
+        return self._end[start - self._end_start : end - self._end_start]
+
     def check(self) -> None:
         """Reads the file to its last byte."""
-        for start in range(0, self._tail_start, BLOCK_BYTES):
-            self._load(start, min(start + BLOCK_BYTES, self._tail_start))
+        for start in range(0, self.tail_start, BLOCK_BYTES):
+            self._load(start, min(start + BLOCK_BYTES, self.tail_start))
 
     def _read_tail(self) -> tuple[int, npt.NDArray[np.uint64], bytes]:
-        """Where the row groups end, the checksums of their blocks, and all that follows them."""
+        """Where the blocks end, their checksums, and all that follows them."""
         if self._size < _END.size:
             raise OSError("too short for a Parquet file")
-        footer_bytes, _ = _END.unpack(self._pread(self._size - _END.size, self._size))
+        footer_bytes, _ = _END.unpack(self.unchecked(self._size - _END.size, self._size))
         seal_start = self._size - _END.size - footer_bytes - _SEAL.size
         if seal_start < 0:
             raise UnsealedError("it has no checksums")
-        magic, num_blocks, checksum = _SEAL.unpack(self._pread(seal_start, seal_start + _SEAL.size))
+        magic, num_blocks, checksum = _SEAL.unpack(
+            self.unchecked(seal_start, seal_start + _SEAL.size)
+        )
         if magic != _MAGIC:
             raise UnsealedError("it has no checksums")
         start = seal_start - num_blocks * _CHECKSUM_BYTES
-        tail = self._pread(start, self._size) if start >= 0 else b""
+        tail = self.unchecked(start, self._size) if start >= 0 else b""
         if checksum != _tail_checksum(tail, seal_start - start):
             raise OSError("what follows its rows does not fit its checksum")
         return start, np.frombuffer(tail, "<u8", num_blocks), tail
 
     def _load(self, start: int, end: int) -> None:
         """Makes the span cover [start, end), whole blocks read and checked."""
-        first = min(start, self._tail_start) // BLOCK_BYTES
-        last = -(-min(end, self._tail_start) // BLOCK_BYTES)
-        blocks_end = min(last * BLOCK_BYTES, self._tail_start)
+        first = min(start, self.tail_start) // BLOCK_BYTES
+        last = -(-min(end, self.tail_start) // BLOCK_BYTES)
+        blocks_end = min(last * BLOCK_BYTES, self.tail_start)
         data = self._pread(first * BLOCK_BYTES, blocks_end)
         view = memoryview(data)
         for number in range(first, last):
@@ -107,7 +123,7 @@ class CheckedFile:
                     f"its bytes from {number * BLOCK_BYTES:,} on do not fit their checksum"
                 )
         self._span_start = first * BLOCK_BYTES
-        self._span = memoryview(data + self._tail) if end > self._tail_start else view
+        self._span = memoryview(data + self._tail) if end > self.tail_start else view
 
     def _pread(self, start: int, end: int) -> bytes:
         data = os.pread(self._descriptor, end - start, start)
@@ -116,18 +132,24 @@ class CheckedFile:
         return data
 
 
-def seal(path: Path) -> None:
-    """Adds checksums to a Parquet file that no other process sees yet; durable on return."""
+def seal(path: Path, more: bytes = b"") -> None:
+    """Adds checksums to a Parquet file that no other process sees yet; durable on return.
+
+    more: what else is to lie between row groups and footer.
+    """
     with path.open("r+b") as file:
         size = file.seek(-_END.size, os.SEEK_END) + _END.size
         footer_bytes, _ = _END.unpack(file.read())
-        rows_end = size - _END.size - footer_bytes
-        file.seek(0)
-        lengths = [min(BLOCK_BYTES, rows_end - start) for start in range(0, rows_end, BLOCK_BYTES)]
-        found = np.array([xxh3_64_intdigest(file.read(length)) for length in lengths], "<u8")
-        checksums, footer = found.tobytes(), file.read()
-        unsealed = checksums + _SEAL.pack(_MAGIC, len(lengths), 0) + footer
+        rows_end = file.seek(size - _END.size - footer_bytes)
+        footer = file.read()
         file.seek(rows_end)
+        blocks_end = rows_end + file.write(more)
+        file.seek(0)
+        ends = [*range(BLOCK_BYTES, blocks_end, BLOCK_BYTES), blocks_end]
+        lengths = [end - start for start, end in pairwise([0, *ends])]
+        found = np.array([xxh3_64_intdigest(file.read(length)) for length in lengths], "<u8")
+        checksums = found.tobytes()
+        unsealed = checksums + _SEAL.pack(_MAGIC, len(lengths), 0) + footer
         file.write(checksums)
         file.write(_SEAL.pack(_MAGIC, len(lengths), _tail_checksum(unsealed, len(checksums))))
         file.write(footer)

@@ -4,8 +4,8 @@ Many small parts are slow to open. Compaction copies neighbouring parts into one
 their numbers, and removes them. It takes no lock; any number of processes may read, write and
 compact the partition meanwhile. Why nobody sees a row change or vanish:
 
-1. Parts are taken in the order of their numbers and without a gap between them, and of the rows
-   with one key the first is copied. A merged part so holds, for each of its numbers, the row that
+1. Parts are taken in the order of their numbers and without a gap between them, and of the replies
+   to one key the first is copied. A merged part so holds, for each of its numbers, the row that
    readers take, in the same order whoever merges: of two that overlap, the one that starts lower
    has the right of way, as with single parts, and both agree.
 2. A merged part is written to a hidden file, synced, read back, and then linked to its name: it
@@ -33,12 +33,12 @@ import numpy.typing as npt
 
 from ..arrow import pa, sync, temporary_name
 from ..errors import StoreError
-from .key_index import Prefixes
+from .outcomes import REPLY, PartKeys, together
 from .part_names import Part, find_parts, listed_parts
 from .part_reader import (
     check_part,
     damage_error,
-    read_prefixes_of_parts,
+    read_keys_of_parts,
     read_tables,
     read_unknown_columns,
 )
@@ -51,10 +51,10 @@ MAX_ROWS = 131_072
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A part that is to be merged. fresh: of its rows, those whose key no earlier part has."""
+    """A part that is to be merged. kept: of its rows, those that are copied (`_kept`)."""
 
     part: Part
-    fresh: npt.NDArray[np.bool_]
+    kept: npt.NDArray[np.bool_]
 
 
 def compact_partition(folder: Path, on_part: Callable[[], None] = lambda: None) -> list[Part]:
@@ -87,7 +87,7 @@ def _plan(folder: Path) -> list[list[Source]]:
             num_rows = 0
         if source is not None:
             runs[-1].append(source)
-            num_rows += int(source.fresh.sum())
+            num_rows += int(source.kept.sum())
     return [run for run in runs if len(run) > 1]
 
 
@@ -95,28 +95,35 @@ def _continues(run: Sequence[Source], source: Source, num_rows: int) -> bool:
     if not run:
         return True
     is_neighbour = source.part.first <= run[-1].part.last + 1
-    return is_neighbour and num_rows + int(source.fresh.sum()) <= MAX_ROWS
+    return is_neighbour and num_rows + int(source.kept.sum()) <= MAX_ROWS
 
 
 def _sources(folder: Path) -> list[Source | None]:
     """The parts of a partition; None in the place of one that a writer is still writing."""
     parts = find_parts(folder)
-    prefixes = read_prefixes_of_parts([folder / part.name for part in parts])
-    fresh = iter(_first_occurrences([found for found in prefixes if found is not None]))
+    keys = read_keys_of_parts([folder / part.name for part in parts])
+    kept = iter(_kept([found for found in keys if found is not None]))
     return [
-        None if found is None else Source(part, next(fresh))
-        for part, found in zip(parts, prefixes, strict=True)
+        None if found is None else Source(part, next(kept))
+        for part, found in zip(parts, keys, strict=True)
     ]
 
 
-def _first_occurrences(prefixes: Sequence[Prefixes]) -> list[npt.NDArray[np.bool_]]:
-    """For each array, which of its values have not occurred before, in it or an earlier one."""
-    if not prefixes:
+def _kept(parts: Sequence[PartKeys]) -> list[npt.NDArray[np.bool_]]:
+    """Of the rows of each part those that are not to be left out.
+
+    Left out are replies to a key that has one before, and errors of a key that has a reply: it
+    holds whatever other parts are merged. An error in the request and what says that it is
+    forgotten may lie in two parts of which one is not merged: both stay.
+    """
+    if not parts:
         return []
-    together = np.concatenate(prefixes)
-    fresh = np.zeros(len(together), np.bool_)
-    fresh[np.unique(together, return_index=True)[1]] = True
-    return np.split(fresh, np.cumsum([len(found) for found in prefixes])[:-1])
+    prefixes, outcomes = together(parts)
+    replies = np.flatnonzero(outcomes == REPLY)
+    answered, first = np.unique(prefixes[replies], return_index=True)
+    kept = (outcomes != REPLY) & ~np.isin(prefixes, answered)
+    kept[replies[first]] = True
+    return np.split(kept, np.cumsum([len(part.prefixes) for part in parts])[:-1])
 
 
 def _merge(folder: Path, runs: Sequence[list[Source]], on_part: Callable[[], None]) -> list[Part]:
@@ -132,7 +139,7 @@ def _write_merged(folder: Path, run: Sequence[Source], on_part: Callable[[], Non
     temporary = temporary_name(folder / "part")
     try:
         schema = _schema_of(folder, run)
-        write_tables(temporary, _row_groups(_fresh_rows(folder, run, schema, on_part)), schema)
+        write_tables(temporary, _row_groups(_kept_rows(folder, run, schema, on_part)), schema)
         _refuse_damaged(temporary)
         _publish(temporary, folder / merged.name)
     finally:
@@ -147,15 +154,15 @@ def _schema_of(folder: Path, run: Sequence[Source]) -> Any:
     return pa.schema([*SCHEMA, *(field.with_nullable(True) for field in added.values())])
 
 
-def _fresh_rows(
+def _kept_rows(
     folder: Path, run: Sequence[Source], schema: Any, on_part: Callable[[], None]
 ) -> Iterator[Any]:
     for source in run:
         start = 0
         for table in read_tables(folder / source.part.name, schema):
-            fresh = source.fresh[start : start + table.num_rows]
+            kept = source.kept[start : start + table.num_rows]
             start += table.num_rows
-            yield table if fresh.all() else table.filter(pa.array(fresh))
+            yield table if kept.all() else table.filter(pa.array(kept))
         on_part()
 
 

@@ -31,6 +31,13 @@ def parts_and_rows(places: Places) -> tuple[Places, Rows]:
     return places >> 32, places & 0xFFFFFFFF
 
 
+def places_of(first: int, num_rows: Sequence[int]) -> Places:
+    """The places of all rows of parts numbered from `first`, which have so many rows."""
+    numbers = np.repeat(np.arange(first, first + len(num_rows)), num_rows)
+    rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, num_rows)])
+    return (numbers << 32 | rows).astype(np.int64)
+
+
 class KeyIndex:
     """Maps the first 64 bits of keys to places, 16 bytes a key; the place added first stays.
 
@@ -45,10 +52,8 @@ class KeyIndex:
     def __len__(self) -> int:
         return len(self._prefixes) + len(self._recent)
 
-    def add(self, first: int, parts: Sequence[Prefixes]) -> None:
-        """Adds the rows of parts numbered from `first`, in row order."""
-        prefixes = np.concatenate([np.empty(0, np.uint64), *parts])
-        places = _places(first, [len(part) for part in parts])
+    def add(self, prefixes: Prefixes, places: Places) -> None:
+        """Adds keys with their places, in this order."""
         if len(prefixes) >= _FOLD_AT:
             self._fold()
             distinct, first_rows = np.unique(prefixes, return_index=True)
@@ -92,10 +97,3 @@ class KeyIndex:
         at = np.searchsorted(self._prefixes, prefixes[new])
         self._prefixes = np.insert(self._prefixes, at, prefixes[new])
         self._places = np.insert(self._places, at, places[new])
-
-
-def _places(first: int, num_rows: Sequence[int]) -> Places:
-    """The places of all rows of parts numbered from `first`."""
-    numbers = np.repeat(np.arange(first, first + len(num_rows)), num_rows)
-    rows = np.concatenate([np.empty(0, np.int64), *map(np.arange, num_rows)])
-    return (numbers << 32 | rows).astype(np.int64)

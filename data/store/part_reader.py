@@ -13,12 +13,21 @@ from ..arrow import ARROW_ERRORS, pa, pq
 from ..errors import NewerStoreError, StoreError
 from .checksums import CheckedFile, UnsealedError
 from .format_1 import RETIRED_COLUMNS, check_format_1
-from .key_index import Prefixes, Rows, key_prefixes
+from .key_index import Rows
+from .outcomes import KEY_COLUMNS, PartKeys, keys_of
+from .part_keys import read_keys
 from .parts import FORMAT, FORMAT_KEY
-from .replies import SCHEMA, STORED_SCHEMA, StoredReply, replies_of_table
+from .replies import (
+    SCHEMA,
+    STORED_SCHEMA,
+    ReplyRow,
+    StoredReply,
+    replies_of_table,
+    rows_of_table,
+)
 
 _READERS = 4
-_KEYS = pa.schema([SCHEMA.field("key")])
+_KEYS = pa.schema([SCHEMA.field(name) for name in KEY_COLUMNS])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +75,16 @@ class PartFile:
         return column
 
 
-def read_prefixes_of_parts(parts: Sequence[Path]) -> list[Prefixes | None]:
-    """`read_prefixes` of many parts, a few at a time."""
+def read_keys_of_parts(parts: Sequence[Path]) -> list[PartKeys | None]:
+    """`read_keys_of_part` of many parts, a few at a time."""
     if len(parts) < _READERS:
-        return [read_prefixes(part) for part in parts]
+        return [read_keys_of_part(part) for part in parts]
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(read_prefixes, parts))
+        return list(pool.map(read_keys_of_part, parts))
 
 
-def read_prefixes(part: Path) -> Prefixes | None:
-    """The first 64 bits of the keys of a part, in row order; None for an empty file.
+def read_keys_of_part(part: Path) -> PartKeys | None:
+    """The keys of a part; None for an empty file.
 
     An empty file is the place of a part that is being written (`parts.write_part`). Raises
     StoreError for a damaged part and for one of a newer format, FileNotFoundError for one that is
@@ -83,31 +92,58 @@ def read_prefixes(part: Path) -> Prefixes | None:
     """
     if part.stat().st_size == 0:
         return None
-    with _open(part) as file:
-        tables = [file.read(group, _KEYS) for group in file.groups]
-        return key_prefixes(pa.concat_tables([_KEYS.empty_table(), *tables])["key"].to_pylist())
+    with _named_damage(part):
+        listed = _listed_keys(part)
+        if listed is not None:
+            return listed
+        with _opened(part) as file:
+            return _keys_of_rows(file)
+
+
+def _listed_keys(part: Path) -> PartKeys | None:
+    """The keys that a part lists beside its rows; None if it does not. Raises as `_opened` does."""
+    try:
+        with closing(CheckedFile(part)) as file:
+            listed = read_keys(file)
+    except UnsealedError:
+        return None
+    if listed is None:
+        return None
+    _refuse_newer(part, listed.version)
+    return listed.keys
+
+
+def _keys_of_rows(file: PartFile) -> PartKeys:
+    tables = [file.read(group, _KEYS) for group in file.groups]
+    return keys_of(pa.concat_tables([_KEYS.empty_table(), *tables]))
 
 
 def read_replies(part: Path, rows: Rows, keys: Sequence[str]) -> dict[str, StoredReply]:
     """Of a part the replies at ascending rows by key, of those whose key is the one given.
 
-    Raises as `read_prefixes` does, and StoreError for an empty file.
+    Raises as `read_keys_of_part` does, and StoreError for an empty file.
     """
     with _open(part) as file:
-        replies = replies_of_table(pa.concat_tables(_tables_at(file, rows)))
+        replies = replies_of_table(pa.concat_tables(_tables_at(file, rows, STORED_SCHEMA)))
     return {reply.key: reply for reply, key in zip(replies, keys, strict=True) if reply.key == key}
 
 
-def _tables_at(file: PartFile, rows: Rows) -> Iterator[Any]:
+def read_rows(part: Path, rows: Rows) -> list[ReplyRow]:
+    """Of a part the rows at ascending places, whole; raises as `read_replies` does."""
+    with _open(part) as file:
+        return rows_of_table(pa.concat_tables(_tables_at(file, rows, SCHEMA)))
+
+
+def _tables_at(file: PartFile, rows: Rows, schema: Any) -> Iterator[Any]:
     """Ascending rows of a part, by row group."""
     starts = np.cumsum([0, *file.group_sizes])
     groups = np.searchsorted(starts, rows, "right") - 1
     for group in np.unique(groups).astype(int).tolist():
-        yield file.read(group, STORED_SCHEMA).take(rows[groups == group] - starts[group])
+        yield file.read(group, schema).take(rows[groups == group] - starts[group])
 
 
 def read_tables(part: Path, schema: Any) -> Iterator[Any]:
-    """The row groups of a part as tables with that schema; raises as `read_prefixes` does."""
+    """The row groups of a part as tables with that schema; raises as `read_keys_of_part` does."""
     with _open(part) as file:
         for group in file.groups:
             yield file.read(group, schema)
@@ -135,16 +171,25 @@ def _check(part: Path) -> None:
     with _opened(part) as file:
         for group in file.groups:
             file.read(group, SCHEMA).validate(full=True)
+        keys = _keys_of_rows(file)
     with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
         checked.check()
+        listed = read_keys(checked)
+        if listed is not None and not all(map(np.array_equal, listed.keys, keys)):
+            raise OSError("its list of keys is not that of its rows")
 
 
 @contextmanager
 def _open(part: Path) -> Generator[PartFile]:
+    with _named_damage(part), _opened(part) as file:
+        yield file
+
+
+@contextmanager
+def _named_damage(part: Path) -> Generator[None]:
     """Raises StoreError for what reading raises, but FileNotFoundError as it is."""
     try:
-        with _opened(part) as file:
-            yield file
+        yield
     except FileNotFoundError:
         raise
     except ARROW_ERRORS as error:
@@ -159,13 +204,16 @@ def _opened(part: Path) -> Generator[PartFile]:
         pq.ParquetFile(source, pre_buffer=False, page_checksum_verification=True) as file,
     ):
         metadata: dict[bytes, bytes] = file.metadata.metadata or {}
-        version = int(metadata.get(FORMAT_KEY, b"1"))
-        if version > FORMAT:
-            raise NewerStoreError(
-                f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
-                "upgrade blpo"
-            )
+        _refuse_newer(part, int(metadata.get(FORMAT_KEY, b"1")))
         yield PartFile(file, file.schema_arrow)
+
+
+def _refuse_newer(part: Path, version: int) -> None:
+    if version > FORMAT:
+        raise NewerStoreError(
+            f"{part}: format {version} of a newer blpo; this one reads formats up to {FORMAT}: "
+            "upgrade blpo"
+        )
 
 
 def _source(part: Path) -> Any:

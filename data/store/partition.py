@@ -7,20 +7,26 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import accumulate, compress
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from msgspec.structs import replace
 
 from ..errors import StoreError
-from .key_index import KeyIndex, Places, Prefixes, key_prefixes, parts_and_rows
+from .key_index import Places, key_prefixes, parts_and_rows
+from .outcomes import FORGOTTEN, OUTCOMES, PartKeys, keys_of_rows
 from .part_names import Part, find_parts, listed_parts, single
-from .part_reader import read_prefixes_of_parts, read_replies
+from .part_reader import read_keys_of_parts, read_replies, read_rows
 from .parts import write_part
 from .replies import ReplyRow, StoredReply
+from .reply_index import ReplyIndex
 
 _CLOCK_SLACK_NS = 2 * 10**9
 _ATTEMPTS = 10
+_T = TypeVar("_T")
 
 
 @dataclass(slots=True)
@@ -50,11 +56,11 @@ class Partition:
 
     def _forget(self) -> None:
         """Drops what is known of the folder; the next look-up lists it anew."""
-        self._index = KeyIndex()
+        self._index = ReplyIndex()
         self._parts: list[Path] = []
         self._indexed: set[Part] = set()
         self._highest: int | None = None
-        self._own: dict[Part, Prefixes] = {}
+        self._own: dict[Part, PartKeys] = {}
         self._listed_change: int | None = None
 
     def get(self, keys: Sequence[str]) -> dict[str, StoredReply]:
@@ -62,7 +68,7 @@ class Partition:
         return self._while_parts_move(lambda: _read(keys, *self._find(keys)))
 
     def put(self, rows: Sequence[ReplyRow]) -> dict[str, StoredReply]:
-        """Stores rows, durable on return; the replies that hold for their keys.
+        """Stores rows, durable on return; what then holds for their keys, else the rows themselves.
 
         What threads put while another writes becomes one part, which one of them writes.
         """
@@ -80,8 +86,15 @@ class Partition:
         if write.error is not None:
             raise write.error
         own = self._while_parts_move(lambda: self._first_rows(write))
-        others = [row.key for row in rows if row.key not in own]
-        return own | (self.get(others) if others else {})
+        others = {row.key: row for row in rows if row.key not in own}
+        return own | others | (self.get(list(others)) if others else {})
+
+    def forget_errors(self) -> int:
+        """From now on the errors that hold do so no more; how many there were."""
+        errors = self._while_parts_move(self._errors)
+        if errors:
+            self.put([_forgotten(row) for row in errors])
+        return len(errors)
 
     def _write_pending(self) -> None:
         with self._lock:
@@ -109,17 +122,15 @@ class Partition:
             write.part_name, write.start, write.is_done = part.name, start, True
 
     def _write_part(self, rows: Sequence[ReplyRow]) -> Part:
-        prefixes = key_prefixes([row.key for row in rows])
+        keys = keys_of_rows(rows)
         part = single(write_part(self._folder, self._aside, rows, self._number_to_pass()))
         with self._lock:
             if part not in self._indexed:  # as another thread's look-up may have done
-                self._own[part] = prefixes
+                self._own[part] = keys
             self._highest = max(part.last, self._highest or 0)
         return part
 
-    def _while_parts_move(
-        self, look_up: Callable[[], dict[str, StoredReply]]
-    ) -> dict[str, StoredReply]:
+    def _while_parts_move(self, look_up: Callable[[], _T]) -> _T:
         """Looks up again when parts were merged or moved aside since they were indexed."""
         for _ in range(_ATTEMPTS):
             try:
@@ -130,7 +141,7 @@ class Partition:
         raise StoreError(f"{self._folder}: parts vanish while they are read: stop what moves them")
 
     def _first_rows(self, write: PendingWrite) -> dict[str, StoredReply]:
-        """Those of the rows written which no earlier part has; none if their part was merged."""
+        """Those of the rows written that hold for their keys; none if their part was merged."""
         places, parts = self._find([row.key for row in write.rows])
         numbers = reversed(range(len(parts)))
         number = next((i for i in numbers if parts[i].name == write.part_name), -1)
@@ -155,6 +166,18 @@ class Partition:
                 places = self._index.find(prefixes)
             return places, self._parts
 
+    def _errors(self) -> list[ReplyRow]:
+        """The rows of the errors that hold."""
+        with self._lock:
+            self._index_new_parts()
+            places, parts = self._index.errors(), self._parts
+        numbers, rows = parts_and_rows(np.sort(places))
+        return [
+            row
+            for number in map(int, np.unique(numbers))
+            for row in read_rows(parts[number], rows[numbers == number])
+        ]
+
     def _index_new_parts(self) -> bool:
         """Indexes parts not seen before, in the order in which they appeared."""
         change = self._last_change()
@@ -164,10 +187,10 @@ class Partition:
         new = [part for part in find_parts(self._folder) if part not in self._indexed]
         first = len(self._parts)
         others = [part for part in new if part not in self._own]
-        read = read_prefixes_of_parts([self._folder / part.name for part in others])
+        read = read_keys_of_parts([self._folder / part.name for part in others])
         found = dict(zip(others, read, strict=True)) | self._own
         self._own = {}
-        whole = {part: prefixes for part in new if (prefixes := found[part]) is not None}
+        whole = {part: keys for part in new if (keys := found[part]) is not None}
         self._parts += [self._folder / part.name for part in whole]
         self._indexed |= whole.keys()
         self._index.add(first, list(whole.values()))
@@ -182,6 +205,10 @@ class Partition:
             return self._folder.stat().st_mtime_ns
         except FileNotFoundError:
             return None
+
+
+def _forgotten(row: ReplyRow) -> ReplyRow:
+    return replace(row, error_kind=OUTCOMES[FORGOTTEN], time=datetime.now(UTC))
 
 
 def _read(keys: Sequence[str], places: Places, parts: Sequence[Path]) -> dict[str, StoredReply]:

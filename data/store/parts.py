@@ -17,6 +17,8 @@ from typing import Any
 
 from ..arrow import is_temporary, pa, pq, sync, temporary_name
 from .checksums import seal
+from .outcomes import PartKeys, keys_of, together
+from .part_keys import packed
 from .part_names import listed_parts, single
 from .replies import SCHEMA, ReplyRow, table_of_rows
 
@@ -30,7 +32,7 @@ It goes up when code of today would misread what is written then, which a new co
 for: columns that a part lacks are null, and those that the code does not know are passed over.
 Format 1: parts without a version, and without checksums (`format_1`). A file has its seal
 (`checksums`) and its version where they are in every later format, so that this code can tell a
-newer part from a damaged one.
+newer part from a damaged one. The version is in `part_keys` as well.
 """
 
 FORMAT_KEY = b"blpo.format"
@@ -77,6 +79,7 @@ def write_tables(path: Path, tables: Iterable[Any], schema: Any) -> None:
     Raises OSError as `write_part` does.
     """
     names = [_leaf_name(field) for field in schema]
+    keys: list[PartKeys] = []
     with pq.ParquetWriter(
         path,
         schema,
@@ -87,8 +90,9 @@ def write_tables(path: Path, tables: Iterable[Any], schema: Any) -> None:
     ) as writer:
         for table in tables:
             writer.write_table(table, row_group_size=ROWS_PER_GROUP)
+            keys.append(keys_of(table))
         writer.add_key_value_metadata({FORMAT_KEY: str(FORMAT).encode()})
-    seal(path)
+    seal(path, packed(FORMAT, together(keys)))
 
 
 def _leaf_name(field: Any) -> str:

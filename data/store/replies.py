@@ -24,13 +24,14 @@ class StoredReply(msgspec.Struct, frozen=True, gc=False):
     prompt_tokens: int
     completion_tokens: int
     cached_tokens: int
+    error_kind: str | None = None
 
 
 class ReplyRow(StoredReply, frozen=True, kw_only=True):
     """A reply with everything that shaped it: a row of the store. Each field is a column.
 
-    A new field is one line, `error_class: str | None = None`: here, or above if it is to come back
-    with the reply. It has to be optional: rows that were stored without it have None there.
+    A new field is one line, like `error_kind: str | None = None`: here, or above if it is to come
+    back with the reply. It has to be optional: rows that were stored without it have None there.
 
     key              64 hex digits, sha256 of everything that shapes the reply
     run_id           the run that asked
@@ -47,6 +48,7 @@ class ReplyRow(StoredReply, frozen=True, kw_only=True):
     label_mass       sum of the labels' probabilities; None where there are none
     finish_reason    stop, length, label or error
     error            why the request failed; None when it did not
+    error_kind       what that lies in (`outcomes.OUTCOMES`); None when it did not fail
     prompt_tokens, completion_tokens, cached_tokens   counts
     time             when the reply came, UTC, microseconds
     """
@@ -108,7 +110,17 @@ def table_of_rows(rows: Sequence[ReplyRow]) -> Any:
 
 def replies_of_table(table: Any) -> list[StoredReply]:
     """The rows of a table with STORED_SCHEMA."""
-    names: list[str] = STORED_SCHEMA.names
+    return list(map(StoredReply, *_columns_of(table, STORED_SCHEMA.names)))
+
+
+def rows_of_table(table: Any) -> list[ReplyRow]:
+    """The rows of a table with SCHEMA."""
+    names: list[str] = SCHEMA.names
+    values = zip(*_columns_of(table, names), strict=True)
+    return [ReplyRow(**dict(zip(names, row, strict=True))) for row in values]
+
+
+def _columns_of(table: Any, names: Sequence[str]) -> list[list[Any]]:
     columns: dict[str, list[Any]] = {name: table.column(name).to_pylist() for name in names}
     columns["labels"] = [tuple(labels) for labels in columns["labels"]]
-    return list(map(StoredReply, *columns.values()))
+    return list(columns.values())

@@ -8,11 +8,14 @@
 Append-only Parquet, readable by anything that reads Parquet (columns: `replies.ReplyRow`). Any
 number of threads, processes and hosts read and write at once without locks. How it works, by file:
 
-- `parts`: a part appears whole under the next free number, and never changes. Of two rows with one
+- `parts`: a part appears whole under the next free number, and never changes. Of two replies to one
   key the one in the lower part counts, for everybody and for ever.
 - `key_index`, `partition`: a process holds 16 bytes for each key of a partition that it looked
   into, and learns of new parts by listing the folder when a key is missing. What threads put while
   one writes becomes one part.
+- `outcomes`, `reply_index`: replies come back; errors do if they lie in the request, and are a
+  record if not.
+- `part_keys`: a part lists the first 64 bits of its keys at its end, so that it opens quickly.
 - `part_reader`: a look-up reads the row groups that hold its keys, in pyarrow, and compares whole
   keys. Columns that a part lacks are null, and a part of a newer format is refused by its number.
 - `checksums`: pyarrow sees no byte that does not fit its checksum, neither footer nor page, so that
@@ -25,6 +28,7 @@ number of threads, processes and hosts read and write at once without locks. How
 import re
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +38,9 @@ import numpy as np
 
 from ..arrow import sync
 from .compaction import compact_partition
-from .key_index import Prefixes
+from .outcomes import REPLY, PartKeys, errors_by_kind, together
 from .part_names import find_parts, listed_parts
-from .part_reader import DamagedPart, check_part, read_prefixes_of_parts
+from .part_reader import DamagedPart, check_part, read_keys_of_parts
 from .partition import Partition
 from .parts import temporary_files
 from .replies import ReplyRow, StoredReply
@@ -55,12 +59,17 @@ _LEFTOVER_AGE_S = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class PartitionStats:
-    """Size of one partition. num_keys counts a key once that several parts hold."""
+    """Size of one partition.
+
+    num_keys: keys with a reply, each counted once. errors: keys without one, by the kind of their
+    last error (`outcomes`).
+    """
 
     collection: Collection
     partition: str
     num_rows: int
     num_keys: int
+    errors: dict[str, int]
     num_parts: int
     num_bytes: int
 
@@ -87,9 +96,10 @@ class Verification:
 class ReplyStore:
     """Rows by (collection, partition, key) under a root folder, which need not exist yet.
 
-    A key may be stored more than once, by writers that did not know of one another. Readers take
-    the row in the part with the lowest number, the one that was there first: they agree, and
-    none sees a row change. `put` tells a writer whose row that is.
+    A key may have more than one reply, by writers that did not know of one another. Readers take
+    the one in the part with the lowest number, which was there first: they agree, and none sees a
+    reply change. `put` tells a writer whose that is. An error is given only for a key without a
+    reply, and only if it lies in the request and is not forgotten (`outcomes`).
 
     Memory: 16 bytes for every key of the partitions that were looked into.
     """
@@ -102,7 +112,7 @@ class ReplyStore:
     def get(
         self, collection: Collection, partition: str, keys: Sequence[str]
     ) -> dict[str, StoredReply]:
-        """The replies to those keys that are stored, in no order that means anything.
+        """What holds for those keys, in no order that means anything.
 
         Sees every `put` that returned before the call, in any process (on a network file system,
         once its directory cache has expired). Raises StoreError, naming the file, for a damaged
@@ -115,8 +125,8 @@ class ReplyStore:
     ) -> dict[str, StoredReply]:
         """Stores rows as one part, durable on return; no rows, no part.
 
-        Returns what `get` now gives for their keys: the rows themselves, but for those that
-        another writer had stored before. Raises StoreError when they cannot be written.
+        Returns what `get` now gives for their keys, and for keys for which it gives nothing the
+        rows themselves: these are errors. Raises StoreError when they cannot be written.
         """
         return self._partition(collection, partition).put(rows) if rows else {}
 
@@ -143,6 +153,14 @@ class ReplyStore:
         """
         done = [self._compact(*partition, on_part) for partition in self._all_partitions()]
         return [found for found in done if found.parts_after < found.parts_before]
+
+    def forget_errors(self) -> int:
+        """From now on asks again what was refused for what lies in the request.
+
+        Returns how many requests those are. Raises as `put` does.
+        """
+        partitions = [self._partition(*partition) for partition in self._all_partitions()]
+        return sum(partition.forget_errors() for partition in partitions)
 
     def quarantine(self, damaged: Iterable[DamagedPart]) -> list[Path]:
         """Moves parts to `quarantine/` under the root, relative paths kept; returns the new paths.
@@ -181,12 +199,13 @@ class ReplyStore:
 
     def _stats(self, collection: Collection, partition: str) -> PartitionStats:
         parts, sizes, found = _measured(self._folder(collection, partition))
-        prefixes = np.concatenate([np.empty(0, np.uint64), *found])
+        keys = together(found)
         return PartitionStats(
             collection=collection,
             partition=partition,
-            num_rows=len(prefixes),
-            num_keys=len(np.unique(prefixes)),
+            num_rows=len(keys.prefixes),
+            num_keys=len(np.unique(keys.prefixes[keys.outcomes == REPLY])),
+            errors=errors_by_kind(keys),
             num_parts=len(parts),
             num_bytes=sum(sizes),
         )
@@ -211,13 +230,19 @@ class ReplyStore:
         return target
 
 
-def _measured(folder: Path) -> tuple[list[Path], list[int], list[Prefixes]]:
+def told_errors(stats: Iterable[PartitionStats]) -> str:
+    """How many requests have an error and no reply, by kind; empty if none has."""
+    counts = sum((Counter(partition.errors) for partition in stats), Counter[str]())
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+
+
+def _measured(folder: Path) -> tuple[list[Path], list[int], list[PartKeys]]:
     """The parts of a partition, their bytes, and the keys of those that are not empty."""
     while True:
         parts = _parts(folder)
         try:
             sizes = [part.stat().st_size for part in parts]
-            found = [prefixes for prefixes in read_prefixes_of_parts(parts) if prefixes is not None]
+            found = [keys for keys in read_keys_of_parts(parts) if keys is not None]
         except FileNotFoundError:
             continue  # Merged or moved aside since they were listed.
         return parts, sizes, found

@@ -213,11 +213,11 @@ def _answer(model: _Model, request: Request) -> Reply:
     try:
         inputs = model.inputs(request)
     except (DataError, LayoutError) as error:
-        return Reply(text="", finish_reason="error", error=str(error))
+        return Reply(text="", finish_reason="error", error=str(error), error_kind="request")
     num_tokens = inputs["input_ids"].shape[1]
     if num_tokens >= model.max_len:
         reason = f"prompt of {num_tokens} tokens does not fit into {model.max_len}"
-        return Reply(text="", finish_reason="error", error=reason)
+        return Reply(text="", finish_reason="error", error=reason, error_kind="request")
     if request.labels:
         return _label_reply(model, request, inputs)
     ids = model.generate(inputs, request)

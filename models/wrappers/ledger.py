@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+import numpy as np
+
 from ...data.store.key_index import KeyIndex, key_prefixes
 from ...data.store.store import StoredReply
 
@@ -54,5 +56,5 @@ class RoleLedger:
         for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):
             if place < 0:
                 self.paid.add(row)
-        self._paid_keys.add(0, [prefixes])
+        self._paid_keys.add(prefixes, np.zeros(len(prefixes), np.int64))
         self.answered = self.asked

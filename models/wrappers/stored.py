@@ -1,8 +1,9 @@
 """The reply store in front of an engine: never ask twice.
 
 An engine wrapped by the store is an engine. Every reply is durable in the store before anything
-uses it, so that a killed run asks again only for what was in flight. Error replies are stored
-like others: by the contract of `Engine` they are permanent for their request.
+uses it, so that a killed run asks again only for what was in flight. Error replies are recorded
+with their kind. Those that lie in the request are permanent; any other holds for one session, and
+the next run asks again.
 """
 
 import hashlib
@@ -20,7 +21,16 @@ from itertools import chain
 from typing import Any, cast
 
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
-from ..engine import Answer, Engine, EngineIdentity, FinishReason, Reply, Request, Sampling
+from ..engine import (
+    Answer,
+    Engine,
+    EngineIdentity,
+    ErrorKind,
+    FinishReason,
+    Reply,
+    Request,
+    Sampling,
+)
 from ..engines.streaming import stream
 from .in_flight import InFlight
 from .ledger import Role, RoleLedger
@@ -59,6 +69,7 @@ class StoredEngine:
         self._run_id = run_id
         self._in_flight = in_flight or InFlight()
         self._ledger_lock = threading.Lock()
+        self._passing_errors: dict[str, StoredReply] = {}
 
     @property
     def identity(self) -> EngineIdentity:
@@ -74,6 +85,7 @@ class StoredEngine:
         keys = [request_key(request, identity) for request in requests]
         rows = self._rows(dict(zip(keys, requests, strict=True)))
         ordered = [rows[key] for key in keys]
+        self._passing_errors |= {key: row for key, row in rows.items() if _is_passing(row)}
         with self._ledger_lock:
             self.ledger.count(ordered, self._run_id)
             self.ledger.session_seconds += time.monotonic() - started
@@ -102,7 +114,8 @@ class StoredEngine:
         keys_by_partition: defaultdict[str, list[str]] = defaultdict(list)
         for key, request in requests.items():
             keys_by_partition[self._partition(request)].append(key)
-        rows: dict[str, StoredReply] = {}
+        passing = self._passing_errors
+        rows = {key: passing[key] for key in requests if key in passing}
         for partition, keys in keys_by_partition.items():
             rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
         return rows
@@ -169,6 +182,7 @@ class StoredEngine:
             label_mass=sum(map(math.exp, logprobs.values())) if logprobs else None,
             finish_reason=reply.finish_reason,
             error=reply.error,
+            error_kind=_kind(reply),
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
             cached_tokens=reply.cached_tokens,
@@ -197,6 +211,15 @@ def _shared_digest(
 def prompt_hash(prompt: str) -> str:
     """The hash that names a prompt's partition in the store, 16 hex digits."""
     return hashlib.sha256(prompt.encode()).hexdigest()[:16]
+
+
+def _kind(reply: Reply) -> ErrorKind | None:
+    return None if reply.error is None else reply.error_kind or "request"
+
+
+def _is_passing(row: StoredReply) -> bool:
+    """Whether a row is an error that only this session is given."""
+    return row.finish_reason == "error" and row.error_kind != "request"
 
 
 def _written(request: Request) -> str:
@@ -238,4 +261,5 @@ def _reply(row: StoredReply) -> Reply:
         completion_tokens=row.completion_tokens,
         cached_tokens=row.cached_tokens,
         error=row.error,
+        error_kind=cast("ErrorKind | None", row.error_kind),
     )

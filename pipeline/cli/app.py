@@ -16,7 +16,7 @@ from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
 from .options import EXIT_PROBLEM, EXIT_STOPPED, say
-from .runs import compare, demo, optimize, tasks
+from .runs import compare, demo, optimize, tasks, verify
 from .store import store_app
 from .sweeps import sweep_app, table
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, optimize, table, evaluate, compare, tasks, doctor):
+for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
@@ -53,9 +53,21 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         say(f"error: {where}{what_failed(error)}")
         sys.exit(EXIT_PROBLEM)
+    except (MemoryError, ImportError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        say(
+            "error: out of memory: give the process more; the same command goes on where it stopped"
+        )
+        sys.exit(EXIT_PROBLEM)
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")
         sys.exit(EXIT_STOPPED)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether there is no memory left, if only for the library that is loaded."""
+    return isinstance(error, MemoryError) or "failed to map segment" in str(error)
 
 
 def _set_up_output() -> None:

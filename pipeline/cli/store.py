@@ -44,6 +44,22 @@ def store_compact(store: StoreFolder = Path("store"), as_json: AsJson = False) -
     show_store_compact(done, as_json=as_json)
 
 
+@store_app.command("forget")
+def store_forget(
+    store: StoreFolder = Path("store"),
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Requests that were too long or had an unusable image.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Let the next run ask again what was refused for good."""
+    from .show.store import show_store_forget  # noqa: PLC0415
+
+    if not errors:
+        raise typer.BadParameter("say what to forget: --errors")
+    show_store_forget(_existing(store), as_json=as_json)
+
+
 def _existing(store: Path) -> Path:
     if not store.is_dir():
         raise BlpoError(f"{store}: no such folder; name the reply store with --store")

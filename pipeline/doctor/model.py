@@ -117,8 +117,12 @@ def _labels(facts: ModelFacts) -> Check:
     told = ", ".join(
         f"{label.label} = {'+'.join(map(repr, label.tokens))}" for label in facts.labels
     )
-    reads = "1 read" if facts.num_reads == 1 else f"{facts.num_reads} reads"
-    return ok("label tokens", f"{told}; {reads} for a verdict")
+    reads = (
+        "1 read of the next token for a verdict"
+        if facts.num_reads == 1
+        else f"{facts.num_reads} reads of the next token for a verdict; labels of one token need 1"
+    )
+    return ok("label tokens", f"{told}; {reads}")
 
 
 def _verdict_checks(replies: Sequence[Reply], task: Task) -> Iterator[Check]:

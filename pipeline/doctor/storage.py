@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...data.examples import read_dataset
-from ...data.store.store import ReplyStore
+from ...data.store.store import ReplyStore, told_errors
 from ...data.tasks import Task
 from ..config import RunConfig
 from .check import Check, error, ok, warning
@@ -30,8 +30,11 @@ def store_check(root: Path) -> Check:
             f"{root}: {len(found.damaged)} of {found.num_parts} parts are damaged "
             f"({found.damaged[0].path}): run `blpo store verify --quarantine --store {root}`",
         )
-    rows = sum(partition.num_rows for partition in ReplyStore(root).stats())
-    return ok("store", f"{root}: {rows:,} replies in {found.num_parts:,} parts, none damaged")
+    stats = ReplyStore(root).stats()
+    replies = sum(partition.num_keys for partition in stats)
+    told = f"{root}: {replies:,} replies in {found.num_parts:,} parts, none damaged"
+    errors = told_errors(stats)
+    return ok("store", f"{told}; requests with an error and no reply: {errors}" if errors else told)
 
 
 def run_checks(config: RunConfig, task: Task) -> Iterator[Check]:

@@ -37,6 +37,26 @@ _MODERATION = re.compile(
     r"moderat|flagged|content.?(policy|filter|management)|safety|policy.?violation|prohibited",
     re.IGNORECASE,
 )
+_TOO_LONG = re.compile(
+    r"context[ _-]?(length|size|window|limit)|maximum model length|too many (input|prompt) tokens"
+    r"|\b(prompt|input|request|message)s?\b[^.]{0,40}\btoo (long|large)|string_above_max_length"
+    r"|\b(prompt|input)\b[^.]{0,60}\btokens?\b[^.]{0,60}\b(exceed|maximum|must be)",
+    re.IGNORECASE,
+)
+_BAD_IMAGE = re.compile(
+    r"\b(invalid|unsupported|corrupt(ed)?|broken|truncated|not a valid|identify|decode|process|load"
+    r"|read|parse)\b[^.]{0,40}\bimage|invalid_image|image_parse_error"
+    r"|\bimage\b[^.]{0,80}\b(invalid|not( a)? valid|not represent|corrupt(ed)?|broken|truncated"
+    r"|too (large|small|big)|exceeds?|could not be|cannot be)\b",
+    re.IGNORECASE,
+)
+_NO_IMAGES = re.compile(
+    r"\b(support|accept|take|allow|enable)(s|ed|ing)?\b[^.]{0,40}\b(image|vision)"
+    r"|\bimages?\b[^.]{0,40}\b(not|only) (be )?(support|accept|allow|enable)ed",
+    re.IGNORECASE,
+)
+"""A model that takes no image at all fails every request."""
+
 _REFUSED = re.compile(
     r"not support|unsupported|unrecogni[sz]ed|unknown|unexpected|not permitted|not allowed|extra"
     r"|invalid|does not exist|must be|only the default|incompatible|cannot|may not|deprecated",
@@ -51,12 +71,16 @@ _LIMIT = re.compile(r"(?:at most|less than or equal to|maximum(?: of| is)?|<=|up
 class RefusedError(Exception):
     """The server answered this request without a reply.
 
-    is_doubtful: it may be every request that fails so; only further ones tell.
+    is_doubtful: it may be every request that fails so; only further ones tell. lies_in_request: the
+    request is too long or its image unusable, so that it fails whenever it is asked.
     """
 
-    def __init__(self, message: str, *, is_doubtful: bool = False) -> None:
+    def __init__(
+        self, message: str, *, is_doubtful: bool = False, lies_in_request: bool = False
+    ) -> None:
         super().__init__(message)
         self.is_doubtful = is_doubtful
+        self.lies_in_request = lies_in_request
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +108,22 @@ def failure_of(response: Response, server: str) -> Exception:
             "give the address itself as endpoint"
         )
     if 400 <= status < 500:
-        is_own = status in (400, 413, 422) or _MODERATION.search(response.message) is not None
-        return RefusedError(_with_hint(message, status), is_doubtful=not is_own)
+        lies_in_request = _lies_in_request(response)
+        is_own = lies_in_request or _MODERATION.search(response.message) is not None
+        return RefusedError(
+            _with_hint(message, status), is_doubtful=not is_own, lies_in_request=lies_in_request
+        )
     return EngineError(f"{server} answers {message}")
+
+
+def _lies_in_request(response: Response) -> bool:
+    """Whether the same request fails on every server of this model. In doubt it does not."""
+    if response.status not in (400, 422):
+        return response.status == 413
+    words = f"{response.message} {response.error.get('code') or ''}"
+    if _TOO_LONG.search(words):
+        return True
+    return _BAD_IMAGE.search(words) is not None and _NO_IMAGES.search(words) is None
 
 
 def _with_hint(message: str, status: int) -> str:

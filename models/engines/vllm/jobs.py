@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine import Answer, Reply, Request
+from ...engine import Answer, ErrorKind, Reply, Request
 from ...requests.label_logprobs import LabelPlan
 
 
@@ -68,8 +68,8 @@ class Job:
             if self.then is not None:
                 self.then()
 
-    def fail(self, reason: str) -> None:
-        self.settle(Reply(text="", finish_reason="error", error=reason))
+    def fail(self, reason: str, kind: ErrorKind = "request") -> None:
+        self.settle(Reply(text="", finish_reason="error", error=reason, error_kind=kind))
 
 
 Message = list[Job] | Batch | None

@@ -283,7 +283,7 @@ class RequestLoop:
                 job.to_add.append(index)
                 self._resend(job)
             else:
-                job.fail(failure)
+                job.fail(failure, "transient")
             return
         self._note_reuse(job, index, output)
         job.outputs[index] = output

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ....data.store.store import Compaction, ReplyStore, Verification
+from ....data.store.store import Compaction, ReplyStore, Verification, told_errors
 from .printing import print_json, print_line, stdout_console
 
 
@@ -18,7 +18,7 @@ def show_store_stats(store: Path, *, as_json: bool) -> None:
         print_json([asdict(partition) for partition in stats])
         return
     table = Table("collection")
-    for name in ("partitions", "rows", "distinct", "parts", "MB"):
+    for name in ("partitions", "rows", "replies", "parts", "MB"):
         table.add_column(name, justify="right")
     for collection in dict.fromkeys(partition.collection for partition in stats):
         partitions = [p for p in stats if p.collection == collection]
@@ -31,6 +31,9 @@ def show_store_stats(store: Path, *, as_json: bool) -> None:
             f"{sum(p.num_bytes for p in partitions) / 1e6:,.1f}",
         )
     stdout_console().print(table)
+    errors = told_errors(stats)
+    if errors:
+        print_line(f"requests that have an error and no reply: {errors}")
 
 
 def show_store_verify(store: Path, *, quarantine: bool, as_json: bool) -> bool:
@@ -67,6 +70,14 @@ def _print_verification(found: Verification, moved: Sequence[Path]) -> None:
         print_line(
             "`blpo store verify --quarantine` moves them aside; what they held is asked again"
         )
+
+
+def show_store_forget(store: Path, *, as_json: bool) -> None:
+    forgotten = ReplyStore(store).forget_errors()
+    if as_json:
+        print_json({"forgotten": forgotten})
+    else:
+        print_line(f"{forgotten:,} errors forgotten: the next run asks again what they were about")
 
 
 def show_store_compact(done: Sequence[Compaction], *, as_json: bool) -> None:
