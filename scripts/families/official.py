@@ -52,7 +52,8 @@ class Official:
         self._network: Any = auto.from_pretrained(folder, attn_implementation="eager").eval()
         ends: int | list[int] = generation.eos_token_id
         vocabulary: dict[str, int] = self.tokenizer.get_added_vocab()
-        self._markup = {vocabulary[text] for text in markup_of(self.tokenizer)}
+        self._texts = markup_of(self.tokenizer)
+        self._markup = {vocabulary[text] for text in self._texts}
         self.ends = [ends] if isinstance(ends, int) else list(ends)
 
     def attending_causally(self) -> "Official":
@@ -68,17 +69,29 @@ class Official:
         start of the reply are not those of the question.
         """
         before, _, after = self._rendered(question, _SENTINEL).partition(_SENTINEL)
-        start, end = self._expanded(question.request, before), self.plain(after)
-        ids = list(token_ids)
+        tail, head = self._tail(before), self._head(after)
+        start = self._expanded(question.request, before.removesuffix(tail))
+        end = self.plain(after.removeprefix(head))
+        at = self._end_of_text(question, list(token_ids), start, end)
+        said = self._decode(token_ids[len(start) : at])
+        if not (said.startswith(tail) and said.endswith(head)):
+            raise OtherPromptError(f"has {said[-80:]!r} between {tail!r} and {head!r}")
+        text = said.removeprefix(tail).removesuffix(head)
+        prompt = Prompt(text, tuple(token_ids[at + len(end) :]))
+        self._check(question, prompt, after)
+        return prompt
+
+    def _end_of_text(
+        self, question: Question, ids: list[int], start: list[int], end: list[int]
+    ) -> int:
+        """Where the markup behind the user's text begins."""
         if ids[: len(start)] != start:
             raise OtherPromptError(f"begins otherwise: {self._difference(ids, start)}")
         at = _last(ids, end) if question.request.reply_start else len(ids) - len(end)
         if at is None or ids[at : at + len(end)] != end:
             shown = self.tokenizer.decode(ids[-len(end) :])
             raise OtherPromptError(f"ends in {shown!r}, not in {self.tokenizer.decode(end)!r}")
-        prompt = Prompt(self._decode(ids[len(start) : at]), tuple(ids[at + len(end) :]))
-        self._check(question, prompt, after)
-        return prompt
+        return at
 
     def difference(
         self, question: Question, prompt: Prompt, token_ids: Sequence[int]
@@ -87,6 +100,14 @@ class Official:
         official = self._expanded(question.request, self._rendered(question, prompt.text))
         ids = list(token_ids)[: len(token_ids) - len(prompt.reply_ids)]
         return None if ids == official else self._difference(ids, official)
+
+    def _tail(self, before: str) -> str:
+        """What of a text stands behind its last markup: it may be one token with what follows."""
+        return before[max(before.rfind(m) + len(m) for m in self._texts if m in before) :]
+
+    def _head(self, after: str) -> str:
+        """What of a text stands before its first markup."""
+        return after[: min(after.find(m) for m in self._texts if m in after)]
 
     def num_markup(self, ids: Sequence[int]) -> int:
         """Tokens of markup among these."""

@@ -53,9 +53,10 @@ class Family:
     attends_causally: bool = False
     deviation: str | None = None
 
-    def make(self, folder: Path) -> None:
-        """Write a tiny checkpoint."""
-        self.build(folder, self.make_tokenizer(self.markup, **self.names), self.template)
+    def make(self, folder: Path, **cut: int) -> None:
+        """Write a tiny checkpoint. cut: `num_pieces` of a vocabulary that can be cut, for tests."""
+        tokenizer = self.make_tokenizer(self.markup, **cut, **self.names)
+        self.build(folder, tokenizer, self.template)
 
     def known_deviation(self, engine: str) -> str | None:
         """Why an engine's label log-probabilities are known to differ here."""

