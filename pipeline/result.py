@@ -34,7 +34,8 @@ class RoleFailures(BaseModel):
 
     asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
     label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
-    the optimizer is asked again after one. repeats: prompts of the optimizer that had been there.
+    the optimizer is asked again after one. repeats: replies of the optimizer that only repeated the
+    current prompt or one tried before; repeated: questions to which it had no other answer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -43,6 +44,7 @@ class RoleFailures(BaseModel):
     failed: int
     reasons: dict[str, int]
     repeats: int = 0
+    repeated: int = 0
 
 
 class SplitResult(BaseModel):

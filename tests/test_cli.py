@@ -10,6 +10,7 @@ import yaml
 from blpo.data.errors import StoreError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.pipeline.cli import app
 from blpo.pipeline.runs import run_many as runner
 from command_line import Blpo, Outcome
 from ideal_engine import ideal_world
@@ -173,6 +174,11 @@ def test_a_baseline_runs_from_the_command_line(blpo: Blpo, monkeypatch: pytest.M
     assert opro["test"]["gain"]["accuracy"] > 0
     steps = Path("demo/runs/micro-unsafebench-opro-0/steps")
     assert len(list(steps.iterdir())) == 20
+    [line] = (steps.parent / "ledger.jsonl").read_text().splitlines()
+    session, calls = json.loads(line)["roles"], opro["calls"]
+    for role in ("judge", "optimizer"):
+        for name in ("asked", "from_store", "new", "prompt_tokens"):
+            assert session[role][name] == calls[role][name]
 
 
 def test_import_says_what_it_took_and_can_be_asked_for_json(blpo: Blpo) -> None:
@@ -189,3 +195,16 @@ def test_import_says_what_it_took_and_can_be_asked_for_json(blpo: Blpo) -> None:
     summary = json.loads(blpo(*common, "--out", "b.parquet", "--json").out)
     assert summary["num_rows"] == 8
     assert Path("a.parquet").read_bytes() == Path("b.parquet").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), ImportError("a.so: failed to map segment from shared object")]
+)
+def test_want_of_memory_is_a_message(
+    blpo: Blpo, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr(app, "app", fail)
+    refused(blpo("tasks"), "error: out of memory", "goes on where it stopped")

@@ -55,8 +55,8 @@ class World:
         self.dataset, self.ideal = ideal_world(TASK, num_train=40, num_test=20)
         write_dataset(folder / "data.parquet", [*self.dataset.train, *self.dataset.test])
 
-    def run(self, judge: Fault, optimizer: Fault | None = None, **fields: Any) -> Run:
-        pool = FaultyPool(self.ideal, judge, optimizer or (lambda _: None))
+    def run(self, judge: Fault, proposing: Fault | None = None, **fields: Any) -> Run:
+        pool = FaultyPool(self.ideal, judge, proposing or no_fault)
         self.images, self.texts = pool.images, pool.texts
         config = RunConfig.model_validate(
             {
@@ -81,7 +81,7 @@ class FaultyPool(EnginePool):
         self.texts = Faulty(super().engine(EngineSettings(kind="lexicon")), optimizer)
 
     def engine(self, settings: EngineSettings) -> Any:
-        return self.texts if settings.kind == "lexicon" else self.images
+        return self.images if settings.kind == "vllm" else self.texts
 
 
 @pytest.fixture
@@ -91,6 +91,19 @@ def world(tmp_path: Path) -> World:
 
 def no_fault(_: Request) -> None:
     return None
+
+
+class Proposing:
+    """Answers every question of the optimizer with what comes next, or else with a new prompt."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+        self.num_asked = 0
+
+    def __call__(self, _: Request) -> Reply:
+        self.num_asked += 1
+        text = self.texts.pop(0) if self.texts else f"Look for thing {self.num_asked}."
+        return Reply(f"<prompt>{text}</prompt>", "stop")
 
 
 def refused(dataset: Dataset, *numbers: int) -> Fault:
@@ -211,10 +224,12 @@ def test_a_refused_image_costs_one_verdict_and_is_shown_to_no_optimizer(
 def test_a_run_without_failures_says_nothing_of_them(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = world.run(no_fault)
+    run = world.run(no_fault, Proposing())
     result = run.execute()
     assert [f.failed for f in result.failures.values()] == [0, 0, 0]
-    assert "no label" not in printed(capsys, run, result)
+    out = printed(capsys, run, result)
+    assert "no label" not in out
+    assert "repeats" not in out
     assert 'class="failures"' not in (run.config.output / "report.html").read_text()
 
 
@@ -308,3 +323,78 @@ def test_bulk_judging_stops_without_an_output_where_too_many_images_have_no_verd
     assert not out.exists()
     assert judge(0.12) == 7
     assert out.exists()
+
+
+def echo(request: Request) -> Reply:
+    """The current prompt, with other white space and in quotes; of I2T prompts the one shown."""
+    tag = "i2t_prompt" if "<i2t_prompt" in request.prompt else "judge_prompt"
+    _, _, rest = request.prompt.partition(f"<{tag}")
+    shown = rest.partition(">")[2].partition("</")[0].strip()
+    return Reply(f"<prompt>\n'{shown.upper()}'  </prompt>", "stop")
+
+
+SERVED = OptimizerConfig(engine=EngineSettings(kind="openai", model="m", endpoint="http://a/v1"))
+
+
+def test_an_optimizer_that_only_repeats_ends_like_no_finding(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = world.run(no_fault, echo, optimizer=SERVED)
+    result = run.execute()
+    optimizer = result.failures["optimizer"]
+    # Update_p under q_0 and two I2T prompts, and two Update_q: each asked once more.
+    assert optimizer.model_dump() == {
+        "asked": 5,
+        "failed": 0,
+        "reasons": {},
+        "repeats": 10,
+        "repeated": 5,
+    }
+    assert result.judge_prompt_final == result.judge_prompt_initial
+    out = printed(capsys, run, result)
+    told = (
+        "No new prompt was tried: of 5 questions to the optimizer, 5 got only a prompt that was "
+        "there and 0 failed. "
+    )
+    line = (
+        "ptimizer: repeats of the current prompt or of one already tried: 10; 5 of 5 questions got "
+        "nothing else"
+    )
+    report = (run.config.output / "report.html").read_text()
+    assert told in out
+    assert f"  o{line}\n" in out
+    assert "under both prompts" not in out
+    assert told in report
+    assert f"<li>O{line}.</li>" in report
+    step = json.loads((run.config.output / "steps/step-0.json").read_text())
+    assert step["i2t_repeats"] == 4
+    for candidate in step["candidates"]:
+        assert candidate["repeats_i2t_prompt"]
+        assert candidate["repeats_current_prompt"]
+        assert candidate["proposal_repeats"] == 2
+        assert candidate["judge_prompt"] == result.judge_prompt_initial
+
+
+def test_what_an_optimizer_repeats_costs_neither_verbalizations_nor_verdicts(world: World) -> None:
+    world.run(no_fault, echo, optimizer=SERVED).execute()
+    verbalized = [request for request in world.images.asked if not request.labels]
+    assert len(verbalized) == 10
+    assert len(world.images.asked) == 40 + 10 + 20
+
+
+def test_a_repeat_that_is_mended_is_counted_and_the_new_prompt_is_used(world: World) -> None:
+    first = load_task(TASK).judge_prompt
+    fields = {"optimizer": SERVED, "method": "blpo-fixed-i2t"}
+    run = world.run(no_fault, Proposing(first, "Look for a knife."), **fields)
+    result = run.execute()
+    optimizer = result.failures["optimizer"]
+    assert (optimizer.repeats, optimizer.repeated) == (1, 0)
+    step = json.loads((run.config.output / "steps/step-0.json").read_text())
+    [candidate] = step["candidates"]
+    assert candidate["judge_prompt"] == result.judge_prompt_final == "Look for a knife."
+    assert candidate["proposal_repeats"] == 1
+    assert not candidate["repeats_current_prompt"]
+    again = world.texts.asked[1]
+    assert again.prompt.startswith(world.texts.asked[0].prompt)
+    assert "it repeats a prompt that is there already" in again.prompt
+    assert again.sampling.temperature > 0

@@ -13,7 +13,8 @@ from blpo.models.engines.reading import label_plan, refuse_direct_verdicts
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.requests import chat_template
 from blpo.models.requests.chat_template import ChatTemplate
-from blpo.models.requests.layout import Layout, make_layout, turn_texts
+from blpo.models.requests.layout import Layout, make_layout
+from blpo.models.requests.turn_texts import turn_texts
 from byte_tokenizers import (
     CHATML,
     GEMMA,
@@ -242,6 +243,31 @@ def test_added_spaces_are_no_markup() -> None:
     layout = make_layout(gemma(), 16)
     ids = layout.token_ids("a\n\nb", num_images=0, text=None)
     assert layout.tokenizer.convert_tokens_to_ids("\n\n") in ids
+
+
+def test_text_that_a_template_puts_behind_the_prompt_is_tokenized_with_it() -> None:
+    made = glm()
+    made.tokenizer.add_tokens(["./"])  # stands for a merge of the vocabulary
+    layout = make_layout(made, 16)
+    assert layout.head == "/nothink"
+    ids = layout.token_ids("Is it red.", num_images=1, text=None)
+    whole = layout.tokenizer.decode(ids)
+    assert whole.endswith("Is it red./nothink<|assistant|>\n<think></think>\n")
+    assert ids == layout.tokenizer.encode(whole, add_special_tokens=False)
+    assert layout.tokenizer.convert_tokens_to_ids("./") in ids
+    assert make_layout(qwen3(), 16).head == ""
+
+
+def test_text_that_a_template_puts_before_a_prompt_without_image_is_tokenized_with_it() -> None:
+    made = smolvlm()
+    made.tokenizer.add_tokens([":Improve"])
+    layout = make_layout(made, 16)
+    assert layout.tail == "User:"
+    ids = layout.token_ids("Improve it.", num_images=0, text=None)
+    assert layout.tokenizer.decode(ids).startswith("<|im_start|>User:Improve it.<end_of_utt")
+    assert layout.tokenizer.convert_tokens_to_ids(":Improve") in ids
+    with_text = layout.token_ids("Improve it.", num_images=0, text="a cat")
+    assert "User:Text: a cat\nImprove it.<" in layout.tokenizer.decode(with_text)
 
 
 # Templates that change.

@@ -24,7 +24,7 @@ from blpo.data.examples import read_dataset, write_dataset
 from blpo.data.images import check_image
 from blpo.data.importers.places import ImagePlace, member_names, read_images
 from blpo.data.importers.tfrecord import read_examples
-from blpo.data.store.part_reader import check_part, read_prefixes, read_tables
+from blpo.data.store.part_reader import check_part, read_keys_of_part, read_tables
 from blpo.data.store.replies import SCHEMA
 from blpo.data.table.table import import_table
 from blpo.data.tasks import load_task
@@ -248,7 +248,7 @@ def test_store_parts(folder: Path, content: bytes) -> None:
     found = check_part(part)
     said = ""
     try:
-        read_prefixes(part)
+        read_keys_of_part(part)
         if content:
             list(read_tables(part, SCHEMA))
     except StoreError as error:

@@ -6,6 +6,8 @@ from importlib import resources
 import pytest
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
+from blpo.models.roles.baselines import Complaint, edit
+from blpo.models.roles.context import Context
 from blpo.models.roles.optimizer import (
     Case,
     PromptOptimizer,
@@ -13,6 +15,7 @@ from blpo.models.roles.optimizer import (
     load_template,
     parse_answers,
 )
+from blpo.models.roles.reflection import update_i2t_prompts
 from blpo.models.roles.verbalizer import Verbalization
 
 TASK = load_task("unsafebench")
@@ -122,3 +125,58 @@ def test_update_q_shows_the_judge_prompt_and_the_scored_history_and_nothing_else
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_shipped_templates_ask_for_known_placeholders_only(name: str) -> None:
     assert load_template(name) is load_template(name)
+
+
+def test_no_two_attempts_at_a_question_are_the_same_request_at_temperature_0() -> None:
+    engine = ScriptedEngine(*[Reply("I can't help.", "stop")] * 4)
+    make_optimizer(engine, max_attempts=4).update_judge_prompt("judge it", [])
+    asked = [(request.prompt, request.sampling.temperature) for request in engine.requests]
+    assert len(set(asked)) == 4
+    assert [temperature for _, temperature in asked] == [0.0, 0.7, 0.7, 0.7]
+    assert asked[2][0] == (
+        f"{asked[0][0]}\n\nYou have answered this 2 times before, and no answer can be used:\n"
+        "1. no text between <prompt> and </prompt>\n2. no text between <prompt> and </prompt>\n"
+        "Answer in another way this time."
+    )
+
+
+def test_a_refused_request_is_not_asked_again_and_one_that_failed_is() -> None:
+    engine = ScriptedEngine(Reply("", "error", error="flagged", error_kind="request"))
+    assert make_optimizer(engine).update_judge_prompt("p", []).failures == ("error: flagged",)
+    busy = Reply("", "error", error="busy", error_kind="transient")
+    engine = ScriptedEngine(busy, busy, Reply("<prompt>x</prompt>", "stop"))
+    assert make_optimizer(engine).update_judge_prompt("p", []).prompt == "x"
+    assert "busy" not in engine.requests[2].prompt
+
+
+@pytest.mark.parametrize(
+    ("text", "is_repeat"),
+    [
+        ("Look closely.", True),
+        ('"Look  closely"', True),
+        ("look\nCLOSELY!", True),
+        ("**Look closely.**", True),
+        ("Look very closely.", False),
+        ("Look.", False),
+    ],
+)
+def test_a_prompt_of_the_same_words_is_a_repeat(text: str, *, is_repeat: bool) -> None:
+    replies = [Reply(f"<prompt>{text}</prompt>", "stop")] * 2
+    engine = ScriptedEngine(*replies)
+    proposal = make_optimizer(engine).update_i2t_prompt("p", [ScoredPrompt("Look closely.", 0.5)])
+    assert proposal.is_repeat is is_repeat
+    assert proposal.repeats == len(engine.requests) * is_repeat == 2 * is_repeat
+    assert proposal.prompt == ("Look closely." if is_repeat else text)
+
+
+def test_of_several_proposals_only_those_tried_before_are_repeats() -> None:
+    texts = "<prompt>Look.</prompt><prompt>New.</prompt>"
+    engine = ScriptedEngine(Reply(texts, "stop"))
+    found = update_i2t_prompts(make_optimizer(engine), "p", [ScoredPrompt("look", 0.0)], [], 2)
+    assert [(p.prompt, p.is_repeat) for p in found] == [("look", True), ("New.", False)]
+
+
+def test_an_edit_that_repeats_the_parent_is_asked_for_once_more() -> None:
+    engine = ScriptedEngine(*[Reply(f"<prompt>{t}</prompt>", "stop") for t in ("p", "better")])
+    [proposal] = edit(make_optimizer(engine), Context(9999, 28), [Complaint("P.", (), ["bad"])])
+    assert (proposal.prompt, proposal.repeats) == ("better", 1)

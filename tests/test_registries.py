@@ -94,7 +94,12 @@ def test_a_launcher_is_added_by_a_line_of_the_registry(
     tmp_path: Path, blpo: Blpo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ideal_dataset(tmp_path)
-    base = {"task": TASK, "dataset": "data.parquet", "judge": {"kind": "lexicon"}}
+    base = {
+        "task": TASK,
+        "dataset": "data.parquet",
+        "judge": {"kind": "lexicon"},
+        "max_failed_share": 1,
+    }
     sweep = {"output": "sweep", "base": base, "grid": {"seed": [0, 1]}}
     Path("sweep.yaml").write_text(yaml.safe_dump(sweep))
     refused = blpo("sweep", "sweep.yaml", "--launcher", "queue")
@@ -134,7 +139,12 @@ def test_an_option_that_a_launcher_has_no_use_for_is_refused(
     blpo: Blpo, tmp_path: Path, command: str, options: str, message: str
 ) -> None:
     ideal_dataset(tmp_path)
-    base = {"task": TASK, "dataset": "data.parquet", "judge": {"kind": "lexicon"}}
+    base = {
+        "task": TASK,
+        "dataset": "data.parquet",
+        "judge": {"kind": "lexicon"},
+        "max_failed_share": 1,
+    }
     sweep = {"output": "sweep", "base": base, "grid": {"seed": [0]}}
     Path("sweep.yaml").write_text(yaml.safe_dump(sweep))
     data = {

@@ -71,7 +71,12 @@ def test_a_sweep_is_found_by_name_or_path_and_an_unknown_name_lists_the_names(bl
 
 
 def test_a_shipped_sweep_is_run_by_its_name(blpo: Blpo) -> None:
-    without_model = ("base.judge.kind=lexicon", "base.method=none", "grid.method=[none]")
+    without_model = (
+        "base.judge.kind=lexicon",
+        "base.max_failed_share=1",
+        "base.method=none",
+        "grid.method=[none]",
+    )
     small = ("grid.task=[micro-unsafebench]", "grid.seed=[0]", *without_model)
     options = [word for override in small for word in ("--set", override)]
     assert blpo("sweep", "micro-table2", *options, "--set", "reference=none").code == 0

@@ -79,7 +79,7 @@ def write_datasets(*tasks: str) -> dict[str, str]:
 def without_model(**fields: Any) -> None:
     """A sweep whose judge answers with error replies: no model is started."""
     datasets = write_datasets("micro-unsafebench")
-    base = {"judge": {"kind": "lexicon"}, "method": "none"}
+    base = {"judge": {"kind": "lexicon"}, "method": "none", "max_failed_share": 1}
     write_sweep(**({"base": base, "datasets": datasets} | fields))
 
 

@@ -15,7 +15,7 @@ from command_line import Blpo
 from ideal_engine import ideal_world
 
 # The lexicon answers judge requests with error replies: a run without any model.
-BASE: dict[str, Any] = {"judge": {"kind": "lexicon"}, "method": "none"}
+BASE: dict[str, Any] = {"judge": {"kind": "lexicon"}, "method": "none", "max_failed_share": 1}
 
 
 def write_sweep(**fields: Any) -> Path:

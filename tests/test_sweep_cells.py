@@ -22,7 +22,12 @@ def sweep_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_dataset(Path("data.parquet"), [*made.train, *made.test])
     content: dict[str, Any] = {
         "output": "sweep",
-        "base": {"judge": {"kind": "lexicon"}, "method": "none", "dataset": "data.parquet"},
+        "base": {
+            "judge": {"kind": "lexicon"},
+            "method": "none",
+            "max_failed_share": 1,
+            "dataset": "data.parquet",
+        },
         "grid": {"task": ["micro-unsafebench", "micro-agin"], "seed": [0, 1]},
     }
     Path("sweep.yaml").write_text(yaml.safe_dump(content, sort_keys=False))

@@ -11,7 +11,8 @@ from typing import Any
 from ...data.errors import EngineError, LayoutError
 from ..engine import EngineIdentity
 from ..requests import chat_template
-from ..requests.layout import Layout, layout_id, make_layout, turn_texts
+from ..requests.layout import Layout, layout_id, make_layout
+from ..requests.turn_texts import turn_texts
 from .files import hub_file, read_config, refuse_adapter, refuse_broken
 from .kv_blocks import reuse_grain
 from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version

@@ -16,17 +16,17 @@ A request ends where the answer begins: behind the thought, where the template o
 (`thoughts.py`), unless the model is to think.
 """
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 from ...data.errors import LayoutError
-from .chat_template import USER_TEXT, ChatTemplate, processor_template
+from .chat_template import processor_template
 from .choices import Thinking
 from .markup import Markup
-from .thoughts import CLOSER, OPENER, Tags, Turn, begin_turn
+from .thoughts import CLOSER, OPENER, Tags
+from .turn_texts import TurnTexts, find_ends, turn_texts
 
 LAYOUT_VERSION = "image-first-1"
 
@@ -45,9 +45,6 @@ PAIR_BRIDGE_SENTENCES = (
     "Answer from what the images themselves show.",
     BRIDGE_SENTENCES[4],
 )
-_MAX_IMAGES = 2
-
-_REPLY_SENTINEL = "blpo0reply0sentinel"
 _CACHED_TEXTS = 4096
 
 
@@ -63,6 +60,9 @@ class Layout:
         one, that one first.
     answers_after_space: the suffix does not end in space or markup ("Assistant:"), so that the
         answer begins with a space.
+    tail, head: texts with which the prefix without images ends, behind its markup, and with which
+        the suffix begins, before its markup; tokenized together with what the user says, as a chat
+        template's whole text is.
     thought: how a model that thinks before its answer writes its thoughts; None where it answers
         at once. thought_is_open: the suffix begins one.
 
@@ -78,14 +78,22 @@ class Layout:
     answers_after_space: bool = False
     thought: Tags | None = None
     thought_is_open: bool = False
+    tail: str = ""
+    head: str = ""
     _markup: Markup = field(init=False, repr=False, compare=False)
     _cached_plain: Any = field(init=False, repr=False, compare=False)
+    _before_tail: tuple[int, ...] = field(init=False, repr=False, compare=False)
+    _behind_head: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not self.ends:
             object.__setattr__(self, "ends", (self.end_of_turn,))
         object.__setattr__(self, "_markup", Markup(self.tokenizer))
         object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._markup.plain))
+        prefix, num_tail = self.prefixes[0], len(self._markup.plain(self.tail))
+        object.__setattr__(self, "_before_tail", prefix[: len(prefix) - num_tail])
+        num_head = len(self._markup.plain(self.head))
+        object.__setattr__(self, "_behind_head", self.suffix[num_head:])
 
     def token_ids(
         self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
@@ -97,16 +105,18 @@ class Layout:
         of the answer; the thought is closed in the model's own tokens.
         Raises LayoutError for more images than the chat template takes.
         """
-        ids = self.shared_ids(num_images, text)
-        ids += [*self._cached_plain(prompt), *self.suffix]
+        if num_images:
+            ids = [*self.shared_ids(num_images, text), *self._cached_plain(prompt + self.head)]
+        else:
+            said = f"{self.tail}{_own_text(text)}{prompt}{self.head}"
+            ids = [*self._before_tail, *self._cached_plain(said)]
+        ids += self._behind_head
         # Past the cache: each reply starts in its own way.
         return [*ids, *self._start_ids(reply_start)] if reply_start else ids
 
     def shared_ids(self, num_images: int, text: str | None) -> list[int]:
         """Token ids with which all requests about the same images and text begin."""
-        ids = list(self.prefix(num_images))
-        if text is not None:
-            ids += self._cached_plain(f"Text: {text}\n")
+        ids = [*self.prefix(num_images), *self._cached_plain(_own_text(text))]
         return [*ids, *self.bridges[num_images]]
 
     def prefix(self, num_images: int) -> tuple[int, ...]:
@@ -159,44 +169,13 @@ class Layout:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
+def _own_text(text: str | None) -> str:
+    return "" if text is None else f"Text: {text}\n"
+
+
 def layout_id(block_size: int) -> str:
     """Name of the layout in a request's identity; known without a tokenizer."""
     return f"{LAYOUT_VERSION}/block={block_size}"
-
-
-@dataclass(frozen=True, slots=True)
-class TurnTexts:
-    """What a chat template puts around the user's text.
-
-    prefixes: by number of images; the last is missing where the template takes one image only.
-    """
-
-    prefixes: tuple[str, ...]
-    suffix: str
-    turn: Turn
-
-    @property
-    def digest(self) -> str:
-        """Hash of it all, 16 hex digits."""
-        texts = "\0".join((*self.prefixes, self.suffix))
-        return hashlib.sha256(texts.encode()).hexdigest()[:16]
-
-
-def turn_texts(template: ChatTemplate, thinking: Thinking) -> TurnTexts:
-    """Prefixes and suffix of a chat template.
-
-    Raises LayoutError if it leaves out the image or the text, or puts the image behind the text,
-    or if the model cannot be kept from thinking.
-    """
-    turn = begin_turn(template, thinking, _messages(0))
-    text_prefix, text_suffix = _split_template(turn.template, 0)
-    image_prefix, suffix = _split_template(turn.template, 1)
-    if suffix != text_suffix:
-        raise LayoutError("the chat template does not put the image before the user's text")
-    if image_prefix == text_prefix:
-        raise LayoutError("the chat template leaves the image out")
-    pair_prefix = _pair_prefix(turn.template, image_prefix, suffix)
-    return TurnTexts((text_prefix, image_prefix, *pair_prefix), suffix + turn.ending, turn)
 
 
 def make_layout(
@@ -221,11 +200,11 @@ def make_layout(
     bridge = make_bridge(tokenizer, block_size)
     # A and B are said in any case, however short a block is.
     pair_bridge = make_bridge(tokenizer, block_size, PAIR_BRIDGE_SENTENCES, at_least=2)
-    ends = _find_ends(texts.turn.template, markup, end_ids)
+    ends = find_ends(texts.turn.template, markup, end_ids)
+    prefixes = tuple(tuple(tokenizer.encode(p, add_special_tokens=False)) for p in texts.prefixes)
+    tail, head = _around_user(markup, texts, prefixes[0], suffix)
     return Layout(
-        prefixes=tuple(
-            tuple(tokenizer.encode(p, add_special_tokens=False)) for p in texts.prefixes
-        ),
+        prefixes=prefixes,
         suffix=suffix,
         bridges=((), tuple(bridge), tuple(pair_bridge)),
         end_of_turn=ends[0],
@@ -234,6 +213,22 @@ def make_layout(
         answers_after_space=not texts.suffix[-1:].isspace() and suffix[-1] not in markup.ids,
         thought=texts.turn.tags,
         thought_is_open=texts.turn.is_open,
+        tail=tail,
+        head=head,
+    )
+
+
+def _around_user(
+    markup: Markup, texts: TurnTexts, prefix: tuple[int, ...], suffix: tuple[int, ...]
+) -> tuple[str, str]:
+    """Plain text between markup and what the user says: before it where there is no image, and
+    behind it. Empty where its tokens are not those of prefix and suffix.
+    """
+    tail, head = markup.around(texts.prefixes[0])[1], markup.around(texts.suffix)[0]
+    tail_ids, head_ids = markup.plain(tail), markup.plain(head)
+    return (
+        tail if prefix[len(prefix) - len(tail_ids) :] == tail_ids else "",
+        head if suffix[: len(head_ids)] == head_ids else "",
     )
 
 
@@ -251,48 +246,6 @@ def make_bridge(
         taken = (sentences[i % len(sentences)] for i in range(num_sentences))
         ids = tokenizer.encode(" ".join(taken) + "\n", add_special_tokens=False)
     return ids
-
-
-def _pair_prefix(template: ChatTemplate, image_prefix: str, suffix: str) -> list[str]:
-    """The prefix of a request with two images; nothing where the template does not take two."""
-    try:
-        prefix, pair_suffix = _split_template(template, _MAX_IMAGES)
-    except LayoutError:
-        return []
-    return [prefix] if pair_suffix == suffix and prefix != image_prefix else []
-
-
-def _split_template(template: ChatTemplate, num_images: int) -> tuple[str, str]:
-    """The rendered chat template before and after the user's text."""
-    rendered = template.render(_messages(num_images), generate=True)
-    before, found, after = rendered.partition(USER_TEXT)
-    if not found or USER_TEXT in after:
-        raise LayoutError("the chat template does not carry the user's text as it is, once")
-    return before, after
-
-
-def _messages(num_images: int) -> list[dict[str, Any]]:
-    images: list[dict[str, str]] = [{"type": "image"} for _ in range(num_images)]
-    return [{"role": "user", "content": [*images, {"type": "text", "text": USER_TEXT}]}]
-
-
-def _find_ends(template: ChatTemplate, markup: Markup, end_ids: Sequence[int]) -> tuple[int, ...]:
-    """Tokens that end a reply: the chat template's own first, the tokenizer's last.
-
-    The template's own is the first token of markup behind a reply. Some templates write none, and
-    their models end a reply with the token that begins the user's next turn.
-    """
-    reply = {"role": "assistant", "content": [{"type": "text", "text": _REPLY_SENTINEL}]}
-    messages = [*_messages(0), reply, *_messages(0)]
-    after = template.render(messages, generate=False).rpartition(_REPLY_SENTINEL)[2]
-    tokenizer = markup.tokenizer
-    ids: list[int] = tokenizer.encode(after, add_special_tokens=False)
-    own = next((i for i in ids if i in markup.ids), None)
-    eos = tokenizer.eos_token_id
-    ends = tuple(dict.fromkeys(i for i in (own, *end_ids, eos) if i is not None))
-    if not ends:
-        raise LayoutError("neither the chat template nor the tokenizer ends the assistant's turn")
-    return ends
 
 
 def _split(ids: Sequence[int], at: int) -> list[list[int]]:

@@ -35,6 +35,13 @@ class Markup:
             return ids
         return tuple(i for character in text for i in self._encode(character))
 
+    def around(self, text: str) -> tuple[str, str]:
+        """What of a text, markup in it being meant as such, stands before and behind all markup;
+        empty where there is none.
+        """
+        found = list(self._pattern.finditer(text)) if self._texts else []
+        return (text[: found[0].start()], text[found[-1].end() :]) if found else ("", "")
+
     @cached_property
     def _pattern(self) -> re.Pattern[str]:
         longest_first = sorted(self._texts, key=len, reverse=True)

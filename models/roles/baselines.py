@@ -37,7 +37,11 @@ def propose_judge_prompts(
     """As many draws of a new judge prompt, from scored ones in the order given."""
     template = load_template("propose_judge_prompt")
     meta_prompt = template.render(task=optimizer.task, history=history, cases=cases)
-    questions = [Question(meta_prompt, draw, temperature) for draw in range(number)]
+    taken = tuple(tried.judge_prompt for tried in history)
+    questions = [
+        Question(meta_prompt, draw, temperature, taken=taken, asks_again=False)
+        for draw in range(number)
+    ]
     return [answer.proposal for answer in optimizer.ask(questions)]
 
 
@@ -74,7 +78,9 @@ def paraphrase(
     """As many draws of a variation of each judge prompt."""
     template = load_template("paraphrase_judge_prompt")
     questions = [
-        Question(template.render(judge_prompt=judge_prompt), draw, temperature)
+        Question(
+            template.render(judge_prompt=judge_prompt), draw, temperature, taken=(judge_prompt,)
+        )
         for judge_prompt in judge_prompts
         for draw in range(number)
     ]
@@ -115,5 +121,6 @@ def _question(
             has_images=bool(images),
         )
         if context.holds(meta_prompt, images, optimizer.max_tokens):
-            return Question(meta_prompt, images=images)
+            taken = (complaint.judge_prompt,) if template == "edit_judge_prompt" else ()
+            return Question(meta_prompt, images=images, taken=taken)
     return None

@@ -44,7 +44,8 @@ def update_judge_prompts(
         template.render(task=optimizer.task, judge_prompt=judge_prompt, cases=some)
         for some in cases
     ]
-    return [answer.proposal for answer in optimizer.ask([Question(text) for text in rendered])]
+    questions = [Question(text, taken=(judge_prompt,)) for text in rendered]
+    return [answer.proposal for answer in optimizer.ask(questions)]
 
 
 def update_i2t_prompts(
@@ -70,8 +71,12 @@ def update_i2t_prompts(
         reflections=reflections,
         count=count,
     )
-    [answer] = optimizer.ask([Question(meta_prompt)])
+    taken = tuple(tried.i2t_prompt for tried in history)
+    [answer] = optimizer.ask([Question(meta_prompt, taken=taken, count=count)])
     prompts = list(dict.fromkeys(answer.texts))[-count:]
     short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
-    proposals = [Proposal(prompt, answer.failures) for prompt in prompts]
+    proposals = [
+        Proposal(prompt, answer.failures, answer.repeats, is_repeat=prompt in taken)
+        for prompt in prompts
+    ]
     return [*proposals, *[short] * (count - len(prompts))]

@@ -298,7 +298,11 @@ def _expansion_record(expansion: Expansion) -> dict[str, Any]:
             for answer in expansion.critiques
         ],
         "edits": [
-            {"judge_prompt": edit.prompt, "failures": list(edit.failures)}
+            {
+                "judge_prompt": edit.prompt,
+                "failures": list(edit.failures),
+                "repeats_parent": edit.is_repeat,
+            }
             for edit in expansion.edits
         ],
         "successors": expansion.successors,

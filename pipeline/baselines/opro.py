@@ -145,6 +145,7 @@ def make_step(
         "exemplars": [case.example.example_id for case in shown],
         "scored": [{"judge_prompt": s.judge_prompt, "accuracy": s.accuracy} for s in scored],
         "proposals": len(proposals),
+        "proposals_tried_before": sum(p.is_repeat for p in proposals),
         "proposal_failures": [list(p.failures) for p in proposals if p.failures],
     }
     return Step(

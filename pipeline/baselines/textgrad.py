@@ -170,6 +170,7 @@ def make_step(
         ],
         "proposed": proposed,
         "proposal_failures": list(rewrite.proposal.failures),
+        "repeats_current_prompt": rewrite.proposal.is_repeat,
         "validation_accuracy": None if right is None else right / len(validation),
         "accepted": rewrite.accepted,
     }

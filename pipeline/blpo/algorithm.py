@@ -20,7 +20,8 @@ Departures from the paper, and choices where it leaves something open:
 11. Eq 11: q_0 is not a candidate; a tie goes to the I2T prompt tried first.
 12. p_{t+1} is the p' that was scored for q*, not a second proposal.
 13. A proposal that fails as often as is allowed keeps the current prompt: a failed Update_p scores
-    its q 0, a failed Update_q is left out of the history.
+    its q 0, a failed Update_q is left out of the history. A p' that repeats p_t, or a q tried
+    before, is asked for once more and then taken as it is.
 14. The last iterate is returned, accepted or not by any test.
 15. Temperature is 0. OpenAI's o3 refuses that: it samples at its own, and its replies differ from
     one time to the next. The store keeps what was answered first.
@@ -112,6 +113,7 @@ def inner_loop(choices: "Published", problem: InnerProblem, openers: Sequence[st
     for _ in range(choices.config.inner_rounds):
         proposals = choices.update_q(problem, search)  # Eq 10: q_{k+1} = Update_q(p_t, H_k)
         search.failures += [proposal for proposal in proposals if proposal.prompt is None]
+        search.repeats += proposals[0].repeats
         tried = [proposal.prompt for proposal in proposals if proposal.prompt is not None]
         search.candidates += score_each(choices, problem, tried, search)  # H_{k+1}
     return search

@@ -114,6 +114,7 @@ class I2TSearch:
 
     openers: what opens the history: q_0, or what a switch puts beside it or in its place.
     candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
+    repeats: replies to Update_q that held nothing but I2T prompts tried before.
     shown: example_ids that Update_q was shown.
     rejected: whose shuffled control was as good: their I2T prompts open no further history.
     """
@@ -121,6 +122,7 @@ class I2TSearch:
     openers: list[Candidate] = field(default_factory=list[Candidate])
     candidates: list[Candidate] = field(default_factory=list[Candidate])
     failures: list[Proposal] = field(default_factory=list[Proposal])
+    repeats: int = 0
     shown: set[str] = field(default_factory=set[str])
     rejected: list[Candidate] = field(default_factory=list[Candidate])
 

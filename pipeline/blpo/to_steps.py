@@ -114,7 +114,11 @@ def _details(step: OuterStep) -> dict[str, Any]:
         ),
         "baseline": _candidate_record(openers[0]) if openers else None,
         **({"further_openers": further} if further else {}),
-        "candidates": [_candidate_record(candidate) for candidate in candidates],
+        "candidates": [
+            _candidate_record(candidate) | {"repeats_i2t_prompt": repeats}
+            for candidate, repeats in zip(candidates, _repeats(openers, candidates), strict=True)
+        ],
+        "i2t_repeats": search.repeats if search else 0,
         "i2t_failures": [list(p.failures) for p in search.failures] if search else [],
         "chosen": next((i for i, c in enumerate(candidates) if c is chosen), None),
         **_decision_record(step),
@@ -150,10 +154,18 @@ def _candidate_record(candidate: Candidate) -> dict[str, Any]:
         "judge_prompt": candidate.judge_prompt,
         "kept_current_prompt": candidate.proposal.prompt is None,
         "proposal_failures": list(candidate.proposal.failures),
+        "proposal_repeats": candidate.proposal.repeats,
+        "repeats_current_prompt": candidate.proposal.is_repeat,
         "verbalizations": verbalization_records(candidate.verbalizations),
         "verdicts": [verdict.label for verdict in candidate.judged.verdicts],
         "judged": [example.example_id for example in candidate.judged.examples],
     }
+
+
+def _repeats(openers: Sequence[Candidate], candidates: Sequence[Candidate]) -> list[bool]:
+    """Of each candidate, whether its I2T prompt had been tried in this step."""
+    prompts = [tried.i2t_prompt for tried in (*openers, *candidates)]
+    return [prompts[i] in prompts[:i] for i in range(len(openers), len(prompts))]
 
 
 def _tried(step: OuterStep) -> list[Tried]:

@@ -53,9 +53,21 @@ def main() -> None:
         where = f"{error.filename}: " if error.filename else ""
         say(f"error: {where}{what_failed(error)}")
         sys.exit(EXIT_PROBLEM)
+    except (MemoryError, ImportError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        say(
+            "error: out of memory: give the process more; the same command goes on where it stopped"
+        )
+        sys.exit(EXIT_PROBLEM)
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")
         sys.exit(EXIT_STOPPED)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether there is no memory left, if only for the library that is loaded."""
+    return isinstance(error, MemoryError) or "failed to map segment" in str(error)
 
 
 def _set_up_output() -> None:

