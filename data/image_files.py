@@ -1,9 +1,15 @@
-"""Image files that a dataset names: only inside its folder, and nothing but regular files."""
+"""Image files that a dataset names: only inside its folder, and nothing but images."""
 
 import os
 from pathlib import Path
 
 from .errors import DataError
+from .images import FORMATS, is_image_start
+
+MAX_IMAGE_BYTES = 1 << 29
+"""Of an encoded image. The largest that is decoded has half of that before compression."""
+
+_START_BYTES = 16
 
 
 def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = False) -> Path:
@@ -19,12 +25,18 @@ def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = Fa
 
 
 def read_image_file(path: Path) -> bytes:
-    """The bytes of a regular file; raises DataError naming it."""
+    """The bytes of a regular file that begins like an image; raises DataError naming it.
+
+    Of any other file no more than the first bytes are read, and none of them is told.
+    """
     shown = shortened(str(path))
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"image {shown}: no regular file: correct the path or drop the row")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            start = file.read(_START_BYTES)
+            _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
+            return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
             f"image {shown}: no such file; correct the path, name the folder that paths start from "
@@ -35,6 +47,20 @@ def read_image_file(path: Path) -> bytes:
         raise DataError(
             f"image {shown}: cannot be read ({reason}); correct it or drop the row"
         ) from error
+
+
+def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
+    """An empty file passes: what decodes it says so."""
+    if start and not is_image_start(start):
+        raise DataError(
+            f"image {shown}: its first bytes are those of none of {', '.join(FORMATS)}: replace it "
+            "or drop the row"
+        )
+    if num_bytes > MAX_IMAGE_BYTES:
+        raise DataError(
+            f"image {shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
+            "shrink it or drop the row"
+        )
 
 
 def shortened(name: str, limit: int = 200) -> str:

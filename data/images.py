@@ -14,6 +14,13 @@ from PIL import Image, ImageFile, ImageOps
 from .errors import DataError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+_STARTS = (
+    b"\xff\xd8\xff",
+    b"\x89PNG\r\n\x1a\n",
+    b"GIF8",
+    b"BM",
+    *(b"II*\0", b"II+\0", b"II\0*", b"MM\0*", b"MM\0+", b"MM*\0"),
+)
 MAX_DECODED_PIXELS = 89_478_485
 """Largest image that is decoded at all (Pillow's own threshold for a decompression bomb)."""
 
@@ -59,6 +66,11 @@ class ImageRef:
         """sha256 over the bytes and the bounds: equal digests, equal pixels for the model."""
         bounds = f"{self.bounds.min_pixels}:{self.bounds.max_pixels}:".encode()
         return hashlib.sha256(bounds + self.data).hexdigest()
+
+
+def is_image_start(start: bytes) -> bool:
+    """Whether a file with these first bytes, 12 or more, can be an image of one of the FORMATS."""
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def decode_image(ref: ImageRef, example_id: str | None = None) -> Image.Image:

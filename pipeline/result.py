@@ -107,7 +107,8 @@ LAYOUT_NOTE = (
 class RunRecord:
     """All that a run saw, for its report.
 
-    initial_verdicts, final_verdicts: on the test examples, in their order.
+    initial_verdicts, final_verdicts: on the test examples, in their order. again_verdicts: those
+        of the final prompt's second draw, for the noise floor.
     """
 
     config: RunConfig
@@ -117,3 +118,4 @@ class RunRecord:
     initial_verdicts: list[Verdict]
     final_verdicts: list[Verdict]
     result: RunResult
+    again_verdicts: list[Verdict] | None = None

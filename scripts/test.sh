@@ -6,4 +6,4 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" dev
 bash "$here/slurm_packages.sh"
 cd "$here/.."
-exec "${BLPO_VENV:-.venv}/bin/python" -m pytest -n 2 --dist loadgroup --no-loadscope-reorder "$@"
+exec "${BLPO_VENV:-.venv}/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -9,36 +9,33 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+import hypothesis
 import pytest
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
 
+# The same examples in every run, however long each of them takes.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
+hypothesis.settings.load_profile("repeatable")
+
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-LONGEST_FIRST = ("slurm", "engine", "demo", "wheel", "resume")
-SHARED_ENGINE = ("test_engines", "test_pair_engines", "test_engine_group")
+LONGEST_FIRST = (
+    *("test_slurm", "test_demo", "test_engine_group", "test_conformance", "test_vllm_server"),
+    *("test_resume", "test_wheel", "test_verify", "test_docs"),
+)
+"""`pytest -n 2` keeps a file in one process; with these first, no long one is left at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n`: a file stays in one process, and the files that share an engine do, too.
-
-    The longest come first, so that no process is left with one of them at the end.
-    """
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(group_of(item)))
-    items.sort(key=lambda item: rank_of(group_of(item)))
+    items.sort(key=lambda item: rank_of(item.path.stem))
 
 
-def group_of(item: pytest.Item) -> str:
-    file = item.path.stem
-    return "engine" if file in SHARED_ENGINE else file.removeprefix("test_")
-
-
-def rank_of(group: str) -> int:
-    return LONGEST_FIRST.index(group) if group in LONGEST_FIRST else len(LONGEST_FIRST)
+def rank_of(file: str) -> int:
+    return LONGEST_FIRST.index(file) if file in LONGEST_FIRST else len(LONGEST_FIRST)
 
 
 @pytest.fixture(scope="session")

@@ -90,7 +90,10 @@ def test_a_probability_of_zero_is_one(serve: Serve) -> None:
         (decided(("Safe", 1.0)), "no probability for each label"),
         (decided(("Safe", 0.9), ("Unsafe", 0.9)), "probabilities are none"),
         (decided(("Safe", -0.5), ("Unsafe", 0.9)), "probabilities are none"),
-        (always(400, {"error": {"message": "too long"}}), "HTTP 400: too long"),
+        (
+            always(400, {"error": {"message": "maximum context length is 8192 tokens"}}),
+            "HTTP 400: maximum context length",
+        ),
     ],
 )
 def test_a_decision_that_is_none_is_an_error_reply(

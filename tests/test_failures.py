@@ -217,7 +217,7 @@ def test_a_refused_image_costs_one_verdict_and_is_shown_to_no_optimizer(
     line = f"1 of {judge.asked} verdicts have no label (1 x HTTP 403: flagged (id req-3f))"
     assert f"  judge: {line}\n" in printed(capsys, run, result)
     report = (run.config.output / "report.html").read_text()
-    assert f"<li>Judge: {line}.</li>" in report
+    assert f'<li dir="auto">Judge: {line}.</li>' in report
     assert report.index("Judge: 1 of") < report.index("<table")
 
 
@@ -365,7 +365,7 @@ def test_an_optimizer_that_only_repeats_ends_like_no_finding(
     assert f"  o{line}\n" in out
     assert "under both prompts" not in out
     assert told in report
-    assert f"<li>O{line}.</li>" in report
+    assert f'<li dir="auto">O{line}.</li>' in report
     step = json.loads((run.config.output / "steps/step-0.json").read_text())
     assert step["i2t_repeats"] == 4
     for candidate in step["candidates"]:

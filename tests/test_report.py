@@ -40,7 +40,9 @@ from blpo.pipeline.blpo.records import (
 from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
-from blpo.pipeline.report.html import PromptDiff, render_report, thumbnail
+from blpo.pipeline.report.html import render_report
+from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
+from blpo.pipeline.report.prompt_diff import PromptDiff
 from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
 from blpo.pipeline.search.step import ShownCase
 
@@ -280,6 +282,15 @@ def test_nothing_is_loaded_from_outside(report: str) -> None:
     assert all(
         s.startswith("data:image/jpeg;base64,") for s in re.findall(r'src="([^"]*)"', report)
     )
+
+
+def test_the_sections_of_a_page_are_found_again(report: str) -> None:
+    found = sections_of(report)
+    assert tuple(found) == SECTIONS
+    assert found["summary"].startswith('<div class="finding')
+    assert found["cost"].endswith("prefix cache.</p>")
+    parts = [f'<section id="{name}">\n{text}\n</section>' for name, text in found.items()]
+    assert "\n".join(parts) in report
 
 
 def test_every_prompt_and_model_text_is_escaped(outer_steps: list[OuterStep]) -> None:

@@ -176,7 +176,7 @@ def test_torch_and_the_locked_versions_are_what_the_project_asks_for() -> None:
     assert torch == str(locked["torch"])
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     extras = project["optional-dependencies"]
-    named = [line for extra in ("cpu", "dev", "ray", "peers") for line in extras[extra]]
+    named = [line for extra in ("cpu", "dev", "families", "ray", "peers") for line in extras[extra]]
     for asked in filter(applies, map(Requirement, [*project["dependencies"], *named])):
         [pinned] = locked[canonicalize_name(asked.name)]
         assert asked.specifier.contains(pinned.version), f"{asked}: run scripts/lock.sh"

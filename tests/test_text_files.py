@@ -7,8 +7,12 @@ import pytest
 from blpo.data.arrow import atomic_path
 from blpo.data.errors import ConfigError, DataError, OutputError
 from blpo.data.image_files import image_path, read_image_file, shortened
+from blpo.data.images import FORMATS
 from blpo.data.text_files import parse_yaml, read_own_json, read_text
 from blpo.pipeline.config import RunConfig, parse_config
+from PIL import Image
+
+PNG = b"\x89PNG\r\n\x1a\n and so on"
 
 
 @pytest.mark.parametrize(
@@ -77,10 +81,45 @@ def test_an_image_outside_the_dataset_is_refused_unless_allowed(tmp_path: Path, 
 
 
 def test_a_link_inside_the_dataset_may_lead_out_of_it(tmp_path: Path) -> None:
-    (tmp_path / "blob").write_bytes(b"image")
+    (tmp_path / "blob").write_bytes(PNG)
     (tmp_path / "data").mkdir()
     (tmp_path / "data/a.png").symlink_to(tmp_path / "blob")
-    assert read_image_file(image_path(tmp_path / "data", "a.png", "")) == b"image"
+    assert read_image_file(image_path(tmp_path / "data", "a.png", "")) == PNG
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_of_every_format_that_is_decoded_is_read(tmp_path: Path, kind: str) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "image", kind)
+    assert read_image_file(tmp_path / "image") == (tmp_path / "image").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"root:x:0:0:root",
+        b"-----BEGIN OPENSSH PRIVATE KEY",
+        b"sk-PLANTED",
+        b"P",
+        b"PK\3\4",
+        b"RIFF1234AVI ",
+    ],
+)
+def test_of_a_file_that_is_no_image_nothing_is_read_and_nothing_told(
+    tmp_path: Path, content: bytes
+) -> None:
+    (tmp_path / "secret.png").write_bytes(content + b"S3CRET")
+    with pytest.raises(DataError, match="first bytes are those of none of JPEG, PNG") as raised:
+        read_image_file(tmp_path / "secret.png")
+    assert content.decode("latin-1") not in str(raised.value).partition("none of")[0]
+    assert "S3CRET" not in str(raised.value)
+
+
+def test_a_file_that_is_larger_than_any_image_is_not_read(tmp_path: Path) -> None:
+    with (tmp_path / "a.png").open("wb") as file:
+        file.write(PNG)
+        file.truncate(1 << 40)
+    with pytest.raises(DataError, match="1,099,511,627,776 bytes, more than"):
+        read_image_file(tmp_path / "a.png")
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:

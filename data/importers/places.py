@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet
 from ..errors import DataError
-from ..image_files import image_path, read_image_file
+from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
 
 _TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _ROWS_AT_ONCE = 16
@@ -117,11 +117,14 @@ def _reader(container: Path) -> Any:
 
 def _read_folder(folder: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
     for place in places:
-        try:
-            data = (folder / place.name).read_bytes()
-        except OSError:
-            data = None
-        yield place, data
+        yield place, _file(folder / place.name)
+
+
+def _file(path: Path) -> bytes | None:
+    try:
+        return read_image_file(path)
+    except DataError:
+        return None
 
 
 def _read_zip(archive: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
@@ -135,6 +138,8 @@ def _read_zip(archive: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
 
 def _member(archive: zipfile.ZipFile, name: str) -> bytes | None:
     try:
+        if archive.getinfo(name).file_size > MAX_IMAGE_BYTES:
+            return None
         return archive.read(name)
     except (KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error):
         return None
@@ -146,9 +151,10 @@ def _read_tar(archive: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
         with tarfile.open(archive, "r|*") as opened:
             for member in opened:
                 place = wanted.pop(member.name, None)
-                file = opened.extractfile(member) if place else None
-                if place and file:
-                    yield place, file.read()
+                is_read = place and member.size <= MAX_IMAGE_BYTES
+                file = opened.extractfile(member) if is_read else None
+                if place:
+                    yield place, file.read() if file else None
         for place in wanted.values():
             yield place, None
     except (OSError, EOFError, tarfile.TarError) as error:

@@ -19,6 +19,8 @@ from ..replies.budget import ReplyBudget
 from ..replies.label import read_label
 
 TEXT_VERDICT_TOKENS = 16
+_ROUNDING = 1e-3
+"""By so much probabilities may add up to more than 1."""
 _TEXT_VERDICT = ReplyBudget(TEXT_VERDICT_TOKENS)
 
 ANSWER_LEAD = "Final answer:"
@@ -190,12 +192,18 @@ def read_verdict(
         return Verdict(None, reason=reply.error, is_error=True)
     if reply.label_logprobs is None:
         return _text_verdict(reply, labels, budget)
-    masses = {label: math.exp(reply.label_logprobs[label]) for label in labels}
+    masses = {label: _probability(reply.label_logprobs[label]) for label in labels}
     label_mass = sum(masses.values())
+    if not label_mass <= 1 + _ROUNDING:  # as NaN is not, either
+        return Verdict(None, reason="the label probabilities are none: NaN, or more than 1 in all")
     if label_mass == 0.0:
         return Verdict(None, label_mass=0.0, reason="no probability on any declared label")
     probabilities = {label: mass / label_mass for label, mass in masses.items()}
     return Verdict(max(labels, key=probabilities.__getitem__), probabilities, label_mass)
+
+
+def _probability(logprob: float) -> float:
+    return math.exp(logprob) if logprob <= _ROUNDING else math.nan
 
 
 def _text_verdict(reply: Reply, labels: Sequence[str], budget: ReplyBudget) -> Verdict:

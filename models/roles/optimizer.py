@@ -97,7 +97,7 @@ class Question:
 
     temperature: None takes the optimizer's own. images: what the text calls image 1, 2, ...
     taken: prompts of which a repetition is no answer. asks_again: whether one is asked again.
-    count: of texts that are wanted; the last ones of an answer if it is one, else the first.
+    count: of texts that are wanted, which are the last ones of an answer.
     """
 
     meta_prompt: str
@@ -167,7 +167,7 @@ class _Asked:
             self.answer = self._answer(texts, is_repeat=False)
             return
         distinct = tuple(dict.fromkeys(texts))
-        wanted = distinct[: question.count] if question.count > 1 else tuple(texts[-1:])
+        wanted = distinct[-question.count :] if question.count > 1 else tuple(texts[-1:])
         same = [repeated(text, question.taken) for text in wanted]
         known = tuple(old or text for old, text in zip(same, wanted, strict=True))
         if None in same:

@@ -16,7 +16,7 @@ from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
 from .options import EXIT_PROBLEM, EXIT_STOPPED, say
-from .runs import compare, demo, optimize, tasks
+from .runs import compare, demo, optimize, tasks, verify
 from .store import store_app
 from .sweeps import sweep_app, table
 
@@ -29,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (demo, optimize, table, evaluate, compare, tasks, doctor):
+for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, Overrides, StartOver, known_methods, say
+from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_methods, say
 
 
 def demo(
@@ -66,6 +66,27 @@ def compare(
     from .show.tables import show_comparisons  # noqa: PLC0415
 
     show_comparisons(compare_runs(runs), as_json=as_json)
+
+
+def verify(
+    runs: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN...", help="Finished runs, or a sweep's output folder."),
+    ],
+    as_json: AsJson = False,
+) -> None:
+    """Compute every figure of finished runs again from their predictions and compare.
+
+    Exit code 1 if one differs.
+    """
+    from ..verify.folders import runs_in  # noqa: PLC0415
+    from ..verify.run import verify_run  # noqa: PLC0415
+    from .show.verify import show_verified  # noqa: PLC0415
+
+    found = {run: verify_run(run) for given in runs for run in runs_in(given)}
+    show_verified(found, as_json=as_json)
+    if any(findings.differences for findings in found.values()):
+        raise typer.Exit(EXIT_PROBLEM)
 
 
 def tasks(as_json: AsJson = False) -> None:

@@ -5,26 +5,15 @@ label set, never over the labels that happen to occur.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ...data.examples import Example
 from ...data.tasks import Metric
 from ...models.roles.judge import Verdict
 from .intervals import RESAMPLES, Counts, Interval, Values, bootstrap_weights, percentiles, wilson
+from .labelled import Labelled
 from .pairs import PairScores, pair_scores
-
-
-class Labelled(Protocol):
-    """What of an example its verdict is compared by."""
-
-    @property
-    def label(self) -> str: ...
-
-    @property
-    def group(self) -> str: ...
 
 
 class Agreement(BaseModel):
@@ -75,7 +64,7 @@ class Gain(BaseModel):
 
 
 def agreement(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str], seed: int
+    examples: Sequence[Labelled], verdicts: Sequence[Verdict], labels: Sequence[str], seed: int
 ) -> Agreement:
     """Metrics of verdicts, one per example in order."""
     by_group = group_confusions(examples, verdicts, labels)

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 from pydantic import BaseModel, ConfigDict
 
-from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from .agreement import accuracy, group_confusions, macro_f1
 from .intervals import Interval, wilson
+from .labelled import Labelled
 
 
 class NoiseFloor(BaseModel):
@@ -37,7 +37,7 @@ class NoiseFloor(BaseModel):
 
 
 def noise_floor(
-    examples: Sequence[Example],
+    examples: Sequence[Labelled],
     first: Sequence[Verdict],
     second: Sequence[Verdict],
     labels: Sequence[str],

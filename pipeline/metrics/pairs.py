@@ -9,11 +9,11 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from ...data.examples import Example
 from ...data.tasks import TIE
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
 from .intervals import Interval, bootstrap_weights, percentiles
+from .labelled import Labelled
 
 
 class PairScores(BaseModel):
@@ -52,7 +52,7 @@ _Counted = tuple[int, int]
 
 
 def pair_scores(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], seed: int
+    examples: Sequence[Labelled], verdicts: Sequence[Verdict], seed: int
 ) -> PairScores | None:
     """Scores of verdicts, one per pair in order; None for verdicts on single images."""
     if not all(isinstance(verdict, PairVerdict) for verdict in verdicts):
@@ -77,7 +77,7 @@ def pair_scores(
     )
 
 
-def _strict(example: Example, verdict: Verdict) -> _Counted:
+def _strict(example: Labelled, verdict: Verdict) -> _Counted:
     return (0, 0) if example.label == TIE else (int(verdict.label == example.label), 1)
 
 

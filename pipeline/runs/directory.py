@@ -7,8 +7,9 @@
     steps/step-N.json  prompts, scores, metrics and calls so far of every step of the search
     prompts/           judge_prompt_initial.txt, judge_prompt_final.txt, i2t_prompt_final.txt
     predictions.parquet  verdicts of the initial and the final prompt on the test split
+    report.html        the result to look at
+    checksums.json     sha256 of these files, and of result.json without its seconds
     result.json        the result, written last
-    report.html        the same to look at
     ledger.jsonl       calls, tokens and seconds by role of every session that asked models
 
 Every file but run_id, ledger.jsonl and the key `seconds` of result.json is a function of
@@ -39,6 +40,8 @@ INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 LEDGER_FILE = "ledger.jsonl"
 PREDICTIONS_FILE = "predictions.parquet"
+REPORT_FILE = "report.html"
+CHECKSUMS_FILE = "checksums.json"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
     CONFIG_FILE,
@@ -47,10 +50,11 @@ _OWN_FILES = (
     _RUN_ID_FILE,
     PREDICTIONS_FILE,
     RESULT_FILE,
-    "report.html",
+    REPORT_FILE,
+    CHECKSUMS_FILE,
     LEDGER_FILE,
 )
-_OWN_FOLDERS = ("steps", "prompts")
+OWN_FOLDERS = ("steps", "prompts")
 _REMEDY = "restore the file, or pass --start-over (replies in the store are kept)"
 
 
@@ -126,7 +130,7 @@ def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
     """
     if not (path / CONFIG_FILE).exists():
         raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
-    return _stored_config(path), RunDirectory(path, _run_id(path))
+    return stored_config(path), RunDirectory(path, _run_id(path))
 
 
 def run_task(config: RunConfig) -> Task:
@@ -165,7 +169,8 @@ def run_differences(
     return differences(fields, other_fields)
 
 
-def _stored_config(path: Path) -> RunConfig:
+def stored_config(path: Path) -> RunConfig:
+    """The configuration of a run directory. Raises ConfigError for one that is damaged."""
     fields = read_own_json(path / CONFIG_FILE, _REMEDY, ConfigError)
     places = {"output": str(path)}
     if "store" in fields:
@@ -217,7 +222,7 @@ def _refuse_foreign(path: Path) -> None:
 def _refuse_other_run(path: Path, config: RunConfig, task: Task, inputs: Mapping[str, Any]) -> None:
     stored = read_own_json(path / INPUTS_FILE, _REMEDY, ConfigError)
     found = [
-        *run_differences(_stored_config(path), kept_task(path), config, task),
+        *run_differences(stored_config(path), kept_task(path), config, task),
         *differences(stored, inputs),
     ]
     if found:
@@ -238,7 +243,7 @@ def _where_task_is(path: Path, found: Sequence[str]) -> str:
 def _remove_run(path: Path) -> None:
     if not (path / CONFIG_FILE).exists():
         return
-    for name in _OWN_FOLDERS:
+    for name in OWN_FOLDERS:
         shutil.rmtree(path / name, ignore_errors=True)
     # config.json goes last: whatever is killed in between is still a run directory.
     for name in reversed(_OWN_FILES):

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from ...data.arrow import ARROW_ERRORS, open_parquet
 from ...data.errors import ConfigError, DataError
 from ...models.roles.judge import Verdict
 from ..config import RunConfig
@@ -16,18 +14,9 @@ from ..metrics.agreement import group_confusions
 from ..metrics.intervals import Counts
 from ..result import RunResult
 from .directory import PREDICTIONS_FILE, RESULT_FILE, load_run
+from .predictions import AGAIN, PastExample, read_predictions
 
-AGAIN = "start the run again, it asks no model and writes its files anew"
 _MAX_SHOWN = 5
-
-
-@dataclass(frozen=True, slots=True)
-class PastExample:
-    """An example of the test split, without its image."""
-
-    example_id: str
-    group: str
-    label: str
 
 
 @dataclass(frozen=True)
@@ -81,30 +70,8 @@ def read_past_run(path: Path) -> PastRun:
     except ValidationError:
         message = f"{path}: its {RESULT_FILE} was written by another version; {AGAIN}"
         raise DataError(message) from None
-    table = _predictions(path / PREDICTIONS_FILE)
-    labels = [field.name for field in table.schema.field("final_probabilities").type]
-    names = ("example_id", "group", "human_label")
-    rows = list(zip(*(table.column(name).to_pylist() for name in names), strict=True))
-    return PastRun(
-        path,
-        config,
-        result,
-        tuple(labels),
-        tuple(PastExample(*row) for row in rows),
-        tuple(map(Verdict, table.column("initial_verdict").to_pylist())),
-        tuple(map(Verdict, table.column("final_verdict").to_pylist())),
-    )
-
-
-def _predictions(path: Path) -> Any:
-    try:
-        with open_parquet(path) as file:
-            table = file.read()
-    except ARROW_ERRORS as error:
-        raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
-    if "group" not in table.schema.names:
-        raise DataError(f"{path}: has no column `group`; {AGAIN}")
-    return table
+    found = read_predictions(path / PREDICTIONS_FILE)
+    return PastRun(path, config, result, found.labels, found.examples, found.initial, found.final)
 
 
 def refuse_other_test(reference: PastRun, other: PastRun) -> None:

@@ -1,6 +1,5 @@
 """One run from configuration to result: the search, the record of its steps, the final test."""
 
-import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...data.arrow import pa, pq
 from ...data.examples import Dataset, check_images, read_dataset
 from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
@@ -21,17 +19,26 @@ from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
-from ..metrics.agreement import agreement, gain
-from ..metrics.noise_floor import NoiseFloor, noise_floor
+from ..metrics.agreement import agreement
 from ..report.html import render_report
 from ..result import CallCounts, RunRecord, RunResult, SplitResult
 from ..search.cutpoints import CutPoints
-from ..search.step import Step
-from .directory import LEDGER_FILE, PREDICTIONS_FILE, RESULT_FILE, RunDirectory, open_run_directory
+from ..search.step import Step, Tried
+from .checksums import checksums
+from .directory import (
+    CHECKSUMS_FILE,
+    LEDGER_FILE,
+    PREDICTIONS_FILE,
+    REPORT_FILE,
+    RESULT_FILE,
+    RunDirectory,
+    open_run_directory,
+)
 from .engine_pool import EnginePool
 from .failure_watch import FailureWatch
+from .measure import measure
+from .predictions import predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
-from .verdict_columns import verdict_columns, verdict_fields
 
 
 class Run:
@@ -124,12 +131,18 @@ class Run:
         self._watch.end_search()
 
     def _step_record(self, step: Step) -> dict[str, Any]:
-        """A step as JSON values. calls: what the search has asked for so far, by role."""
+        """A step as JSON values.
+
+        tried: the figures that the report shows of it. calls: what the search has asked for so
+        far, by role.
+        """
         return {
             "step": step.index,
             "judge_prompt": step.judge_prompt,
             "train": self._on_train(step),
             **step.details,
+            "tried": [_tried_record(tried) for tried in step.tried],
+            "num_shown": len(step.shown),
             "next_judge_prompt": step.next_judge_prompt,
             "calls": {role: ledger.asked for role, ledger in self.ledgers.items()},
         }
@@ -156,15 +169,10 @@ class Run:
         test, seed = self.dataset.test, self.config.seed
         initial = self._judge_test(self.judge_prompt)
         final = _read(self._judge_test(final_prompt), reading)
-        labels = self.task.labels
-        test_result = SplitResult(
-            initial=agreement(test, initial, labels, seed),
-            final=agreement(test, final, labels, seed),
-            gain=gain(test, initial, final, labels, seed),
-            noise_floor=self._noise_floor(final_prompt, reading, final),
-        )
-        result = self._result(steps, final_prompt, test_result, time.monotonic() - started)
-        return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result)
+        again = self._judge_again(final_prompt, reading)
+        measured = measure(test, initial, final, again, self.task.labels, seed)
+        result = self._result(steps, final_prompt, measured, time.monotonic() - started)
+        return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result, again)
 
     def _judge_test(self, judge_prompt: str, sample_index: int = 0) -> list[Verdict]:
         judge = configured_judge(self.engines["judge"], self.task, self.config)
@@ -173,13 +181,11 @@ class Run:
         self._watch.judged(pairs, verdicts)
         return verdicts
 
-    def _noise_floor(
-        self, judge_prompt: str, reading: CutPoints | None, verdicts: Sequence[Verdict]
-    ) -> NoiseFloor | None:
+    def _judge_again(self, judge_prompt: str, reading: CutPoints | None) -> list[Verdict] | None:
+        """The second draw for the noise floor, if it is asked for."""
         if not self.config.noise_floor:
             return None
-        again = _read(self._judge_test(judge_prompt, sample_index=1), reading)
-        return noise_floor(self.dataset.test, verdicts, again, self.task.labels)
+        return _read(self._judge_test(judge_prompt, sample_index=1), reading)
 
     def _result(
         self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
@@ -219,9 +225,22 @@ class Run:
         directory.write_text("prompts/judge_prompt_initial.txt", result.judge_prompt_initial)
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
-        directory.write_bytes(PREDICTIONS_FILE, _predictions(record))
-        directory.write_text("report.html", render_report(record))
-        directory.write_json(RESULT_FILE, result.model_dump(mode="json"))
+        directory.write_bytes(PREDICTIONS_FILE, predictions_bytes(record))
+        directory.write_text(REPORT_FILE, render_report(record))
+        result_json = result.model_dump(mode="json")
+        directory.write_json(CHECKSUMS_FILE, checksums(directory.path, result_json))
+        directory.write_json(RESULT_FILE, result_json)
+
+
+def _tried_record(tried: Tried) -> dict[str, Any]:
+    """The figures of a prompt that a step tried, as the report has them."""
+    return {
+        "name": tried.name,
+        "score": tried.score,
+        "num_right": tried.num_right,
+        "num_judged": tried.num_judged,
+        "is_chosen": tried.is_chosen,
+    }
 
 
 def _checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
@@ -281,21 +300,3 @@ def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
         "completion_tokens": session.completion_tokens,
         "seconds": round(ledger.session_seconds, 3),
     }
-
-
-def _predictions(record: RunRecord) -> bytes:
-    """predictions.parquet: a row per test example under p_0 and under the final prompt."""
-    test, labels = record.dataset.test, record.task.labels
-    fields = [pa.field(name, pa.string()) for name in ("example_id", "group", "human_label")]
-    columns = [
-        pa.array([getattr(e, name) for e in test]) for name in ("example_id", "group", "label")
-    ]
-    for prefix, verdicts in (
-        ("initial_", record.initial_verdicts),
-        ("final_", record.final_verdicts),
-    ):
-        fields += verdict_fields(labels, prefix)
-        columns += verdict_columns(verdicts, labels, prefix)
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns, schema=pa.schema(fields)), buffer)
-    return buffer.getvalue()

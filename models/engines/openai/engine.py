@@ -173,8 +173,10 @@ class OpenAIEngine:
         """Count failures in a row; raises EngineError when they are too many."""
         with self._lock:
             if isinstance(result, Reply):
-                self._has_answered = True
-                self._failed_in_a_row = 0
+                # An image that is none, or a prompt that is too long, says nothing of the server.
+                if result.finish_reason != "error":
+                    self._has_answered = True
+                    self._failed_in_a_row = 0
                 return
             self._failed_in_a_row += 1
             is_transient = result.reply.error_kind == "transient"

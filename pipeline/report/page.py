@@ -1,0 +1,121 @@
+"""The page of a report and its sections: templates, and how values stand in them.
+
+Prompts and model texts are untrusted: the templates escape every text, and isolate its direction
+(`<bdi>`, `dir="auto"`) from what stands around it; only the plots go in as markup, and they hold
+nothing but numbers and fixed words.
+"""
+
+import base64
+import io
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+from PIL import Image
+
+from ...data.errors import DataError
+from ...data.images import ImageRef, decode_image
+from ...data.shown import shown
+from ..metrics.intervals import Interval
+from .conclusion import excludes_zero, signed, signed_interval
+
+SECTIONS = (
+    "summary",
+    "prompts",
+    "trajectory",
+    "confusion",
+    "scorecard",
+    "probabilities",
+    "misjudged",
+    "changes",
+    "cost",
+)
+"""In the order of the page; each has a template of its name."""
+
+_THUMBNAIL_PX = 160
+_NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
+_SECTION = re.compile(
+    r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</body>)', re.DOTALL
+)
+
+
+def render_section(name: str, view: Mapping[str, Any]) -> Markup:
+    """One of the SECTIONS."""
+    return Markup(_environment().get_template(f"{name}.html.j2").render(view))
+
+
+def render_page(sections: Mapping[str, Markup], view: Mapping[str, Any]) -> str:
+    """The whole page."""
+    return _environment().get_template("report.html.j2").render(view, sections=sections)
+
+
+def call_macro(template: str, macro: str, value: object) -> str:
+    """What a macro that takes one value makes of it."""
+    return str(getattr(_environment().get_template(f"{template}.html.j2").module, macro)(value))
+
+
+def sections_of(page: str) -> dict[str, str]:
+    """The sections of a page by name; none of a page that another version has made."""
+    return {name: text for name, text in _SECTION.findall(page) if name in SECTIONS}
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("blpo.pipeline.report"),
+        undefined=StrictUndefined,
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_representable,
+    )
+    filters: dict[str, Any] = environment.filters
+    filters |= {
+        "score": "{:.3f}".format,
+        "shown": shown,
+        "probability": "{:.2f}".format,
+        "thousands": "{:,}".format,
+        "signed": signed,
+        "interval": _interval,
+        "signed_interval": signed_interval,
+        "percent": _percent,
+        "bar": _bar,
+        "excludes_zero": excludes_zero,
+        "thumbnail": thumbnail,
+    }
+    return environment
+
+
+def thumbnail(image: ImageRef) -> str:
+    """A data URI of the image, at most 160 px a side; empty if it cannot be decoded."""
+    try:
+        pixels = decode_image(image)
+    except DataError:
+        return ""
+    pixels.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    pixels.save(buffer, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def _representable(value: Any) -> Any:
+    """A text with escapes for what no HTML holds: browsers drop NUL and turn CR into LF."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return _NOT_IN_HTML.sub(lambda match: ascii(match[0])[1:-1], value)
+
+
+def _interval(interval: Interval) -> str:
+    return "{:.3f} to {:.3f}".format(*interval)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"
+
+
+def _bar(share: float) -> str:
+    """Length of a bar as CSS."""
+    return f"{100 * min(max(share, 0), 1):.1f}%"
