@@ -174,6 +174,11 @@ def test_a_baseline_runs_from_the_command_line(blpo: Blpo, monkeypatch: pytest.M
     assert opro["test"]["gain"]["accuracy"] > 0
     steps = Path("demo/runs/micro-unsafebench-opro-0/steps")
     assert len(list(steps.iterdir())) == 20
+    [line] = (steps.parent / "ledger.jsonl").read_text().splitlines()
+    session, calls = json.loads(line)["roles"], opro["calls"]
+    for role in ("judge", "optimizer"):
+        for name in ("asked", "from_store", "new", "prompt_tokens"):
+            assert session[role][name] == calls[role][name]
 
 
 def test_import_says_what_it_took_and_can_be_asked_for_json(blpo: Blpo) -> None:
