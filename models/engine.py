@@ -95,6 +95,8 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
+_SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+
 
 @dataclass(frozen=True, slots=True)
 class EngineIdentity:
@@ -111,6 +113,16 @@ class EngineIdentity:
     revision: str
     layout: str
     settings: str = ""
+
+    @property
+    def name(self) -> str:
+        """Engine, model and revision, shortened, in one word."""
+        return f"{self.engine}:{self.model}@{self.revision[:12]}"
+
+    @property
+    def is_synthetic(self) -> bool:
+        """Whether this is a model of the synthetic test bench."""
+        return self.model in _SYNTHETIC_MODELS
 
     @property
     def is_chat(self) -> bool:

@@ -253,12 +253,8 @@ def _save_qwen3(folder: Path, make: Any, config: Any, tokenizer: Any, chat_templ
 def build_tiny_llama4(folder: Path, *, chat_template: str = LLAMA4_TEMPLATE) -> Path:
     """A Llama-4 checkpoint (2 experts in every other layer) of about 0.3 M parameters."""
     import torch
-    from transformers import (
-        Llama4Config,
-        Llama4ForConditionalGeneration,
-        Llama4ImageProcessor,
-        Llama4Processor,
-    )
+    from families.others import llama4_processor
+    from transformers import Llama4Config, Llama4ForConditionalGeneration
 
     tokenizer = make_tokenizer(
         LLAMA4_SPECIAL, eos="<|eot|>", pad="<|finetune_right_pad|>", bos="<|begin_of_text|>"
@@ -301,21 +297,7 @@ def build_tiny_llama4(folder: Path, *, chat_template: str = LLAMA4_TEMPLATE) -> 
     _seed(torch)
     model: Any = Llama4ForConditionalGeneration(config)
     _save(folder, model)
-    processor: Any = Llama4Processor(
-        image_processor=Llama4ImageProcessor(size={"height": 56, "width": 56}, max_patches=4),
-        tokenizer=tokenizer,
-        patch_size=14,
-        pixel_shuffle_ratio=0.5,
-        fake_image_token="<|image|>",
-        image_token="<|image|>",
-        start_of_image_token="<|image_start|>",
-        end_of_image_token="<|image_end|>",
-        patch_token="<|patch|>",
-        tile_x_separator_token="<|tile_x_separator|>",
-        tile_y_separator_token="<|tile_y_separator|>",
-        chat_template=chat_template,
-    )
-    processor.save_pretrained(folder)
+    llama4_processor(tokenizer, chat_template).save_pretrained(folder)
     return folder
 
 

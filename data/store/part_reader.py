@@ -14,7 +14,7 @@ from ..errors import NewerStoreError, StoreError
 from .checksums import CheckedFile, UnsealedError
 from .format_1 import RETIRED_COLUMNS, check_format_1
 from .key_index import Rows
-from .outcomes import KEY_COLUMNS, PartKeys, keys_of
+from .outcomes import KEY_COLUMNS, PartKeys, keys_of, together
 from .part_keys import read_keys
 from .parts import FORMAT, FORMAT_KEY
 from .replies import (
@@ -168,14 +168,16 @@ def check_part(part: Path) -> DamagedPart | None:
 
 
 def _check(part: Path) -> None:
+    keys: list[PartKeys] = []
     with _opened(part) as file:
         for group in file.groups:
-            file.read(group, SCHEMA).validate(full=True)
-        keys = _keys_of_rows(file)
+            table = file.read(group, SCHEMA)
+            table.validate(full=True)
+            keys.append(keys_of(table))
     with suppress(UnsealedError), closing(CheckedFile(part)) as checked:
         checked.check()
         listed = read_keys(checked)
-        if listed is not None and not all(map(np.array_equal, listed.keys, keys)):
+        if listed is not None and not all(map(np.array_equal, listed.keys, together(keys))):
             raise OSError("its list of keys is not that of its rows")
 
 

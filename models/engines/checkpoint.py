@@ -57,20 +57,21 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
 
     Raises EngineError if the model is a path that holds no checkpoint.
     """
-    folder = find_folder(settings.model)
+    folder, config = find_folder(settings.model), read_model_config(settings)
+    shaping = _shaping_settings(settings, config)
     return EngineIdentity(
         engine=engine,
         model=MICRO if settings.model == MICRO else folder.name if folder else settings.model,
         revision=folder_revision(folder) if folder else hub_revision(settings),
-        layout=layout_id(reuse_grain(settings, read_model_config(settings))),
-        settings=",".join(f"{name}={value}" for name, value in _shaping_settings(settings)),
+        layout=layout_id(reuse_grain(settings, config)),
+        settings=",".join(f"{name}={value}" for name, value in shaping),
     )
 
 
-def _shaping_settings(settings: EngineSettings) -> list[tuple[str, str]]:
+def _shaping_settings(settings: EngineSettings, config: dict[str, Any]) -> list[tuple[str, str]]:
     """Settings on which replies depend, and what else of a model they do not tell."""
     shaping = [
-        ("dtype", loaded_dtype(settings, read_model_config(settings))),
+        ("dtype", loaded_dtype(settings, config)),
         ("quantization", settings.quantization or "none"),
         ("kv_cache_dtype", settings.kv_cache_dtype),
     ]

@@ -59,8 +59,7 @@ def update_i2t_prompts(
 
     reflections: on the best and on the worst I2T prompt so far, or none. Of more prompts than were
     asked for the first are drafts; one that the answer falls short of is a failed proposal. One
-    prompt without reflections is asked for in the
-    paper's way.
+    prompt without reflections is asked for in the paper's way.
     """
     if count == 1 and not reflections:
         return [optimizer.update_i2t_prompt(judge_prompt, history)]

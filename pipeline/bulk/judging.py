@@ -112,13 +112,9 @@ class JudgedCounts:
 
     def warn(self) -> None:
         """Say what is wrong with many of the verdicts."""
-        warn_of_missing(self.reasons, self.rows)
+        warn_of_missing(self.missing.reasons, self.rows)
         if warning := self.masses.warning:
             _log.warning(warning)
-
-    @property
-    def reasons(self) -> Counter[str]:
-        return self.missing.reasons
 
     def add(self, table: Any) -> None:
         """Count a table of `judged_table`."""

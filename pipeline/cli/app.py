@@ -56,9 +56,7 @@ def main() -> None:
     except (MemoryError, ImportError) as error:
         if not _is_out_of_memory(error):
             raise
-        say(
-            "error: out of memory: give the process more; the same command goes on where it stopped"
-        )
+        say("error: out of memory: give it more; the same command goes on where it stopped")
         sys.exit(EXIT_PROBLEM)
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")

@@ -15,7 +15,7 @@ from ...models.roles.optimizer import PromptOptimizer
 from ...models.roles.verbalizer import Verbalization
 from ...models.wrappers.ledger import ROLES, Role
 from ..result import RoleFailures
-from ..search.failures import MaxFailedShare, Tally, failures_error
+from ..search.failures import MaxFailedShare, Tally, commonest, failures_error
 
 _FEWEST = 20
 """Of fewer verbalizations or proposals no share is taken while the search goes on."""
@@ -81,7 +81,7 @@ class FailureWatch:
             role: RoleFailures(
                 asked=tally.asked,
                 failed=tally.failed,
-                reasons=dict(sorted(tally.reasons.items(), key=lambda item: (-item[1], item[0]))),
+                reasons=dict(commonest(tally.reasons, len(tally.reasons))),
                 **(self._repeats if role == "optimizer" else {}),
             )
             for role, tally in self._all.items()

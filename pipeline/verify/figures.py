@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from ...data.errors import DataError
 from ...data.text_files import read_text
+from ...models.engine import EngineIdentity
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
 from ..result import CallCounts
@@ -91,19 +92,19 @@ def _check_origin(kept: Kept, findings: Findings) -> None:
     findings.compare(
         RESULT_FILE, "dataset_fingerprint", kept.result.get("dataset_fingerprint"), fingerprint
     )
-    models = [_model(kept, role) for role in _ROLES]
-    for role, model in zip(_ROLES, models, strict=True):
-        told = f"{model.get('engine')}:{model.get('model')}@{str(model.get('revision'))[:12]}"
-        findings.compare(RESULT_FILE, role, kept.result.get(role), told)
-    is_synthetic = any(model.get("model") in {"micro", "lexicon"} for model in models)
+    identities = [_identity(kept, role) for role in _ROLES]
+    for role, identity in zip(_ROLES, identities, strict=True):
+        findings.compare(RESULT_FILE, role, kept.result.get(role), identity.name)
+    is_synthetic = any(identity.is_synthetic for identity in identities)
     findings.compare(RESULT_FILE, "synthetic", kept.result.get("synthetic"), is_synthetic)
     num_test = value_at(kept.inputs, "dataset", "test")
     findings.compare(INPUTS_FILE, "dataset.test", num_test, len(kept.predictions.examples))
 
 
-def _model(kept: Kept, role: str) -> Mapping[str, Any]:
-    found = value_at(kept.inputs, "models", role)
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+def _identity(kept: Kept, role: str) -> EngineIdentity:
+    """What the inputs say of it; "None" where they say nothing."""
+    names = ("engine", "model", "revision", "layout")
+    return EngineIdentity(*(str(value_at(kept.inputs, "models", role, name)) for name in names))
 
 
 def _check_prompts(kept: Kept, findings: Findings) -> None:

@@ -12,12 +12,7 @@ from .checkpoints import EMBEDDED, SIGLIP, TEXT, ids_of, save
 
 def llama4(folder: Path, tokenizer: Any, template: str) -> None:
     """Two experts in every other layer."""
-    from transformers import (
-        Llama4Config,
-        Llama4ForConditionalGeneration,
-        Llama4ImageProcessor,
-        Llama4Processor,
-    )
+    from transformers import Llama4Config, Llama4ForConditionalGeneration
 
     patch, start, end = ids_of(tokenizer, "<|patch|>", "<|image_start|>", "<|image_end|>")
     experts = {
@@ -47,7 +42,16 @@ def llama4(folder: Path, tokenizer: Any, template: str) -> None:
         eoi_token_index=end,
         tie_word_embeddings=False,
     )
-    processor: Any = Llama4Processor(
+    processor = llama4_processor(tokenizer, template)
+    ends = ["<|end_of_text|>", "<|eom|>", "<|eot|>"]
+    save(folder, Llama4ForConditionalGeneration, config, processor, {"eos_tokens": ends})
+
+
+def llama4_processor(tokenizer: Any, template: str) -> Any:
+    """For images of up to four tiles of 56 pixels a side, 4 tokens each."""
+    from transformers import Llama4ImageProcessor, Llama4Processor
+
+    return Llama4Processor(
         image_processor=Llama4ImageProcessor(size={"height": 56, "width": 56}, max_patches=4),
         tokenizer=tokenizer,
         patch_size=14,
@@ -61,8 +65,6 @@ def llama4(folder: Path, tokenizer: Any, template: str) -> None:
         tile_y_separator_token="<|tile_y_separator|>",
         chat_template=template,
     )
-    ends = ["<|end_of_text|>", "<|eom|>", "<|eot|>"]
-    save(folder, Llama4ForConditionalGeneration, config, processor, {"eos_tokens": ends})
 
 
 def gemma3(folder: Path, tokenizer: Any, template: str) -> None:

@@ -54,15 +54,19 @@ class UnreachableError(TransientError):
 class Response:
     """What a server sent, whole.
 
-    message: the words of its error, shortened and without our key. error: the error's fields, as
-    far as it has some.
+    words: of its error, else of its body. error: the error's fields, as far as it has some.
     """
 
     status: int
     headers: Mapping[str, str]
     payload: bytes
-    message: str
+    words: str
     error: Mapping[str, Any]
+
+    @property
+    def message(self) -> str:
+        """The words as messages show them, shortened and without keys."""
+        return redacted(" ".join(self.words.split()))[:500]
 
     @property
     def is_success(self) -> bool:
@@ -177,8 +181,8 @@ def _response(response: httpx.Response, sent: bytes) -> Response:
     payload = redacted_data(sent.decode("latin-1")).encode("latin-1")
     error = error_fields(payload)
     words = str(error.get("message") or payload[:4000].decode("utf-8", "replace"))
-    message = redacted(" ".join(words.split()) or response.reason_phrase)[:500]
-    return Response(response.status_code, response.headers, payload, message, error)
+    words = words if words.strip() else response.reason_phrase
+    return Response(response.status_code, response.headers, payload, words, error)
 
 
 def read_whole(response: "_Body", timeout_s: float) -> bytes:

@@ -53,9 +53,9 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
         told = finding(run.result, run_task(run.config).primary_metric)
         for line in (told.sentence, *failure_lines(run.result.failures)):
-            console.print(f"  {line}", soft_wrap=True, markup=False)
+            console.print(f"  {line}", soft_wrap=True)
         if run.result.aligned_by_chat:
-            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True, markup=False)
+            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
