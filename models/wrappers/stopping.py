@@ -1,9 +1,9 @@
 """Stopping on request: SIGUSR2 or SIGTERM, as a batch system sends them before it ends a job.
 
 No batch of requests is begun any more. One under way ends soon, and what of it is answered is
-stored: an engine that streams gets STOP_GRACE_S for what it has begun, any other finishes the
-chunks that it is at. Every run then ends with StoppedError. Started again, it goes on with what is
-in the store.
+stored: servers finish the requests that they are at, which are paid for; another engine that
+streams gets STOP_GRACE_S, and any other finishes its chunks. Every run then ends with StoppedError.
+Started again, it goes on with what is in the store.
 """
 
 import os
@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, overload
 
 from ...data.errors import EngineError, StoppedError
-from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
+from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming, Windowed
 from ..engines.streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
@@ -80,13 +80,16 @@ class StoppableEngine:
             return self._engine.ask(requests)
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
-        if not isinstance(self._engine, Streaming):
+        if isinstance(self._engine, Windowed):
+            unless_stopped = _UnlessStopped(requests, self._stop)
+            with self._stopping(), closing(self._engine.stream(unless_stopped)) as arrivals:
+                yield from arrivals
+        elif isinstance(self._engine, Streaming):
+            with self._stopping(), closing(self._engine.stream(requests)) as arrivals:
+                yield from self._until_given_up(arrivals)
+        else:
             # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
             yield from chunks(self, requests)
-            return
-        unless_stopped = _UnlessStopped(requests, self._stop)
-        with self._stopping(), closing(self._engine.stream(unless_stopped)) as arrivals:
-            yield from self._until_given_up(arrivals)
 
     def close(self) -> None:
         self._engine.close()

@@ -35,7 +35,7 @@ from .wire import TransientError, UnreachableError, Wire, retrying
 _log = logging.getLogger("blpo.engine")
 
 _WINDOWS = 2
-"""So many requests for each one on the wire are given to the threads, which then never wait."""
+"""So many requests for each connection are with the threads, which then never wait for one."""
 _MOST_DOUBTFUL = 20
 _MOST_FIRST_CONTACTS = 3
 """So often a connection is tried that nobody has taken yet; with the waits in between 1.5 s."""
@@ -67,7 +67,7 @@ class _Doubtful:
 
 
 class OpenAIEngine:
-    """Contract: `Engine` and `Streaming`. Connects on the first request.
+    """Contract: `Engine` and `Windowed`. Connects on the first request.
 
     Requests of all threads share one pool of connections. A failure that may be one request's own,
     or every one's, is an error reply as long as others are answered; an EngineError where none is.
@@ -97,6 +97,10 @@ class OpenAIEngine:
         return f"openai-compatible server at {self._settings.endpoint.rstrip('/')}"
 
     @property
+    def window(self) -> int:
+        return _WINDOWS * self._settings.max_concurrency
+
+    @property
     def num_bytes_sent(self) -> int:
         """Bytes of the bodies of all requests so far."""
         return self._wire.num_bytes_sent if self._wire else 0
@@ -109,9 +113,9 @@ class OpenAIEngine:
         if not requests:
             return
         asker, threads = self._connect()
-        width = _WINDOWS * self._settings.max_concurrency
         held: list[tuple[int, _Doubtful]] = []
-        with closing(windowed(threads, partial(self._answer, asker), requests, width)) as arrivals:
+        answer = partial(self._answer, asker)
+        with closing(windowed(threads, answer, requests, self.window)) as arrivals:
             for results in arrivals:
                 held += [(i, result) for i, result in results if isinstance(result, _Doubtful)]
                 answers = [(i, result) for i, result in results if isinstance(result, Reply)]
