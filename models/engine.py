@@ -95,7 +95,8 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
-_SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+"""Of the synthetic test bench."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class EngineIdentity:
     @property
     def is_synthetic(self) -> bool:
         """Whether this is a model of the synthetic test bench."""
-        return self.model in _SYNTHETIC_MODELS
+        return self.model in SYNTHETIC_MODELS
 
     @property
     def is_chat(self) -> bool:

@@ -12,6 +12,7 @@ from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
 from .metrics.noise_floor import NoiseFloor
 from .search.cutpoints import CutPoints
+from .search.failures import Tally, commonest
 from .search.step import Step
 
 
@@ -45,6 +46,18 @@ class RoleFailures(BaseModel):
     reasons: dict[str, int]
     repeats: int = 0
     repeated: int = 0
+
+
+def role_failures(tally: Tally, *, repeats: int = 0, repeated: int = 0) -> RoleFailures:
+    """What was counted, the commonest reason first."""
+    reasons = dict(commonest(tally.reasons, len(tally.reasons)))
+    return RoleFailures(
+        asked=tally.asked,
+        failed=tally.failed,
+        reasons=reasons,
+        repeats=repeats,
+        repeated=repeated,
+    )
 
 
 class SplitResult(BaseModel):

@@ -17,6 +17,7 @@ from pydantic import (
     field_validator,
 )
 
+from ..engine import SYNTHETIC_MODELS
 from ..requests.choices import LabelReading, Thinking
 from .devices import assigned_gpus
 
@@ -195,7 +196,7 @@ class EngineSettings(BaseModel):
     @property
     def is_synthetic(self) -> bool:
         """Whether this is a model of the synthetic test bench."""
-        return self.kind == "lexicon" or self.model == "micro"
+        return not SYNTHETIC_MODELS.isdisjoint((self.kind, self.model))
 
     @property
     def device(self) -> Device:

@@ -9,13 +9,14 @@ from typing import Any
 from rich.table import Table
 
 from ....data.table.table import ImportSummary
-from ...bulk.judging import Evaluation, JudgedCounts, JudgeSource
+from ...bulk.evaluation import Evaluation
+from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...report.conclusion import finding
 from ...report.failure_lines import failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
-from ...result import LAYOUT_NOTE
+from ...result import LAYOUT_NOTE, RoleFailures
 from ...runs.directory import run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
@@ -114,7 +115,8 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
         scores = {"scorecard": card.model_dump(mode="json")}
-        print_json(_source_json(source) | agreement.model_dump(mode="json") | scores)
+        found = agreement.model_dump(mode="json") | scores | _failures_json(evaluation.failures)
+        print_json(_source_json(source) | found)
         return
     console = stdout_console()
     for name in ("accuracy", "macro_f1"):
@@ -122,6 +124,8 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
     print_pair_scores(console, agreement.pairs)
     console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
+    for line in failure_lines({"judge": evaluation.failures}):
+        console.print(line, soft_wrap=True)
     table = Table(title="Human label (rows) against verdict", title_justify="left")
     for heading in ("", *task.labels, "no label"):
         table.add_column(heading, justify="right")
@@ -144,6 +148,7 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
                 "rows": counts.rows,
                 "verdicts": verdicts,
                 "no_label": without,
+                **_failures_json(counts.failures),
                 "new_calls": counts.new_calls,
                 "out": str(out),
             }
@@ -151,6 +156,8 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
         return
     shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
     stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
+    for line in failure_lines({"judge": counts.failures}):
+        stdout_console().print(line, soft_wrap=True)
     stdout_console().print(f"verdicts: {out}")
     if source.is_synthetic:
         stdout_console().print(_SYNTHETIC, style="bold")
@@ -176,6 +183,11 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
     for split, counts in summary.counts.items():
         table.add_row(split, *(f"{count:,}" for count in counts.values()))
     console.print(table)
+
+
+def _failures_json(found: RoleFailures) -> dict[str, Any]:
+    """Of a judge, which repeats nothing."""
+    return {"failures": found.model_dump(mode="json", include={"asked", "failed", "reasons"})}
 
 
 def _source_json(source: JudgeSource) -> dict[str, Any]:
