@@ -357,6 +357,32 @@ def test_what_fails_every_request_is_an_error_that_names_the_remedy(
     assert len(server.bodies) <= 25
 
 
+@pytest.mark.parametrize(("status", "words", "fields", "_"), OF_EVERY_REQUEST)
+def test_what_fails_every_request_costs_its_own_verdict_where_others_are_answered(
+    serve: Serve, status: int, words: str, fields: dict[str, Any], _: str
+) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return refusal(status, words, **fields) if number == 3 else completion("Safe")
+
+    engine = engine_for(serve(respond), max_retries=0, max_concurrency=1)
+    replies = engine.ask([ASK] * 6)
+    assert [reply.error_kind for reply in replies] == [None, None, "refused", None, None, None]
+    assert f"HTTP {status}" in (replies[2].error or "")
+
+
+@pytest.mark.parametrize(("status", "words", "fields", "remedy"), OF_EVERY_REQUEST)
+def test_what_fails_every_request_from_some_time_on_is_an_engine_error(
+    serve: Serve, status: int, words: str, fields: dict[str, Any], remedy: str
+) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return refusal(status, words, **fields) if number > 3 else completion("Safe")
+
+    server = serve(respond)
+    with pytest.raises(EngineError, match=remedy):
+        engine_for(server, max_retries=0, max_concurrency=1).ask([ASK] * 40)
+    assert len(server.bodies) <= 30
+
+
 LIE_IN_THE_REQUEST = (
     "This model's maximum context length is 128000 tokens. However, you sent more.",
     "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
@@ -490,7 +516,8 @@ def test_a_server_that_lists_few_probabilities_is_asked_for_as_many(serve: Serve
 
     server = serve(respond)
     [reply] = engine_for(server).ask([ASK])
-    assert (server.bodies[-1]["top_logprobs"], reply.departures) == (5, ())
+    assert server.bodies[-1]["top_logprobs"] == 5
+    assert reply.departures == ("with 5 top_logprobs",)
     assert reply.label_logprobs is not None
 
 

@@ -4,6 +4,9 @@ An engine wrapped by the store is an engine. Every reply is durable in the store
 uses it, so that a killed run asks again only for what was in flight. Error replies are recorded
 with their kind. Those that lie in the request are permanent; any other holds for one session, and
 the next run asks again.
+
+A reply to a request that could only be asked otherwise (`Request.departures`) is stored as the
+reply to what was sent. Only a session in which the engine departs in the same points is given it.
 """
 
 import hashlib
@@ -14,11 +17,11 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from ..engine import (
@@ -41,6 +44,8 @@ COLLECTIONS: dict[Role, Collection] = {
     "optimizer": "proposals",
 }
 """Where each role's replies are stored."""
+
+T = TypeVar("T")
 
 _PART_ROWS = 1024
 _PART_S = 2.0
@@ -117,30 +122,48 @@ class StoredEngine:
         passing = self._passing_errors
         rows = {key: passing[key] for key in requests if key in passing}
         for partition, keys in keys_by_partition.items():
-            rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
+            stored = {_stored_key(key, requests[key].departures): key for key in keys}
+            found = self._store.get(COLLECTIONS[self._role], partition, list(stored))
+            rows |= {stored[row_key]: row for row_key, row in found.items()}
         return rows
 
     def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
-        """Ask the engine; what it answers is stored while it goes on with the rest."""
-        if not requests:
-            return {}
-        keys = list(requests)
+        """Ask the engine; what it answers is stored while it goes on with the rest.
+
+        What it would only ask otherwise is looked up as that, and then asked so.
+        """
         rows: dict[str, StoredReply] = {}
-        with closing(stream(self._engine, list(requests.values()))) as arrivals:
-            for part in _parts(arrivals):
-                answered = [(keys[i], requests[keys[i]], reply) for i, reply in part]
-                rows |= self._store_part(answered)
+        waiting = {key: replace(request, departures=()) for key, request in requests.items()}
+        while waiting:
+            keys, departing = list(waiting), dict[str, Request]()
+            with closing(stream(self._engine, list(waiting.values()))) as arrivals:
+                for part in _parts(arrivals):
+                    answered = [(keys[i], waiting[keys[i]], reply) for i, reply in part]
+                    rows |= self._store_part([one for one in answered if not _departs(one[2])])
+                    departing |= {
+                        key: replace(request, departures=reply.departures)
+                        for key, request, reply in answered
+                        if _departs(reply)
+                    }
+            found = self._look_up(departing)
+            self._in_flight.settle(found)
+            rows |= found
+            waiting = {key: request for key, request in departing.items() if key not in found}
         return rows
 
     def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
         """Make answers durable; the rows that hold for their keys."""
         groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
+        keys: dict[str, str] = {}
         for key, request, reply in answered:
-            groups[self._partition(request)].append(self._row(key, request, reply))
+            row = self._row(_stored_key(key, reply.departures), request, reply)
+            keys[row.key] = key
+            groups[self._partition(request)].append(row)
         stored: dict[str, StoredReply] = {}
         for partition, rows in groups.items():
             # Another process may have stored a reply first: what a later run reads is what counts.
-            stored |= self._store.put(COLLECTIONS[self._role], partition, rows)
+            put = self._store.put(COLLECTIONS[self._role], partition, rows)
+            stored |= {keys[row_key]: row for row_key, row in put.items()}
         with self._ledger_lock:
             self.ledger.answered += len(answered)
             for row in chain.from_iterable(groups.values()):
@@ -174,8 +197,8 @@ class StoredEngine:
             revision=identity.revision,
             layout=identity.layout,
             settings=identity.settings,
-            max_tokens=request.sampling.max_tokens,
-            temperature=request.sampling.temperature,
+            max_tokens=_unless("max_tokens", reply, request.sampling.max_tokens),
+            temperature=_unless("temperature", reply, request.sampling.temperature),
             sample_index=request.sampling.sample_index,
             text=reply.text,
             label_logprobs=[logprobs[label] for label in request.labels] if logprobs else None,
@@ -183,6 +206,7 @@ class StoredEngine:
             finish_reason=reply.finish_reason,
             error=reply.error,
             error_kind=_kind(reply),
+            departures=", ".join(reply.departures) or None,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
             cached_tokens=reply.cached_tokens,
@@ -196,6 +220,13 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
     own = [request.text, request.reply_start, *(image.digest for image in request.images)]
     digest.update(json.dumps(own, ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _stored_key(key: str, departures: Sequence[str] | None) -> str:
+    """The key of a request that was asked otherwise in these points; its own where in none."""
+    if not departures:
+        return key
+    return hashlib.sha256(json.dumps([key, *sorted(departures)]).encode()).hexdigest()
 
 
 @lru_cache
@@ -215,6 +246,16 @@ def prompt_hash(prompt: str) -> str:
 
 def _kind(reply: Reply) -> ErrorKind | None:
     return None if reply.error is None else reply.error_kind or "request"
+
+
+def _departs(reply: Reply) -> bool:
+    """Whether nothing was asked, as it could only have been asked otherwise."""
+    return reply.error_kind == "departs"
+
+
+def _unless(name: str, reply: Reply, value: T) -> T | None:
+    """A value that was sent under this name; None if it was left out."""
+    return None if f"without {name}" in reply.departures else value
 
 
 def _is_passing(row: StoredReply) -> bool:
@@ -262,4 +303,5 @@ def _reply(row: StoredReply) -> Reply:
         cached_tokens=row.cached_tokens,
         error=row.error,
         error_kind=cast("ErrorKind | None", row.error_kind),
+        departures=row.each_departure,
     )

@@ -9,7 +9,7 @@ import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import pydantic_core
@@ -22,7 +22,7 @@ from ..kv_blocks import reuse_grain
 from ..settings import EngineSettings
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
 from .decisions import DECISIONS_LAYOUT, DecisionsAsker
-from .failures import RefusedError
+from .failures import DepartsError, RefusedError, ServerRefusesError
 from .handshake import is_asked_in_process, tokenizer_source
 from .server_pool import ServerPool
 from .vllm_server import VllmAsker
@@ -40,7 +40,8 @@ _MOST_UNANSWERED = 5
 class Asker(Protocol):
     """One way to ask servers.
 
-    Raises TransientError, RefusedError, EngineError; DataError for an image that is none.
+    Raises TransientError, RefusedError, DepartsError, EngineError (ServerRefusesError for what a
+    server answers); DataError for an image that is none.
     """
 
     def ask(self, server: str, request: Request) -> Reply: ...
@@ -64,7 +65,8 @@ class OpenAIEngine:
     """Contract: `Engine`. Connects on the first request; requests of all threads share one pool.
 
     A failure that may be one request's own, or every one's, is an error reply as long as others
-    are answered; an EngineError where none is.
+    are answered; an EngineError where none is. A server of a pool that refuses everything leaves
+    its images to the others.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -131,11 +133,14 @@ class OpenAIEngine:
         retry = retrying(self._settings.max_retries, self._is_hopeless)
         try:
             return retry(self._answer_once, asker, request)
-        except DataError as error:
-            return _error_reply(str(error), "request")
+        except (DataError, DepartsError) as error:
+            return _own_failure(error)
+        except ServerRefusesError as error:
+            if not self._has_answered:
+                raise
+            return _Doubtful(_error_reply(str(error), "refused"), error)
         except RefusedError as error:
-            kind: ErrorKind = "request" if error.lies_in_request else "refused"
-            reply = _error_reply(str(error), kind)
+            reply = _error_reply(str(error), "request" if error.lies_in_request else "refused")
             if not error.is_doubtful:
                 return reply
             return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))
@@ -156,18 +161,41 @@ class OpenAIEngine:
         )
 
     def _answer_once(self, asker: Asker, request: Request) -> Reply:
-        """The answer of the server that the request's image is assigned to."""
-        server = self._servers.pick(request.image.digest if request.image else request.prompt)
-        if server is None:
-            raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
-        try:
-            reply = asker.ask(server, request)
-        except TransientError as error:
-            if error.is_down:
-                self._servers.mark_down(server)
-            raise
-        self._servers.mark_up(server)
-        return reply
+        """The answer of the server that the request's image is assigned to.
+
+        Of another one where that fails at everything.
+        """
+        image = request.image.digest if request.image else request.prompt
+        while True:
+            server = self._servers.pick(image)
+            if server is None:
+                raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
+            try:
+                reply = asker.ask(server, request)
+            except TransientError as error:
+                if error.is_down:
+                    self._servers.mark_down(server, f"{server} does not answer")
+                raise
+            except ServerRefusesError as error:
+                self._leave(server, error)
+                continue
+            self._servers.mark_up(server)
+            self._has_answered = True
+            return reply
+
+    def _leave(self, server: str, error: ServerRefusesError) -> None:
+        """Take a failure of every request for that of one server, if there are others.
+
+        Raises it where nothing was answered yet; TransientError where all others are down.
+        """
+        if not self._servers.is_pool:
+            raise error
+        self._servers.mark_down(server, str(error))
+        if self._servers.has_untried:
+            return
+        if not self._has_answered:
+            raise error
+        raise TransientError(str(error)) from None
 
     def _watch(self, result: Reply | _Doubtful) -> None:
         """Count failures in a row; raises EngineError when they are too many."""
@@ -175,7 +203,6 @@ class OpenAIEngine:
             if isinstance(result, Reply):
                 # An image that is none, or a prompt that is too long, says nothing of the server.
                 if result.finish_reason != "error":
-                    self._has_answered = True
                     self._failed_in_a_row = 0
                 return
             self._failed_in_a_row += 1
@@ -184,9 +211,13 @@ class OpenAIEngine:
                 raise result.error
 
     def _settled(self, results: list[Reply | _Doubtful]) -> list[Reply]:
-        """Replies, in order; raises EngineError if nothing has ever been answered."""
+        """Replies, in order; raises EngineError if nothing has ever been answered.
+
+        What is yet to be asked otherwise may be.
+        """
         doubtful = [result for result in results if isinstance(result, _Doubtful)]
-        if doubtful and not self._has_answered:
+        is_open = any(isinstance(r, Reply) and r.error_kind == "departs" for r in results)
+        if doubtful and not self._has_answered and not is_open:
             raise doubtful[0].error
         return [result.reply if isinstance(result, _Doubtful) else result for result in results]
 
@@ -210,6 +241,13 @@ def _layout(settings: EngineSettings, servers: ServerPool) -> str:
     if is_asked_in_process(settings, servers):
         return layout_id(reuse_grain(settings, read_model_config(tokenizer_source(settings))))
     return CHAT_LAYOUT
+
+
+def _own_failure(error: DataError | DepartsError) -> Reply:
+    """The reply to a request that was not sent."""
+    if isinstance(error, DataError):
+        return _error_reply(str(error), "request")
+    return replace(_error_reply(str(error), "departs"), departures=error.departures)
 
 
 def _error_reply(reason: str, kind: ErrorKind) -> Reply:
