@@ -83,6 +83,8 @@ class RunResult(BaseModel):
         the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
     failures: by role; empty in results of earlier versions.
+    departures: by role, how many of its requests were asked otherwise than they were to be, and in
+        which point, because the server takes them in no other way.
     seconds: wall time of the session that finished the run.
     """
 
@@ -105,6 +107,7 @@ class RunResult(BaseModel):
     test: SplitResult
     stopped: str | None = None
     failures: dict[Role, RoleFailures] = {}
+    departures: dict[Role, dict[str, int]] = {}
     calls: dict[Role, CallCounts]
     seconds: float
 

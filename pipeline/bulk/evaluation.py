@@ -1,6 +1,7 @@
 """A judge prompt measured against the labels of a dataset."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...data.examples import Split, read_dataset
@@ -24,12 +25,14 @@ from .judging import (
 class Evaluation:
     """Agreement of a prompt's verdicts with the labels, and the judge beside its references.
 
-    failures: verdicts without a label, and why.
+    failures: verdicts without a label, and why. departures: how many requests were asked otherwise
+    than they were to be, and in which point.
     """
 
     agreement: Agreement
     scorecard: Scorecard
     failures: RoleFailures
+    departures: Mapping[str, int] = field(default_factory=dict[str, int])
 
 
 def evaluate_prompt(
@@ -62,4 +65,5 @@ def evaluate_prompt(
         agreement(examples, verdicts, source.task.labels, seed=0),
         scorecard(examples, verdicts, source.task),
         role_failures(missing),
+        dict(ledger.departures),
     )

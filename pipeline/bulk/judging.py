@@ -92,6 +92,7 @@ class JudgedCounts:
     missing: those without a label, and why. masses: label masses, where there are any. new_calls:
     replies that an engine gave in this session; all others came from the store. other_judge: how
     the judge differs from the one that the prompt was aligned with; empty if it does not.
+    departures: how many requests were asked otherwise than they were to be, and in which point.
     """
 
     rows: int = 0
@@ -100,6 +101,7 @@ class JudgedCounts:
     masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
     other_judge: str = ""
+    departures: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def warn(self) -> None:
         """Say what is wrong with many of the verdicts."""
@@ -192,6 +194,7 @@ def judge_dataset(
             tables = (judged_table(*batch, source.task) for batch in judged)
             write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
+        counts.departures = dict(engine.ledger.departures)
         counts.warn()
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
