@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import yaml
 from blpo.data.arrow import open_parquet
 from blpo.data.examples import write_dataset
+from blpo.pipeline.launchers import slurm_commands
 from command_line import Blpo
 from ideal_engine import ideal_world
 from slurm_cluster import SlurmCluster, is_installed, running_cluster
@@ -266,6 +268,40 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
     too_many = blpo(*array[:-1], "101", "--out", "out3.parquet").err
     assert "an array may have 100 tasks" in too_many
+
+
+ODD = "it's a folder, $HOME é 100%"
+
+
+def test_paths_with_spaces_quotes_and_dollars_work_in_jobs(
+    slurm: SlurmCluster, blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Working folder, dataset, output, store, the environment of Python and the job scripts."""
+    folder = tmp_path / ODD
+    (folder / "my venv").mkdir(parents=True)
+    (folder / "my venv" / "bin").symlink_to(BLPO.parent)
+    shutil.copytree(ROOT / "slurm", folder / "job scripts")
+    monkeypatch.setattr(sys, "executable", str(folder / "my venv" / "bin" / "python"))
+    monkeypatch.setattr(slurm_commands, "_scripts", lambda: folder / "job scripts")
+    monkeypatch.chdir(folder)
+    datasets = write_datasets("micro-unsafebench")
+    data = folder / "data $(touch x) 'set'.parquet"
+    Path(datasets["micro-unsafebench"]).rename(data)
+    store, out = str(folder / "my store"), str(folder / "my out.parquet")
+    judge = ["judge", str(data), "--task", "micro-unsafebench", "--set", "judge.kind=lexicon"]
+    judge += ["--max-failed-share", "1", "--out", out, "--store", store]
+    judging = json.loads(blpo(*judge, "--launcher", "slurm", "--shards", "2", "--json").out)
+    without_model(
+        datasets={"micro-unsafebench": str(data)},
+        output=str(folder / "my sweep"),
+        grid={"task": ["micro-unsafebench"], "seed": [0]},
+    )
+    sweeping = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    for job in (judging, sweeping):
+        assert set(slurm.wait(job["collect"]).values()) == {"COMPLETED"}
+    assert len(pl.read_parquet(out)) == 64
+    assert (folder / "my sweep" / "summary.csv").exists()
+    assert not (folder / "x").exists()
 
 
 def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
