@@ -80,11 +80,49 @@ def test_an_image_outside_the_dataset_is_refused_unless_allowed(tmp_path: Path, 
     assert image_path(tmp_path / "data", name, "", allow_outside=True).is_absolute()
 
 
-def test_a_link_inside_the_dataset_may_lead_out_of_it(tmp_path: Path) -> None:
-    (tmp_path / "blob").write_bytes(PNG)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/a.png").symlink_to(tmp_path / "blob")
-    assert read_image_file(image_path(tmp_path / "data", "a.png", "")) == PNG
+@pytest.mark.parametrize("links", ["file", "folder", "chain"])
+def test_a_link_that_leads_out_of_the_dataset_is_refused_unless_allowed(
+    tmp_path: Path, links: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.png").write_bytes(PNG)
+    data = tmp_path / "data"
+    (data / "in").mkdir(parents=True)
+    if links == "folder":
+        (data / "sub").symlink_to(tmp_path / "elsewhere")
+    else:
+        (data / "sub").mkdir()
+        first = data / "sub" / ("a.png" if links == "file" else "b.png")
+        first.symlink_to("../../elsewhere/a.png")
+        if links == "chain":
+            (data / "sub/a.png").symlink_to("b.png")
+    with pytest.raises(DataError, match=r"sub/a\.png: a link that leads out of .*: the remedy"):
+        image_path(data, "sub/a.png", "the remedy")
+    allowed = image_path(data, "sub/a.png", "", allow_outside=True)
+    assert read_image_file(allowed) == PNG
+
+
+def test_links_within_the_dataset_and_to_the_dataset_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "data/in").mkdir(parents=True)
+    (tmp_path / "data/in/a.png").write_bytes(PNG)
+    (tmp_path / "data/b.png").symlink_to("in/a.png")
+    (tmp_path / "name of it").symlink_to("data")
+    for folder in (tmp_path / "data", tmp_path / "name of it"):
+        assert read_image_file(image_path(folder, "b.png", "")) == PNG
+
+
+def test_a_snapshot_in_the_hubs_cache_links_to_the_files_of_its_dataset(tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--a--b/snapshots/0123/images"
+    for folder in (snapshot, tmp_path / "datasets--a--b/blobs", tmp_path / "datasets--c--d/blobs"):
+        folder.mkdir(parents=True)
+        (folder / "f00").write_bytes(PNG)
+    (snapshot / "a.png").symlink_to("../../../blobs/f00")
+    (snapshot / "b.png").symlink_to("../../../../datasets--c--d/blobs/f00")
+    for folder in (snapshot, snapshot.parent):
+        name = "a.png" if folder == snapshot else "images/a.png"
+        assert read_image_file(image_path(folder, name, "")) == PNG
+    with pytest.raises(DataError, match="a link that leads out of"):
+        image_path(snapshot, "b.png", "")
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -82,7 +82,7 @@ def import_table(
     """
     if out.exists() and not overwrite:
         raise DataError(f"{out}: already there: choose another name or pass --overwrite")
-    table = open_source(source)
+    table = open_source(source, allow_outside=allow_outside)
     names = table.columns()
     found = match_columns(str(source), names, columns or {}, task)
     reader = RowReader(source, found, task, label_map or {}, image_root, allow_outside)
