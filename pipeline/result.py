@@ -35,8 +35,9 @@ class RoleFailures(BaseModel):
 
     asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
     label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
-    the optimizer is asked again after one. repeats: replies of the optimizer that only repeated the
-    current prompt or one tried before; repeated: questions to which it had no other answer.
+    the optimizer is asked again after one. repeats: prompts in the optimizer's replies that only
+    repeated the current one or one tried before; repeated: questions to which it had no other
+    answer.
     """
 
     model_config = ConfigDict(frozen=True)

@@ -20,6 +20,8 @@ echo "log: $log"
 exec >>"$log" 2>&1
 echo "$(date -Is) $self on $(hostname), restart $restarts, GPUs ${CUDA_VISIBLE_DEVICES:-none}"
 
+# No file of the working folder passes for a module of what is started here.
+export PYTHONSAFEPATH=1
 if [ "${BLPO_ONLINE:-0}" != 1 ]; then
     export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 fi

@@ -21,6 +21,7 @@ from blpo.data.examples import write_dataset
 from blpo.pipeline.launchers import slurm_commands
 from command_line import Blpo
 from ideal_engine import ideal_world
+from shadows import read_shadows, write_shadows
 from slurm_cluster import SlurmCluster, is_installed, running_cluster
 from waiting import LIMIT_S, wait_for
 
@@ -284,6 +285,7 @@ def test_paths_with_spaces_quotes_and_dollars_work_in_jobs(
     monkeypatch.setattr(sys, "executable", str(folder / "my venv" / "bin" / "python"))
     monkeypatch.setattr(slurm_commands, "_scripts", lambda: folder / "job scripts")
     monkeypatch.chdir(folder)
+    write_shadows(folder)
     datasets = write_datasets("micro-unsafebench")
     data = folder / "data $(touch x) 'set'.parquet"
     Path(datasets["micro-unsafebench"]).rename(data)
@@ -302,12 +304,14 @@ def test_paths_with_spaces_quotes_and_dollars_work_in_jobs(
     assert len(pl.read_parquet(out)) == 64
     assert (folder / "my sweep" / "summary.csv").exists()
     assert not (folder / "x").exists()
+    assert read_shadows(folder) == []
 
 
 def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    write_shadows(tmp_path)
     write_datasets("micro-unsafebench")
     monkeypatch.setenv("BLPO_SLURM", str(ROOT / "slurm"))
     script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER]
@@ -335,3 +339,4 @@ def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     slurm.run("scancel", pool)
     slurm.wait(pool)
     wait_for(lambda: not any(card.exists() for card in cards), "no cards")
+    assert read_shadows(tmp_path) == []
