@@ -79,6 +79,7 @@ class OpenAIEngine:
         self._servers = ServerPool(settings.endpoint)
         self._has_answered = False
         self._failed_in_a_row = 0
+        self._is_closing = threading.Event()
 
     @property
     def identity(self) -> EngineIdentity:
@@ -111,6 +112,8 @@ class OpenAIEngine:
                 future.cancel()
 
     def close(self) -> None:
+        """What is on the wire still ends, and is not tried again."""
+        self._is_closing.set()
         with self._lock:
             wire, threads = self._wire, self._threads
             self._wire = self._asker = self._threads = None
@@ -124,13 +127,14 @@ class OpenAIEngine:
         with self._lock:
             if self._wire is None or self._asker is None or self._threads is None:
                 self._servers.wait_for_first()
+                self._is_closing.clear()
                 self._wire = Wire(self._settings)
                 self._asker = make(self._settings, self._wire)
                 self._threads = ThreadPoolExecutor(self._settings.max_concurrency, "openai")
             return self._asker, self._threads
 
     def _answer(self, asker: Asker, request: Request) -> Reply | _Doubtful:
-        retry = retrying(self._settings.max_retries, self._is_hopeless)
+        retry = retrying(self._settings.max_retries, self._is_hopeless, self._is_closing)
         try:
             return retry(self._answer_once, asker, request)
         except (DataError, DepartsError) as error:
@@ -152,8 +156,8 @@ class OpenAIEngine:
             return _Doubtful(_error_reply(f"the server {message}", "transient"), failure)
 
     def _is_hopeless(self, num_tries: int, error: BaseException) -> bool:
-        """Whether a server that has never answered is not there at all."""
-        return (
+        """Whether nobody waits any more, or a server that never answered is not there at all."""
+        return self._is_closing.is_set() or (
             isinstance(error, UnreachableError)
             and num_tries >= _MOST_FIRST_CONTACTS
             and not self._has_answered
@@ -167,6 +171,8 @@ class OpenAIEngine:
         """
         image = request.image.digest if request.image else request.prompt
         while True:
+            if self._is_closing.is_set():
+                raise TransientError("the engine was closed")
             server = self._servers.pick(image)
             if server is None:
                 raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
