@@ -325,6 +325,10 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
             "column for the text: could be prompt, caption; choose with --column text=COLUMN",
         ),
         ("image,text,score,rating", {}, "column for the label: could be rating, score"),
+        ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
+        ("image,text,label, label", {}, "column for the label: could be label, ' label'; choose"),
+        ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
+        ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
             "image,text,label",
             {"columns": {"label": "x"}},
