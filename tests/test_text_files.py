@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from blpo.data.arrow import atomic_path
+from blpo.data.arrow import atomic_path, refuse_output
 from blpo.data.errors import ConfigError, DataError, OutputError
 from blpo.data.image_files import image_path, read_image_file, shortened
 from blpo.data.images import FORMATS
@@ -30,6 +30,13 @@ PNG = b"\x89PNG\r\n\x1a\n and so on"
         (r'"\udc00": 1' + "\n", r"line 1.*half of a character"),
         ("a: " + "[" * 5000 + "\n", r"not valid YAML"),
         ("a: !!python/object:os.system {}\n", r"line 1"),
+        ("a: !!int ''\n", r"line 1, column 4: ''"),
+        ("a: !!bool maybe\n", r"line 1, column 4: 'maybe'"),
+        ("a: !!timestamp abc\n", r"line 1, column 4: 'abc'"),
+        ("a: !!float b\n", r"line 1, column 4: 'b'"),
+        ("a: !!binary x\n", r"line 1, column 4"),
+        ("a: !!map b\n", r"not valid YAML"),
+        ("a: !!pairs b\n", r"not valid YAML"),
     ],
 )
 def test_yaml_that_is_not_what_it_seems_is_refused(content: str, told: str) -> None:
@@ -66,7 +73,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert read_text(tmp_path / "x", DataError) == "text"
 
 
-@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000])
+@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000, "1" * 5000])
 def test_our_own_json_cut_short_is_an_error_with_the_remedy(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ConfigError, match=r"result\.json: not the JSON .*: run it again"):
@@ -177,15 +184,35 @@ def test_a_path_too_long_for_the_system_is_shown_shortened() -> None:
 def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
     targets = {
         tmp_path / "folder": "a folder is in its place",
+        Path(): "a folder is in its place",
+        Path("/"): "a folder is in its place",
+        Path("/dev/null"): "no regular file: name another path",
+        tmp_path / "pipe": "no regular file: name another path",
         tmp_path / "file/x": "a file is in the place of a folder",
         Path("/proc/x/y"): "cannot be written",
     }
     for target, told in targets.items():
         with pytest.raises(OutputError, match=told), atomic_path(target) as temporary:
             temporary.write_text("x")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "pipe"]
+
+
+def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
+    source, link, new = (tmp_path / name for name in ("source", "link", "new"))
+    source.write_text("x")
+    link.symlink_to(source)
+    for out in (source, link, tmp_path / "no" / ".." / "source"):
+        (tmp_path / "no").mkdir(exist_ok=True)
+        with pytest.raises(DataError, match="is the file that is read: name another one"):
+            refuse_output(out, source, overwrite=True)
+    refuse_output(new, source, overwrite=False)
+    new.touch()
+    refuse_output(new, source, overwrite=True)
+    with pytest.raises(DataError, match="already there: name another file or pass --overwrite"):
+        refuse_output(new, source, overwrite=False)
 
 
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...data.arrow import atomic_path, pa, pq
-from ...data.errors import ConfigError, DataError
+from ...data.arrow import atomic_path, pa, pq, refuse_output
+from ...data.errors import ConfigError
 from ...data.examples import Example, Item, iter_dataset, iter_example_ids
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
@@ -173,8 +173,7 @@ def judge_dataset(
     not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
     FailuresError if more verdicts have no label than the source allows.
     """
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: exists already; name another file or pass --overwrite")
+    refuse_output(out, dataset, overwrite=overwrite)
     shard = shard or Shard()
     counts = JudgedCounts()
     total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
