@@ -13,7 +13,7 @@ os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 import pyarrow  # pyright: ignore[reportMissingTypeStubs]
 import pyarrow.parquet  # pyright: ignore[reportMissingTypeStubs]
 
-from .errors import OutputError, what_failed
+from .errors import DataError, OutputError, what_failed
 
 pa: Any = pyarrow
 pq: Any = pyarrow.parquet
@@ -45,12 +45,31 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def refuse_output(out: Path, source: Path, *, overwrite: bool) -> None:
+    """Raise DataError if a file is there already, or is the one that is read."""
+    if not out.exists():
+        return
+    if source.exists() and out.samefile(source):
+        raise DataError(f"{out}: is the file that is read: name another one")
+    if not overwrite:
+        raise DataError(f"{out}: already there: name another file or pass --overwrite")
+
+
+def _refuse_place(path: Path) -> None:
+    if not path.name or path.is_dir():
+        raise OutputError(f"{path}: cannot be written: a folder is in its place: name another path")
+    if path.exists() and not path.is_file():
+        raise OutputError(f"{path}: cannot be written: no regular file: name another path")
+
+
 @contextmanager
 def atomic_path(path: Path) -> Generator[Path]:
     """A temporary path that becomes `path`, synced, when the block ends without an exception.
 
-    Raises OutputError where it cannot be written; nothing is left behind then.
+    Raises OutputError where it cannot be written, at once for a folder or device in its place;
+    nothing is left behind then.
     """
+    _refuse_place(path)
     temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -15,13 +15,33 @@ _START_BYTES = 16
 def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = False) -> Path:
     """The file that a dataset in `folder` names; raises DataError for one outside of it.
 
-    A dataset from elsewhere must not get at other files of whoever imports it. What counts is the
-    path as written: a link inside the folder may lead out of it, as those of the Hub's cache do.
+    A dataset from elsewhere must not get at other files of whoever imports it, neither by a path
+    that leads out of the folder nor by a link in it.
     """
     path = Path(os.path.abspath(folder / name))
-    if not allow_outside and not path.is_relative_to(os.path.abspath(folder)):
-        raise DataError(f"image {shortened(name)}: outside {folder}: {remedy}")
+    if not allow_outside:
+        if not path.is_relative_to(os.path.abspath(folder)):
+            raise DataError(f"image {shortened(name)}: outside {folder}: {remedy}")
+        refuse_outside_link(folder, path, f"image {shortened(name)}", remedy)
     return path
+
+
+def refuse_outside_link(folder: Path, path: Path, shown: str, remedy: str) -> None:
+    """Raise DataError if a path in a folder leads out of it by a link.
+
+    The Hub's cache keeps the files of a dataset beside its snapshots, which link there.
+    """
+    root = Path(os.path.realpath(folder))
+    inside = [root]
+    snapshots = next((p for p in (root, *root.parents) if p.parent.name == "snapshots"), None)
+    if snapshots is not None:
+        inside.append(snapshots.parent.with_name("blobs"))
+    try:
+        target = Path(os.path.realpath(path))
+    except ValueError:
+        return  # A name that no file has, as who opens it finds out.
+    if not any(target.is_relative_to(place) for place in inside):
+        raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}")
 
 
 def read_image_file(path: Path) -> bytes:

@@ -9,6 +9,9 @@ import yaml
 
 from .errors import BlpoError, DataError
 
+_NO_VALUE = (ValueError, OverflowError, LookupError, AttributeError, TypeError)
+"""What PyYAML's constructors raise on a scalar that is no value of its tag's type."""
+
 
 def read_text(path: Path | Traversable, error: type[BlpoError], what: str = "file") -> str:
     """A UTF-8 file's text, without a byte order mark; raises `error` where it is not one."""
@@ -42,7 +45,7 @@ def parse_yaml_value(content: str, source: str, error: type[BlpoError]) -> objec
         return cast("object", yaml.load(content, Loader=_StrictLoader))
     except yaml.YAMLError as problem:
         raise error(f"{source}: not valid YAML: {_yaml_problem(problem)}") from problem
-    except (ValueError, RecursionError) as problem:
+    except (*_NO_VALUE, RecursionError) as problem:
         raise error(f"{source}: not valid YAML: {problem}") from problem
 
 
@@ -68,7 +71,7 @@ def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -
     """JSON that blpo has written; raises `error` with the remedy where it is cut off or changed."""
     try:
         return json.loads(read_text(path, error))
-    except (json.JSONDecodeError, RecursionError) as problem:
+    except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not the JSON that was written ({problem}): {remedy}") from None
 
 
@@ -107,7 +110,7 @@ class _StrictLoader(yaml.SafeLoader):
             construct: Any = super().construct_object  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             value: Any = construct(node, deep)
             return _with_whole_characters(value) if isinstance(value, str) else value
-        except (ValueError, OverflowError) as problem:
+        except _NO_VALUE as problem:
             raise yaml.constructor.ConstructorError(
                 None, None, f"{node.value!r}: {_what_is_wrong(problem)}", node.start_mark
             ) from problem

@@ -12,12 +12,13 @@ from ..data.images import ImageRef
 
 FinishReason = Literal["stop", "length", "label", "error"]
 
-ErrorKind = Literal["request", "refused", "transient"]
+ErrorKind = Literal["request", "refused", "transient", "departs"]
 """What an error reply's error lies in.
 
 request: the request, which is too long or whose image is unusable: it fails whenever it is asked.
 refused: the engine answered without a reply this time, as when content is moderated. transient: it
-did not answer. Only the first is permanent. What fails every request is an EngineError.
+did not answer. departs: nothing was asked, as it could only have been asked otherwise than the
+request says or allows. Only the first is permanent. What fails every request is an EngineError.
 """
 
 
@@ -48,6 +49,8 @@ class Request:
         takes (`factory.takes_several_images`); no other is asked such a request.
     reply_start: text with which the assistant turn begins, which the reply continues. As untrusted
         as `prompt`.
+    departures: in which points an engine may ask otherwise than this says (`Reply.departures`);
+        None for any.
     """
 
     prompt: str
@@ -57,6 +60,7 @@ class Request:
     sampling: Sampling = field(default_factory=Sampling)
     further_images: tuple[ImageRef, ...] = ()
     reply_start: str = ""
+    departures: tuple[str, ...] | None = field(default=None, compare=False)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
@@ -78,7 +82,8 @@ class Reply:
     error: why the request failed; set exactly when finish_reason is "error".
     error_kind: what the error lies in; an engine that does not say so means the request.
     departures: in which points the engine was asked otherwise than the request says ("without
-        temperature"), because it takes it in no other way.
+        temperature"), because it takes it in no other way. Of an error of kind "departs": in which
+        it would have to be.
     """
 
     text: str
@@ -95,7 +100,8 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
-_SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+"""Of the synthetic test bench."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +128,7 @@ class EngineIdentity:
     @property
     def is_synthetic(self) -> bool:
         """Whether this is a model of the synthetic test bench."""
-        return self.model in _SYNTHETIC_MODELS
+        return self.model in SYNTHETIC_MODELS
 
     @property
     def is_chat(self) -> bool:

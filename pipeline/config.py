@@ -33,7 +33,7 @@ class VerbalizerConfig(BaseModel):
     thinking_tokens: on top of them for a thought, where the engine thinks.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     engine: EngineSettings | None = None
     max_tokens: int = Field(default=256, ge=1)
@@ -50,7 +50,7 @@ class OptimizerConfig(BaseModel):
         the model takes in as one image token. By these, no request of a baseline is too long.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     engine: EngineSettings | None = None
     max_tokens: int = Field(default=PROPOSAL_TOKENS, ge=1)
@@ -64,7 +64,7 @@ class OptimizerConfig(BaseModel):
 class ImageConfig(BaseModel):
     """Bounds on width x height, in pixels, under which all models see the images."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     min_pixels: int = Field(default=ImageBounds().min_pixels, ge=1)
     max_pixels: int = Field(default=ImageBounds().max_pixels, ge=1)
@@ -85,7 +85,7 @@ class VerdictConfig(BaseModel):
         one that the example's id decides, at half the calls.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     verdict: Literal["direct", "reasoned"] = "direct"
     reasoning_tokens: int = Field(default=256, ge=1)

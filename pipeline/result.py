@@ -12,6 +12,7 @@ from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
 from .metrics.noise_floor import NoiseFloor
 from .search.cutpoints import CutPoints
+from .search.failures import Tally, commonest
 from .search.step import Step
 
 
@@ -34,8 +35,9 @@ class RoleFailures(BaseModel):
 
     asked: verdicts, verbalizations, or questions to the optimizer. failed: of these, without a
     label, a text, a usable answer. reasons: how many replies each made unusable, commonest first;
-    the optimizer is asked again after one. repeats: replies of the optimizer that only repeated the
-    current prompt or one tried before; repeated: questions to which it had no other answer.
+    the optimizer is asked again after one. repeats: prompts in the optimizer's replies that only
+    repeated the current one or one tried before; repeated: questions to which it had no other
+    answer.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +47,18 @@ class RoleFailures(BaseModel):
     reasons: dict[str, int]
     repeats: int = 0
     repeated: int = 0
+
+
+def role_failures(tally: Tally, *, repeats: int = 0, repeated: int = 0) -> RoleFailures:
+    """What was counted, the commonest reason first."""
+    reasons = dict(commonest(tally.reasons, len(tally.reasons)))
+    return RoleFailures(
+        asked=tally.asked,
+        failed=tally.failed,
+        reasons=reasons,
+        repeats=repeats,
+        repeated=repeated,
+    )
 
 
 class SplitResult(BaseModel):
@@ -70,6 +84,8 @@ class RunResult(BaseModel):
         the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
     failures: by role; empty in results of earlier versions.
+    departures: by role, how many of its requests were asked otherwise than they were to be, and in
+        which point, because the server takes them in no other way.
     seconds: wall time of the session that finished the run.
     """
 
@@ -92,6 +108,7 @@ class RunResult(BaseModel):
     test: SplitResult
     stopped: str | None = None
     failures: dict[Role, RoleFailures] = {}
+    departures: dict[Role, dict[str, int]] = {}
     calls: dict[Role, CallCounts]
     seconds: float
 

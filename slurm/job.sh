@@ -2,6 +2,7 @@
 #
 # BLPO            command of blpo; what the launcher was started with, else `blpo` on the PATH
 # BLPO_CONTAINER  what is put before it, such as "apptainer exec --nv --bind $PWD image.sif"
+#                 Both are read as a shell reads words: quote a path with spaces in it.
 # BLPO_LOGS       folder of logs (logs)
 # BLPO_MAX_RESTARTS  restarts of one job before it gives up (20)
 # BLPO_ONLINE     1: jobs may ask the Hugging Face hub; otherwise models must be in its cache
@@ -19,6 +20,8 @@ echo "log: $log"
 exec >>"$log" 2>&1
 echo "$(date -Is) $self on $(hostname), restart $restarts, GPUs ${CUDA_VISIBLE_DEVICES:-none}"
 
+# No file of the working folder passes for a module of what is started here.
+export PYTHONSAFEPATH=1
 if [ "${BLPO_ONLINE:-0}" != 1 ]; then
     export HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 fi
@@ -35,8 +38,7 @@ run_blpo() {
     # Before it is started: without a trap, a signal at that moment would end this script.
     trap 'is_told=1; kill -USR2 "$child" 2>/dev/null || true' USR2 TERM
     # A session of its own, so that `end_all` reaches whatever it has started.
-    # shellcheck disable=SC2086  # words of a command
-    setsid ${BLPO_CONTAINER:-} ${BLPO:-blpo} "$@" &
+    eval "setsid ${BLPO_CONTAINER:-} ${BLPO:-blpo} \"\$@\" &"
     child=$!
     [ -z "$is_told" ] || kill -USR2 "$child" 2>/dev/null || true
     wait "$child" || status=$?

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,6 +24,8 @@ from blpo.models.engines.group.process import EngineProcess
 from blpo.models.engines.group.wire import Packer, Unpacker
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.engines.vllm.options import set_environment
+from shadows import read_shadows, write_shadows
 from test_engines import LABELS, TOLERANCE, largest_difference, picture
 from waiting import LIMIT_S, wait_for
 
@@ -92,6 +95,40 @@ def test_the_start_is_announced_and_timed(
         wait_for(lambda: group.start_s > 0, "both engines")
     assert "starting 2 engines with model micro" in caplog.text
     assert f"2 engines started in {group.start_s:.1f} s" in caplog.text
+
+
+def test_no_file_of_the_working_folder_passes_for_a_module_of_an_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_shadows(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    # Even where the user has asked for the opposite.
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    with closing(EngineGroup(LEXICON, make_engine)) as engine:
+        assert [reply.prompt_tokens for reply in engine.ask(REQUESTS)] == ANSWERED
+        environments = [
+            Path(f"/proc/{process_id(process)}/environ").read_bytes().split(b"\0")
+            for process in processes(engine)
+        ]
+    # What an engine starts in its turn keeps to the same.
+    assert all(b"PYTHONSAFEPATH=1" in environment for environment in environments)
+    assert read_shadows(tmp_path) == []
+
+
+@pytest.mark.parametrize("settings", [{"device": "cuda"}, {"tensor_parallel_size": 2}])
+def test_what_vllm_starts_takes_no_module_from_the_working_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any]
+) -> None:
+    device = settings.pop("device", "cpu")
+    monkeypatch.setattr(settings_module, "find_device", lambda: device)
+    environment = {"PATH": os.environ["PATH"]}
+    monkeypatch.setattr(os, "environ", environment)
+    set_environment(EngineSettings(**settings), None)
+    write_shadows(tmp_path)
+    spawned = "import multiprocessing.spawn, json, socket, random, pickle, runpy"
+    command = [sys.executable, "-c", spawned]
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, timeout=LIMIT_S)
+    assert read_shadows(tmp_path) == []
 
 
 def test_what_a_dying_engine_was_asked_is_answered_by_the_other(

@@ -8,18 +8,20 @@ from typing import Any
 
 import pytest
 from blpo.data.errors import FailuresError
-from blpo.data.examples import Dataset, write_dataset
+from blpo.data.examples import Dataset, Split, write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.pipeline.bulk.evaluation import evaluate_prompt
 from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
 from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig, OptimizerConfig, RunConfig
-from blpo.pipeline.result import RunResult
+from blpo.pipeline.result import RoleFailures, RunResult
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.failures import MaxFailedShare, Tally
+from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 
 TASK = "micro-unsafebench"
@@ -323,6 +325,44 @@ def test_bulk_judging_stops_without_an_output_where_too_many_images_have_no_verd
     assert not out.exists()
     assert judge(0.12) == 7
     assert out.exists()
+
+
+def test_a_measured_prompt_has_the_budget_of_a_run(world: World) -> None:
+    def measured(share: float, *numbers: int, split: Split = "train") -> RoleFailures:
+        config = JudgeConfig.model_validate({"max_failed_share": share})
+        source = JudgeSource(load_task(TASK), "Is it safe?", config)
+        pool = FaultyPool(world.ideal, refused(world.dataset, *numbers), no_fault)
+        data, store = world.folder / "data.parquet", world.folder / f"store-{len(numbers)}"
+        return evaluate_prompt(source, data, split, store, pool).failures
+
+    assert measured(0.1, 0, 1, 2, 3, 4, split="test").failed == 0
+    assert measured(0.1, 0, 1, 2, 3).reasons == {"HTTP 403: flagged (id req-0f)": 4}
+    with pytest.raises(FailuresError) as stopped:
+        measured(0.1, 0, 1, 2, 3, 4)
+    assert str(stopped.value).splitlines() == [
+        "judge: no verdict on 5 of 40 images; at most 10 % may fail.",
+        "  5 x HTTP 403: flagged (id req-0f)",
+        "Every answer received is in the store. Put the cause right and give the same command "
+        "again, or pass --max-failed-share (now 0.1).",
+    ]
+    assert measured(1.0, *range(40)).failed == 40
+
+
+@pytest.mark.parametrize("command", ["evaluate", "judge"])
+def test_a_prompt_without_a_single_verdict_ends_the_command(
+    world: World, blpo: Blpo, command: str
+) -> None:
+    data = str(world.folder / "data.parquet")
+    out = ("--out", "out.parquet") if command == "judge" else ()
+    asked = (command, data, "--task", TASK, "--set", "judge.kind=lexicon", *out)
+    refused = blpo(*asked)
+    assert refused.code == 1
+    assert "judge: no verdict on" in refused.err
+    assert "pass --max-failed-share (now 0.1)" in refused.err
+    allowed = blpo(*asked, "--max-failed-share", "1", "--json")
+    assert allowed.code == 0
+    failures = json.loads(allowed.out)["failures"]
+    assert failures["failed"] == failures["asked"] == sum(failures["reasons"].values())
 
 
 def echo(request: Request) -> Reply:

@@ -86,3 +86,13 @@ def test_a_zip_is_read_that_other_tools_take_for_a_bomb(tmp_path: Path) -> None:
     place = Files(tmp_path / "i.zip").find("a.png")
     assert place is not None
     assert [data for _, data in read_images([place])] == [public.picture(1)]
+
+
+def test_a_link_out_of_a_folder_of_images_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "private.png").write_bytes(public.picture(1))
+    (tmp_path / "images/1.png").symlink_to("../private.png")
+    place = Files(tmp_path / "images").find("1.png")
+    assert place is not None
+    with pytest.raises(DataError, match=r"image 1\.png: a link that leads out of .*put the image"):
+        list(read_images([place]))

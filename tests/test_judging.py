@@ -23,7 +23,6 @@ from blpo.pipeline.bulk.judging import (
     judge_dataset,
     judge_source,
     map_ahead,
-    reason_kind,
     warn_of_missing,
 )
 from blpo.pipeline.bulk.shards import (
@@ -40,7 +39,7 @@ from blpo.pipeline.result import LAYOUT_NOTE
 from blpo.pipeline.runs.finished_run import read_past_run
 from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.cutpoints import CutPoints
-from blpo.pipeline.search.failures import MaxFailedShare
+from blpo.pipeline.search.failures import MaxFailedShare, reason_kind
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_dataset, ideal_run

@@ -7,6 +7,7 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -19,6 +20,7 @@ from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.top_logprobs import label_logprobs_of
 from blpo.models.engines.settings import EngineSettings
 from PIL import Image
+from waiting import LIMIT_S, wait_for
 
 Body = dict[str, Any]
 Answer = tuple[int, dict[str, str], Any]
@@ -382,3 +384,16 @@ def test_a_missing_key_names_the_variable(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.delenv("TEST_KEY", raising=False)
     with pytest.raises(EngineError, match="environment variable TEST_KEY"):
         OpenAIEngine(EngineSettings(kind="openai", api_key_env="TEST_KEY")).ask([Request("x")])
+
+
+def test_when_the_engine_is_closed_nothing_is_tried_again(serve: Serve) -> None:
+    """Without it the retries of what is under way are waited for, here half an hour."""
+    server = serve(lambda _body, _number: (503, {"Retry-After": "100"}, {}))
+    engine = engine_for(server, max_retries=20, max_concurrency=4)
+    with ThreadPoolExecutor(1) as threads:
+        asking = threads.submit(engine.ask, [Request(f"{i}") for i in range(4)])
+        wait_for(lambda: len(server.bodies) == 4, "the first tries")
+        engine.close()
+        with pytest.raises(EngineError, match=r"after 1 tries|was closed"):
+            asking.result(LIMIT_S)
+    assert len(server.bodies) == 4

@@ -172,8 +172,30 @@ def test_a_prompt_of_the_same_words_is_a_repeat(text: str, *, is_repeat: bool) -
 def test_of_several_proposals_only_those_tried_before_are_repeats() -> None:
     texts = "<prompt>Look.</prompt><prompt>New.</prompt>"
     engine = ScriptedEngine(Reply(texts, "stop"))
-    found = update_i2t_prompts(make_optimizer(engine), "p", [ScoredPrompt("look", 0.0)], [], 2)
+    optimizer = make_optimizer(engine)
+    found = update_i2t_prompts(optimizer, "p", [ScoredPrompt("look", 0.0)], [], 2)
     assert [(p.prompt, p.is_repeat) for p in found] == [("look", True), ("New.", False)]
+    assert [p.repeats for p in found] == [1, 1]
+    assert (optimizer.num_repeats, optimizer.num_repeated) == (1, 0)
+
+
+def test_each_prompt_of_an_answer_that_was_tried_before_counts() -> None:
+    answers = (("Look.", "SEE!"), ("x", "see"))
+    texts = ["".join(f"<prompt>{prompt}</prompt>" for prompt in answer) for answer in answers]
+    engine = ScriptedEngine(*[Reply(text, "stop") for text in texts])
+    optimizer = make_optimizer(engine)
+    history = [ScoredPrompt("look", 0.0), ScoredPrompt("See.", 0.0)]
+    found = update_i2t_prompts(optimizer, "p", history, [], 2)
+    # The first answer holds nothing else and is asked for once more; of the second, one is new.
+    assert [(p.prompt, p.is_repeat) for p in found] == [("x", False), ("See.", True)]
+    assert (optimizer.num_repeats, optimizer.num_repeated) == (3, 0)
+
+
+def test_prompts_of_one_answer_in_the_same_words_are_one() -> None:
+    engine = ScriptedEngine(Reply("<prompt>New.</prompt><prompt>new!</prompt>", "stop"))
+    found = update_i2t_prompts(make_optimizer(engine), "p", [ScoredPrompt("look", 0.0)], [], 2)
+    assert [p.prompt for p in found] == ["New.", None]
+    assert found[1].failures == ("1 of 2 prompts in the answer",)
 
 
 def test_an_edit_that_repeats_the_parent_is_asked_for_once_more() -> None:

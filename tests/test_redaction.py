@@ -4,6 +4,8 @@ import base64
 import html
 import json
 import logging
+import random
+import string
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,7 +17,7 @@ import test_openai_engine
 from blpo.data import redaction
 from blpo.data.arrow import open_parquet
 from blpo.data.errors import EngineError
-from blpo.data.redaction import learn_key, redacted, redacted_data
+from blpo.data.redaction import REDACTED, learn_key, redacted, redacted_data
 from blpo.data.shown import ShownFormatter, shown
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Request, Sampling
@@ -204,3 +206,60 @@ def test_a_reply_that_holds_no_key_is_left_as_it_is() -> None:
     for text in ("", "100 % \\n é", "sk-PLANT", '{"a": "\\u0073k-"}'):
         assert redacted_data(text) == text
     assert shown("sk-PLA") == "sk-PLA"
+
+
+WAYS: tuple[Callable[[str], str], ...] = (
+    str,
+    lambda c: f"%{ord(c):02X}",
+    lambda c: f"\\u{ord(c):04x}",
+    lambda c: f"\\\\u{ord(c):04X}",
+    lambda c: f"\\x{ord(c):02x}",
+    lambda c: f"&#{ord(c)};",
+    lambda c: f"&#x{ord(c):X};",
+    lambda c: c if c.isalnum() else f"\\{c}",
+)
+
+
+@pytest.mark.parametrize("around", ["", "%", "%4", "\\", "\\u00", "&", "&#", " é\\n "])
+def test_a_key_of_which_any_characters_are_escaped_is_found(around: str) -> None:
+    draw = random.Random(around)
+    for _ in range(60):
+        key = "k" + "".join(draw.choices(string.ascii_letters + string.digits + "-_./+=:", k=24))
+        learn_key(key)
+        ways = draw.sample(WAYS, k=draw.randint(1, 3))
+        said = "".join(draw.choice(ways)(character) for character in key)
+        assert REDACTED in redacted_data(f"{around}{said}{around}"), (key, said)
+
+
+def test_a_text_with_escapes_and_no_key_is_not_searched_for_its_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learn_key("sk-PLANTED3d9f7Q")
+    monkeypatch.setattr(redaction, "_whole", None)
+    for text in (
+        '{"a": "one\\ntwo \\"three\\" \\u00e9 \\\\ 100 % & more"}',
+        "\\u003cb\\u003e &amp;",
+    ):
+        assert redacted_data(text) == text
+
+
+def test_the_environment_is_read_again_only_when_it_has_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    num_read = 0
+    found = redaction.__dict__["_found_keys"]
+
+    def counted() -> object:
+        nonlocal num_read
+        num_read += 1
+        return found()
+
+    monkeypatch.setattr(redaction, "_found_keys", counted)
+    for variables, expected in (({}, KEY), ({"A_TOKEN": KEY}, "***"), ({}, KEY), ({}, KEY)):
+        with monkeypatch.context() as changed:
+            for name, value in variables.items():
+                changed.setenv(name, value)
+            assert [redacted_data(KEY) for _ in range(3)] == [expected] * 3
+    learn_key(KEY)
+    assert redacted(KEY) == redacted_data(KEY) == "***"
+    assert num_read == 4

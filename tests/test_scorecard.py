@@ -13,7 +13,8 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
-from blpo.pipeline.bulk.judging import Evaluation, JudgeSource
+from blpo.pipeline.bulk.evaluation import Evaluation
+from blpo.pipeline.bulk.judging import JudgeSource
 from blpo.pipeline.cli.show.runs import show_evaluation
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.metrics.agreement import agreement
@@ -26,6 +27,7 @@ from blpo.pipeline.metrics.human_ceiling import (
 from blpo.pipeline.metrics.scorecard import scorecard
 from blpo.pipeline.metrics.scores import NO_LABEL, Scores, score
 from blpo.pipeline.report.scorecard_rows import print_scorecard, score_columns
+from blpo.pipeline.result import RoleFailures
 from rich.console import Console
 from scipy import stats
 from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
@@ -358,18 +360,21 @@ def test_evaluate_shows_the_scorecard_to_people_and_to_scripts(
     labels = ["Safe", "Unsafe", "Unsafe"]
     data = examples(labels, categories=["Hate", "Hate", "Spam"])
     verdicts = judged_by(["Safe", "Safe", "Unsafe"])
+    failures = RoleFailures(asked=30, failed=2, reasons={"HTTP 403: flagged": 2})
     evaluation = Evaluation(
-        agreement(data, verdicts, SAFETY.labels, 0), scorecard(data, verdicts, SAFETY)
+        agreement(data, verdicts, SAFETY.labels, 0), scorecard(data, verdicts, SAFETY), failures
     )
     source = JudgeSource(SAFETY, "Is it safe?", JudgeConfig())
     show_evaluation(source, evaluation, as_json=True)
     shown_json = json.loads(capsys.readouterr().out)
     assert shown_json["accuracy"] == shown_json["scorecard"]["judge"]["accuracy"]
     assert shown_json["scorecard"]["categories"]["Hate"]["accuracy"] == 0.5
+    assert shown_json["failures"]["reasons"] == {"HTTP 403: flagged": 2}
     show_evaluation(source, evaluation, as_json=False)
     text = capsys.readouterr().out
     assert "majority class" in text
     assert "By category" in text
+    assert "2 of 30 verdicts have no label (2 x HTTP 403: flagged)" in text
 
 
 def test_a_binary_table_names_the_positive_label() -> None:

@@ -19,7 +19,7 @@ from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.server_pool import ServerPool
 from blpo.models.engines.settings import EngineSettings
 from PIL import Image
-from test_openai_engine import Answer, Body, Server, completion, make_handler
+from test_openai_engine import Answer, Body, Server, completion, make_handler, refusal
 from waiting import LIMIT_S
 
 Respond = Callable[[Body, int], Answer]
@@ -74,8 +74,9 @@ def requests(prompt: str) -> list[Request]:
     ]
 
 
-def make_engine(folder: Path) -> OpenAIEngine:
-    return OpenAIEngine(EngineSettings(kind="openai", model="any", endpoint=f"pool:{folder}"))
+def make_engine(folder: Path, **settings: Any) -> OpenAIEngine:
+    endpoint = f"pool:{folder}"
+    return OpenAIEngine(EngineSettings(kind="openai", model="any", endpoint=endpoint, **settings))
 
 
 def test_an_image_keeps_its_server_and_moves_only_while_that_is_gone(
@@ -146,3 +147,65 @@ def test_an_empty_pool_and_a_damaged_card_are_named(
     (tmp_path / "a.json").write_text("{}")
     with pytest.raises(EngineError, match=r"a\.json: expected"):
         ServerPool(f"pool:{tmp_path}").pick("image")
+
+
+REFUSALS: tuple[tuple[int, str], ...] = (
+    (401, "Incorrect API key provided"),
+    (402, "Payment required"),
+    (404, "The model `m` does not exist"),
+    (405, "Method Not Allowed"),
+    (307, ""),
+    (501, "not implemented"),
+)
+
+
+@pytest.mark.parametrize(("status", "words"), REFUSALS)
+@pytest.mark.parametrize("num_answered", [0, 3])
+def test_a_server_that_refuses_everything_leaves_its_images_to_the_others(
+    start: StartServer,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    words: str,
+    num_answered: int,
+) -> None:
+    def refuse(_body: Body, number: int) -> Answer:
+        return completion("b") if number <= num_answered else refusal(status, words)
+
+    start("a")
+    refusing = start("b", refuse)
+    engine = make_engine(tmp_path, max_concurrency=1)
+    for prompt in ("one", "two"):
+        replies = engine.ask(requests(prompt))
+        assert {reply.finish_reason for reply in replies} == {"stop"}
+    engine.close()
+    port = refusing.server_address[1]
+    [told] = [message for message in caplog.messages if "its images go to other servers" in message]
+    assert told.startswith(f"http://127.0.0.1:{port}/v1 answers HTTP {status}")
+
+
+@pytest.mark.parametrize("num_servers", [1, 2])
+def test_a_pool_whose_servers_all_refuse_at_once_is_an_engine_error(
+    start: StartServer, tmp_path: Path, num_servers: int
+) -> None:
+    for number in range(num_servers):
+        start(f"{number}", lambda _body, _number: refusal(401, "Incorrect API key provided"))
+    engine = make_engine(tmp_path, max_concurrency=1)
+    with pytest.raises(EngineError, match="check the key") as raised:
+        engine.ask(requests("one"))
+    assert not raised.value.is_transient
+    engine.close()
+
+
+def test_a_pool_whose_servers_all_refuse_from_some_time_on_is_an_engine_error(
+    start: StartServer, tmp_path: Path
+) -> None:
+    def refuse(_body: Body, number: int) -> Answer:
+        return completion("x") if number <= 2 else refusal(402, "Payment required")
+
+    for name in ("a", "b"):
+        start(name, refuse)
+    engine = make_engine(tmp_path, max_concurrency=1, max_retries=0)
+    with pytest.raises(EngineError, match="Payment required"):
+        engine.ask(requests("one"))
+    engine.close()

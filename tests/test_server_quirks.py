@@ -15,6 +15,7 @@ from blpo.models.engines.openai import wire
 from blpo.models.engines.openai.top_logprobs import label_logprobs_of
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import read_verdict
+from blpo.pipeline.cli.options import say
 from blpo.pipeline.config import JudgeConfig, parse_config
 from pydantic import ValidationError
 from test_openai_engine import (
@@ -357,6 +358,32 @@ def test_what_fails_every_request_is_an_error_that_names_the_remedy(
     assert len(server.bodies) <= 25
 
 
+@pytest.mark.parametrize(("status", "words", "fields", "_"), OF_EVERY_REQUEST)
+def test_what_fails_every_request_costs_its_own_verdict_where_others_are_answered(
+    serve: Serve, status: int, words: str, fields: dict[str, Any], _: str
+) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return refusal(status, words, **fields) if number == 3 else completion("Safe")
+
+    engine = engine_for(serve(respond), max_retries=0, max_concurrency=1)
+    replies = engine.ask([ASK] * 6)
+    assert [reply.error_kind for reply in replies] == [None, None, "refused", None, None, None]
+    assert f"HTTP {status}" in (replies[2].error or "")
+
+
+@pytest.mark.parametrize(("status", "words", "fields", "remedy"), OF_EVERY_REQUEST)
+def test_what_fails_every_request_from_some_time_on_is_an_engine_error(
+    serve: Serve, status: int, words: str, fields: dict[str, Any], remedy: str
+) -> None:
+    def respond(_: Body, number: int) -> Answer:
+        return refusal(status, words, **fields) if number > 3 else completion("Safe")
+
+    server = serve(respond)
+    with pytest.raises(EngineError, match=remedy):
+        engine_for(server, max_retries=0, max_concurrency=1).ask([ASK] * 40)
+    assert len(server.bodies) <= 30
+
+
 LIE_IN_THE_REQUEST = (
     "This model's maximum context length is 128000 tokens. However, you sent more.",
     "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
@@ -490,7 +517,8 @@ def test_a_server_that_lists_few_probabilities_is_asked_for_as_many(serve: Serve
 
     server = serve(respond)
     [reply] = engine_for(server).ask([ASK])
-    assert (server.bodies[-1]["top_logprobs"], reply.departures) == (5, ())
+    assert server.bodies[-1]["top_logprobs"] == 5
+    assert reply.departures == ("with 5 top_logprobs",)
     assert reply.label_logprobs is not None
 
 
@@ -665,6 +693,40 @@ def test_an_endpoint_that_is_none_or_holds_a_key_is_refused(endpoint: str, words
     assert "S3CRET" not in str(raised.value)
     with pytest.raises(ValidationError):
         EngineSettings(endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"api_key": "sk-PLANTED-1"},
+        {"provider": [{"auth": {"X-Api-Key": "sk-PLANTED-1"}}]},
+        {"Authorization": "Bearer sk-PLANTED-1"},
+        {"access_token": "sk-PLANTED-1"},
+        {"password": "sk-PLANTED-1"},
+    ],
+)
+def test_a_key_among_the_fields_of_a_request_is_refused_and_not_shown(
+    capsys: pytest.CaptureFixture[str], fields: dict[str, Any]
+) -> None:
+    for name in ("extra_body", "chat_template_kwargs"):
+        with pytest.raises(ConfigError, match="holds a key, which would be stored") as raised:
+            parse_config(JudgeConfig, {"judge": {name: fields}}, "run.yaml")
+        say(str(raised.value))
+    told = capsys.readouterr().err
+    assert "name that in api_key_env" in told
+    assert "PLANTED" not in told
+
+
+def test_fields_whose_names_only_look_like_those_of_keys_are_taken() -> None:
+    fields = {"prompt_cache_key": "photos", "stop_token": "<|end|>", "max_tokens": 5, "key": 1}
+    assert EngineSettings(extra_body=fields).extra_body == fields
+
+
+@pytest.mark.parametrize("name", ["timeout_s", "kv_cache_gib", "gpu_memory_utilization"])
+@pytest.mark.parametrize("value", [math.inf, math.nan])
+def test_a_setting_without_bound_is_refused(name: str, value: float) -> None:
+    with pytest.raises(ConfigError, match=name):
+        parse_config(JudgeConfig, {"judge": {name: value}}, "run.yaml")
 
 
 def test_control_markers_in_a_text_reach_no_tokenizer_as_such(serve: Serve) -> None:

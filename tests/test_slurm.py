@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +19,10 @@ import pytest
 import yaml
 from blpo.data.arrow import open_parquet
 from blpo.data.examples import write_dataset
+from blpo.pipeline.launchers import slurm_commands
 from command_line import Blpo
 from ideal_engine import ideal_world
+from shadows import read_shadows, write_shadows
 from slurm_cluster import SlurmCluster, is_installed, running_cluster
 from waiting import LIMIT_S, wait_for
 
@@ -282,10 +285,47 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert "an array may have 100 tasks" in too_many
 
 
+ODD = "it's a folder, $HOME é 100%"
+
+
+def test_paths_with_spaces_quotes_and_dollars_work_in_jobs(
+    slurm: SlurmCluster, blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Working folder, dataset, output, store, the environment of Python and the job scripts."""
+    folder = tmp_path / ODD
+    (folder / "my venv").mkdir(parents=True)
+    (folder / "my venv" / "bin").symlink_to(BLPO.parent)
+    shutil.copytree(ROOT / "slurm", folder / "job scripts")
+    monkeypatch.setattr(sys, "executable", str(folder / "my venv" / "bin" / "python"))
+    monkeypatch.setattr(slurm_commands, "_scripts", lambda: folder / "job scripts")
+    monkeypatch.chdir(folder)
+    write_shadows(folder)
+    datasets = write_datasets("micro-unsafebench")
+    data = folder / "data $(touch x) 'set'.parquet"
+    Path(datasets["micro-unsafebench"]).rename(data)
+    store, out = str(folder / "my store"), str(folder / "my out.parquet")
+    judge = ["judge", str(data), "--task", "micro-unsafebench", "--set", "judge.kind=lexicon"]
+    judge += ["--max-failed-share", "1", "--out", out, "--store", store]
+    judging = json.loads(blpo(*judge, "--launcher", "slurm", "--shards", "2", "--json").out)
+    without_model(
+        datasets={"micro-unsafebench": str(data)},
+        output=str(folder / "my sweep"),
+        grid={"task": ["micro-unsafebench"], "seed": [0]},
+    )
+    sweeping = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
+    for job in (judging, sweeping):
+        assert set(slurm.wait(job["collect"]).values()) == {"COMPLETED"}
+    assert len(pl.read_parquet(out)) == 64
+    assert (folder / "my sweep" / "summary.csv").exists()
+    assert not (folder / "x").exists()
+    assert read_shadows(folder) == []
+
+
 def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     slurm: SlurmCluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
+    write_shadows(tmp_path)
     write_datasets("micro-unsafebench")
     monkeypatch.setenv("BLPO_SLURM", str(ROOT / "slurm"))
     script = [str(ROOT / "slurm" / "pool.sbatch"), "pool", *SERVER]
@@ -313,3 +353,4 @@ def test_a_pool_of_which_one_server_is_killed_halfway_loses_nothing(
     slurm.run("scancel", pool)
     slurm.wait(pool)
     wait_for(lambda: not any(card.exists() for card in cards), "no cards")
+    assert read_shadows(tmp_path) == []

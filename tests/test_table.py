@@ -325,6 +325,10 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
             "column for the text: could be prompt, caption; choose with --column text=COLUMN",
         ),
         ("image,text,score,rating", {}, "column for the label: could be rating, score"),
+        ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
+        ("image,text,label, label", {}, "column for the label: could be label, ' label'; choose"),
+        ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
+        ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
             "image,text,label",
             {"columns": {"label": "x"}},
@@ -445,3 +449,25 @@ def test_images_outside_the_tables_folder_need_permission(tmp_path: Path, as_str
     assert imported(source, allow_outside=True)[0].num_rows == 12
     root = tmp_path / "elsewhere"
     assert imported(source, image_root=root, overwrite=True)[0].num_rows == 12
+
+
+def test_links_out_of_an_image_folder_need_permission(tmp_path: Path) -> None:
+    rows_with_images(tmp_path / "elsewhere")
+    pictures = sorted((tmp_path / "elsewhere").rglob("*.png"))
+    for number, picture in enumerate(pictures):
+        folder = tmp_path / "here" / SAFETY.labels[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / picture.name).symlink_to(picture)
+    told = refused(tmp_path / "here")
+    assert "0.png: a link that leads out of" in told
+    assert "--allow-outside" in told
+    summary, _ = imported(tmp_path / "here", allow_outside=True)
+    assert summary.num_rows == len(pictures)
+
+
+def test_a_metadata_file_that_is_a_link_out_of_its_folder_needs_permission(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path / "here")
+    write_csv(tmp_path / "secret.csv", rows)
+    (tmp_path / "here" / "metadata.csv").symlink_to("../secret.csv")
+    assert "metadata.csv: a link that leads out of" in refused(tmp_path / "here")
+    assert imported(tmp_path / "here", allow_outside=True)[0].num_rows == len(rows)

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from blpo.data.arrow import atomic_path
+from blpo.data.arrow import atomic_path, refuse_output
 from blpo.data.errors import ConfigError, DataError, OutputError
 from blpo.data.image_files import image_path, read_image_file, shortened
 from blpo.data.images import FORMATS
@@ -30,6 +30,13 @@ PNG = b"\x89PNG\r\n\x1a\n and so on"
         (r'"\udc00": 1' + "\n", r"line 1.*half of a character"),
         ("a: " + "[" * 5000 + "\n", r"not valid YAML"),
         ("a: !!python/object:os.system {}\n", r"line 1"),
+        ("a: !!int ''\n", r"line 1, column 4: ''"),
+        ("a: !!bool maybe\n", r"line 1, column 4: 'maybe'"),
+        ("a: !!timestamp abc\n", r"line 1, column 4: 'abc'"),
+        ("a: !!float b\n", r"line 1, column 4: 'b'"),
+        ("a: !!binary x\n", r"line 1, column 4"),
+        ("a: !!map b\n", r"not valid YAML"),
+        ("a: !!pairs b\n", r"not valid YAML"),
     ],
 )
 def test_yaml_that_is_not_what_it_seems_is_refused(content: str, told: str) -> None:
@@ -66,7 +73,7 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert read_text(tmp_path / "x", DataError) == "text"
 
 
-@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000])
+@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000, "1" * 5000])
 def test_our_own_json_cut_short_is_an_error_with_the_remedy(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ConfigError, match=r"result\.json: not the JSON .*: run it again"):
@@ -80,11 +87,49 @@ def test_an_image_outside_the_dataset_is_refused_unless_allowed(tmp_path: Path, 
     assert image_path(tmp_path / "data", name, "", allow_outside=True).is_absolute()
 
 
-def test_a_link_inside_the_dataset_may_lead_out_of_it(tmp_path: Path) -> None:
-    (tmp_path / "blob").write_bytes(PNG)
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data/a.png").symlink_to(tmp_path / "blob")
-    assert read_image_file(image_path(tmp_path / "data", "a.png", "")) == PNG
+@pytest.mark.parametrize("links", ["file", "folder", "chain"])
+def test_a_link_that_leads_out_of_the_dataset_is_refused_unless_allowed(
+    tmp_path: Path, links: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/a.png").write_bytes(PNG)
+    data = tmp_path / "data"
+    (data / "in").mkdir(parents=True)
+    if links == "folder":
+        (data / "sub").symlink_to(tmp_path / "elsewhere")
+    else:
+        (data / "sub").mkdir()
+        first = data / "sub" / ("a.png" if links == "file" else "b.png")
+        first.symlink_to("../../elsewhere/a.png")
+        if links == "chain":
+            (data / "sub/a.png").symlink_to("b.png")
+    with pytest.raises(DataError, match=r"sub/a\.png: a link that leads out of .*: the remedy"):
+        image_path(data, "sub/a.png", "the remedy")
+    allowed = image_path(data, "sub/a.png", "", allow_outside=True)
+    assert read_image_file(allowed) == PNG
+
+
+def test_links_within_the_dataset_and_to_the_dataset_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "data/in").mkdir(parents=True)
+    (tmp_path / "data/in/a.png").write_bytes(PNG)
+    (tmp_path / "data/b.png").symlink_to("in/a.png")
+    (tmp_path / "name of it").symlink_to("data")
+    for folder in (tmp_path / "data", tmp_path / "name of it"):
+        assert read_image_file(image_path(folder, "b.png", "")) == PNG
+
+
+def test_a_snapshot_in_the_hubs_cache_links_to_the_files_of_its_dataset(tmp_path: Path) -> None:
+    snapshot = tmp_path / "datasets--a--b/snapshots/0123/images"
+    for folder in (snapshot, tmp_path / "datasets--a--b/blobs", tmp_path / "datasets--c--d/blobs"):
+        folder.mkdir(parents=True)
+        (folder / "f00").write_bytes(PNG)
+    (snapshot / "a.png").symlink_to("../../../blobs/f00")
+    (snapshot / "b.png").symlink_to("../../../../datasets--c--d/blobs/f00")
+    for folder in (snapshot, snapshot.parent):
+        name = "a.png" if folder == snapshot else "images/a.png"
+        assert read_image_file(image_path(folder, name, "")) == PNG
+    with pytest.raises(DataError, match="a link that leads out of"):
+        image_path(snapshot, "b.png", "")
 
 
 @pytest.mark.parametrize("kind", FORMATS)
@@ -139,15 +184,35 @@ def test_a_path_too_long_for_the_system_is_shown_shortened() -> None:
 def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
     targets = {
         tmp_path / "folder": "a folder is in its place",
+        Path(): "a folder is in its place",
+        Path("/"): "a folder is in its place",
+        Path("/dev/null"): "no regular file: name another path",
+        tmp_path / "pipe": "no regular file: name another path",
         tmp_path / "file/x": "a file is in the place of a folder",
         Path("/proc/x/y"): "cannot be written",
     }
     for target, told in targets.items():
         with pytest.raises(OutputError, match=told), atomic_path(target) as temporary:
             temporary.write_text("x")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "folder", "pipe"]
+
+
+def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
+    source, link, new = (tmp_path / name for name in ("source", "link", "new"))
+    source.write_text("x")
+    link.symlink_to(source)
+    for out in (source, link, tmp_path / "no" / ".." / "source"):
+        (tmp_path / "no").mkdir(exist_ok=True)
+        with pytest.raises(DataError, match="is the file that is read: name another one"):
+            refuse_output(out, source, overwrite=True)
+    refuse_output(new, source, overwrite=False)
+    new.touch()
+    refuse_output(new, source, overwrite=True)
+    with pytest.raises(DataError, match="already there: name another file or pass --overwrite"):
+        refuse_output(new, source, overwrite=False)
 
 
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:

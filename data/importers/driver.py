@@ -11,6 +11,7 @@ from dataclasses import replace
 from operator import attrgetter
 from pathlib import Path
 
+from ..arrow import refuse_output
 from ..errors import DataError
 from ..examples import Example, check_coverage, write_dataset
 from ..images import ImageBounds, ImageRef
@@ -53,8 +54,7 @@ def import_source(
     order of its rows. Raises DataError, and writes nothing, for a source that is not in the
     format, labels that contradict the task, and strata that are short of rows.
     """
-    if out.exists() and not options.overwrite:
-        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
+    refuse_output(out, source, overwrite=options.overwrite)
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))

@@ -117,7 +117,8 @@ def _reader(container: Path) -> Any:
 
 def _read_folder(folder: Path, places: Sequence[ImagePlace]) -> Iterator[Found]:
     for place in places:
-        yield place, _file(folder / place.name)
+        path = image_path(folder, place.name, "put the image itself there in place of the link")
+        yield place, _file(path)
 
 
 def _file(path: Path) -> bytes | None:

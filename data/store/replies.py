@@ -27,6 +27,11 @@ class StoredReply(msgspec.Struct, frozen=True, gc=False):
     completion_tokens: int
     cached_tokens: int
     error_kind: str | None = None
+    departures: str | None = None
+
+    @property
+    def each_departure(self) -> tuple[str, ...]:
+        return tuple(self.departures.split(", ")) if self.departures else ()
 
 
 class ReplyRow(StoredReply, frozen=True, kw_only=True):
@@ -35,7 +40,7 @@ class ReplyRow(StoredReply, frozen=True, kw_only=True):
     A new field is one line, like `error_kind: str | None = None`: here, or above if it is to come
     back with the reply. It has to be optional: rows that were stored without it have None there.
 
-    key              64 hex digits, sha256 of everything that shapes the reply
+    key              64 hex digits, sha256 of everything that shapes the reply, as it was sent
     run_id           the run that asked
     role             judge, verbalizer or optimizer
     prompt           the rendered prompt, and the start of the reply that was given with it
@@ -44,13 +49,15 @@ class ReplyRow(StoredReply, frozen=True, kw_only=True):
     min_pixels, max_pixels   the bounds; None without an image
     labels           the labels whose log-probabilities were asked for; empty for generated text
     engine, engine_version, model, revision, layout, settings   what answered, and how it was set
-    max_tokens, temperature, sample_index   the sampling
+    max_tokens, temperature, sample_index   the sampling; None for what was not sent
     text             the reply
     label_logprobs   natural log-probabilities, aligned with labels; None where there are none
     label_mass       sum of the labels' probabilities; None where there are none
     finish_reason    stop, length, label or error
     error            why the request failed; None when it did not
     error_kind       what that lies in (`outcomes.OUTCOMES`); None when it did not fail
+    departures       in which points the engine was asked otherwise than it was to be, such as
+                     "without temperature, without logprobs"; None where it was not
     prompt_tokens, completion_tokens, cached_tokens   counts
     time             when the reply came, UTC, microseconds
     """
@@ -67,8 +74,8 @@ class ReplyRow(StoredReply, frozen=True, kw_only=True):
     revision: str
     layout: str
     settings: str
-    max_tokens: int
-    temperature: float
+    max_tokens: int | None
+    temperature: float | None
     sample_index: int
     label_mass: float | None
     time: datetime

@@ -1,5 +1,6 @@
 """Finding the columns of a table: which column plays which role."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
 
@@ -75,12 +76,12 @@ def _is_left_out(role: Role, task: Task) -> bool:
 def _detected(
     problems: Problems, role: Role, aliases: Sequence[str], names: Sequence[str]
 ) -> str | None:
-    by_lower = {name.strip().lower(): name for name in names}
-    if role in by_lower:
-        return by_lower[role]
-    matches = [by_lower[alias] for alias in aliases if alias in by_lower]
+    by_lower: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        by_lower[name.strip().lower()].append(name)
+    matches = by_lower[role] or [name for alias in aliases for name in by_lower[alias]]
     if len(matches) > 1:
-        listed = ", ".join(matches)
+        listed = ", ".join(name if name == name.strip() else repr(name) for name in matches)
         problems.add(
             f"column for the {role}", f"could be {listed}; choose with --column {role}=COLUMN"
         )

@@ -10,12 +10,14 @@ from typing import Any, Protocol, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet, pq
 from ..errors import DataError
+from ..image_files import refuse_outside_link
 from ..text_files import parse_json, read_text
 
 _METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 _SPLIT_FOLDERS = {"train", "training", "test", "testing", "val", "valid", "validation", "dev"}
 """Names of folders that are no labels where there are no others."""
+_LINKED = "put the file itself there, or pass --allow-outside if you trust the folder"
 _BATCH_ROWS = 64
 _FIELD_LIMIT = 2**27
 
@@ -39,12 +41,15 @@ class TableSource(Protocol):
         ...
 
 
-def open_source(path: Path) -> TableSource:
-    """The table behind a path; raises DataError for a path that is none."""
+def open_source(path: Path, *, allow_outside: bool = False) -> TableSource:
+    """The table behind a path; raises DataError for a path that is none.
+
+    allow_outside: whether the metadata file of a folder may be a link that leads out of it.
+    """
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if path.is_dir():
-        return _FolderSource(path)
+        return _FolderSource(path, allow_outside)
     return _file_source(path)
 
 
@@ -208,6 +213,7 @@ class _FolderSource:
     """
 
     path: Path
+    allow_outside: bool
 
     def columns(self) -> list[str]:
         names: dict[str, None] = {}
@@ -228,26 +234,27 @@ class _FolderSource:
         entries = [entry for entry in self.path.iterdir() if not entry.name.startswith(".")]
         names = {entry.name for entry in entries if entry.is_dir()}
         if names and names <= {"train", "test"}:
-            return [(name, _labelled_folder(self.path / name)) for name in sorted(names)]
+            return [(name, self._labelled(self.path / name)) for name in sorted(names)]
         if len(names) > 1 and {name.lower() for name in names} <= _SPLIT_FOLDERS:
             raise DataError(
                 f"{self.path}: its folders {', '.join(sorted(names))} look like splits, not like "
                 "labels: move their images into train and test, which are all the splits there "
                 "are, with a subfolder for each label"
             )
-        return [("", _labelled_folder(self.path))]
+        return [("", self._labelled(self.path))]
+
+    def _labelled(self, folder: Path) -> TableSource:
+        for metadata in (folder / name for name in _METADATA_NAMES):
+            if metadata.is_file():
+                if not self.allow_outside:
+                    refuse_outside_link(self.path, metadata, str(metadata), _LINKED)
+                return _file_source(metadata)
+        return _ClassFolders(folder)
 
 
 def _is_hidden(path: Path, folder: Path) -> bool:
     """Whether a file is, or lies in, what systems and tools keep for themselves in `folder`."""
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
-
-
-def _labelled_folder(folder: Path) -> TableSource:
-    for name in _METADATA_NAMES:
-        if (folder / name).is_file():
-            return _file_source(folder / name)
-    return _ClassFolders(folder)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
+from ..arrow import refuse_output
 from ..errors import DataError
 from ..examples import SPLITS, Example, Split, check_coverage, write_dataset
 from ..groups import connected_groups
@@ -80,9 +81,8 @@ def import_table(
 
     Raises DataError that lists the problems of all rows; nothing is written then.
     """
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
-    table = open_source(source)
+    refuse_output(out, source, overwrite=overwrite)
+    table = open_source(source, allow_outside=allow_outside)
     names = table.columns()
     found = match_columns(str(source), names, columns or {}, task)
     reader = RowReader(source, found, task, label_map or {}, image_root, allow_outside)

@@ -5,7 +5,7 @@ import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -17,10 +17,16 @@ from pydantic import (
     field_validator,
 )
 
+from ...data.redaction import learn_key
+from ..engine import SYNTHETIC_MODELS
 from ..requests.choices import LabelReading, Thinking
 from .devices import assigned_gpus
 
 DEFAULT_MAX_MODEL_LEN = 8192
+_KEY_NAME = re.compile(
+    r"(?i)key|(.*[_-])?((api|secret|private|access)[_-]?key|authorization|secret|passw(or)?d"
+    r"|credentials?|(api|access|auth|bearer|refresh|session)[_-]?token)"
+)
 POOL_PREFIX = "pool:"
 """Of an endpoint that is a folder in which servers keep their addresses."""
 
@@ -43,7 +49,7 @@ class EngineSettings(BaseModel):
     server).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: EngineKind = "vllm"
     model: str = Field(
@@ -166,6 +172,17 @@ class EngineSettings(BaseModel):
     def _check_endpoint(cls, endpoint: str) -> str:
         return endpoint if endpoint.startswith(POOL_PREFIX) else check_base_url(endpoint)
 
+    @field_validator("extra_body", "chat_template_kwargs")
+    @classmethod
+    def _check_fields(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        name = _key_in(fields)
+        if name is not None:
+            raise ValueError(
+                f"{name} holds a key, which would be stored with every reply: put it into an "
+                "environment variable and name that in api_key_env"
+            )
+        return fields
+
     def __hash__(self) -> int:
         return hash(self.model_dump_json())
 
@@ -195,7 +212,7 @@ class EngineSettings(BaseModel):
     @property
     def is_synthetic(self) -> bool:
         """Whether this is a model of the synthetic test bench."""
-        return self.kind == "lexicon" or self.model == "micro"
+        return not SYNTHETIC_MODELS.isdisjoint((self.kind, self.model))
 
     @property
     def device(self) -> Device:
@@ -237,6 +254,24 @@ def check_base_url(endpoint: str) -> str:
     if re.search(r"[\s\x00-\x1f\x7f]", endpoint):
         raise ValueError("no URL: it has white space in it")
     return endpoint
+
+
+def _key_in(value: object) -> str | None:
+    """The name of a field, however deep, that holds a key by its name; None without one.
+
+    What it holds is shown nowhere from then on.
+    """
+    if isinstance(value, list):
+        return next(filter(None, map(_key_in, cast("list[object]", value))), None)
+    if not isinstance(value, dict):
+        return None
+    for name, inner in cast("dict[object, object]", value).items():
+        if isinstance(inner, str) and _KEY_NAME.fullmatch(str(name)):
+            learn_key(inner)
+            return str(name)
+        if found := _key_in(inner):
+            return found
+    return None
 
 
 def default_block_size(device: Device) -> int:

@@ -81,8 +81,8 @@ class ScoredPrompt:
 class Proposal:
     """The optimizer's answer: a prompt, or None after as many failures as were allowed.
 
-    failures: why each unusable reply was unusable, in the order asked. repeats: replies that held
-    nothing but prompts which were there already. is_repeat: `prompt` itself is one of these.
+    failures: why each unusable reply was unusable, in the order asked. repeats: prompts in its
+    replies which were there already. is_repeat: `prompt` itself is one of these.
     """
 
     prompt: str | None
@@ -166,14 +166,14 @@ class _Asked:
         if not question.taken:
             self.answer = self._answer(texts, is_repeat=False)
             return
-        distinct = tuple(dict.fromkeys(texts))
-        wanted = distinct[-question.count :] if question.count > 1 else tuple(texts[-1:])
+        distinct = _distinct(texts) if question.count > 1 else texts
+        wanted = distinct[-question.count :]
         same = [repeated(text, question.taken) for text in wanted]
         known = tuple(old or text for old, text in zip(same, wanted, strict=True))
+        self.num_repeats += sum(old is not None for old in same)
         if None in same:
             self.answer = self._answer(known, is_repeat=False)
             return
-        self.num_repeats += 1
         self.faults.append(_REPEATED)
         if self.repeat or not self.asks_again:
             self.answer = self._answer(known, is_repeat=True)
@@ -183,6 +183,15 @@ class _Asked:
         return Answer(tuple(texts), tuple(self.failures), self.num_repeats, is_repeat)
 
 
+def _distinct(texts: Sequence[str]) -> list[str]:
+    """Texts without those that repeat one before them."""
+    found: list[str] = []
+    for text in texts:
+        if repeated(text, found) is None:
+            found.append(text)
+    return found
+
+
 class PromptOptimizer:
     """Asks an optimizer LLM for better prompts.
 
@@ -190,7 +199,7 @@ class PromptOptimizer:
     asks_again: about what was repeated; a program would repeat itself.
     num_questions, num_failed, num_repeated: so far, and how many of them were never answered, or
     with nothing but a prompt that was there. num_replies, failures, num_repeats: replies so far,
-    the reasons of those that held nothing usable, and how many only repeated a prompt.
+    the reasons of those that held nothing usable, and how many prompts in them were there already.
     """
 
     def __init__(

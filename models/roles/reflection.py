@@ -72,7 +72,7 @@ def update_i2t_prompts(
     )
     taken = tuple(tried.i2t_prompt for tried in history)
     [answer] = optimizer.ask([Question(meta_prompt, taken=taken, count=count)])
-    prompts = list(dict.fromkeys(answer.texts))[-count:]
+    prompts = list(dict.fromkeys(answer.texts))[-count:]  # two may repeat the same one
     short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
     proposals = [
         Proposal(prompt, answer.failures, answer.repeats, is_repeat=prompt in taken)

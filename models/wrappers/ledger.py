@@ -1,5 +1,6 @@
 """What a run's requests cost, by role."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
@@ -36,7 +37,8 @@ class RoleLedger:
     asked: requests made. errors: error replies among them. paid: the distinct requests that a
     model answered for this run, in this or an earlier session; all others came from the store.
     session: what models answered in this session; session_seconds: time spent waiting in it.
-    answered: runs ahead of `asked` while a batch is under way.
+    answered: runs ahead of `asked` while a batch is under way. departures: in which points engines
+    were asked otherwise than they were to be, and for how many requests.
     """
 
     asked: int = 0
@@ -45,12 +47,15 @@ class RoleLedger:
     session: Usage = field(default_factory=Usage)
     session_seconds: float = 0.0
     answered: int = 0
+    departures: Counter[str] = field(default_factory=Counter[str])
     _paid_keys: KeyIndex = field(default_factory=KeyIndex)
 
     def count(self, rows: Sequence[StoredReply], run_id: str) -> None:
         """Count the replies to one batch of requests."""
         self.asked += len(rows)
         self.errors += sum(row.finish_reason == "error" for row in rows)
+        for row in rows:
+            self.departures.update(row.each_departure)
         own = {row.key: row for row in rows if row.run_id == run_id}
         prefixes = key_prefixes(list(own))
         for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):

@@ -4,6 +4,9 @@ An engine wrapped by the store is an engine. Every reply goes to a journal of th
 comes, and is in a part before anything uses it, so that a killed run asks again only for what was
 in flight. Error replies are recorded with their kind. Those that lie in the request are permanent;
 any other holds for one session, and the next run asks again.
+
+A reply to a request that could only be asked otherwise (`Request.departures`) is stored as the
+reply to what was sent. Only a session in which the engine departs in the same points is given it.
 """
 
 import hashlib
@@ -14,10 +17,10 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from ...data.store.journal import Journal
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
@@ -42,8 +45,16 @@ COLLECTIONS: dict[Role, Collection] = {
 }
 """Where each role's replies are stored."""
 
-PlacedRow = tuple[str, ReplyRow]
-"""A row and its partition."""
+T = TypeVar("T")
+
+
+class PlacedRow(NamedTuple):
+    """A row, its partition, and the key of the request that it answers."""
+
+    key: str
+    partition: str
+    row: ReplyRow
+
 
 _PART_ROWS = 1024
 _PART_S = 2.0
@@ -120,30 +131,58 @@ class StoredEngine:
         passing = self._passing_errors
         rows = {key: passing[key] for key in requests if key in passing}
         for partition, keys in keys_by_partition.items():
-            rows |= self._store.get(COLLECTIONS[self._role], partition, keys)
+            stored = {_stored_key(key, requests[key].departures): key for key in keys}
+            found = self._store.get(COLLECTIONS[self._role], partition, list(stored))
+            rows |= {stored[row_key]: row for row_key, row in found.items()}
         return rows
 
     def _answer(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
-        """Ask the engine; what it answers is stored while it goes on with the rest."""
-        if not requests:
-            return {}
+        """Ask the engine; what it would only ask otherwise is looked up as that, then asked so."""
+        rows: dict[str, StoredReply] = {}
+        waiting = {key: replace(request, departures=()) for key, request in requests.items()}
+        while waiting:
+            departing: dict[str, Request] = {}
+            rows |= self._ask(waiting, departing)
+            found = self._look_up(departing)
+            self._in_flight.settle(found)
+            rows |= found
+            waiting = {key: request for key, request in departing.items() if key not in found}
+        return rows
+
+    def _ask(
+        self, requests: dict[str, Request], departing: dict[str, Request]
+    ) -> dict[str, StoredReply]:
+        """Ask the engine; what it answers is stored while it goes on with the rest.
+
+        departing: is given the requests that it would only ask otherwise, with how.
+        """
         rows: dict[str, StoredReply] = {}
         with (
             self._store.journal() as journal,
             closing(stream(self._engine, list(requests.values()))) as arrivals,
         ):
-            for part in _parts(self._noted(arrivals, requests, journal)):
+            for part in _parts(self._noted(arrivals, requests, departing, journal)):
                 rows |= self._store_part(part)
                 journal.clear()
         return rows
 
     def _noted(
-        self, arrivals: Iterable[list[Answer]], requests: dict[str, Request], journal: Journal
+        self,
+        arrivals: Iterable[list[Answer]],
+        requests: dict[str, Request],
+        departing: dict[str, Request],
+        journal: Journal,
     ) -> Iterator[list[PlacedRow]]:
         """Answers as rows, which survive this process by the time that they are handed out."""
         keys = list(requests)
         for answers in arrivals:
-            rows = [self._placed(keys[i], requests[keys[i]], reply) for i, reply in answers]
+            rows: list[PlacedRow] = []
+            for i, reply in answers:
+                key, request = keys[i], requests[keys[i]]
+                if _departs(reply):
+                    departing[key] = replace(request, departures=reply.departures)
+                else:
+                    rows.append(self._placed(key, request, reply))
             if rows:
                 journal.append(COLLECTIONS[self._role], _by_partition(rows))
             yield rows
@@ -151,18 +190,21 @@ class StoredEngine:
     def _store_part(self, answered: list[PlacedRow]) -> dict[str, StoredReply]:
         """Make answers durable; the rows that hold for their keys."""
         stored: dict[str, StoredReply] = {}
+        keys = {placed.row.key: placed.key for placed in answered}
         for partition, rows in _by_partition(answered).items():
             # Another process may have stored a reply first: what a later run reads is what counts.
-            stored |= self._store.put(COLLECTIONS[self._role], partition, rows)
+            put = self._store.put(COLLECTIONS[self._role], partition, rows)
+            stored |= {keys[row_key]: row for row_key, row in put.items()}
         with self._ledger_lock:
             self.ledger.answered += len(answered)
-            for _, row in answered:
-                self.ledger.session.add(row)
+            for placed in answered:
+                self.ledger.session.add(placed.row)
         self._in_flight.settle(stored)
         return stored
 
     def _placed(self, key: str, request: Request, reply: Reply) -> PlacedRow:
-        return self._partition(request), self._row(key, request, reply)
+        row = self._row(_stored_key(key, reply.departures), request, reply)
+        return PlacedRow(key, self._partition(request), row)
 
     def _partition(self, request: Request) -> str:
         """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
@@ -190,8 +232,8 @@ class StoredEngine:
             revision=identity.revision,
             layout=identity.layout,
             settings=identity.settings,
-            max_tokens=request.sampling.max_tokens,
-            temperature=request.sampling.temperature,
+            max_tokens=_unless("max_tokens", reply, request.sampling.max_tokens),
+            temperature=_unless("temperature", reply, request.sampling.temperature),
             sample_index=request.sampling.sample_index,
             text=reply.text,
             label_logprobs=[logprobs[label] for label in request.labels] if logprobs else None,
@@ -199,6 +241,7 @@ class StoredEngine:
             finish_reason=reply.finish_reason,
             error=reply.error,
             error_kind=_kind(reply),
+            departures=", ".join(reply.departures) or None,
             prompt_tokens=reply.prompt_tokens,
             completion_tokens=reply.completion_tokens,
             cached_tokens=reply.cached_tokens,
@@ -212,6 +255,13 @@ def request_key(request: Request, identity: EngineIdentity) -> str:
     own = [request.text, request.reply_start, *(image.digest for image in request.images)]
     digest.update(json.dumps(own, ensure_ascii=False).encode())
     return digest.hexdigest()
+
+
+def _stored_key(key: str, departures: Sequence[str] | None) -> str:
+    """The key of a request that was asked otherwise in these points; its own where in none."""
+    if not departures:
+        return key
+    return hashlib.sha256(json.dumps([key, *sorted(departures)]).encode()).hexdigest()
 
 
 @lru_cache
@@ -233,6 +283,16 @@ def _kind(reply: Reply) -> ErrorKind | None:
     return None if reply.error is None else reply.error_kind or "request"
 
 
+def _departs(reply: Reply) -> bool:
+    """Whether nothing was asked, as it could only have been asked otherwise."""
+    return reply.error_kind == "departs"
+
+
+def _unless(name: str, reply: Reply, value: T) -> T | None:
+    """A value that was sent under this name; None if it was left out."""
+    return None if f"without {name}" in reply.departures else value
+
+
 def _is_passing(row: StoredReply) -> bool:
     """Whether a row is an error that only this session is given."""
     return row.finish_reason == "error" and row.error_kind != "request"
@@ -247,8 +307,8 @@ def _written(request: Request) -> str:
 
 def _by_partition(placed: Iterable[PlacedRow]) -> dict[str, list[ReplyRow]]:
     rows: defaultdict[str, list[ReplyRow]] = defaultdict(list)
-    for partition, row in placed:
-        rows[partition].append(row)
+    for one in placed:
+        rows[one.partition].append(one.row)
     return rows
 
 
@@ -285,4 +345,5 @@ def _reply(row: StoredReply) -> Reply:
         cached_tokens=row.cached_tokens,
         error=row.error,
         error_kind=cast("ErrorKind | None", row.error_kind),
+        departures=row.each_departure,
     )

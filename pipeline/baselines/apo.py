@@ -41,7 +41,7 @@ Evidence = Literal["verbalizations", "images"]
 class ApoConfig(BaseModel):
     """Parameters of APO."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     rounds: int = Field(default=6, ge=0)
     beam_size: int = Field(default=4, ge=1)

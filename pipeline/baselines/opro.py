@@ -32,7 +32,7 @@ from .cases import Judged, Verbalizes, described_cases, judged, shown_cases
 class OproConfig(BaseModel):
     """Parameters of OPRO."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(default=20, ge=0)
     proposals: int = Field(default=8, ge=1, description="new prompts drawn in a step")

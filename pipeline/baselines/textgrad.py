@@ -42,7 +42,7 @@ from .cases import Judged, Verbalizes, described_cases, judged, shown_cases
 class TextGradConfig(BaseModel):
     """Parameters of TextGrad."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     steps: int = Field(default=12, ge=0)
     batch_size: int = Field(default=3, ge=1)

@@ -19,7 +19,7 @@ def _off(value: object) -> object:
 class BlpoConfig(BaseModel):
     """Parameters of Algorithm 1; the defaults are the paper's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     outer_steps: int = Field(default=5, ge=0, description="T, updates of the judge prompt")
     inner_steps: int = Field(default=5, ge=1, description="K, I2T prompts tried in an outer step")

@@ -114,7 +114,7 @@ class I2TSearch:
 
     openers: what opens the history: q_0, or what a switch puts beside it or in its place.
     candidates: q_1..q_K less those whose Update_q failed, which are in `failures`.
-    repeats: replies to Update_q that held nothing but I2T prompts tried before.
+    repeats: I2T prompts in replies to Update_q that were tried before.
     shown: example_ids that Update_q was shown.
     rejected: whose shuffled control was as good: their I2T prompts open no further history.
     """

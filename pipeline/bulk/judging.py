@@ -1,4 +1,4 @@
-"""A judge prompt at work: measured against labels, or scoring images in bulk."""
+"""A judge prompt at work: which judge it is, and scoring images in bulk."""
 
 import logging
 import uuid
@@ -10,9 +10,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...data.arrow import atomic_path, pa, pq
-from ...data.errors import ConfigError, DataError
-from ...data.examples import Example, Item, Split, iter_dataset, iter_example_ids, read_dataset
+from ...data.arrow import atomic_path, pa, pq, refuse_output
+from ...data.errors import ConfigError
+from ...data.examples import Example, Item, iter_dataset, iter_example_ids
 from ...data.shards import Shard
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
@@ -21,16 +21,15 @@ from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, RunConfig, parse_config
-from ..metrics.agreement import Agreement, agreement
 from ..metrics.label_mass import MassCounts
-from ..metrics.scorecard import Scorecard, scorecard
+from ..result import RoleFailures, role_failures
 from ..runs.directory import INPUTS_FILE, RESULT_FILE, kept_task, load_run, run_task
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
-from ..search.failures import Tally, failures_error, reason_kind
+from ..search.failures import Tally, failures_error
 
 _log = logging.getLogger("blpo.judge")
 
@@ -86,14 +85,6 @@ class JudgeSource:
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
-    """Agreement of a prompt's verdicts with the labels, and the judge beside its references."""
-
-    agreement: Agreement
-    scorecard: Scorecard
-
-
 @dataclass(slots=True)
 class JudgedCounts:
     """Rows scored, and how many got each verdict; None counts verdicts without a label.
@@ -101,6 +92,7 @@ class JudgedCounts:
     missing: those without a label, and why. masses: label masses, where there are any. new_calls:
     replies that an engine gave in this session; all others came from the store. other_judge: how
     the judge differs from the one that the prompt was aligned with; empty if it does not.
+    departures: how many requests were asked otherwise than they were to be, and in which point.
     """
 
     rows: int = 0
@@ -109,12 +101,18 @@ class JudgedCounts:
     masses: MassCounts = field(default_factory=MassCounts)
     new_calls: int = 0
     other_judge: str = ""
+    departures: Mapping[str, int] = field(default_factory=dict[str, int])
 
     def warn(self) -> None:
         """Say what is wrong with many of the verdicts."""
         warn_of_missing(self.missing.reasons, self.rows)
         if warning := self.masses.warning:
             _log.warning(warning)
+
+    @property
+    def failures(self) -> RoleFailures:
+        """As result.json has them of a run."""
+        return role_failures(self.missing)
 
     def add(self, table: Any) -> None:
         """Count a table of `judged_table`."""
@@ -129,10 +127,7 @@ class JudgedCounts:
 
     def check(self, allowed: float, at_least: int = 1) -> None:
         """Raises FailuresError if too many have no label. at_least: see `Tally.exceeds`."""
-        if self.missing.exceeds(allowed, at_least):
-            what = f"no verdict on {self.missing.failed:,} of {self.rows:,} images"
-            remedy = f"pass --max-failed-share (now {allowed:g})"
-            raise failures_error(what, self.missing, "judge", allowed, remedy)
+        check_missing(self.missing, allowed, at_least)
 
 
 def judge_source(
@@ -161,28 +156,6 @@ def judge_source(
     )
 
 
-def evaluate_prompt(source: JudgeSource, dataset: Path, split: Split, store: Path) -> Evaluation:
-    """Agreement of the prompt's verdicts with the labels of one split."""
-    data = read_dataset(dataset, source.task, source.config.images.bounds)
-    examples = data.test if split == "test" else data.train
-    pool = EnginePool()
-    try:
-        engine = stored_judge(source, pool, store)
-        warn_of_other_judge(other_judge(source, engine))
-        ledger = engine.ledger
-        total = len(examples) * source.requests_per_verdict
-        with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
-            verdicts = source.judge(engine, examples)
-    finally:
-        pool.close()
-    reasons = [verdict.reason for verdict in verdicts if verdict.label is None]
-    warn_of_missing(Counter(map(reason_kind, reasons)), len(verdicts))
-    return Evaluation(
-        agreement(examples, verdicts, source.task.labels, seed=0),
-        scorecard(examples, verdicts, source.task),
-    )
-
-
 def judge_dataset(
     source: JudgeSource,
     dataset: Path,
@@ -200,8 +173,7 @@ def judge_dataset(
     not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
     FailuresError if more verdicts have no label than the source allows.
     """
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: exists already; name another file or pass --overwrite")
+    refuse_output(out, dataset, overwrite=overwrite)
     shard = shard or Shard()
     counts = JudgedCounts()
     total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
@@ -221,12 +193,21 @@ def judge_dataset(
             tables = (judged_table(*batch, source.task) for batch in judged)
             write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
+        counts.departures = dict(engine.ledger.departures)
         counts.warn()
     finally:
         # First the engines: closing them wakes the threads that wait for replies.
         pool.close()
         threads.shutdown(cancel_futures=True)
     return counts
+
+
+def check_missing(missing: Tally, allowed: float, at_least: int = 1) -> None:
+    """Raises FailuresError if too many verdicts have no label. at_least: see `Tally.exceeds`."""
+    if missing.exceeds(allowed, at_least):
+        what = f"no verdict on {missing.failed:,} of {missing.asked:,} images"
+        remedy = f"pass --max-failed-share (now {allowed:g})"
+        raise failures_error(what, missing, "judge", allowed, remedy)
 
 
 def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:

@@ -111,7 +111,8 @@ def judge_shard(folder: Path, number: int) -> JudgedCounts:
 def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     """Merge the shards in the order of the dataset; the output and what is in it.
 
-    Raises DataError that says which shards are missing, or that the dataset is another by now.
+    Raises DataError that says which shards are missing, or that the dataset is another by now;
+    FailuresError if more verdicts have no label than the manifest allows.
     """
     manifest = _read_manifest(folder)
     missing = missing_shards(folder, manifest.num_shards)
@@ -132,6 +133,7 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
             table = _merged(ids, readers)
             counts.add(table)
             writer.write_table(table)
+        counts.check(manifest.judge.max_failed_share.judge)
     counts.warn()
     return manifest.out, counts
 

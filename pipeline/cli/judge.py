@@ -22,7 +22,15 @@ PromptOption = Annotated[
     Path | None,
     typer.Option("--prompt", help="File with a judge prompt; the task's initial one by default."),
 ]
-
+MaxFailedShareOption = Annotated[
+    float | None,
+    typer.Option(
+        "--max-failed-share",
+        min=0,
+        max=1,
+        help="The largest share of images that may get no verdict; 0.1.",
+    ),
+]
 
 judge_app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -39,13 +47,15 @@ def evaluate(
     split: Annotated[Split, typer.Option(help="Which examples.")] = "test",
     overrides: Overrides = None,
     store: StoreOfRun = None,
+    max_failed_share: MaxFailedShareOption = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure the agreement of a judge prompt's verdicts with the labels of a dataset."""
-    from ..bulk.judging import evaluate_prompt, judge_source  # noqa: PLC0415
+    from ..bulk.evaluation import evaluate_prompt  # noqa: PLC0415
+    from ..bulk.judging import judge_source  # noqa: PLC0415
     from .show.runs import show_evaluation, show_source  # noqa: PLC0415
 
-    source = judge_source(run, task, prompt, overrides or [], store)
+    source = judge_source(run, task, prompt, _allowing(max_failed_share, overrides), store)
     show_source(source, as_json=as_json)
     evaluation = evaluate_prompt(source, dataset, split, source.store)
     show_evaluation(source, evaluation, as_json=as_json)
@@ -60,12 +70,7 @@ def judge(
     prompt: PromptOption = None,
     overrides: Overrides = None,
     store: StoreOfRun = None,
-    max_failed_share: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="The largest share of images that may get no verdict; 0.1."
-        ),
-    ] = None,
+    max_failed_share: MaxFailedShareOption = None,
     shard: Annotated[
         str | None,
         typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
@@ -102,10 +107,7 @@ def judge(
     from .show.runs import show_judged, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
-    overrides = overrides or []
-    if max_failed_share is not None:
-        overrides = [*overrides, f"max_failed_share={max_failed_share}"]
-    source = judge_source(run, task, prompt, overrides, store)
+    source = judge_source(run, task, prompt, _allowing(max_failed_share, overrides), store)
     job = JudgeJob(
         source=source,
         dataset=dataset,
@@ -149,3 +151,9 @@ def judge_collect(
 
     out, counts = collect_shards(folder)
     print_line(f"{counts.rows:,} images; no label: {counts.verdicts[None]:,}; verdicts: {out}")
+
+
+def _allowing(share: float | None, overrides: list[str] | None) -> list[str]:
+    """Overrides of the configuration, with the share of failures that an option allows."""
+    own = [] if share is None else [f"max_failed_share={share}"]
+    return [*(overrides or []), *own]

@@ -18,8 +18,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ...data.arrow import pa
-from ...data.errors import BlpoError, ConfigError, DataError, EngineError
+from ...data.arrow import pa, refuse_output
+from ...data.errors import BlpoError, ConfigError, EngineError
 from ...data.examples import Item, iter_dataset, iter_example_ids, num_row_groups
 from ...data.shards import Shard
 from ..bulk.judging import (
@@ -134,8 +134,7 @@ def judge_on_ray(
             "start some with slurm/pool.sbatch, and set judge.kind=openai and "
             "judge.endpoint=pool:FOLDER"
         )
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: exists already; name another file or pass --overwrite")
+    refuse_output(out, dataset, overwrite=overwrite)
     total = sum(1 for _ in iter_example_ids(dataset))
     counts = JudgedCounts()
     ray = _started_ray(num_actors)

@@ -155,7 +155,7 @@ def queued_cells(folder: Path) -> dict[str, CellState]:
     for submission in sorted((folder / "slurm").glob(f"*/{SUBMISSION_FILE}")):
         job = str(json.loads(submission.read_text("utf-8"))["array"])
         for task, state in active_tasks(job).items():
-            names = (submission.parent / "tasks" / f"{task}.txt").read_text("utf-8").split()
+            names = (submission.parent / "tasks" / f"{task}.txt").read_text("utf-8").splitlines()
             is_running = state == "RUNNING"
             cells |= dict.fromkeys(names, CellState.RUNNING if is_running else CellState.QUEUED)
     return cells

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -39,12 +40,13 @@ def submit(
 ) -> str:
     """Put a job or an array into the queue; its id."""
     environment = os.environ | {
-        "BLPO": "blpo" if container else _own_command(),
+        "BLPO": "blpo" if container else shlex.quote(_own_command()),
         "BLPO_CONTAINER": container,
         "BLPO_SLURM": str(_scripts()),
         "BLPO_LOGS": str(logs),
     }
-    output = f"--output={logs}/slurm-%x-%{'j' if script == 'collect' else 'A_%a'}.out"
+    folder = str(logs).replace("%", "%%")
+    output = f"--output={folder}/slurm-%x-%{'j' if script == 'collect' else 'A_%a'}.out"
     command = ["sbatch", "--parsable", output, *options, str(_path(script)), *arguments]
     return slurm_command(*command, environment=environment).strip().split(";")[0]
 

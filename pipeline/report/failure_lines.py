@@ -1,4 +1,4 @@
-"""What the roles of a run failed at, in words: on the console and on top of the report."""
+"""What the roles of a run failed at, and what they were asked otherwise, in words."""
 
 from collections.abc import Mapping
 
@@ -23,6 +23,15 @@ def failure_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
             f"{found.repeated:,} of {found.asked:,} questions got nothing else"
         )
     return lines
+
+
+def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:
+    """A line for each point in which requests of a role were asked otherwise."""
+    return [
+        f"{role}: {number:,} requests were asked {point}: the server takes them in no other way"
+        for role, found in departures.items()
+        for point, number in found.items()
+    ]
 
 
 def nothing_new(result: RunResult) -> str | None:

@@ -17,7 +17,7 @@ from ..metrics.intervals import Counts
 from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
-from .failure_lines import failure_lines
+from .failure_lines import departure_lines, failure_lines
 from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
@@ -54,7 +54,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "metrics": METRICS,
         "answer_instruction": answer_instruction(record.task, record.config.reasoning),
         "finding": finding(result, record.task.primary_metric),
-        "failure_lines": failure_lines(result.failures),
+        "failure_lines": failure_lines(result.failures) + departure_lines(result.departures),
         "interval_plot": interval_plot(result.test),
         "judge_diff": PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         "i2t_diff": PromptDiff.make(

@@ -14,8 +14,8 @@ from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import PromptOptimizer
 from ...models.roles.verbalizer import Verbalization
 from ...models.wrappers.ledger import ROLES, Role
-from ..result import RoleFailures
-from ..search.failures import MaxFailedShare, Tally, commonest, failures_error
+from ..result import RoleFailures, role_failures
+from ..search.failures import MaxFailedShare, Tally, failures_error
 
 _FEWEST = 20
 """Of fewer verbalizations or proposals no share is taken while the search goes on."""
@@ -78,12 +78,7 @@ class FailureWatch:
     def failures(self) -> dict[Role, RoleFailures]:
         """All so far, whatever prompt they happened under."""
         return {
-            role: RoleFailures(
-                asked=tally.asked,
-                failed=tally.failed,
-                reasons=dict(commonest(tally.reasons, len(tally.reasons))),
-                **(self._repeats if role == "optimizer" else {}),
-            )
+            role: role_failures(tally, **(self._repeats if role == "optimizer" else {}))
             for role, tally in self._all.items()
         }
 

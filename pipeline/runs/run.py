@@ -208,6 +208,9 @@ class Run:
             test=test,
             stopped=self.budget.stopped,
             failures=self._watch.failures,
+            departures={
+                r: dict(led.departures) for r, led in self.ledgers.items() if led.departures
+            },
             calls={role: _call_counts(ledger) for role, ledger in self.ledgers.items()},
             seconds=self._finished_seconds(otherwise=round(seconds, 1)),
         )

@@ -23,7 +23,7 @@ class MaxFailedShare(BaseModel):
     One failure alone stops nothing, unless the share is 0. With a share of 1 nothing stops.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     judge: float = Field(default=0.1, ge=0, le=1)
     verbalizer: float = Field(default=0.1, ge=0, le=1)

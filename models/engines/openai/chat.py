@@ -1,7 +1,8 @@
 """Requests as chat completions that any server takes, and what of them this one does not take.
 
-A parameter that the server refuses by name is renamed or left out from then on; the log says so
-once, every reply that is concerned tells it. What the settings ask for is never left out.
+A parameter that a server refuses by name is renamed or left out from then on, unless the request
+does not allow it; the log says so once, every reply that is concerned tells it. What the settings
+ask for is never left out.
 
 A reply that has a start is the assistant message of that text, which the server continues. One that
 refuses to (the parameters are vLLM's) is asked for the rest in a further user turn.
@@ -13,6 +14,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from PIL import Image
@@ -24,7 +26,7 @@ from ...requests.layout import PAIR_BRIDGE_SENTENCES
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
 from .answers import Answer, read_answer, reply_to
-from .failures import Refusal, failure_of, refused_parameter
+from .failures import Refusal, failure_of, refuse_departures, refused_parameter
 from .wire import Wire
 
 _log = logging.getLogger("blpo.engine")
@@ -34,6 +36,8 @@ CHAT_LAYOUT = f"{CHAT_PREFIX}image-first-2"
 _TOP_LOGPROBS = 20
 _CONTINUING = {"continue_final_message": True, "add_generation_prompt": False}
 _ASK_FOR_REST = "Go on from there: write what comes next, and nothing else."
+_TOGETHER = (("logprobs", "top_logprobs"), tuple(_CONTINUING))
+"""Parameters that are sent all or none."""
 _OTHER_NAMES = {"max_tokens": "max_completion_tokens"}
 _MARKERS = re.compile(
     r"<(?=\|[^<>\s]{1,40}\|?>|/?(?:think|thinking|tool_call|tool_response|s|bos|eos|pad|unk|image)>"
@@ -42,21 +46,43 @@ _MARKERS = re.compile(
 )
 
 
-class ServerTakes:
-    """What of the parameters a server takes, as learned from its refusals. Thread-safe."""
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What of the parameters a server takes. top_logprobs: the most that it lists."""
 
-    def __init__(self, demanded: frozenset[str]) -> None:
-        self._demanded = demanded
-        self._lock = threading.Lock()
-        self._refused: set[str] = set()
-        self._top_logprobs = _TOP_LOGPROBS
-
-    @property
-    def top_logprobs(self) -> int:
-        return self._top_logprobs
+    refused: frozenset[str] = frozenset()
+    top_logprobs: int = _TOP_LOGPROBS
 
     def takes(self, *names: str) -> bool:
-        return self._refused.isdisjoint(names)
+        return self.refused.isdisjoint(names)
+
+    def sent(self, optional: Mapping[str, Any]) -> dict[str, Any]:
+        """The parameters that are sent, under the names that the server takes."""
+        gone = {name for group in _TOGETHER if not self.takes(*group) for name in group}
+        names = {name: name for name in optional if self.takes(name) and name not in gone}
+        for name, other in _OTHER_NAMES.items():
+            if name in optional and not self.takes(name) and self.takes(other):
+                names[name] = other
+        return {names[name]: value for name, value in optional.items() if name in names}
+
+    def departures(self, optional: Mapping[str, Any]) -> tuple[str, ...]:
+        """In which points a request is asked otherwise than it says."""
+        sent = self.sent(optional)
+        missing = [n for n in optional if n not in sent and _OTHER_NAMES.get(n) not in sent]
+        followers = {name for group in _TOGETHER for name in group[1:]}
+        told = [f"without {name}" for name in missing if name not in followers]
+        if sent.get("top_logprobs", _TOP_LOGPROBS) < _TOP_LOGPROBS:
+            told.append(f"with {self.top_logprobs} top_logprobs")
+        return tuple(told)
+
+
+class ServerTakes:
+    """What a server takes by now, as learned from its refusals. Thread-safe."""
+
+    def __init__(self, demanded: frozenset[str]) -> None:
+        self.now = Taken()
+        self._demanded = demanded
+        self._lock = threading.Lock()
 
     def learn(self, refusal: Refusal, server: str, message: str) -> None:
         """Raises EngineError for a parameter that the settings ask for."""
@@ -66,28 +92,13 @@ class ServerTakes:
                 f"{server} does not take {name}, which the settings ask for: {message}"
             )
         with self._lock:
-            if name == "top_logprobs" and 0 < (refusal.limit or 0) < self._top_logprobs:
-                self._top_logprobs = refusal.limit or 0
-                _log.warning("%s lists %d log-probabilities at most", server, self._top_logprobs)
-            elif name not in self._refused:
-                self._refused.add(name)
+            now = self.now
+            if name == "top_logprobs" and 0 < (refusal.limit or 0) < now.top_logprobs:
+                self.now = replace(now, top_logprobs=refusal.limit or 0)
+                _log.warning("%s lists %d log-probabilities at most", server, refusal.limit)
+            elif now.takes(name):
+                self.now = replace(now, refused=now.refused | {name})
                 _log.warning("%s refuses %s; going on without it (%s)", server, name, message)
-
-    def kept(self, optional: Mapping[str, Any]) -> dict[str, Any]:
-        """The parameters that are sent, under the names that the server takes."""
-        kept = {name: value for name, value in optional.items() if self.takes(name)}
-        for name, other in _OTHER_NAMES.items():
-            if name in optional and not self.takes(name) and self.takes(other):
-                kept[other] = optional[name]
-        return kept
-
-    def departures(self, optional: Mapping[str, Any]) -> tuple[str, ...]:
-        """In which points a request is asked otherwise than it says."""
-        kept = self.kept(optional)
-        missing = [
-            name for name in optional if name not in kept and _OTHER_NAMES.get(name) not in kept
-        ]
-        return tuple(f"without {name}" for name in missing)
 
 
 class ChatAsker:
@@ -96,60 +107,54 @@ class ChatAsker:
     def __init__(self, settings: EngineSettings, wire: Wire) -> None:
         self._settings = settings
         self._wire = wire
-        self._takes = ServerTakes(frozenset(demanded_fields(settings)))
+        self._lock = threading.Lock()
+        self._takes: dict[str, ServerTakes] = {}
         self._told_of_vllm = False
 
     def ask(self, server: str, request: Request) -> Reply:
         """One reply, asked for again at once for each parameter that the server refuses.
 
-        Raises TransientError, RefusedError, EngineError; DataError for an image that is none.
+        Raises TransientError, RefusedError, DepartsError, EngineError; DataError for an image that
+        is none.
         """
-        content = _content(request)
+        takes = self._takes_of(server)
+        content: list[dict[str, Any]] = []
         while True:
-            optional = self._optional(request)
-            body = self._body(request, content, optional)
+            taken = takes.now
+            optional = _optional(request, taken)
+            departures = taken.departures(optional)
+            refuse_departures(request, departures)
+            content = content or _content(request)
+            body = self._body(request, content, taken.sent(optional))
             response = self._wire.post(f"{server}/chat/completions", body)
             if response.is_success:
                 answer = read_answer(response, server)
                 self._tell_of_vllm(server, is_vllm=answer.is_vllm)
                 if "continue_final_message" in body and _says_nothing(answer):
                     # It takes the parameter and does not know it.
-                    self._takes.learn(Refusal("continue_final_message"), server, "says nothing")
+                    takes.learn(Refusal("continue_final_message"), server, "says nothing")
                     continue
-                return reply_to(answer, request.labels, self._takes.departures(optional))
+                return reply_to(answer, request.labels, departures)
             refusal = refused_parameter(response, body)
             if refusal is None:
                 raise failure_of(response, server)
-            self._takes.learn(refusal, server, response.message)
+            takes.learn(refusal, server, response.message)
 
-    def _optional(self, request: Request) -> dict[str, Any]:
-        sampling = request.sampling
-        optional: dict[str, Any] = {
-            "max_tokens": sampling.max_tokens,
-            "temperature": sampling.temperature,
-        }
-        if sampling.temperature > 0:
-            optional["seed"] = sampling_seed(request) & 0x7FFFFFFF
-        if request.labels:
-            optional["logprobs"] = True
-            optional["top_logprobs"] = self._takes.top_logprobs
-        if request.reply_start:
-            optional |= _CONTINUING
-        return optional
+    def _takes_of(self, server: str) -> ServerTakes:
+        with self._lock:
+            if server not in self._takes:
+                self._takes[server] = ServerTakes(frozenset(demanded_fields(self._settings)))
+            return self._takes[server]
 
     def _body(
-        self, request: Request, content: list[dict[str, Any]], optional: Mapping[str, Any]
+        self, request: Request, content: list[dict[str, Any]], sent: Mapping[str, Any]
     ) -> dict[str, Any]:
-        kept = self._takes.kept(optional)
-        if not self._takes.takes("logprobs", "top_logprobs"):
-            kept = {n: v for n, v in kept.items() if n not in ("logprobs", "top_logprobs")}
         messages: list[dict[str, Any]] = [{"role": "user", "content": content}]
         if request.reply_start:
             messages.append({"role": "assistant", "content": broken_up(request.reply_start)})
-            if not self._takes.takes(*_CONTINUING):
-                kept = {name: value for name, value in kept.items() if name not in _CONTINUING}
+            if "continue_final_message" not in sent:
                 messages.append({"role": "user", "content": _ASK_FOR_REST})
-        body = {"model": self._settings.model, "messages": messages, **kept}
+        body = {"model": self._settings.model, "messages": messages, **sent}
         return body | demanded_fields(self._settings)
 
     def _tell_of_vllm(self, server: str, *, is_vllm: bool) -> None:
@@ -160,6 +165,23 @@ class ChatAsker:
                 "layout: in-process, and tokenizer to where the model's files are",
                 server,
             )
+
+
+def _optional(request: Request, taken: Taken) -> dict[str, Any]:
+    """What a request says beside its messages."""
+    sampling = request.sampling
+    optional: dict[str, Any] = {
+        "max_tokens": sampling.max_tokens,
+        "temperature": sampling.temperature,
+    }
+    if sampling.temperature > 0:
+        optional["seed"] = sampling_seed(request) & 0x7FFFFFFF
+    if request.labels:
+        optional["logprobs"] = True
+        optional["top_logprobs"] = taken.top_logprobs
+    if request.reply_start:
+        optional |= _CONTINUING
+    return optional
 
 
 def demanded_fields(settings: EngineSettings) -> dict[str, Any]:

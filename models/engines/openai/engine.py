@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
@@ -26,7 +26,7 @@ from ..streaming import in_order
 from ..window import windowed
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
 from .decisions import DECISIONS_LAYOUT, DecisionsAsker
-from .failures import RefusedError
+from .failures import DepartsError, RefusedError, ServerRefusesError
 from .handshake import is_asked_in_process, tokenizer_source
 from .server_pool import ServerPool
 from .vllm_server import VllmAsker
@@ -46,7 +46,8 @@ _MOST_UNANSWERED = 5
 class Asker(Protocol):
     """One way to ask servers.
 
-    Raises TransientError, RefusedError, EngineError; DataError for an image that is none.
+    Raises TransientError, RefusedError, DepartsError, EngineError (ServerRefusesError for what a
+    server answers); DataError for an image that is none.
     """
 
     def ask(self, server: str, request: Request) -> Reply: ...
@@ -71,6 +72,7 @@ class OpenAIEngine:
 
     Requests of all threads share one pool of connections. A failure that may be one request's own,
     or every one's, is an error reply as long as others are answered; an EngineError where none is.
+    A server of a pool that refuses everything leaves its images to the others.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -83,6 +85,7 @@ class OpenAIEngine:
         self._servers = ServerPool(settings.endpoint)
         self._has_answered = False
         self._failed_in_a_row = 0
+        self._is_closing = threading.Event()
 
     @property
     def identity(self) -> EngineIdentity:
@@ -109,16 +112,21 @@ class OpenAIEngine:
         return in_order(self.stream(requests), len(requests))
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
-        """Failures are held back until it is clear that they are not every request's."""
+        """Failures are held back until it is clear that they are not every request's.
+
+        Those to be asked otherwise may be answered yet.
+        """
         if not requests:
             return
         asker, threads = self._connect()
         held: list[tuple[int, _Doubtful]] = []
+        is_open = False
         answer = partial(self._answer, asker)
         with closing(windowed(threads, answer, requests, self.window)) as arrivals:
             for results in arrivals:
                 held += [(i, result) for i, result in results if isinstance(result, _Doubtful)]
                 answers = [(i, result) for i, result in results if isinstance(result, Reply)]
+                is_open |= any(reply.error_kind == "departs" for _, reply in answers)
                 error = self._watch([result for _, result in results])
                 if self._has_answered:
                     answers += [(i, result.reply) for i, result in held]
@@ -126,11 +134,13 @@ class OpenAIEngine:
                 yield answers
                 if error is not None:
                     raise error
-        if held and not self._has_answered:
+        if held and not self._has_answered and not is_open:
             raise held[0][1].error
         yield [(i, result.reply) for i, result in held]
 
     def close(self) -> None:
+        """What is on the wire still ends, and is not tried again."""
+        self._is_closing.set()
         with self._lock:
             wire, threads = self._wire, self._threads
             self._wire = self._asker = self._threads = None
@@ -144,20 +154,24 @@ class OpenAIEngine:
         with self._lock:
             if self._wire is None or self._asker is None or self._threads is None:
                 self._servers.wait_for_first()
+                self._is_closing.clear()
                 self._wire = Wire(self._settings)
                 self._asker = make(self._settings, self._wire)
                 self._threads = ThreadPoolExecutor(self._settings.max_concurrency, "openai")
             return self._asker, self._threads
 
     def _answer(self, asker: Asker, request: Request) -> Reply | _Doubtful:
-        retry = retrying(self._settings.max_retries, self._is_hopeless)
+        retry = retrying(self._settings.max_retries, self._is_hopeless, self._is_closing)
         try:
             return retry(self._answer_once, asker, request)
-        except DataError as error:
-            return _error_reply(str(error), "request")
+        except (DataError, DepartsError) as error:
+            return _own_failure(error)
+        except ServerRefusesError as error:
+            if not self._has_answered:
+                raise
+            return _Doubtful(_error_reply(str(error), "refused"), error)
         except RefusedError as error:
-            kind: ErrorKind = "request" if error.lies_in_request else "refused"
-            reply = _error_reply(str(error), kind)
+            reply = _error_reply(str(error), "request" if error.lies_in_request else "refused")
             if not error.is_doubtful:
                 return reply
             return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))
@@ -169,8 +183,8 @@ class OpenAIEngine:
             return _Doubtful(_error_reply(f"the server {message}", "transient"), failure)
 
     def _is_hopeless(self, num_tries: int, error: BaseException) -> bool:
-        """Whether a server that has never answered is not there at all."""
-        return (
+        """Whether nobody waits any more, or a server that never answered is not there at all."""
+        return self._is_closing.is_set() or (
             isinstance(error, UnreachableError)
             and num_tries >= _MOST_FIRST_CONTACTS
             and not self._has_answered
@@ -178,18 +192,43 @@ class OpenAIEngine:
         )
 
     def _answer_once(self, asker: Asker, request: Request) -> Reply:
-        """The answer of the server that the request's image is assigned to."""
-        server = self._servers.pick(request.image.digest if request.image else request.prompt)
-        if server is None:
-            raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
-        try:
-            reply = asker.ask(server, request)
-        except TransientError as error:
-            if error.is_down:
-                self._servers.mark_down(server)
-            raise
-        self._servers.mark_up(server)
-        return reply
+        """The answer of the server that the request's image is assigned to.
+
+        Of another one where that fails at everything.
+        """
+        image = request.image.digest if request.image else request.prompt
+        while True:
+            if self._is_closing.is_set():
+                raise TransientError("the engine was closed")
+            server = self._servers.pick(image)
+            if server is None:
+                raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
+            try:
+                reply = asker.ask(server, request)
+            except TransientError as error:
+                if error.is_down:
+                    self._servers.mark_down(server, f"{server} does not answer")
+                raise
+            except ServerRefusesError as error:
+                self._leave(server, error)
+                continue
+            self._servers.mark_up(server)
+            self._has_answered = True
+            return reply
+
+    def _leave(self, server: str, error: ServerRefusesError) -> None:
+        """Take a failure of every request for that of one server, if there are others.
+
+        Raises it where nothing was answered yet; TransientError where all others are down.
+        """
+        if not self._servers.is_pool:
+            raise error
+        self._servers.mark_down(server, str(error))
+        if self._servers.has_untried:
+            return
+        if not self._has_answered:
+            raise error
+        raise TransientError(str(error)) from None
 
     def _watch(self, results: Sequence[Reply | _Doubtful]) -> EngineError | None:
         """Count failures in a row; the last one's error when they are too many."""
@@ -199,7 +238,6 @@ class OpenAIEngine:
                     # An image that is none, or a prompt that is too long, says nothing of the
                     # server.
                     if result.finish_reason != "error":
-                        self._has_answered = True
                         self._failed_in_a_row = 0
                     continue
                 self._failed_in_a_row += 1
@@ -228,6 +266,13 @@ def _layout(settings: EngineSettings, servers: ServerPool) -> str:
     if is_asked_in_process(settings, servers):
         return layout_id(reuse_grain(settings, read_model_config(tokenizer_source(settings))))
     return CHAT_LAYOUT
+
+
+def _own_failure(error: DataError | DepartsError) -> Reply:
+    """The reply to a request that was not sent."""
+    if isinstance(error, DataError):
+        return _error_reply(str(error), "request")
+    return replace(_error_reply(str(error), "departs"), departures=error.departures)
 
 
 def _error_reply(reason: str, kind: ErrorKind) -> Reply:

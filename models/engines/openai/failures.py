@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ....data.errors import EngineError
+from ...engine import Request
 from .wire import Response, TransientError
 
 _TRANSIENT_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
@@ -68,6 +69,19 @@ _UNFINISHED = re.compile(r"(?:could not|unable to) finish|output limit was reach
 _LIMIT = re.compile(r"(?:at most|less than or equal to|maximum(?: of| is)?|<=|up to|and)\s*(\d+)")
 
 
+class ServerRefusesError(EngineError):
+    """Every request to this server fails so, as far as one answer tells."""
+
+
+class DepartsError(Exception):
+    """The server does not take a request as it is. departures: in which points it would have to be
+    asked otherwise, one of which the request does not allow."""
+
+    def __init__(self, departures: tuple[str, ...]) -> None:
+        super().__init__(f"the server takes it {' and '.join(departures)} only")
+        self.departures = departures
+
+
 class RefusedError(Exception):
     """The server answered this request without a reply.
 
@@ -94,16 +108,16 @@ class Refusal:
 def failure_of(response: Response, server: str) -> Exception:
     """What an unsuccessful response means.
 
-    TransientError: worth another try. RefusedError: this request fails. EngineError: all do.
+    TransientError: worth another try. RefusedError: this request fails. ServerRefusesError: all do.
     """
     status, message = response.status, f"HTTP {response.status}: {response.message}"
     if remedy := _systemic_remedy(response):
-        return EngineError(f"{server} answers {message} ({remedy})")
+        return ServerRefusesError(f"{server} answers {message} ({remedy})")
     if status in _TRANSIENT_STATUS:
         is_down = status in _DOWN_STATUS
         return TransientError(message, response.retry_after_s, is_down=is_down)
     if 300 <= status < 400:
-        return EngineError(
+        return ServerRefusesError(
             f"{server} answers HTTP {status}: it redirects, which is not followed with a key: "
             "give the address itself as endpoint"
         )
@@ -113,7 +127,13 @@ def failure_of(response: Response, server: str) -> Exception:
         return RefusedError(
             _with_hint(message, status), is_doubtful=not is_own, lies_in_request=lies_in_request
         )
-    return EngineError(f"{server} answers {message}")
+    return ServerRefusesError(f"{server} answers {message}")
+
+
+def refuse_departures(request: Request, departures: tuple[str, ...]) -> None:
+    """Raise DepartsError for departures that a request does not allow."""
+    if request.departures is not None and not set(departures) <= set(request.departures):
+        raise DepartsError(departures)
 
 
 def _lies_in_request(response: Response) -> bool:

@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 import time
+from collections import Counter
 from pathlib import Path
 
 from ....data.errors import EngineError
@@ -21,6 +22,7 @@ _log = logging.getLogger("blpo.engine")
 
 _LIST_S = 2.0
 _DOWN_S = 10.0
+_MOST_DOWN_S = 160.0
 _WAIT_S = 1800.0
 
 
@@ -35,6 +37,7 @@ class ServerPool:
         self._servers: dict[str, str] = {}
         self._listed = -_LIST_S
         self._down_until: dict[str, float] = {}
+        self._times_down: Counter[str] = Counter()
 
     def pick(self, image: str) -> str | None:
         """URL of the server for an image; None while there is none."""
@@ -53,15 +56,24 @@ class ServerPool:
         """This server answers."""
         with self._lock:
             self._down_until.pop(url, None)
+            self._times_down.pop(url, None)
 
-    def mark_down(self, url: str) -> None:
-        """This server does not answer: its images go to the others for a while."""
+    def mark_down(self, url: str, why: str) -> None:
+        """This server fails: its images go to the others for a while, each time twice as long."""
         if self._folder is None:
             return
         with self._lock:
-            if self._down_until.get(url, 0.0) <= time.monotonic():
-                _log.warning("%s does not answer; its images go to other servers", url)
-            self._down_until[url] = time.monotonic() + _DOWN_S
+            now = time.monotonic()
+            if self._down_until.get(url, 0.0) <= now:
+                _log.warning("%s; its images go to other servers", why)
+                self._times_down[url] += 1
+            down_s = min(_DOWN_S * 2 ** (self._times_down[url] - 1), _MOST_DOWN_S)
+            self._down_until[url] = now + down_s
+
+    @property
+    def is_pool(self) -> bool:
+        """Whether there may be several servers."""
+        return self._folder is not None
 
     @property
     def has_untried(self) -> bool:

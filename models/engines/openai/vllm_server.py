@@ -20,7 +20,7 @@ from ...requests.label_logprobs import Read
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings
 from .chat import demanded_fields, png_url
-from .failures import failure_of
+from .failures import failure_of, refuse_departures
 from .handshake import tell_large_blocks
 from .local_renderer import LocalRenderer
 from .vllm_bodies import (
@@ -77,7 +77,8 @@ class VllmAsker:
     def ask(self, server: str, request: Request) -> Reply:
         """One reply, of one HTTP request, or of one for each read of the labels.
 
-        Raises TransientError, RefusedError, EngineError; DataError for an image that is none.
+        Raises TransientError, RefusedError, DepartsError, EngineError; DataError for an image that
+        is none.
         """
         refuse_direct_verdicts(self._settings, [request])
         known = self._server(server)
@@ -138,6 +139,8 @@ class VllmAsker:
         self, server: _Server, question: Question, pictures: _Pictures
     ) -> tuple[ServerAnswer, tuple[str, ...]]:
         texts = self._renderer.chat_texts(question.request, question.token_ids)
+        departures = () if texts.is_exact else _INEXACT
+        refuse_departures(question.request, departures)
         form = (len(question.request.images), bool(texts.start))
         tell = texts.is_exact and form not in server.checked
         body = chat_body(self._model, question, texts, self._demanded, tell=tell)
@@ -148,7 +151,7 @@ class VllmAsker:
             server.checked.add(form)
         if texts.is_exact:
             self._check_count(server, question, pictures, answer)
-        return answer, () if texts.is_exact else _INEXACT
+        return answer, departures
 
     def _post(
         self, server: _Server, url: str, body: dict[str, object], pictures: _Pictures

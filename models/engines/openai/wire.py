@@ -5,6 +5,7 @@ import math
 import os
 import re
 import ssl
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any, Protocol, cast
 import httpx
 import pydantic_core
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
+from tenacity.nap import sleep_using_event
 from tenacity.wait import wait_random_exponential
 
 from ....data.errors import EngineError
@@ -259,10 +261,14 @@ def _seconds_until(date: str) -> float:
         return math.nan
 
 
-def retrying(max_retries: int, is_hopeless: Callable[[int, BaseException], bool]) -> Retrying:
+def retrying(
+    max_retries: int,
+    is_hopeless: Callable[[int, BaseException], bool],
+    wakes: threading.Event,
+) -> Retrying:
     """Calls again on TransientError, after the server's time or a growing one; raises the last.
 
-    is_hopeless: whether not to, after so many tries and this error.
+    is_hopeless: whether not to, after so many tries and this error. wakes: ends the waiting.
     """
 
     def give_up(state: RetryCallState) -> bool:
@@ -271,6 +277,7 @@ def retrying(max_retries: int, is_hopeless: Callable[[int, BaseException], bool]
         return is_last or (error is not None and is_hopeless(state.attempt_number, error))
 
     return Retrying(
+        sleep=sleep_using_event(wakes),
         stop=give_up,
         wait=_wait_s,
         retry=retry_if_exception_type(TransientError),

@@ -88,6 +88,9 @@ def set_environment(settings: EngineSettings, folder: Path | None) -> None:
             "TORCHDYNAMO_DISABLE": "1",
             "TORCH_CPP_LOG_LEVEL": "ERROR",
         }
+    if settings.device == "cuda" or settings.tensor_parallel_size > 1:
+        # vLLM starts processes: no file of the working directory passes for one of their modules.
+        defaults["PYTHONSAFEPATH"] = "1"
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
 

@@ -9,10 +9,11 @@ from typing import Any
 from rich.table import Table
 
 from ....data.table.table import ImportSummary
-from ...bulk.judging import Evaluation, JudgedCounts, JudgeSource
+from ...bulk.evaluation import Evaluation
+from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...report.conclusion import finding
-from ...report.failure_lines import failure_lines
+from ...report.failure_lines import departure_lines, failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
@@ -52,7 +53,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
         told = finding(run.result, run_task(run.config).primary_metric)
-        for line in (told.sentence, *failure_lines(run.result.failures)):
+        failures = failure_lines(run.result.failures)
+        for line in (told.sentence, *failures, *departure_lines(run.result.departures)):
             console.print(f"  {line}", soft_wrap=True)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
@@ -114,7 +116,8 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
         scores = {"scorecard": card.model_dump(mode="json")}
-        print_json(_source_json(source) | agreement.model_dump(mode="json") | scores)
+        found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
+        print_json(_source_json(source) | found)
         return
     console = stdout_console()
     for name in ("accuracy", "macro_f1"):
@@ -122,6 +125,7 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
     print_pair_scores(console, agreement.pairs)
     console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
+    _print_told(evaluation)
     table = Table(title="Human label (rows) against verdict", title_justify="left")
     for heading in ("", *task.labels, "no label"):
         table.add_column(heading, justify="right")
@@ -144,6 +148,7 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
                 "rows": counts.rows,
                 "verdicts": verdicts,
                 "no_label": without,
+                **_told_json(counts),
                 "new_calls": counts.new_calls,
                 "out": str(out),
             }
@@ -151,6 +156,7 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
         return
     shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
     stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
+    _print_told(counts)
     stdout_console().print(f"verdicts: {out}")
     if source.is_synthetic:
         stdout_console().print(_SYNTHETIC, style="bold")
@@ -176,6 +182,18 @@ def show_import(summary: ImportSummary, *, as_json: bool) -> None:
     for split, counts in summary.counts.items():
         table.add_row(split, *(f"{count:,}" for count in counts.values()))
     console.print(table)
+
+
+def _told_json(judged: Evaluation | JudgedCounts) -> dict[str, Any]:
+    """What failed, and what was asked otherwise; a judge repeats nothing."""
+    failures = judged.failures.model_dump(mode="json", include={"asked", "failed", "reasons"})
+    return {"failures": failures, "departures": dict(judged.departures)}
+
+
+def _print_told(judged: Evaluation | JudgedCounts) -> None:
+    failures = failure_lines({"judge": judged.failures})
+    for line in (*failures, *departure_lines({"judge": judged.departures})):
+        stdout_console().print(line, soft_wrap=True)
 
 
 def _source_json(source: JudgeSource) -> dict[str, Any]:

@@ -1,0 +1,69 @@
+"""A judge prompt measured against the labels of a dataset."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ...data.examples import Split, read_dataset
+from ..metrics.agreement import Agreement, agreement
+from ..metrics.scorecard import Scorecard, scorecard
+from ..result import RoleFailures, role_failures
+from ..runs.engine_pool import EnginePool
+from ..runs.progress import Tracked, progress
+from ..search.failures import Tally
+from .judging import (
+    JudgeSource,
+    check_missing,
+    other_judge,
+    stored_judge,
+    warn_of_missing,
+    warn_of_other_judge,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """Agreement of a prompt's verdicts with the labels, and the judge beside its references.
+
+    failures: verdicts without a label, and why. departures: how many requests were asked otherwise
+    than they were to be, and in which point.
+    """
+
+    agreement: Agreement
+    scorecard: Scorecard
+    failures: RoleFailures
+    departures: Mapping[str, int] = field(default_factory=dict[str, int])
+
+
+def evaluate_prompt(
+    source: JudgeSource, dataset: Path, split: Split, store: Path, pool: EnginePool | None = None
+) -> Evaluation:
+    """Agreement of the prompt's verdicts with the labels of one split.
+
+    pool: closed at the end. Raises FailuresError if more verdicts have no label than the source
+    allows.
+    """
+    data = read_dataset(dataset, source.task, source.config.images.bounds)
+    examples = data.test if split == "test" else data.train
+    pool = pool or EnginePool()
+    try:
+        engine = stored_judge(source, pool, store)
+        warn_of_other_judge(other_judge(source, engine))
+        ledger = engine.ledger
+        total = len(examples) * source.requests_per_verdict
+        with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
+            verdicts = source.judge(engine, examples)
+    finally:
+        pool.close()
+    missing = Tally()
+    missing.add(
+        (verdict.reason or "not known") if verdict.label is None else None for verdict in verdicts
+    )
+    check_missing(missing, source.config.max_failed_share.judge)
+    warn_of_missing(missing.reasons, len(verdicts))
+    return Evaluation(
+        agreement(examples, verdicts, source.task.labels, seed=0),
+        scorecard(examples, verdicts, source.task),
+        role_failures(missing),
+        dict(ledger.departures),
+    )
