@@ -19,7 +19,7 @@ from blpo.data.examples import write_dataset
 from blpo.data.store.journal import read_journal
 from blpo.data.store.store import ReplyStore
 from ideal_engine import ideal_world
-from stub_server import COMPLETION, Handler
+from stub_server import Handler, completion
 from waiting import wait_for
 
 TASK = "micro-unsafebench"
@@ -79,7 +79,7 @@ class CountingHandler(Handler):
         assert isinstance(self.server, Server)
         body = self.rfile.read(int(self.headers["Content-Length"]))
         if self.server.answers(hashlib.sha256(body).hexdigest()):
-            self.answer(COMPLETION)
+            self.answer(completion(body))
         else:
             self.server.dropped.wait()
 
