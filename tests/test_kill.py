@@ -23,7 +23,7 @@ from stub_server import Handler, completion
 from waiting import wait_for
 
 TASK = "micro-unsafebench"
-NUM_IMAGES = 64
+NUM_IMAGES = 40
 NUM_CONNECTIONS = 4
 
 FORKS = """
@@ -147,7 +147,7 @@ def test_killed_again_and_again_it_asks_again_only_for_what_was_on_the_wire(
     server: Server, tmp_path: Path
 ) -> None:
     with closing(Judging(tmp_path, server)) as judging:
-        for server.answers_left in (7, 0, 1, 20):
+        for server.answers_left in (7, 0, 12):
             process = judging.start()
             num_held = server.held.total() + NUM_CONNECTIONS
             wait_for(partial(judging.is_at_a_stand, num_held), "a stand")
