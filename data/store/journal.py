@@ -21,6 +21,7 @@ import os
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -136,7 +137,8 @@ class Journal:
         if self._descriptor is None:
             return
         if self._is_empty:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # who takes journals up removes empty ones
+                self._path.unlink(missing_ok=True)
         let_go(self._descriptor)
         self._descriptor = None
 
