@@ -37,11 +37,11 @@ class _Known:
     """The keys, and the environment and learned keys of which they were found."""
 
     variables: Mapping[Any, Any]
-    learned: frozenset[str]
+    learned: set[str]
     keys: Sequence[str]
 
 
-_known = _Known({}, frozenset(), ())
+_known = _Known({}, set(), ())
 _learned: set[str] = set()
 
 
@@ -75,7 +75,7 @@ def _keys() -> Sequence[str]:
     global _known  # noqa: PLW0603
     known, held = _known, _held_variables()
     if known.variables != held or known.learned != _learned:
-        _known = known = _Known(dict(held), frozenset(_learned), _found_keys())
+        _known = known = _Known(dict(held), set(_learned), _found_keys())
     return known.keys
 
 

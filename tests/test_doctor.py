@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,15 @@ def test_a_server_without_log_probabilities_is_a_warning(monkeypatch: pytest.Mon
     assert found["key"].found == "DOCTOR_TEST_KEY is set, 16 characters"
     assert found["label mass"].level is Level.WARNING
     assert found["encode once"].level is Level.OK
+
+
+def test_what_a_server_does_not_take_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    reply = replace(label_reply(-0.01, -5), departures=("without temperature",))
+    found = probed(monkeypatch, SERVER, reply, reply)
+    assert found["departures"].level is Level.WARNING
+    assert "takes a request without temperature only" in found["departures"].found
+    full = label_reply(-0.01, -5)
+    assert "departures" not in probed(monkeypatch, SERVER, full, full)
 
 
 def test_a_reply_without_a_label_and_a_failed_question_are_errors(

@@ -188,8 +188,11 @@ def test_a_server_that_refuses_everything_leaves_its_images_to_the_others(
 def test_a_pool_whose_servers_all_refuse_at_once_is_an_engine_error(
     start: StartServer, tmp_path: Path, num_servers: int
 ) -> None:
+    def refuse(_body: Body, _number: int) -> Answer:
+        return refusal(401, "Incorrect API key provided")
+
     for number in range(num_servers):
-        start(f"{number}", lambda _body, _number: refusal(401, "Incorrect API key provided"))
+        start(f"{number}", refuse)
     engine = make_engine(tmp_path, max_concurrency=1)
     with pytest.raises(EngineError, match="check the key") as raised:
         engine.ask(requests("one"))

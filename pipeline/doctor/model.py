@@ -51,6 +51,7 @@ def probe_checks(
     with closing(make_engine(settings.taking(task.images_per_request))) as engine:
         replies = _asked_in_turn(engine, requests)
     yield from _verdict_checks(replies, task)
+    yield from _departures(replies)
     yield _encode_once(settings, replies)
 
 
@@ -140,6 +141,14 @@ def _verdict_checks(replies: Sequence[Reply], task: Task) -> Iterator[Check]:
         return
     yield ok("probe", f"the verdict on a test image is {verdict.label}")
     yield _label_mass(verdict.label_mass)
+
+
+def _departures(replies: Sequence[Reply]) -> Iterator[Check]:
+    """What a server does not take of a request; nothing of one that takes it all."""
+    points = dict.fromkeys(point for reply in replies for point in reply.departures)
+    if points:
+        told = f"the server takes a request {', '.join(points)} only"
+        yield warning("departures", f"{told}: its verdicts are those of what it is sent")
 
 
 def _label_mass(mass: float | None) -> Check:
