@@ -95,7 +95,7 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
-_SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+_SYNTHETIC_MODELS = frozenset({"micro", "lexicon", "ideal"})
 
 
 @dataclass(frozen=True, slots=True)

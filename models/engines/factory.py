@@ -4,6 +4,7 @@ To add one: a folder or file here, a name in `EngineSettings.kind`, an entry in 
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 from ..engine import Engine
 from .settings import EngineKind, EngineSettings
@@ -44,10 +45,17 @@ def _openai(settings: EngineSettings) -> Engine:
     return OpenAIEngine(settings)
 
 
-def _lexicon(_: EngineSettings) -> Engine:
-    from ..lexicon.engine import LexiconEngine  # noqa: PLC0415
+def _lexicon(settings: EngineSettings) -> Engine:
+    from ..lexicon.engine import LexiconEngine, lexicon_engine  # noqa: PLC0415
 
-    return LexiconEngine()
+    has_world = settings.model != EngineSettings().model
+    return lexicon_engine(Path(settings.model)) if has_world else LexiconEngine()
+
+
+def _ideal(settings: EngineSettings) -> Engine:
+    from ..ideal.engine import ideal_engine  # noqa: PLC0415
+
+    return ideal_engine(Path(settings.model))
 
 
 _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
@@ -56,4 +64,5 @@ _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
     "openai": _openai,
     "decisions": _openai,
     "lexicon": _lexicon,
+    "ideal": _ideal,
 }

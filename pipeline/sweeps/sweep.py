@@ -4,7 +4,8 @@ output: sweeps/first
 store: store
 base:                                   # what all runs share, as in a run file
   optimizer: {engine: {kind: lexicon}}
-datasets:                               # dataset file of each task; micro tasks are rendered
+datasets:                               # dataset file of each task; micro tasks are rendered, from
+                                        # the world file of an ideal judge where there is one
   unsafebench: unsafebench.parquet
 grid:                                   # every combination is a cell
   task: [unsafebench, micro-agin]
@@ -25,8 +26,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.micro.graded import load_world
 from ..config import RunConfig, load_config, parse_config
-from ..runs.demo import is_micro, micro_dataset
+from ..runs.demo import graded_dataset, is_micro, micro_dataset
 from ..runs.run_many import FailedRun, FinishedRun
 from .slurm_settings import SlurmSettings
 
@@ -164,7 +166,7 @@ def _cell_config(
     for key, value in chosen.items():
         _set(fields, key, value)
     if "dataset" not in fields:
-        fields["dataset"] = str(_dataset(config, str(fields.get("task")), source))
+        fields["dataset"] = str(_dataset(config, fields, source))
     return parse_config(RunConfig, fields, f"{source}, cell {name}")
 
 
@@ -179,11 +181,15 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
     fields[name] = group
 
 
-def _dataset(config: SweepConfig, task: str, source: str) -> Path:
+def _dataset(config: SweepConfig, fields: Mapping[str, Any], source: str) -> Path:
+    task, folder = str(fields.get("task")), config.output / "datasets"
     if task in config.datasets:
         return config.datasets[task]
+    judge = fields.get("judge")
+    if isinstance(judge, dict) and judge.get("kind") == "ideal":
+        return graded_dataset(folder, task, load_world(Path(str(judge.get("model")))))
     if is_micro(task):
-        return micro_dataset(config.output / "datasets", task)
+        return micro_dataset(folder, task)
     raise ConfigError(f"{source}: task {task!r} has no dataset; name it under `datasets`")
 
 
