@@ -322,7 +322,7 @@ def test_a_wrong_world_file_is_told_by_key_and_value(
 ) -> None:
     path = tmp_path / "world.yaml"
     path.write_text(text)
-    with pytest.raises(ConfigError, match="world.yaml") as caught:
+    with pytest.raises(ConfigError, match=r"world\.yaml") as caught:
         load_world(path)
     assert message in str(caught.value)
 

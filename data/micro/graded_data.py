@@ -37,7 +37,8 @@ def draw_rubric(task_name: str, seed: int) -> Rubric:
     rng = np.random.default_rng(derived_seed("rubric", task_name, seed))
     coarse = COARSE_ASPECT[task.family]
     others = [a.name for a in family_aspects(task.family) if a.name != coarse]
-    names = [others[place] for place in rng.permutation(len(others)).tolist()]
+    order: list[int] = rng.permutation(len(others)).tolist()
+    names = [others[place] for place in order]
     number = int(rng.integers(3, 6))
     minded, (rarely, hurting, *rest) = names[:number], names[number:]
     excuse = rest[0] if rest and rng.random() < 0.5 else coarse

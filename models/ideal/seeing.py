@@ -24,7 +24,7 @@ _BEST_FIRST: tuple[tuple[str, ...], ...] = (
     ("5", "4", "3", "2", "1"),
     ("7", "6", "5", "4", "3", "2", "1"),
 )
-_SCALES = {frozenset(scale): scale for scale in _BEST_FIRST}
+_SCALES: Mapping[frozenset[str], Sequence[str]] = {frozenset(scale): scale for scale in _BEST_FIRST}
 
 
 def scale_of(labels: Sequence[str]) -> Sequence[str] | None:

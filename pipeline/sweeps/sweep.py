@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -185,9 +185,10 @@ def _dataset(config: SweepConfig, fields: Mapping[str, Any], source: str) -> Pat
     task, folder = str(fields.get("task")), config.output / "datasets"
     if task in config.datasets:
         return config.datasets[task]
-    judge = fields.get("judge")
-    if isinstance(judge, dict) and judge.get("kind") == "ideal":
-        return graded_dataset(folder, task, load_world(Path(str(judge.get("model")))))
+    judge: object = fields.get("judge")
+    own = cast("dict[str, Any]", judge) if isinstance(judge, dict) else {}
+    if own.get("kind") == "ideal":
+        return graded_dataset(folder, task, load_world(Path(str(own.get("model")))))
     if is_micro(task):
         return micro_dataset(folder, task)
     raise ConfigError(f"{source}: task {task!r} has no dataset; name it under `datasets`")
