@@ -50,6 +50,9 @@ def flawed(*names: str) -> Scene:
         ("A bad seam lowers the rating by two.", {"seam": Weighing(2)}),
         ("The tint alone is no reason for a lower rating.", {"tint": Weighing(1, Condition(None))}),
         ("1. tint\n2) focus", {"tint": ONE, "focus": ONE}),
+        ("Check the seam. Do not weigh:\n- the tint\n- grain: look away", {"seam": ONE}),
+        ("Check the seam. Ignore: tint, grain.", {"seam": ONE}),
+        ("Ignore everything that is not mentioned here. Check the seam.", {"seam": ONE}),
         ("Rate how natural it looks.", {}),
     ],
 )

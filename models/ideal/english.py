@@ -10,6 +10,7 @@ written for is measured (`data/micro/held_out.yaml`).
 """
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -21,6 +22,7 @@ from .clauses import NAMES, Statement, has, names_in, read_clauses
 _VALUES = {value: (a.name, value == a.fault_value) for a in ASPECTS for value in a.values}
 _NOUN = rf"(?:(?:the|any|a|an|bad) )*(?:{'|'.join(sorted(NAMES, key=len, reverse=True))})\b"
 _LIST = re.compile(rf"{_NOUN}(?: (?:,|and|or|, and|, or|as well as) {_NOUN})+")
+_ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
 @lru_cache(maxsize=4096)
@@ -52,11 +54,31 @@ def _stronger(one: Weighing | None, other: Weighing) -> Weighing:
 
 def _sentences(prompt: str) -> list[str]:
     text = prompt.lower().replace("\u2019", "'").replace("n't", " not").replace("can not", "cannot")
-    text = re.sub(r"^\s*\d+[.)]", " ", text, flags=re.MULTILINE)
+    text = "\n".join(_with_leads(text.splitlines()))
     text = re.sub(r"[*_`\"]", " ", text).replace("(", ", ").replace(")", " ")
     parts = re.split(r"[.!?\n;]+|(?<=\w): ", text)
     bare = (" ".join(re.findall(r"[a-z0-9]+|,", part)) for part in parts)
     return [_with_lists(part) for part in bare if part]
+
+
+def _with_leads(lines: Iterable[str]) -> Iterator[str]:
+    """Lines, the items of a list each behind the words that lead to it: "ignore:", "- the tint".
+
+    So is what follows a lead in its own line.
+    """
+    lead = ""
+    for line in lines:
+        item = _ITEM.match(line)
+        if item is None:
+            head, colon, rest = line.partition(":")
+            said = head.rpartition(".")[2]
+            leads = bool(colon) and not set(re.findall(r"[a-z]+", said)) & NAMES.keys()
+            lead = said if leads and not rest.strip() else ""
+            yield line.replace(":", " ", 1) if leads and rest.strip() else line
+        else:
+            text = line[item.end() :]
+            is_noun = re.split(r"\W", text, maxsplit=1)[0] in NAMES
+            yield f"{lead} the {text}" if is_noun else f"{lead} {text}"
 
 
 def _with_lists(sentence: str) -> str:

@@ -115,6 +115,7 @@ ONLY_THIS = (
     "nothing counts but",
 )  # fmt: skip
 EXPLETIVES = (
+    "everything that is not mentioned here", "everything that is not", "everything not",
     "everything else", "all else", "the rest", "what is left", "what remains", "anything else",
     "nothing else", "the others", "your general impression", "all other aspects", "other aspects",
     "else", "whatever the rest is like", "what you ignore", "whatever you ignore",
