@@ -33,6 +33,7 @@ from blpo.models.ideal.engine import IdealEngine
 from blpo.models.ideal.scenes import WorldScenes
 from blpo.models.lexicon.engine import LexiconEngine
 from blpo.pipeline.runs.demo import write_graded
+from blpo.pipeline.sweeps.sweep import SweepConfig, sweep_cells
 
 SMALL = DrawConfig(draws="dev", num_train=20, num_test=20)
 SHIPPED_BYTES = {
@@ -305,6 +306,27 @@ def test_a_world_file_sets_judge_and_optimizer(tmp_path: Path) -> None:
     assert "hazard" in optimizer.identity.settings
     assert judge.identity.is_synthetic
     assert make_engine(EngineSettings(kind="lexicon")).identity.settings == ""
+
+
+def test_an_ideal_judge_without_a_world_file_says_what_it_needs() -> None:
+    with pytest.raises(ConfigError, match="needs `model`, the world file"):
+        make_engine(EngineSettings(kind="ideal"))
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: cannot read the world file"):
+        make_engine(EngineSettings(kind="ideal", model="nowhere.yaml"))
+
+
+def test_a_sweep_with_an_ideal_judge_draws_its_datasets(tmp_path: Path) -> None:
+    path = tmp_path / "world.yaml"
+    path.write_text("draw: {draws: dev, num_train: 6, num_test: 6}\n")
+    sweep = SweepConfig(
+        output=tmp_path / "sweep",
+        base={"judge": {"kind": "ideal", "model": str(path)}},
+        grid={"task": ["micro-agin"], "method": ["none"], "seed": [0, 1]},
+    )
+    [dataset] = {cell.dataset for cell in sweep_cells(sweep, "sweep.yaml").values()}
+    drawn = read_dataset(dataset, load_task("micro-agin"), ImageBounds())
+    rows = graded_rows("micro-agin", load_world(path))
+    assert [e.label for e in (*drawn.train, *drawn.test)] == [row["label"] for row in rows]
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ To add one: a folder or file here, a name in `EngineSettings.kind`, an entry in 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from ...data.errors import ConfigError
 from ..engine import Engine
 from .settings import EngineKind, EngineSettings
 
@@ -55,6 +56,11 @@ def _lexicon(settings: EngineSettings) -> Engine:
 def _ideal(settings: EngineSettings) -> Engine:
     from ..ideal.engine import ideal_engine  # noqa: PLC0415
 
+    if settings.model == EngineSettings().model:
+        raise ConfigError(
+            "an engine of kind ideal needs `model`, the world file of the graded bench, such as "
+            "{kind: ideal, model: dev-0.yaml}"
+        )
     return ideal_engine(Path(settings.model))
 
 

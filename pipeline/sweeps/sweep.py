@@ -187,8 +187,8 @@ def _dataset(config: SweepConfig, fields: Mapping[str, Any], source: str) -> Pat
         return config.datasets[task]
     judge: object = fields.get("judge")
     own = cast("dict[str, Any]", judge) if isinstance(judge, dict) else {}
-    if own.get("kind") == "ideal":
-        return graded_dataset(folder, task, load_world(Path(str(own.get("model")))))
+    if own.get("kind") == "ideal" and "model" in own:
+        return graded_dataset(folder, task, load_world(Path(str(own["model"]))))
     if is_micro(task):
         return micro_dataset(folder, task)
     raise ConfigError(f"{source}: task {task!r} has no dataset; name it under `datasets`")
