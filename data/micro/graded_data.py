@@ -42,9 +42,9 @@ def draw_rubric(task_name: str, seed: int) -> Rubric:
     number = int(rng.integers(3, 6))
     minded, (rarely, hurting, *rest) = names[:number], names[number:]
     excuse = rest[0] if rest and rng.random() < 0.5 else coarse
-    rates = {rarely: 0.25, hurting: float(rng.uniform(0.45, 0.6)), excuse: 0.2}
+    rates: dict[str, float] = {rarely: 0.25, hurting: float(rng.uniform(0.45, 0.6)), excuse: 0.2}
     if _STEPS_WANTED[task.scale] == 0:
-        rates |= dict.fromkeys(minded, 1 - 0.5 ** (1 / number))
+        rates |= dict.fromkeys(minded, float(1 - 0.5 ** (1 / number)))
     return Rubric(
         minds={**dict.fromkeys(minded, 1.0), rarely: float(rng.uniform(0.1, 0.2))},
         forgiven={minded[0]: excuse},
