@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from blpo.data.micro.graded import (
 from blpo.data.micro.graded_data import draw_rubric, graded_rows, graded_scenes, ideal_meaning
 from blpo.data.micro.meaning import understood_verdict
 from blpo.data.micro.rubrics import MICRO_TASKS, Row, generate
-from blpo.data.micro.world import COARSE_ASPECT, family_aspects, is_fault
+from blpo.data.micro.world import COARSE_ASPECT, Scene, family_aspects, is_fault
 from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request, Sampling
 from blpo.models.engines.factory import make_engine
@@ -146,13 +147,20 @@ def test_disagreement_lowers_what_a_perfect_judge_can_reach() -> None:
 # ------------------------------------------------------------------------------------- the judge
 
 
+@cache
+def drawn(task: str) -> dict[bytes, Scene]:
+    """The images of the small draw with their scenes, in order."""
+    own = GradedWorld(draw=SMALL)
+    rows, scenes = graded_rows(task, own), graded_scenes(task, own)
+    return {row["image"]: scene for row, scene in zip(rows, scenes, strict=True)}
+
+
 def asked(own: GradedWorld, task: str, prompt: str, labels: tuple[str, ...] = ()) -> list[Reply]:
-    """The ideal judge's replies about the first images of a world's dataset."""
-    rows = graded_rows(task, own)
+    """The ideal judge's replies about the images of the small draw."""
     requests = [
-        Request(prompt, ImageRef(row["image"], ImageBounds()), labels=labels) for row in rows
+        Request(prompt, ImageRef(image, ImageBounds()), labels=labels) for image in drawn(task)
     ]
-    replies = IdealEngine(WorldScenes(own), own.judge).ask(requests)
+    replies = IdealEngine(drawn(task), own.judge).ask(requests)
     assert not any(reply.error for reply in replies)
     return replies
 
@@ -174,7 +182,7 @@ def test_a_description_reveals_by_saliency_and_holds_no_more_than_its_room() -> 
 
 def test_to_ask_for_more_costs_accuracy() -> None:
     own = world(noise_growth=0.1)
-    scenes = graded_scenes("micro-agin", own)
+    scenes = drawn("micro-agin").values()
 
     def share_right(prompt: str) -> float:
         replies = asked(own, "micro-agin", prompt)
@@ -225,21 +233,20 @@ def test_a_flat_judge_stays_in_the_middle_of_its_scale() -> None:
 
 
 def test_the_first_image_of_a_pair_is_preferred_by_position() -> None:
-    own = world()
-    images = [ImageRef(row["image"], ImageBounds()) for row in graded_rows("micro-agin", own)[:20]]
+    images = [ImageRef(image, ImageBounds()) for image in list(drawn("micro-agin"))[:20]]
     request = [
         Request("Check the seam.", one, labels=("A", "B"), further_images=(other,))
         for one, other in pairwise(images)
     ]
-    scenes = WorldScenes(own)
-    even = IdealEngine(scenes, own.judge).ask(request)
+    scenes = drawn("micro-agin")
+    even = IdealEngine(scenes, world().judge).ask(request)
     leaning = IdealEngine(scenes, JudgeConfig(noise=0, first_position=2)).ask(request)
     assert {reply.text for reply in even} == {"A", "B"}
     assert {reply.text for reply in leaning} == {"A"}
 
 
 def test_an_image_of_another_world_and_unknown_labels_are_error_replies() -> None:
-    own = world()
+    own = GradedWorld(draw=DrawConfig(draws="dev", num_train=4, num_test=4))
     engine = IdealEngine(WorldScenes(own), own.judge)
     strange = ImageRef(b"no image of the world", ImageBounds())
     image = ImageRef(graded_rows("micro-agin", own)[0]["image"], ImageBounds())
@@ -253,10 +260,9 @@ def test_an_image_of_another_world_and_unknown_labels_are_error_replies() -> Non
 
 
 def test_scenes_are_seen_as_they_are_without_noise() -> None:
-    own = world()
-    scenes = graded_scenes("micro-agin", own)
-    said = asked(own, "micro-agin", "Report the seam.")
-    assert [r.text == "seam: split." for r in said] == [is_fault(s, "seam") for s in scenes]
+    said = asked(world(), "micro-agin", "Report the seam.")
+    shown = [is_fault(scene, "seam") for scene in drawn("micro-agin").values()]
+    assert [reply.text == "seam: split." for reply in said] == shown
 
 
 # ----------------------------------------------------------------------------------- the optimizer
