@@ -100,7 +100,7 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
-SYNTHETIC_MODELS = frozenset({"micro", "lexicon"})
+SYNTHETIC_MODELS = frozenset({"micro", "lexicon", "ideal"})
 """Of the synthetic test bench."""
 
 

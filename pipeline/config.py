@@ -46,6 +46,8 @@ class OptimizerConfig(BaseModel):
     max_tokens: of a proposal or critique. thinking_tokens: on top of them for a thought, where the
         engine thinks.
     max_attempts: times a proposal is asked for before the step keeps the current prompt.
+    own_draws: whether each seed of a run asks for replies of its own; else runs that differ by
+        their seed share what they ask alike.
     context_tokens: of prompt and reply together. image_token_px: side of the square of pixels that
         the model takes in as one image token. By these, no request of a baseline is too long.
     """
@@ -57,6 +59,7 @@ class OptimizerConfig(BaseModel):
     thinking_tokens: int = Field(default=THINKING_TOKENS, ge=1)
     temperature: float = Field(default=0.0, ge=0)
     max_attempts: int = Field(default=3, ge=1)
+    own_draws: bool = False
     context_tokens: int = Field(default=32768, ge=1)
     image_token_px: int = Field(default=28, ge=1)
 

@@ -41,7 +41,7 @@ from blpo.data.micro.rubrics import MICRO_TASKS
 from blpo.pipeline.runs.progress import Tracked, progress
 from peers.arms import ARMS, PEERS, check_libraries
 from peers.cells import Bench, Cell, Setting, Work, run_cells
-from peers.ideal import IdealJudge
+from peers.ideal import ideal_judge
 from peers.restart import try_restart
 from peers.tables import (
     Figures,
@@ -124,7 +124,7 @@ def make_plan() -> Plan:
 
 def compare(plan: Plan) -> Iterator[dict[str, Figures]]:
     """The tables of each part, as soon as it is done."""
-    bench = Bench(plan.out, IdealJudge() if plan.ideal else None)
+    bench = Bench(plan.out, ideal_judge() if plan.ideal else None)
     try:
         if "plain" in plan.parts:
             yield plain_tables(cells_of(bench, plan, "plain", plan.tasks, plan.seeds))

@@ -46,6 +46,7 @@ class ScriptedRoles:
     cases: list[Sequence[Case]] = field(default_factory=list[Sequence[Case]])
     histories: list[list[ScoredPrompt]] = field(default_factory=list[list[ScoredPrompt]])
     reflections: list[list[Reflection]] = field(default_factory=list[list[Reflection]])
+    draws: list[int] = field(default_factory=list[int])
 
     @property
     def task(self) -> Task:
@@ -86,8 +87,10 @@ class ScriptedRoles:
         history: Sequence[ScoredPrompt],
         reflections: Sequence[Reflection],
         count: int,
+        draw: int = 0,
     ) -> list[Proposal]:
         assert judge_prompt.startswith("p")
+        self.draws.append(draw)
         self.histories.append(list(history))
         self.reflections.append(list(reflections))
         prompts = [self.proposals.pop(0) for _ in range(count)]

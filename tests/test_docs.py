@@ -12,6 +12,7 @@ import typer
 import typer.main
 import yaml
 from blpo.data.importers.names import IMPORTER_NAMES
+from blpo.data.micro.graded import GradedWorld, load_world
 from blpo.data.table.columns import ALIASES
 from blpo.data.tasks import Task, load_task
 from blpo.pipeline.blpo.config import PLUS
@@ -136,10 +137,12 @@ def test_every_yaml_block_of_a_page_is_valid(page: str, tmp_path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Load a task, sweep or run file."""
+    """Load a task, world, sweep or run file."""
     keys = yaml.safe_load(path.read_text("utf-8"))
     if "labels" in keys:
         load_task(path)
+    elif "draw" in keys:
+        load_world(path)
     elif "grid" in keys:
         sweep_cells(load_sweep(path, NO_RENDERING), str(path))
     else:
@@ -179,6 +182,10 @@ def expected_tables() -> dict[tuple[str, str], dict[str, tuple[str, ...]]]:
     assert slurm is not None
     models[("docs/run-files.md", "### slurm")] = slurm
     models[("docs/tasks-and-datasets.md", "## Task files")] = Task
+    for name, field in GradedWorld.model_fields.items():
+        knobs = section_of(field)
+        assert knobs is not None
+        models[("docs/benchmarks.md", f"### {name}")] = knobs
     found: dict[tuple[str, str], dict[str, tuple[str, ...]]] = {}
     for place, model in models.items():
         found[place] = dict(key_rows(model))

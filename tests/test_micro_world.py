@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from blpo.data.micro.rubrics import MICRO_TASKS, RubricName, draw_examples, generate
+from blpo.data.micro.rubrics import (
+    MICRO_TASKS,
+    RubricName,
+    draw_examples,
+    generate,
+    shipped_draw,
+)
 from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS, draw_prompt
 from blpo.data.micro.world import (
     ASPECTS,
@@ -49,7 +55,7 @@ def accuracy(
     task_name: str, named: tuple[str, ...], rubric: RubricName = "main", num: int = 300
 ) -> float:
     """Of the ideal judge that goes by the named aspects."""
-    examples = draw_examples(task_name, 3, num, rubric)
+    examples = draw_examples(shipped_draw(task_name, 3, rubric), num)
     scale = MICRO_TASKS[task_name].scale
     return sum(ideal_verdict(scene, named, scale) == label for scene, label in examples) / num
 

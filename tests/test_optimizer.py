@@ -202,3 +202,15 @@ def test_an_edit_that_repeats_the_parent_is_asked_for_once_more() -> None:
     engine = ScriptedEngine(*[Reply(f"<prompt>{t}</prompt>", "stop") for t in ("p", "better")])
     [proposal] = edit(make_optimizer(engine), Context(9999, 28), [Complaint("P.", (), ["bad"])])
     assert (proposal.prompt, proposal.repeats) == ("better", 1)
+
+
+def test_optimizers_told_apart_by_their_first_draw_share_no_request() -> None:
+    requests = list[Request]()
+    for first_draw in (0, 10_000):
+        engine = ScriptedEngine(Reply("", "stop"), Reply("<prompt>Look.</prompt>", "stop"))
+        optimizer = PromptOptimizer(
+            engine, TASK, max_tokens=100, temperature=0.0, max_attempts=3, first_draw=first_draw
+        )
+        optimizer.update_i2t_prompt("judge it", [])
+        requests += engine.requests
+    assert [r.sampling.sample_index for r in requests] == [0, 1, 30_000, 30_001]

@@ -19,7 +19,7 @@ def test_every_image_is_described_in_its_place_under_one_generic_prompt() -> Non
         (GENERIC_PROMPT, image) for image in IMAGES
     ]
     [read] = reader.requests
-    assert read.images == ()
+    assert read.images == IMAGES
     assert read.prompt == (
         "1: <description>mood: gloomy.</description> 2: <description>mood: cheerful.</description>"
     )

@@ -7,7 +7,7 @@ and one of the same shape that is held out of all tuning.
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
 import numpy as np
 
@@ -32,7 +32,7 @@ LABEL_NOISE = 0.03
 
 
 class Row(TypedDict):
-    """One example; the image is a PNG file."""
+    """One example; the image is a PNG file. ratings: of single people, where several were asked."""
 
     example_id: str
     image: bytes
@@ -41,6 +41,7 @@ class Row(TypedDict):
     group: str
     category: str
     split: str
+    ratings: NotRequired[tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +51,14 @@ class Rubric:
     minds: share of the people who mind a fault, by aspect. forgiven: a fault of the key does not
     count where the value is at fault too. fault_rates: how often an aspect is at fault (see
     `world.draw_scene`). despair: share of the people who give the worst label as soon as all that
-    most people mind is at fault.
+    most people mind is at fault. steps: what a fault costs those who mind it, if not one step.
     """
 
     minds: Mapping[str, float]
     forgiven: Mapping[str, str]
     fault_rates: Mapping[str, float] = field(default_factory=dict[str, float])
     despair: float = 0.0
+    steps: Mapping[str, int] = field(default_factory=dict[str, int])
 
     @property
     def minded(self) -> tuple[str, ...]:
@@ -175,12 +177,14 @@ def human_label(scene: Scene, rubric: Rubric, scale: Scale, rng: np.random.Gener
         minds = rng.random() < share
         excuse = rubric.forgiven.get(name)
         excused = excuse is not None and is_fault(scene, excuse)
-        counted += minds and is_fault(scene, name) and not excused
-    despairs = rng.random() < rubric.despair and counted >= len(rubric.minded)
+        if minds and is_fault(scene, name) and not excused:
+            counted += rubric.steps.get(name, 1)
+    worst = sum(rubric.steps.get(name, 1) for name in rubric.minded)
+    despairs = rng.random() < rubric.despair and counted >= worst
     return verdict_of_count(99 if despairs else counted, scale)
 
 
-def _beside(label: str, labels: Sequence[str], rng: np.random.Generator) -> str:
+def beside(label: str, labels: Sequence[str], rng: np.random.Generator) -> str:
     """A label next to this one on the scale."""
     place = labels.index(label)
     near = [labels[k] for k in (place - 1, place + 1) if 0 <= k < len(labels)]
@@ -208,40 +212,57 @@ def _category(scene: Scene) -> str:
     return next((name for name in shown if name != coarse), "plain")
 
 
+@dataclass(frozen=True, slots=True)
+class DataDraw:
+    """What a dataset is drawn from.
+
+    key: of the rubric, in whatever is derived from the seed.
+    """
+
+    task_name: str
+    seed: int
+    rubric: Rubric
+    key: str
+    label_noise: float = LABEL_NOISE
+
+    @property
+    def task(self) -> MicroTask:
+        return MICRO_TASKS[self.task_name]
+
+
+def shipped_draw(task_name: str, seed: int, rubric: RubricName) -> DataDraw:
+    """From one of the two rubrics above."""
+    return DataDraw(task_name, seed, MICRO_TASKS[task_name].rubrics[rubric], rubric)
+
+
 def draw_examples(
-    task_name: str,
-    seed: int,
-    num: int,
-    rubric: RubricName = "main",
-    start: int = 0,
-    taken: Collection[str] = (),
+    drawn: DataDraw, num: int, start: int = 0, taken: Collection[str] = ()
 ) -> list[tuple[Scene, str]]:
     """Scenes with their human labels, in the task's label shares.
 
     start: index of the first candidate scene; give the splits far-apart starts. Texts are
     distinct, and none of those taken.
     """
-    task = MICRO_TASKS[task_name]
-    minded = task.rubrics[rubric]
-    rng = np.random.default_rng(derived_seed("examples", task_name, seed, rubric, start))
+    task, seed = drawn.task, (drawn.task_name, drawn.seed, drawn.key)
+    rng = np.random.default_rng(derived_seed("examples", *seed, start))
     waiting: dict[str, list[Scene]] = {label: [] for label in task.label_shares}
     texts = set(taken)
-    scene_seed = derived_seed("task", task_name, seed, rubric)
+    scene_seed = derived_seed("task", *seed)
     examples: list[tuple[Scene, str]] = []
     index = start
     for label in _wanted_labels(task, num, rng):
         while not waiting[label]:
-            scene = draw_scene(task.family, scene_seed, index, minded.fault_rates)
+            scene = draw_scene(task.family, scene_seed, index, drawn.rubric.fault_rates)
             index += 1
             text = claim_text(scene)
-            given = human_label(scene, minded, task.scale, rng)
+            given = human_label(scene, drawn.rubric, task.scale, rng)
             if given in waiting and (text is None or text not in texts):
                 waiting[given].append(scene)
                 texts |= {text} if text else set()
         examples.append((waiting[label].pop(0), label))
     labels = list(task.label_shares)
     return [
-        (scene, _beside(label, labels, rng) if rng.random() < LABEL_NOISE else label)
+        (scene, beside(label, labels, rng) if rng.random() < drawn.label_noise else label)
         for scene, label in examples
     ]
 
@@ -260,12 +281,8 @@ def generate(
 
     A group is a text, or a scene where there is none; no group is in both splits.
     """
-    train, test = _draw_splits(task_name, seed, num_train, num_test, rubric)
-    return [
-        _row(f"{task_name}-{split}-{number:04d}", scene, label, split)
-        for split, examples in (("train", train), ("test", test))
-        for number, (scene, label) in enumerate(examples)
-    ]
+    splits = draw_splits(shipped_draw(task_name, seed, rubric), num_train, num_test)
+    return rows_of(task_name, splits)
 
 
 def scenes_of(
@@ -276,18 +293,26 @@ def scenes_of(
     rubric: RubricName = "main",
 ) -> list[Scene]:
     """The scenes behind the rows of `generate`, in the same order."""
-    splits = _draw_splits(task_name, seed, num_train, num_test, rubric)
-    return [scene for examples in splits for scene, _ in examples]
+    splits = draw_splits(shipped_draw(task_name, seed, rubric), num_train, num_test)
+    return [scene for examples in splits.values() for scene, _ in examples]
 
 
-def _draw_splits(
-    task_name: str, seed: int, num_train: int, num_test: int, rubric: RubricName
-) -> tuple[list[tuple[Scene, str]], list[tuple[Scene, str]]]:
+def draw_splits(
+    drawn: DataDraw, num_train: int, num_test: int
+) -> dict[str, list[tuple[Scene, str]]]:
     """Train and test scenes with their labels, without a text in common."""
-    train = draw_examples(task_name, seed, num_train, rubric)
+    train = draw_examples(drawn, num_train)
     taken = {text for text in (claim_text(scene) for scene, _ in train) if text}
-    test = draw_examples(task_name, seed, num_test, rubric, _SPLIT_START, taken)
-    return train, test
+    return {"train": train, "test": draw_examples(drawn, num_test, _SPLIT_START, taken)}
+
+
+def rows_of(task_name: str, splits: Mapping[str, Sequence[tuple[Scene, str]]]) -> list[Row]:
+    """The rows of a dataset, split after split."""
+    return [
+        _row(f"{task_name}-{split}-{number:04d}", scene, label, split)
+        for split, examples in splits.items()
+        for number, (scene, label) in enumerate(examples)
+    ]
 
 
 def _row(example_id: str, scene: Scene, label: str, split: str) -> Row:

@@ -198,9 +198,14 @@ def draw_prompt(rng: Random, names: Sequence[str], num_fillers: int = 1) -> str:
 
 
 def _compose(rng: Random, names: Sequence[str], num_fillers: int) -> str:
-    blocks = _mentions(rng, names) if names else []
+    blocks = mentions(rng, names) if names else []
     if names and rng.random() < 0.15:
-        blocks += _mentions(rng, rng.sample(list(names), rng.randint(1, len(names))))
+        blocks += mentions(rng, rng.sample(list(names), rng.randint(1, len(names))))
+    return compose(rng, blocks, num_fillers)
+
+
+def compose(rng: Random, blocks: list[str], num_fillers: int) -> str:
+    """Blocks of sentences as one prompt, with fillers between them and mostly an opening."""
     for _ in range(rng.randint(0, num_fillers)):
         blocks.insert(rng.randint(0, len(blocks)), _filler(rng))
     if rng.random() < 0.6 or not blocks:
@@ -208,9 +213,9 @@ def _compose(rng: Random, names: Sequence[str], num_fillers: int) -> str:
     return rng.choice((" ", " ", " ", "\n")).join(blocks)
 
 
-def _mentions(rng: Random, names: Sequence[str]) -> list[str]:
+def mentions(rng: Random, names: Sequence[str]) -> list[str]:
     """Sentences or lists that name all of `names` in order."""
-    words = [_word(rng, name) for name in names]
+    words = [word(rng, name) for name in names]
     kind = rng.random()
     if kind < 0.5:
         return _sentences(rng, words)
@@ -250,11 +255,12 @@ def _bullets(rng: Random, words: Sequence[str]) -> str:
     return "\n".join([lead, *items] if lead else items) + "\n"
 
 
-def _word(rng: Random, name: str) -> str:
+def word(rng: Random, name: str) -> str:
+    """A word that names the aspect."""
     synonyms = aspect(name).synonyms
-    word = rng.choice(synonyms) if rng.random() < 0.35 else name
-    word = plural(word) if rng.random() < 0.12 else word
-    return word.capitalize() if rng.random() < 0.12 else word
+    form = rng.choice(synonyms) if rng.random() < 0.35 else name
+    form = plural(form) if rng.random() < 0.12 else form
+    return form.capitalize() if rng.random() < 0.12 else form
 
 
 def _filler(rng: Random) -> str:

@@ -276,8 +276,12 @@ def ideal_verdict(scene: Scene, named: Iterable[str], scale: Scale) -> str:
 
 def ideal_verbalization(scene: Scene, named: Iterable[str]) -> str:
     """What a perfect verbalizer says: "color: red. count: two." """
-    described = described_aspects(scene.family, named)
-    return " ".join(f"{name}: {scene.values[name]}." for name in described)
+    return describe(scene, described_aspects(scene.family, named))
+
+
+def describe(scene: Scene, names: Iterable[str]) -> str:
+    """These aspects of the scene in words."""
+    return " ".join(f"{name}: {scene.values[name]}." for name in names)
 
 
 # -------------------------------------------------------------------------------------- pictures

@@ -4,7 +4,9 @@ To add one: a folder or file here, a name in `EngineSettings.kind`, an entry in 
 """
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
+from ...data.errors import ConfigError
 from ..engine import Engine
 from .settings import EngineKind, EngineSettings
 
@@ -44,10 +46,22 @@ def _openai(settings: EngineSettings) -> Engine:
     return OpenAIEngine(settings)
 
 
-def _lexicon(_: EngineSettings) -> Engine:
-    from ..lexicon.engine import LexiconEngine  # noqa: PLC0415
+def _lexicon(settings: EngineSettings) -> Engine:
+    from ..lexicon.engine import LexiconEngine, lexicon_engine  # noqa: PLC0415
 
-    return LexiconEngine()
+    has_world = settings.model != EngineSettings().model
+    return lexicon_engine(Path(settings.model)) if has_world else LexiconEngine()
+
+
+def _ideal(settings: EngineSettings) -> Engine:
+    from ..ideal.engine import ideal_engine  # noqa: PLC0415
+
+    if settings.model == EngineSettings().model:
+        raise ConfigError(
+            "an engine of kind ideal needs `model`, the world file of the graded bench, such as "
+            "{kind: ideal, model: dev-0.yaml}"
+        )
+    return ideal_engine(Path(settings.model))
 
 
 _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
@@ -56,4 +70,5 @@ _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {
     "openai": _openai,
     "decisions": _openai,
     "lexicon": _lexicon,
+    "ideal": _ideal,
 }

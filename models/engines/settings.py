@@ -33,7 +33,7 @@ POOL_PREFIX = "pool:"
 Dtype = Literal["float32", "bfloat16", "float16"]
 Device = Literal["cpu", "cuda"]
 Layout = Literal["auto", "in-process", "chat"]
-EngineKind = Literal["vllm", "transformers", "openai", "decisions", "lexicon"]
+EngineKind = Literal["vllm", "transformers", "openai", "decisions", "lexicon", "ideal"]
 
 
 def _switch(value: object) -> object:
@@ -55,7 +55,7 @@ class EngineSettings(BaseModel):
     model: str = Field(
         default="micro",
         description='"micro" (shipped), a local folder, a Hugging Face id, or the name of the '
-        "model at a server",
+        "model at a server; of the kinds ideal and lexicon, the world file of the graded bench",
     )
     revision: str | None = Field(
         default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"

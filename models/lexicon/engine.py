@@ -5,8 +5,8 @@ format asked of an LLM. It knows a lexicon of visual aspects, many of which the 
 see, and counts which described aspects go with which misjudgments. It is part of the synthetic
 test bench and says nothing about how a real optimizer LLM performs.
 
-`reading.py` is what it knows and how it reads, `baselines.py` its answers to the
-baselines, `peers.py` its reading of other libraries' meta-prompts.
+`reading.py` is what it knows and how it reads, `attention.py` how much of it, `baselines.py` its
+answers to the baselines, `peers.py` its reading of other libraries' meta-prompts.
 """
 
 import hashlib
@@ -14,9 +14,10 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from ...data.micro.graded import SHIPPED_WORLD, ReaderConfig, load_world
 from ...data.micro.world import named_aspects
 from ..engine import EngineIdentity, Reply, Request
-from . import baselines, peers, reflection
+from . import attention, baselines, peers, reflection
 from . import reading as lexicon_reading
 from .reading import (
     NUM_KEPT_ASPECTS,
@@ -40,7 +41,12 @@ _CRITIQUE_ASKED_FOR = "between <critique> and </critique>"
 
 
 class LexiconEngine:
-    """Answers rendered meta-prompts; every other request is an error reply."""
+    """Answers rendered meta-prompts; every other request is an error reply, as is a longer one than
+    its context holds.
+    """
+
+    def __init__(self, reader: ReaderConfig = SHIPPED_WORLD.optimizer) -> None:
+        self._reader = reader
 
     @property
     def version(self) -> str:
@@ -48,29 +54,41 @@ class LexiconEngine:
 
     @property
     def identity(self) -> EngineIdentity:
-        return EngineIdentity("lexicon", "lexicon", _revision(), layout="text")
+        is_changed = self._reader != SHIPPED_WORLD.optimizer
+        settings = self._reader.model_dump_json(exclude_defaults=True) if is_changed else ""
+        return EngineIdentity("lexicon", "lexicon", _revision(), "text", settings)
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        return [_answer(request) for request in requests]
+        return [self._answer(request) for request in requests]
 
     def close(self) -> None:
         pass
+
+    def _answer(self, request: Request) -> Reply:
+        problem = attention.too_long(request, self._reader)
+        if problem is not None:
+            return Reply("", "error", error=problem, error_kind="request")
+        read = attention.as_read(request, self._reader)
+        text = answer_text(read, request.sampling.sample_index)
+        if text is None:
+            told = "the lexicon optimizer reads only meta-prompts it knows"
+            return Reply("", "error", error=told)
+        images = self._reader.image_tokens * len(request.images)
+        num_tokens = len(request.prompt.split()) + images
+        return Reply(text, "stop", prompt_tokens=num_tokens, completion_tokens=len(text.split()))
+
+
+def lexicon_engine(world_file: Path) -> LexiconEngine:
+    """The optimizer of a world. Raises ConfigError for a file that is missing or no world."""
+    return LexiconEngine(load_world(world_file).optimizer)
 
 
 @cache
 def _revision() -> str:
     """Another program is another optimizer: its replies are not those of the one before."""
-    helpers = (baselines.__file__, peers.__file__, lexicon_reading.__file__, reflection.__file__)
-    files = (__file__, *helpers)
+    parts = (attention, baselines, peers, lexicon_reading, reflection)
+    files = (__file__, *(str(part.__file__) for part in parts))
     return hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
-
-
-def _answer(request: Request) -> Reply:
-    text = answer_text(request.prompt, request.sampling.sample_index)
-    if text is None:
-        return Reply("", "error", error="the lexicon optimizer reads only meta-prompts it knows")
-    num_tokens = len(request.prompt.split())
-    return Reply(text, "stop", prompt_tokens=num_tokens, completion_tokens=len(text.split()))
 
 
 def answer_text(meta_prompt: str, draw: int) -> str | None:

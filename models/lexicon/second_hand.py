@@ -29,7 +29,8 @@ class SecondHandImages:
     def identity(self) -> EngineIdentity:
         viewer = self._viewer.identity
         seen = f"images through {viewer.engine}:{viewer.model}@{viewer.revision}/{viewer.layout}"
-        return replace(self._reader.identity, settings=seen)
+        reader = self._reader.identity
+        return replace(reader, settings=f"{reader.settings} {seen}".strip())
 
     @property
     def version(self) -> str:
@@ -42,7 +43,10 @@ class SecondHandImages:
         pass
 
     def _described(self, request: Request) -> Request:
-        """The request without images, a description where its text has an image's number."""
+        """The request with a description where its text has an image's number.
+
+        The images stay with it: what they cost of the reader's context, they cost.
+        """
         views = self._viewer.ask(
             [Request(GENERIC_PROMPT, image, sampling=self._sampling) for image in request.images]
         )
@@ -51,4 +55,4 @@ class SecondHandImages:
             text = read(view.text, view.finish_reason).answer
             described = f"<description>{text}</description>"
             prompt = prompt.replace(f"<image>{number}</image>", described, 1)
-        return replace(request, prompt=prompt, image=None, further_images=())
+        return replace(request, prompt=prompt)

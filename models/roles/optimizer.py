@@ -197,6 +197,7 @@ class PromptOptimizer:
 
     thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
     asks_again: about what was repeated; a program would repeat itself.
+    first_draw: the number of draw 0, by which optimizers that are asked alike are told apart.
     num_questions, num_failed, num_repeated: so far, and how many of them were never answered, or
     with nothing but a prompt that was there. num_replies, failures, num_repeats: replies so far,
     the reasons of those that held nothing usable, and how many prompts in them were there already.
@@ -212,6 +213,7 @@ class PromptOptimizer:
         max_attempts: int,
         thinking_tokens: int = 0,
         asks_again: bool = True,
+        first_draw: int = 0,
     ) -> None:
         self.task = task
         self.num_questions = 0
@@ -225,6 +227,7 @@ class PromptOptimizer:
         self._temperature = temperature
         self._max_attempts = max_attempts
         self._asks_again = asks_again
+        self._first_draw = first_draw
 
     @property
     def max_tokens(self) -> int:
@@ -239,12 +242,15 @@ class PromptOptimizer:
             [judge_prompt],
         )
 
-    def update_i2t_prompt(self, judge_prompt: str, history: Sequence[ScoredPrompt]) -> Proposal:
+    def update_i2t_prompt(
+        self, judge_prompt: str, history: Sequence[ScoredPrompt], draw: int = 0
+    ) -> Proposal:
         """Update_q: a new I2T prompt from the judge prompt and the scored history."""
         template = load_template("update_i2t_prompt")
         return self._propose(
             template.render(task=self.task, judge_prompt=judge_prompt, history=history),
             [tried.i2t_prompt for tried in history],
+            draw,
         )
 
     def ask(self, questions: Sequence[Question], tag: str = "prompt") -> list[Answer]:
@@ -278,8 +284,8 @@ class PromptOptimizer:
         self.failures[reason] += 1
         return Answer((), (reason,))
 
-    def _propose(self, meta_prompt: str, taken: Iterable[str]) -> Proposal:
-        [answer] = self.ask([Question(meta_prompt, taken=tuple(taken))])
+    def _propose(self, meta_prompt: str, taken: Iterable[str], draw: int = 0) -> Proposal:
+        [answer] = self.ask([Question(meta_prompt, draw, taken=tuple(taken))])
         return answer.proposal
 
     def _read(self, one: _Asked, reply: Reply, tag: str) -> None:
@@ -300,7 +306,7 @@ class PromptOptimizer:
         if attempt > 1 or one.num_repeats:
             template = load_template("ask_again")
             meta_prompt = template.render(meta_prompt=meta_prompt, faults=one.faults)
-        sample_index = question.draw * self._max_attempts + attempt
+        sample_index = (self._first_draw + question.draw) * self._max_attempts + attempt
         sampling = Sampling(self.max_tokens, temperature, sample_index)
         return Request(
             meta_prompt,

@@ -54,6 +54,7 @@ def update_i2t_prompts(
     history: Sequence[ScoredPrompt],
     reflections: Sequence[Reflection],
     count: int,
+    draw: int = 0,
 ) -> list[Proposal]:
     """Update_q for `count` new I2T prompts in one answer, with a look at single items.
 
@@ -62,7 +63,7 @@ def update_i2t_prompts(
     prompt without reflections is asked for in the paper's way.
     """
     if count == 1 and not reflections:
-        return [optimizer.update_i2t_prompt(judge_prompt, history)]
+        return [optimizer.update_i2t_prompt(judge_prompt, history, draw)]
     meta_prompt = load_template("update_i2t_prompts").render(
         task=optimizer.task,
         judge_prompt=judge_prompt,
@@ -71,7 +72,7 @@ def update_i2t_prompts(
         count=count,
     )
     taken = tuple(tried.i2t_prompt for tried in history)
-    [answer] = optimizer.ask([Question(meta_prompt, taken=taken, count=count)])
+    [answer] = optimizer.ask([Question(meta_prompt, draw, taken=taken, count=count)])
     prompts = list(dict.fromkeys(answer.texts))[-count:]  # two may repeat the same one
     short = Proposal(None, (*answer.failures, f"{len(prompts)} of {count} prompts in the answer"))
     proposals = [

@@ -75,6 +75,11 @@ class BlpoConfig(BaseModel):
     warm_start_q: bool = Field(
         default=False, description="the history opens with the q* of the step before, not q_0"
     )
+    remember_tried: bool = Field(
+        default=False,
+        description="Update_q also sees what was tried from the same judge prompt in the steps "
+        "before, and draws anew in each step; else a step that led nowhere is tried again",
+    )
     q0_competes: bool = Field(
         default=False, description="q_0, q = p_t and a warm start can be chosen, too"
     )
@@ -159,6 +164,7 @@ _CHOICES = (
     "final",
     "update_q",
     "warm_start_q",
+    "remember_tried",
     "q0_competes",
     "parent",
     "patience",

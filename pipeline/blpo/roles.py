@@ -33,4 +33,5 @@ class Roles(Protocol):
         history: Sequence[ScoredPrompt],
         reflections: Sequence[Reflection],
         count: int,
+        draw: int = 0,
     ) -> list[Proposal]: ...

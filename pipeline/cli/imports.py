@@ -97,6 +97,24 @@ def import_table(
     show_import(summary, as_json=as_json)
 
 
+@import_app.command("micro")
+def import_micro(
+    world: Annotated[Path, typer.Argument(help="World file of the graded test bench.")],
+    task: Annotated[str, typer.Option(help="Which of its tasks: micro-agin and so on.")],
+    out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Draw a dataset of the graded test bench. Synthetic: images, labels and people."""
+    from ...data.micro.graded import load_world  # noqa: PLC0415
+    from ..runs.demo import write_graded  # noqa: PLC0415
+    from .show.imports import show_draw  # noqa: PLC0415
+
+    loaded = load_world(world)
+    examples = write_graded(out, task, loaded, overwrite=overwrite)
+    show_draw(examples, task, loaded, out, as_json=as_json)
+
+
 def import_named(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],

@@ -22,8 +22,8 @@ def model_checks(settings: EngineSettings, task: Task) -> Iterator[Check]:
     """What can be told without loading weights. Raises EngineError for a model that is refused."""
     if settings.kind == "openai":
         yield _key(settings)
-    elif settings.kind == "lexicon":
-        yield ok("model", "the lexicon stand-in: for the synthetic test bench only")
+    elif settings.kind in ("lexicon", "ideal"):
+        yield ok("model", f"the {settings.kind} program: for the synthetic test bench only")
     else:
         yield from _local_model(settings, task)
 

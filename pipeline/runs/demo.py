@@ -3,12 +3,15 @@
 Synthetic through and through: images, annotators, judge and optimizer are a test bench.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...data.errors import ConfigError
+from ...data.errors import ConfigError, DataError
 from ...data.examples import Example, write_dataset
 from ...data.images import ImageBounds, ImageRef
+from ...data.micro.graded import GradedWorld
+from ...data.micro.graded_data import graded_rows
 from ...data.micro.pairs import PAIR_TASK, PairRow, generate_pairs
 from ...data.micro.rubrics import MICRO_TASKS, Row, generate
 from ...models.engines.settings import EngineSettings
@@ -61,6 +64,36 @@ def micro_dataset(folder: Path, task: str) -> Path:
     return path
 
 
+def graded_dataset(folder: Path, task: str, world: GradedWorld) -> Path:
+    """The dataset file of a task in a world, drawn unless it is there. Raises what `write_graded`
+    does.
+    """
+    drawn = world.model_dump_json(include={"draw", "people"})
+    path = folder / f"{task}-{hashlib.sha256(drawn.encode()).hexdigest()[:12]}.parquet"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        write_graded(path, task, world)
+    return path
+
+
+def write_graded(
+    out: Path, task: str, world: GradedWorld, *, overwrite: bool = False
+) -> list[Example]:
+    """Draw a task's dataset in a world of the graded bench, and write it.
+
+    Raises ConfigError for a task that is not on that bench, DataError for a file that is there.
+    """
+    if task not in MICRO_TASKS:
+        known = ", ".join(MICRO_TASKS)
+        raise ConfigError(f"--task {task}: is not on the graded bench; choose from {known}")
+    if out.exists() and not overwrite:
+        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
+    bounds = ImageConfig().bounds
+    examples = [example_of(row, bounds) for row in graded_rows(task, world)]
+    write_dataset(out, examples)
+    return examples
+
+
 def demo_tasks(names: Sequence[str] | None) -> list[str]:
     """The micro tasks of these names; all of them for None. Raises ConfigError for others."""
     unknown = [name for name in names or () if name not in DEMO_TASKS]
@@ -81,5 +114,6 @@ def example_of(row: Row | PairRow, bounds: ImageBounds) -> Example:
         group=row["group"],
         category=row["category"],
         split="train" if row["split"] == "train" else "test",
+        ratings=row.get("ratings", ()),
         image_b=ImageRef(row["image_b"], bounds) if "image_b" in row else None,
     )

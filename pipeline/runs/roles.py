@@ -90,6 +90,9 @@ def thinking_budget(engine: EngineSettings, thinking_tokens: int) -> int:
     return thinking_tokens if engine.thinking == "on" else 0
 
 
+_DRAWS_OF_A_SEED = 10_000
+
+
 class RunRoles:
     """Judge, verbalizer and prompt optimizer of one run.
 
@@ -121,6 +124,7 @@ class RunRoles:
             max_attempts=optimizer.max_attempts,
             thinking_tokens=thinking_budget(optimizer_engine, optimizer.thinking_tokens),
             asks_again=optimizer_engine.kind != "lexicon",
+            first_draw=config.seed * _DRAWS_OF_A_SEED if optimizer.own_draws else 0,
         )
         self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
 
@@ -151,9 +155,10 @@ class RunRoles:
         history: Sequence[ScoredPrompt],
         reflections: Sequence[Reflection],
         count: int,
+        draw: int = 0,
     ) -> list[Proposal]:
         return self._proposed(
-            update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count)
+            update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count, draw)
         )
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:

@@ -4,7 +4,8 @@ output: sweeps/first
 store: store
 base:                                   # what all runs share, as in a run file
   optimizer: {engine: {kind: lexicon}}
-datasets:                               # dataset file of each task; micro tasks are rendered
+datasets:                               # dataset file of each task; micro tasks are rendered, from
+                                        # the world file of an ideal judge where there is one
   unsafebench: unsafebench.parquet
 grid:                                   # every combination is a cell
   task: [unsafebench, micro-agin]
@@ -19,14 +20,15 @@ from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.micro.graded import load_world
 from ..config import RunConfig, load_config, parse_config
-from ..runs.demo import is_micro, micro_dataset
+from ..runs.demo import graded_dataset, is_micro, micro_dataset
 from ..runs.run_many import FailedRun, FinishedRun
 from .slurm_settings import SlurmSettings
 
@@ -164,7 +166,7 @@ def _cell_config(
     for key, value in chosen.items():
         _set(fields, key, value)
     if "dataset" not in fields:
-        fields["dataset"] = str(_dataset(config, str(fields.get("task")), source))
+        fields["dataset"] = str(_dataset(config, fields, source))
     return parse_config(RunConfig, fields, f"{source}, cell {name}")
 
 
@@ -179,11 +181,16 @@ def _set(fields: dict[str, Any], key: str, value: Any) -> None:
     fields[name] = group
 
 
-def _dataset(config: SweepConfig, task: str, source: str) -> Path:
+def _dataset(config: SweepConfig, fields: Mapping[str, Any], source: str) -> Path:
+    task, folder = str(fields.get("task")), config.output / "datasets"
     if task in config.datasets:
         return config.datasets[task]
+    judge: object = fields.get("judge")
+    own = cast("dict[str, Any]", judge) if isinstance(judge, dict) else {}
+    if own.get("kind") == "ideal" and "model" in own:
+        return graded_dataset(folder, task, load_world(Path(str(own["model"]))))
     if is_micro(task):
-        return micro_dataset(config.output / "datasets", task)
+        return micro_dataset(folder, task)
     raise ConfigError(f"{source}: task {task!r} has no dataset; name it under `datasets`")
 
 

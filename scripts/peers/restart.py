@@ -33,7 +33,7 @@ from pydantic import TypeAdapter
 
 from .arms import ARMS, PEERS
 from .cells import MICRO_JUDGE, Bench, Setting
-from .ideal import IdealJudge
+from .ideal import ideal_judge
 from .variants import variant_data
 
 _KEEPS = {"gepa": "its run_dir"}
@@ -125,7 +125,7 @@ class ModelOfSession:
         self._session = session
         self._num_asked = 0
         engine = (
-            IdealJudge([session.setting.task])
+            ideal_judge([session.setting.task])
             if session.ideal
             else EnginePool().engine(MICRO_JUDGE)
         )

@@ -7,6 +7,7 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
  9. `score_on`, `selector`: p' is judged on examples that no optimizer call of its lineage has
     seen, right and wrong ones, by racing; `inner_width`: several at a time.
 10. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
+    `remember_tried`: it goes back to the step in which p_t was new.
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
 14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
@@ -48,6 +49,7 @@ from .lineage import Lineage, lineage_of
 from .lint import Lint
 from .probe import blocks, draw_probe, held_out
 from .racing import race
+from .remembering import remembered, with_remembered
 from .verdict_memory import Judgments
 
 
@@ -80,6 +82,7 @@ class Plus(Published):
             may_be_seen = frozenset(e.example_id for e in train) - self._held
         self._archive = Archive(judge_prompt, seen=may_be_seen)
         self._lineages: dict[int, Lineage] = {}
+        self._remembered: list[ScoredPrompt] = []
 
     def parent(self, last: str, t: int, /) -> str:
         """p_t: what was accepted last, or one of the Pareto front."""
@@ -113,6 +116,7 @@ class Plus(Published):
         self, problem: InnerProblem, i2t_prompt: str, before: Sequence[OuterStep], /
     ) -> list[str]:
         """The last q*, unless its control was as good, and with `q0_competes` q_0 and p_t."""
+        self._remembered = remembered(problem, before) if self.config.remember_tried else []
         first = i2t_prompt
         if self.config.warm_start_q and before:
             first = _warm_start(before[-1]) or i2t_prompt
@@ -135,10 +139,16 @@ class Plus(Published):
     def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
         """New I2T prompts from the history and, if reflective, from what two of them changed."""
         history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
+        if self.config.remember_tried:
+            history = with_remembered(self._remembered, history)
         reflective = self.config.update_q == "reflective"
         reflections = self._reflections(problem, search) if reflective else []
         return self.roles.update_i2t_prompts(
-            problem.judge_prompt, history, reflections, self.config.inner_width
+            problem.judge_prompt,
+            history,
+            reflections,
+            self.config.inner_width,
+            problem.index if self.config.remember_tried else 0,
         )
 
     def score(

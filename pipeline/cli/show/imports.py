@@ -1,13 +1,20 @@
 """What importing a public dataset prints."""
 
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from ....data.examples import SPLITS, Example
 from ....data.importers.duplicates import NEAR_BITS
 from ....data.importers.manifest import Manifest, manifest_path
 from ....data.importers.protocol import Card
+from ....data.micro.graded import GradedWorld
+from ....data.micro.graded_data import rubric_of
+from ....data.tasks import load_task
 from ..options import say
 from .printing import print_json, stdout_console
 
@@ -18,6 +25,30 @@ def show_card(card: Card) -> None:
     lines += [f"  gated: {card.gate}"] if card.gate else []
     lines += [f"  note: {card.notice}"] if card.notice else []
     say("\n".join(lines))
+
+
+def show_draw(
+    examples: Sequence[Example], task: str, world: GradedWorld, out: Path, *, as_json: bool
+) -> None:
+    """Examples of a drawn dataset by split and label, and what people mind there."""
+    labels = load_task(task).labels
+    found = Counter((example.split, example.label) for example in examples)
+    counts = {split: {label: found[split, label] for label in labels} for split in SPLITS}
+    rubric = rubric_of(task, world.draw)
+    if as_json:
+        drawn = {"world": world.model_dump(mode="json"), "rubric": asdict(rubric)}
+        print_json({"path": str(out), "task": task, "counts": counts, **drawn})
+        return
+    console = stdout_console(soft_wrap=True)
+    console.print(f"{out}: {len(examples):,} examples of {task}, synthetic")
+    steps = (f"{name} ({rubric.steps.get(name, 1)})" for name in rubric.minded)
+    console.print(f"people mind, with the steps that a fault costs: {', '.join(steps)}")
+    for name, excuse in rubric.forgiven.items():
+        console.print(f"{name} is forgiven where {excuse} is at fault")
+    table = Table("split", *labels)
+    for split, own in counts.items():
+        table.add_row(split, *(f"{count:,}" for count in own.values()))
+    console.print(table)
 
 
 def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:

@@ -1,0 +1,146 @@
+"""Rubrics, people and datasets of the graded world."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from .graded import DrawConfig, GradedWorld, PeopleConfig
+from .meaning import Condition, Meaning, Weighing
+from .rubrics import (
+    MICRO_TASKS,
+    DataDraw,
+    MicroTask,
+    Row,
+    Rubric,
+    beside,
+    draw_splits,
+    human_label,
+    rows_of,
+    shipped_draw,
+)
+from .world import COARSE_ASPECT, Scale, Scene, derived_seed, family_aspects
+
+_STEPS_WANTED: Mapping[Scale, int] = {"safety": 0, "match": 0, "naturalness": 4, "alignment": 5}
+"""What the minded aspects cost together at least, so that every label can occur."""
+_DESPAIR = 0.25
+"""On the seven-level scale, whose worst label would hardly occur otherwise."""
+
+
+def draw_rubric(task_name: str, seed: int) -> Rubric:
+    """A rubric of the task's kind.
+
+    Most people mind three to five aspects, of which some cost more than a step on a rating scale;
+    few mind another one. An aspect that nobody minds is at fault half of the time: to weigh it
+    hurts. A fault of one of the minded is forgiven where another aspect is at fault.
+    """
+    task = MICRO_TASKS[task_name]
+    rng = np.random.default_rng(derived_seed("rubric", task_name, seed))
+    coarse = COARSE_ASPECT[task.family]
+    others = [a.name for a in family_aspects(task.family) if a.name != coarse]
+    order: list[int] = rng.permutation(len(others)).tolist()
+    names = [others[place] for place in order]
+    number = int(rng.integers(3, 6))
+    minded, (rarely, hurting, *rest) = names[:number], names[number:]
+    excuse = rest[0] if rest and rng.random() < 0.5 else coarse
+    rates: dict[str, float] = {rarely: 0.25, hurting: float(rng.uniform(0.45, 0.6)), excuse: 0.2}
+    if _STEPS_WANTED[task.scale] == 0:
+        rates |= dict.fromkeys(minded, float(1 - 0.5 ** (1 / number)))
+    return Rubric(
+        minds={**dict.fromkeys(minded, 1.0), rarely: float(rng.uniform(0.1, 0.2))},
+        forgiven={minded[0]: excuse},
+        fault_rates=rates,
+        despair=_DESPAIR if task.scale == "alignment" else 0.0,
+        steps=_draw_steps(minded, task.scale, rng),
+    )
+
+
+def _draw_steps(minded: Sequence[str], scale: Scale, rng: np.random.Generator) -> dict[str, int]:
+    """One step each, more for some until every label can occur; never for the last."""
+    wanted = _STEPS_WANTED[scale]
+    if wanted == 0:
+        return {}
+    steps = dict.fromkeys(minded, 1)
+    while sum(steps.values()) < wanted or rng.random() < 0.4:
+        steps[minded[int(rng.integers(len(minded) - 1))]] += 1
+    return {name: number for name, number in steps.items() if number > 1}
+
+
+def ideal_meaning(rubric: Rubric) -> Meaning:
+    """What a prompt would have to mean that says all that most people mind."""
+    return Meaning(
+        {
+            name: Weighing(
+                rubric.steps.get(name, 1),
+                Condition(rubric.forgiven[name], at_fault=False)
+                if name in rubric.forgiven
+                else None,
+            )
+            for name in rubric.minded
+        }
+    )
+
+
+def rubric_of(task_name: str, draw: DrawConfig) -> Rubric:
+    """The rubric of a draw."""
+    if draw.draws == "shipped":
+        return _shipped(task_name, draw).rubric
+    return draw_rubric(task_name, draw.own_seed(draw.rubric_seed))
+
+
+def graded_rows(task_name: str, world: GradedWorld) -> list[Row]:
+    """The dataset of a task in a world: train rows, then test rows."""
+    splits, people = _splits(task_name, world), world.people
+    rows = rows_of(task_name, splits)
+    scenes = [scene for examples in splits.values() for scene, _ in examples]
+    if people.raters > 1:
+        rubric = personal(rubric_of(task_name, world.draw), MICRO_TASKS[task_name], people)
+        for row, scene in zip(rows, scenes, strict=True):
+            _rate(row, scene, rubric, MICRO_TASKS[task_name], people)
+    return rows
+
+
+def graded_scenes(task_name: str, world: GradedWorld) -> list[Scene]:
+    """The scenes behind the rows of `graded_rows`, in the same order."""
+    return [scene for own in _splits(task_name, world).values() for scene, _ in own]
+
+
+def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
+    """The rubric of people who depart from it by chance, aspect by aspect."""
+    if people.disagreement == 0:
+        return rubric
+    shares = {a.name: rubric.minds.get(a.name, 0.0) for a in family_aspects(task.family)}
+    minds = {name: share + people.disagreement * (1 - 2 * share) for name, share in shares.items()}
+    return Rubric(minds, rubric.forgiven, rubric.fault_rates, rubric.despair, rubric.steps)
+
+
+def _splits(task_name: str, world: GradedWorld) -> dict[str, list[tuple[Scene, str]]]:
+    draw, people = world.draw, world.people
+    shipped = _shipped(task_name, draw)
+    is_shipped = draw.draws == "shipped"
+    drawn = DataDraw(
+        task_name,
+        draw.own_seed(draw.data_seed),
+        personal(rubric_of(task_name, draw), MICRO_TASKS[task_name], people),
+        shipped.key if is_shipped else f"drawn-{draw.own_seed(draw.rubric_seed)}",
+        people.label_noise,
+    )
+    return draw_splits(drawn, draw.num_train, draw.num_test)
+
+
+def _shipped(task_name: str, draw: DrawConfig) -> DataDraw:
+    name = "held-out" if draw.rubric_seed == 1 else "main"
+    return shipped_draw(task_name, draw.data_seed, name)
+
+
+def _rate(row: Row, scene: Scene, rubric: Rubric, task: MicroTask, people: PeopleConfig) -> None:
+    """Have several people rate the image, the one of the label first, if it is one of those."""
+    rng = np.random.default_rng(derived_seed("raters", scene.seed))
+    if rng.random() >= people.share_rated:
+        return
+    labels = list(task.label_shares)
+    ratings = [row["label"]]
+    for _ in range(people.raters - 1):
+        label = human_label(scene, rubric, task.scale, rng)
+        ratings.append(beside(label, labels, rng) if rng.random() < people.label_noise else label)
+    row["ratings"] = tuple(ratings)
+    row["label"] = sorted(ratings, key=labels.index)[(len(ratings) - 1) // 2]

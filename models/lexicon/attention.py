@@ -1,0 +1,45 @@
+"""How much of a meta-prompt the lexicon optimizer takes in: the longer it is, the less of it."""
+
+import hashlib
+import re
+
+from ...data.micro.graded import ReaderConfig
+from ..engine import Request
+
+_DESCRIPTION = re.compile(r"<description>.*?</description>", re.DOTALL)
+LOST = "<description></description>"
+
+
+def num_tokens(request: Request, reader: ReaderConfig) -> int:
+    """Words and signs of the prompt, and the tokens of its images."""
+    words = len(re.findall(r"\w+|[^\w\s]", request.prompt))
+    return words + reader.image_tokens * len(request.images)
+
+
+def too_long(request: Request, reader: ReaderConfig) -> str | None:
+    """Why the request does not fit, as a server says it; None for one that does."""
+    limit, prompt = reader.context_tokens, num_tokens(request, reader)
+    if limit is None or prompt + request.sampling.max_tokens <= limit:
+        return None
+    return (
+        f"the maximum context length is {limit} tokens; the prompt has {prompt} and the reply may "
+        f"have {request.sampling.max_tokens}"
+    )
+
+
+def as_read(request: Request, reader: ReaderConfig) -> str:
+    """The prompt without the descriptions of the cases that it has lost track of.
+
+    Each is lost with the same chance, which grows with the length of everything that is read.
+    """
+    if reader.hazard == 0:
+        return request.prompt
+    kept = (1 - reader.hazard) ** num_tokens(request, reader)
+    salt = f"{request.sampling.sample_index}/{request.prompt}"
+    places = iter(range(len(request.prompt)))
+
+    def read(found: re.Match[str]) -> str:
+        digest = hashlib.sha256(f"{next(places)}/{salt}".encode()).digest()
+        return found[0] if int.from_bytes(digest[:4], "big") / 2**32 < kept else LOST
+
+    return _DESCRIPTION.sub(read, request.prompt)
