@@ -1,5 +1,6 @@
-"""Valid documents with bytes changed, for tests of what the readers make of anything."""
+"""Valid documents with bytes or values changed, for tests of what the readers make of anything."""
 
+import copy
 from typing import Any
 
 from hypothesis import strategies as st
@@ -63,3 +64,27 @@ def json_values() -> st.SearchStrategy[Any]:
         ),
         max_leaves=6,
     )
+
+
+@st.composite
+def with_other_values(draw: st.DrawFn, document: Any) -> Any:
+    """The document with one to three of its values replaced, or fields added."""
+    changed = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, 3))):
+        parent = draw(st.sampled_from(_containers(changed)))
+        places = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
+        keys = st.sampled_from(places) if places else st.nothing()
+        if isinstance(parent, dict):
+            keys = st.one_of(keys, st.text(max_size=8))
+        elif not places:
+            continue
+        parent[draw(keys)] = draw(json_values())
+    return changed
+
+
+def _containers(value: Any) -> list[Any]:
+    """The objects and lists in a JSON value, itself included."""
+    if not isinstance(value, dict | list):
+        return []
+    children: list[Any] = list(value.values()) if isinstance(value, dict) else value
+    return [value, *(found for child in children for found in _containers(child))]
