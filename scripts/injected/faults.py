@@ -1,17 +1,23 @@
 """What is done to a run, and how what it leaves is put right."""
 
+import itertools
+import os
 import random
 import re
 import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blpo.data.arrow import pq
+
 from .server import MISHAPS
-from .world import Ended, World, wait
+from .world import Ended, EngineWorld, World, wait
 
 CLOCK = """\
 import os, random, time
@@ -22,15 +28,18 @@ time.time = _stepping
 """
 """For sitecustomize: the wall clock steps back and forth."""
 
+NUM_BYTES = 16 << 20
+"""Of the disk that will be full."""
+
 
 @dataclass
 class Injection:
     """One fault in one world.
 
     at: the number of the request at which it happens. strikes: called then, on a thread of the
-    server. prepare: before the process starts. mend: after it has ended; what must be put right by
-    hand before the next one. environment: of the first process. num_kills: processes that it ends
-    while their requests are on the wire.
+    server. mend: after it has ended; what must be put right by hand before the next one.
+    environment: of the first process. num_kills: processes that it ends while their requests are on
+    the wire. num_destroyed: stored answers that it destroys, as far as is known.
     """
 
     at: int = 0
@@ -38,6 +47,7 @@ class Injection:
     mend: Callable[[Ended], None] = lambda _ended: None
     environment: Mapping[str, str] = field(default_factory=dict[str, str])
     num_kills: int = 0
+    num_destroyed: int = 0
 
 
 Kind = Callable[[World, random.Random, int], Injection]
@@ -54,8 +64,13 @@ def stopped(world: World, draw: random.Random, num_requests: int) -> Injection:
 
 
 def out_of_memory(world: World, draw: random.Random, num_requests: int) -> Injection:
-    at = draw.randint(1, num_requests)
-    return Injection(at, lambda: world.limit(resource.RLIMIT_AS, 1 << 20), num_kills=1)
+    """The process gets no memory beyond what it has, or only a little."""
+    spare = draw.choice((0, 1 << 20, 16 << 20))
+
+    def strike() -> None:
+        world.limit(resource.RLIMIT_AS, world.address_space() + spare)
+
+    return Injection(draw.randint(1, num_requests), strike, num_kills=1)
 
 
 def no_more_handles(world: World, draw: random.Random, num_requests: int) -> Injection:
@@ -63,10 +78,26 @@ def no_more_handles(world: World, draw: random.Random, num_requests: int) -> Inj
     return Injection(at, lambda: world.limit(resource.RLIMIT_NOFILE, 3), num_kills=1)
 
 
-def full_disk(world: World, draw: random.Random, num_requests: int) -> Injection:
-    """No file may grow, which writes meet as they meet a full disk: they fail."""
+def no_more_bytes(world: World, draw: random.Random, num_requests: int) -> Injection:
+    """No file may grow."""
     at = draw.randint(1, num_requests)
     return Injection(at, lambda: world.limit(resource.RLIMIT_FSIZE, 0), num_kills=1)
+
+
+def full_disk(world: World, draw: random.Random, num_requests: int) -> Injection:
+    """The run lies on a file system of its own that somebody else fills; no_more_bytes without the
+    right to mount one."""
+    if not world.mount(NUM_BYTES):
+        return no_more_bytes(world, draw, num_requests)
+    filler = world.folder / "filler"
+
+    def fill() -> None:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    at = draw.randint(1, num_requests)
+    return Injection(at, fill, lambda _ended: filler.unlink(missing_ok=True), num_kills=1)
 
 
 def read_only_store(world: World, draw: random.Random, num_requests: int) -> Injection:
@@ -92,24 +123,35 @@ def moved_store(world: World, draw: random.Random, num_requests: int) -> Injecti
     return Injection(draw.randint(2, num_requests), move, name_it, num_kills=1)
 
 
-def damaged(world: World, draw: random.Random, num_requests: int) -> Injection:
-    """After a SIGKILL a part is cut off or has a bit flipped; it is deleted when named."""
+def damaged(damage: Callable[[bytearray, random.Random], None]) -> Kind:
+    """After a SIGKILL a part is damaged; it is deleted when an error names it."""
 
-    def damage(_ended: Ended) -> None:
-        parts = [part for part in world.parts() if part.stat().st_size]
-        if not parts:
-            return
-        part = draw.choice(parts)
-        content = bytearray(part.read_bytes())
-        if draw.random() < 0.5:
-            del content[draw.randrange(1, len(content)) :]
-        else:
-            bit = draw.randrange(8 * len(content))
-            content[bit // 8] ^= 1 << bit % 8
-        part.write_bytes(content)
-        delete_named(world, world.run())
+    def kind(world: World, draw: random.Random, num_requests: int) -> Injection:
+        def mend(_ended: Ended) -> None:
+            parts = [part for part in world.parts() if part.stat().st_size]
+            if not parts:
+                return
+            part = draw.choice(parts)
+            injection.num_destroyed = pq.read_metadata(part).num_rows
+            content = bytearray(part.read_bytes())
+            damage(content, draw)
+            part.write_bytes(content)
+            delete_named(world, world.run())
 
-    return Injection(draw.randint(num_requests // 2, num_requests), world.kill, damage, num_kills=1)
+        at = draw.randint(num_requests // 2, num_requests)
+        injection = Injection(at, world.kill, mend, num_kills=1)
+        return injection
+
+    return kind
+
+
+def cut_off(content: bytearray, draw: random.Random) -> None:
+    del content[draw.randrange(1, len(content)) :]
+
+
+def flipped(content: bytearray, draw: random.Random) -> None:
+    bit = draw.randrange(8 * len(content))
+    content[bit // 8] ^= 1 << bit % 8
 
 
 def delete_named(world: World, ended: Ended) -> None:
@@ -140,7 +182,7 @@ def two_at_once(world: World, draw: random.Random, num_requests: int) -> Injecti
     return Injection(
         draw.randint(1, num_requests),
         lambda: others.append(world.start()),
-        lambda _ended: [wait(other) for other in others].clear(),
+        lambda _ended: [wait(other, world.limit_s) for other in others].clear(),
         num_kills=2,
     )
 
@@ -156,6 +198,43 @@ def clock_steps(world: World, draw: random.Random, num_requests: int) -> Injecti
         environment={"PYTHONPATH": str(folder), "CHAOS_SEED": seed},
         num_kills=1,
     )
+
+
+def killed_engines(num_engines: int) -> Kind:
+    """SIGKILL of engines in processes of their own: of one, and the other goes on, or of both."""
+
+    def kind(world: World, draw: random.Random, _num_requests: int) -> Injection:
+        def strike() -> None:
+            for pid in engines_of(world)[:num_engines]:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+
+        return Injection(draw.randint(0, 200), strike, num_kills=1)
+
+    return kind
+
+
+def killed_above_engines(world: World, draw: random.Random, _num_requests: int) -> Injection:
+    """SIGKILL of the run: its engines have to end by themselves."""
+    engines: list[int] = []
+
+    def strike() -> None:
+        engines.extend(engines_of(world))
+        world.kill()
+
+    def mend(_ended: Ended) -> None:
+        deadline = time.monotonic() + 60
+        while any(Path(f"/proc/{pid}").exists() for pid in engines):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"engines {engines} outlive their run by a minute")
+            time.sleep(0.1)
+
+    return Injection(draw.randint(0, 200), strike, mend, num_kills=1)
+
+
+def engines_of(world: World) -> list[int]:
+    assert isinstance(world, EngineWorld)
+    return world.engines()
 
 
 def server_that(mishap: str) -> Kind:
@@ -179,23 +258,39 @@ KINDS: Mapping[str, Kind] = {
     "out of memory": out_of_memory,
     "out of file handles": no_more_handles,
     "full disk": full_disk,
+    "no file may grow": no_more_bytes,
     "read-only store": read_only_store,
     "moved store": moved_store,
-    "cut or flipped part": damaged,
+    "cut part": damaged(cut_off),
+    "flipped bit of a part": damaged(flipped),
     "cut log": cut_log,
     "two processes in one run": two_at_once,
     "clock steps": clock_steps,
     **{f"server {name}": server_that(name) for name in MISHAPS},
 }
 
-WEIGHTS: Mapping[str, int] = {"SIGKILL": 8, "cut or flipped part": 4, "cut log": 4}
+ENGINE_KINDS: Mapping[str, Kind] = {
+    "SIGKILL of one engine": killed_engines(1),
+    "SIGKILL of all engines": killed_engines(2),
+    "SIGKILL above engines": killed_above_engines,
+}
+"""Those of a run on vLLM, which takes a minute to start: each once in a hundred faults."""
+
+WEIGHTS: Mapping[str, int] = {
+    "SIGKILL": 12,
+    "cut part": 4,
+    "flipped bit of a part": 4,
+    "cut log": 8,
+}
 """Of kinds of which the place matters more than of the others, which weigh 1."""
 
 
-def schedule(num_faults: int, kinds: list[str]) -> list[str]:
-    """Kinds in turn, so often as they weigh."""
-    turn = [kind for kind in kinds for _ in range(WEIGHTS.get(kind, 1))]
-    return [turn[number % len(turn)] for number in range(num_faults)]
+def schedule(num_faults: int, kinds: Sequence[str]) -> list[str]:
+    """Kinds in turn, so often as they weigh; those of engines once in a hundred."""
+    rare = [kind for kind in kinds if kind in ENGINE_KINDS] * max(1, num_faults // 100)
+    common = [kind for kind in kinds if kind in KINDS for _ in range(WEIGHTS.get(kind, 1))]
+    rare = rare[:num_faults] if common else [*itertools.islice(itertools.cycle(rare), num_faults)]
+    return [*rare, *itertools.islice(itertools.cycle(common), num_faults - len(rare))]
 
 
 def folder_name(kind: str, number: int) -> Path:

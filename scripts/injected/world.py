@@ -1,4 +1,4 @@
-"""A small run against the server: its files, its process, and what it has come to."""
+"""A small run against the server or on engines of its own: its files, its process, its outcome."""
 
 import json
 import os
@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from blpo.data.examples import write_dataset
@@ -22,8 +24,6 @@ from .server import Server
 BLPO = Path(sys.executable).with_name("blpo")
 TASK = "micro-agin"
 MAX_CONCURRENCY = 4
-LIMIT_S = 180.0
-"""A process that takes longer hangs; it takes seconds."""
 
 _NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
 """Root without its right to write what nobody may."""
@@ -52,11 +52,30 @@ class World:
     server: Server = field(default_factory=Server)
     store: str = "store"
     process: "subprocess.Popen[str] | None" = None
+    _is_mounted: bool = False
+
+    limit_s: ClassVar = 180.0
+    """A process that takes longer hangs; it takes seconds."""
+    num_on_wire: ClassVar = MAX_CONCURRENCY
+    """Requests that may be on their way when a process ends."""
 
     def __post_init__(self) -> None:
         rows = generate(TASK, self.seed, 16, 12)
         write_dataset(self.folder / "data.parquet", [example_of(r, ImageBounds()) for r in rows])
-        engine = {
+        run = {
+            "task": TASK,
+            "dataset": "data.parquet",
+            "output": "run",
+            "seed": self.seed,
+            "judge": self.judge(),
+            "optimizer": {"engine": {"kind": "lexicon"}},
+            "algorithm": {"outer_steps": 2, "inner_steps": 2, "minibatch_size": 4},
+        }
+        (self.folder / "run.yaml").write_text(yaml.safe_dump(run))
+
+    def judge(self) -> dict[str, Any]:
+        """The run's engine."""
+        return {
             "kind": "openai",
             "model": "stub",
             "endpoint": self.server.endpoint,
@@ -66,16 +85,23 @@ class World:
             "max_retries": 2,
             "timeout_s": 2,
         }
-        run = {
-            "task": TASK,
-            "dataset": "data.parquet",
-            "output": "run",
-            "seed": self.seed,
-            "judge": engine,
-            "optimizer": {"engine": {"kind": "lexicon"}},
-            "algorithm": {"outer_steps": 2, "inner_steps": 2, "minibatch_size": 4},
-        }
-        (self.folder / "run.yaml").write_text(yaml.safe_dump(run))
+
+    @contextmanager
+    def striking(self, at: int, strikes: Callable[[], None]) -> Iterator[None]:
+        """Calls it once, at the request of this number."""
+        lock, struck = threading.Lock(), False
+
+        def strike(number: int) -> None:
+            nonlocal struck
+            with lock:
+                is_now = number >= at and not struck
+                struck = struck or is_now
+            if is_now:
+                strikes()
+
+        self.server.on_request = strike
+        yield
+        self.server.on_request = lambda _number: None
 
     def start(self, **environment: str) -> "subprocess.Popen[str]":
         """A process of the run; ends in a group of its own."""
@@ -95,7 +121,7 @@ class World:
 
     def run(self, **environment: str) -> Ended:
         self.process = self.start(**environment)
-        return wait(self.process)
+        return wait(self.process, self.limit_s)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
@@ -105,6 +131,23 @@ class World:
         """From now on the process may not have more of a resource."""
         if self.process is not None:
             resource.prlimit(self.process.pid, kind, (amount, resource.RLIM_INFINITY))
+
+    def address_space(self) -> int:
+        """Bytes that the process has; 0 once it has ended."""
+        with suppress(OSError, ValueError):
+            status = Path(f"/proc/{self.process.pid if self.process else 0}/status").read_text()
+            return int(status.split("VmSize:")[1].split()[0]) * 1024
+        return 0
+
+    def mount(self, num_bytes: int) -> bool:
+        """Moves the folder's files to a file system of this size, if that is allowed."""
+        files = {path.name: path.read_bytes() for path in self.folder.iterdir()}
+        options = ["-t", "tmpfs", "-o", f"size={num_bytes}", "blpo-chaos", str(self.folder)]
+        done = subprocess.run(["mount", *options], capture_output=True, check=False)
+        self._is_mounted = done.returncode == 0
+        for name, content in files.items():
+            (self.folder / name).write_bytes(content)
+        return self._is_mounted
 
     def parts(self) -> list[Path]:
         return sorted((self.folder / self.store).rglob("part-*.parquet"))
@@ -120,9 +163,49 @@ class World:
 
     def close(self) -> None:
         self.server.close()
+        if self._is_mounted:
+            subprocess.run(["umount", str(self.folder)], check=True)
 
 
-def wait(process: "subprocess.Popen[str]") -> Ended:
+class EngineWorld(World):
+    """The same run on engines in processes of their own, two of them, with the micro judge."""
+
+    limit_s: ClassVar = 900.0
+
+    def judge(self) -> dict[str, Any]:
+        return {"kind": "vllm", "model": "micro", "kv_cache_gib": 0.25, "engines": 2}
+
+    @contextmanager
+    def striking(self, at: int, strikes: Callable[[], None]) -> Iterator[None]:
+        """Calls it `at` hundredths of a second after replies begin to be stored."""
+        ended = threading.Event()
+
+        def watch() -> None:
+            while not (ended.wait(0.02) or self._stores_replies()):
+                pass
+            if not ended.wait(at / 100):
+                strikes()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        yield
+        ended.set()
+        watcher.join()
+
+    def engines(self) -> list[int]:
+        """The processes of the engines."""
+        pid = self.process.pid if self.process else 0
+        with suppress(FileNotFoundError):
+            return [
+                int(pid) for pid in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+            ]
+        return []
+
+    def _stores_replies(self) -> bool:
+        return any(path.is_file() for path in (self.folder / self.store).rglob("*.*"))
+
+
+def wait(process: "subprocess.Popen[str]", limit_s: float) -> Ended:
     """The end of a process; one that hangs is killed with its children."""
     hung = threading.Event()
 
@@ -130,7 +213,7 @@ def wait(process: "subprocess.Popen[str]") -> Ended:
         hung.set()
         os.killpg(process.pid, signal.SIGKILL)
 
-    timer = threading.Timer(LIMIT_S, end)
+    timer = threading.Timer(limit_s, end)
     timer.start()
     said, _ = process.communicate()
     timer.cancel()
