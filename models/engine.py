@@ -167,3 +167,16 @@ class Streaming(Protocol):
     """
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]: ...
+
+
+@runtime_checkable
+class Windowed(Streaming, Protocol):
+    """A streaming engine that has few requests under way at a time, each of them paid for.
+
+    It reads a request when it is about to begin it. That may raise StoppedError, which `stream`
+    raises when what is under way has been handed out. window: the most requests that a stream has
+    begun and not handed out.
+    """
+
+    @property
+    def window(self) -> int: ...

@@ -1,13 +1,13 @@
-"""Flips bits of parts of a reply store, one at a time, and reads each part as it then is.
+"""Flips bits of parts and journals of a reply store, one at a time, and reads each as it then is.
 
     .venv/bin/python scripts/flip_bits.py                 # every bit: an hour
     .venv/bin/python scripts/flip_bits.py --every 101
     .venv/bin/python scripts/flip_bits.py store/verdicts/judge=*/part-00000001.parquet
 
 Whatever bit flips, `get`, `stats` and a reading of all columns give the rows as they are, or raise
-StoreError, and `verify` has then found the part. Exit code 1 if not; when a flip ends this process,
-the part is left in the temporary folder that was printed. Without a PART: one of format 1 (the
-tests' fixture), one of today's format with the same rows, and one of two blocks.
+StoreError, and `verify` has then found the file. Exit code 1 if not; when a flip ends this process,
+the file is left in the temporary folder that was printed. Without a PART: one of format 1 (the
+tests' fixture), one of today's format with the same rows, one of two blocks, and a journal.
 """
 
 import argparse
@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 FORMAT_1 = Path(__file__).parents[1] / "tests" / "fixtures" / "store-format-1"
 PARTITION = "0123456789abcdef"
+JOURNAL = "journal"
 SAME, NAMED, WRONG = "same rows", "named", "WRONG"
 
 
@@ -55,9 +56,7 @@ class Victim:
 
     def outcome(self, bit: int) -> str:
         """What becomes of reading the part with one bit flipped."""
-        flipped = bytearray(self._content)
-        flipped[bit // 8] ^= 1 << bit % 8
-        self._part.write_bytes(flipped)
+        self._part.write_bytes(flipped(self._content, bit))
         try:
             damaged = ReplyStore(self.root).verify().damaged
             found = self._read_or_refuse()
@@ -82,6 +81,34 @@ class Victim:
         return pa.concat_tables(read_tables(self._part, SCHEMA))
 
 
+class Journaled:
+    """A store of one journal, which can be damaged: it is never taken up."""
+
+    def __init__(self, root: Path, content: bytes) -> None:
+        self.root = root
+        self._content = content
+        self._journal = root / "journals" / "1-0123456789abcdef.journal"
+        self._journal.parent.mkdir(parents=True)
+
+    def outcome(self, bit: int) -> str:
+        """What becomes of reading the journal with one bit flipped."""
+        self._journal.write_bytes(flipped(self._content, bit))
+        try:
+            damaged = ReplyStore(self.root).verify().damaged
+            found = ReplyStore(self.root).get("verdicts", PARTITION, ["f" * 64])
+        except StoreError:
+            return NAMED if damaged else f"{WRONG}: verify finds nothing"
+        except Exception as error:
+            return f"{WRONG}: {error!r}"
+        return f"{WRONG}: it was taken up, {found}"
+
+
+def flipped(content: bytes, bit: int) -> bytearray:
+    data = bytearray(content)
+    data[bit // 8] ^= 1 << bit % 8
+    return data
+
+
 def verdicts() -> list[ReplyRow]:
     """The verdicts that are in the fixture of format 1."""
     puts: list[dict[str, Any]] = json.loads((FORMAT_1 / "puts.json").read_text())
@@ -100,6 +127,15 @@ def content_of(root: Path, rows: list[ReplyRow]) -> bytes:
     return part.read_bytes()
 
 
+def content_of_journal(root: Path, rows: list[ReplyRow]) -> bytes:
+    """The bytes of a new journal with these rows, in two records."""
+    with ReplyStore(root).journal() as journal:
+        for half in (rows[::2], rows[1::2]):
+            journal.append("verdicts", {PARTITION: half})
+    (path,) = root.rglob("*.journal")
+    return path.read_bytes()
+
+
 def default_parts(root: Path) -> dict[str, bytes]:
     (format_1,) = FORMAT_1.rglob("part-00000001-00000003.parquet")
     long = [replace(row, text=f"{row.key} {n} " * 120) for n, row in enumerate(verdicts())]
@@ -107,6 +143,7 @@ def default_parts(root: Path) -> dict[str, bytes]:
         "format 1": format_1.read_bytes(),
         "today's format": content_of(root / "small", verdicts()),
         "two blocks": content_of(root / "large", long),
+        JOURNAL: content_of_journal(root / "journaled", verdicts()),
     }
 
 
@@ -121,7 +158,7 @@ def main() -> None:
         root = Path(folder)
         parts = {str(path): path.read_bytes() for path in args.parts} or default_parts(root)
         for number, (name, content) in enumerate(parts.items()):
-            victim = Victim(root / f"{number}", content)
+            victim = (Journaled if name == JOURNAL else Victim)(root / f"{number}", content)
             found[name] = Counter(map(victim.outcome, range(0, 8 * len(content), args.every)))
             print(f"{name}: {dict(found[name])}", flush=True)
     print(json.dumps(found))

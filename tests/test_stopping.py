@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from blpo.data.errors import EngineError, StoppedError
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Answer, EngineIdentity, Reply, Request
+from blpo.models.engines.window import windowed
 from blpo.models.wrappers import stopping
 from blpo.models.wrappers.stopping import StoppableEngine, StopRequest
 from blpo.models.wrappers.stored import StoredEngine
@@ -121,3 +123,28 @@ def test_an_engine_that_a_stop_has_ended_has_not_failed(
     with pytest.raises(error):
         stored(tmp_path, Dying(stop), stop).ask(requests(700))
     assert num_stored(tmp_path) == 10
+
+
+def test_a_stop_begins_no_further_request_at_a_server_and_waits_for_those_under_way(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopping, "STOP_GRACE_S", 0.0)
+    stop = StopRequest()
+    are_under_way = threading.Barrier(4, action=stop.make)
+
+    class Server(Echo):
+        window = 8
+
+        def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+            with ThreadPoolExecutor(4) as threads:
+                yield from windowed(threads, self.answer, requests, self.window)
+
+        def answer(self, request: Request) -> Reply:
+            if not stop.is_made:
+                are_under_way.wait(20)
+            return self.ask([request])[0]
+
+    engine = Server()
+    with pytest.raises(StoppedError):
+        stored(tmp_path, engine, stop).ask(requests(1000))
+    assert 4 <= len(engine.asked) == num_stored(tmp_path) <= 8

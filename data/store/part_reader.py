@@ -32,7 +32,7 @@ _KEYS = pa.schema([SCHEMA.field(name) for name in KEY_COLUMNS])
 
 @dataclass(frozen=True, slots=True)
 class DamagedPart:
-    """A part that cannot be read to its end, and why."""
+    """A part, or a journal, that cannot be read to its end, and why."""
 
     path: Path
     reason: str

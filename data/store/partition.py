@@ -20,7 +20,7 @@ from .key_index import Places, key_prefixes, parts_and_rows
 from .outcomes import FORGOTTEN, OUTCOMES, PartKeys, keys_of_rows
 from .part_names import Part, find_parts, listed_parts, single
 from .part_reader import read_keys_of_parts, read_replies, read_rows
-from .parts import write_part
+from .parts import unwritable, write_part
 from .replies import ReplyRow, StoredReply
 from .reply_index import ReplyIndex
 
@@ -79,10 +79,7 @@ class Partition:
             if not write.is_done:
                 self._write_pending()
         if isinstance(write.error, OSError):
-            raise StoreError(
-                f"{self._folder}: cannot write to the store ({write.error}): "
-                "free space or grant access, then run again"
-            ) from write.error
+            raise unwritable(self._folder, write.error) from write.error
         if write.error is not None:
             raise write.error
         own = self._while_parts_move(lambda: self._first_rows(write))

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..arrow import is_temporary, pa, pq, sync, temporary_name
+from ..errors import StoreError
 from .checksums import seal
 from .outcomes import PartKeys, keys_of, together
 from .part_keys import packed
@@ -58,7 +59,7 @@ def write_part(folder: Path, aside: Path, rows: Sequence[ReplyRow], after: int) 
     folder cannot be written.
     """
     table = table_of_rows(rows)
-    _make_folder(folder)
+    make_folder(folder)
     temporary = temporary_name(folder / "part")
     try:
         write_tables(temporary, [table], SCHEMA)
@@ -109,10 +110,16 @@ def _highest_if_used(folder: Path, aside: Path, number: int) -> int | None:
     return max(other.last for other in (*here, *moved))
 
 
-def _make_folder(folder: Path) -> None:
+def unwritable(folder: Path, error: OSError) -> StoreError:
+    return StoreError(
+        f"{folder}: cannot write to the store ({error}): free space or grant access, then run again"
+    )
+
+
+def make_folder(folder: Path) -> None:
     """Like mkdir -p, with the new entries synced."""
     if not folder.is_dir():
-        _make_folder(folder.parent)
+        make_folder(folder.parent)
         folder.mkdir(exist_ok=True)
         sync(folder.parent)
 

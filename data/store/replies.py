@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from datetime import datetime
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import msgspec
 from msgspec.structs import astuple, fields
 
 from ..arrow import pa
+
+Collection = Literal["verbalizations", "verdicts", "proposals"]
 
 
 class StoredReply(msgspec.Struct, frozen=True, gc=False):

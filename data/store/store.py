@@ -4,6 +4,7 @@
                                     part-00000051.parquet
     store/verdicts/judge=<hash>/...
     store/proposals/optimizer=<hash>/...
+    store/journals/<process>-<random>.journal                     rows on their way into a part
 
 Append-only Parquet, readable by anything that reads Parquet (columns: `replies.ReplyRow`). Any
 number of threads, processes and hosts read and write at once without locks. How it works, by file:
@@ -18,6 +19,9 @@ number of threads, processes and hosts read and write at once without locks. How
 - `part_keys`: a part lists the first 64 bits of its keys at its end, so that it opens quickly.
 - `part_reader`: a look-up reads the row groups that hold its keys, in pyarrow, and compares whole
   keys. Columns that a part lacks are null, and a part of a newer format is refused by its number.
+- `journal`, with `owners`: what has been received, but is in no part yet, survives its process.
+- `recovery`: the rows that killed processes leave in journals become parts when another misses a
+  key, compacts, or forgets.
 - `checksums`: pyarrow sees no byte that does not fit its checksum, neither footer nor page, so that
   damage is a StoreError that names the part, and nothing else. `format_1`, with `thrift`, sees to
   that for parts which were written without checksums.
@@ -32,20 +36,19 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from ..arrow import sync
 from .compaction import compact_partition
+from .journal import Journal
 from .outcomes import REPLY, PartKeys, errors_by_kind, together
 from .part_names import find_parts, listed_parts
 from .part_reader import DamagedPart, check_part, read_keys_of_parts
 from .partition import Partition
 from .parts import temporary_files
-from .replies import ReplyRow, StoredReply
-
-Collection = Literal["verbalizations", "verdicts", "proposals"]
+from .recovery import take_up, waiting
+from .replies import Collection, ReplyRow, StoredReply
 
 PARTITION_KEYS: dict[Collection, str] = {
     "verbalizations": "i2t",
@@ -86,9 +89,14 @@ class Compaction:
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """num_parts: parts read. leftovers: temporary files of killed writers, over an hour old."""
+    """num_parts: parts read. damaged: parts, and journals of killed writers.
+
+    num_waiting: rows in the other journals of killed writers, which become parts with the next run.
+    leftovers: temporary files of killed writers, over an hour old.
+    """
 
     num_parts: int
+    num_waiting: int
     damaged: list[DamagedPart]
     leftovers: list[Path]
 
@@ -108,6 +116,9 @@ class ReplyStore:
         self.root = root
         self._partitions: dict[Path, Partition] = {}
         self._lock = threading.Lock()
+        self._journals = root / "journals"
+        self._taking_up = threading.Lock()
+        self._has_taken_up = False
 
     def get(
         self, collection: Collection, partition: str, keys: Sequence[str]
@@ -115,10 +126,17 @@ class ReplyStore:
         """What holds for those keys, in no order that means anything.
 
         Sees every `put` that returned before the call, in any process (on a network file system,
-        once its directory cache has expired). Raises StoreError, naming the file, for a damaged
-        part.
+        once its directory cache has expired). Before the first key that is missing, takes up what
+        killed writers have left in journals. Raises StoreError, naming the file, for a damaged part
+        or journal.
         """
-        return self._partition(collection, partition).get(list(dict.fromkeys(keys)))
+        distinct = list(dict.fromkeys(keys))
+        is_complete = self._has_taken_up
+        found = self._partition(collection, partition).get(distinct)
+        if len(found) == len(distinct) or is_complete:
+            return found
+        self._take_up_once()
+        return self._partition(collection, partition).get(distinct)
 
     def put(
         self, collection: Collection, partition: str, rows: Sequence[ReplyRow]
@@ -130,27 +148,36 @@ class ReplyStore:
         """
         return self._partition(collection, partition).put(rows) if rows else {}
 
+    def journal(self) -> Journal:
+        """For one writer: what is in it survives the process. It is to be closed."""
+        return Journal(self._journals)
+
     def stats(self) -> list[PartitionStats]:
         """Sizes of all partitions, read anew; raises StoreError for a damaged part."""
         return [self._stats(*partition) for partition in self._all_partitions()]
 
     def verify(self) -> Verification:
-        """Reads every part to its last page; changes nothing."""
+        """Reads every part, and what killed writers left, to the last byte; changes nothing."""
         folders = [self._folder(*partition) for partition in self._all_partitions()]
         parts = [part for folder in folders for part in _parts(folder)]
         checked = [check_part(part) for part in parts]
+        left = waiting(self._journals)
         return Verification(
             num_parts=len(parts),
-            damaged=[part for part in checked if part is not None],
-            leftovers=[path for folder in folders for path in _leftovers(folder)],
+            num_waiting=left.num_rows,
+            damaged=[part for part in checked if part is not None] + left.damaged,
+            leftovers=[path for at in (*folders, self._journals) for path in _leftovers(at)],
         )
 
     def compact(self, on_part: Callable[[], None] = lambda: None) -> list[Compaction]:
         """Merges small parts, of the partitions that have some; see `compaction`.
 
+        First takes up what killed writers have left in journals.
+
         on_part: called for each part that was merged into another. Others may read, write and
         compact meanwhile. Raises StoreError for a damaged part.
         """
+        self._take_up()
         done = [self._compact(*partition, on_part) for partition in self._all_partitions()]
         return [found for found in done if found.parts_after < found.parts_before]
 
@@ -159,6 +186,7 @@ class ReplyStore:
 
         Returns how many requests those are. Raises as `put` does.
         """
+        self._take_up()
         partitions = [self._partition(*partition) for partition in self._all_partitions()]
         return sum(partition.forget_errors() for partition in partitions)
 
@@ -176,6 +204,22 @@ class ReplyStore:
         """Removes the temporary files that `verify` found."""
         for path in leftovers:
             path.unlink(missing_ok=True)
+
+    def _take_up_once(self) -> None:
+        with self._taking_up:
+            if not self._has_taken_up:
+                self._take_up()
+                self._has_taken_up = True
+
+    def _take_up(self) -> None:
+        take_up(self._journals, self._put_left)
+
+    def _put_left(self, collection: Collection, partition: str, rows: Sequence[ReplyRow]) -> None:
+        """Puts the rows of a journal, but for those that a part holds already."""
+        keys = list(dict.fromkeys(row.key for row in rows))
+        held = self._partition(collection, partition).get(keys)
+        if left := [row for row in rows if row.key not in held]:
+            self.put(collection, partition, left)
 
     def _partition(self, collection: Collection, partition: str) -> Partition:
         folder = self._folder(collection, partition)
@@ -255,7 +299,7 @@ def _parts(folder: Path) -> list[Path]:
 def _leftovers(folder: Path) -> list[Path]:
     """Temporary files so old that no writer can still be writing them."""
     found: list[Path] = []
-    for path in temporary_files(folder):
+    for path in temporary_files(folder) if folder.is_dir() else ():
         try:
             age_s = time.time() - path.stat().st_mtime
         except FileNotFoundError:

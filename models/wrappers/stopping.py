@@ -1,8 +1,9 @@
 """Stopping on request: SIGUSR2 or SIGTERM, as a batch system sends them before it ends a job.
 
 No batch of requests is begun any more. One under way ends soon, and what of it is answered is
-stored: an engine that streams gets STOP_GRACE_S for it, any other finishes the chunks that it is
-at. Every run then ends with StoppedError. Started again, it goes on with what is in the store.
+stored: servers finish the requests that they are at, which are paid for; another engine that
+streams gets STOP_GRACE_S, and any other finishes its chunks. Every run then ends with StoppedError.
+Started again, it goes on with what is in the store.
 """
 
 import os
@@ -12,10 +13,10 @@ import time
 from collections.abc import Generator, Sequence
 from contextlib import closing, contextmanager, suppress
 from types import FrameType
-from typing import Any
+from typing import Any, overload
 
 from ...data.errors import EngineError, StoppedError
-from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming
+from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming, Windowed
 from ..engines.streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
@@ -79,12 +80,16 @@ class StoppableEngine:
             return self._engine.ask(requests)
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
-        if not isinstance(self._engine, Streaming):
+        if isinstance(self._engine, Windowed):
+            unless_stopped = _UnlessStopped(requests, self._stop)
+            with self._stopping(), closing(self._engine.stream(unless_stopped)) as arrivals:
+                yield from arrivals
+        elif isinstance(self._engine, Streaming):
+            with self._stopping(), closing(self._engine.stream(requests)) as arrivals:
+                yield from self._until_given_up(arrivals)
+        else:
             # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
             yield from chunks(self, requests)
-            return
-        with self._stopping(), closing(self._engine.stream(requests)) as arrivals:
-            yield from self._until_given_up(arrivals)
 
     def close(self) -> None:
         self._engine.close()
@@ -109,6 +114,26 @@ class StoppableEngine:
             if self._stop.is_made:
                 raise _stopped() from error
             raise
+
+
+class _UnlessStopped(Sequence[Request]):
+    """Requests that cannot be read once a stop is made, by an engine that has not begun them."""
+
+    def __init__(self, requests: Sequence[Request], stop: StopRequest) -> None:
+        self._requests = requests
+        self._stop = stop
+
+    def __len__(self) -> int:
+        return len(self._requests)
+
+    @overload
+    def __getitem__(self, place: int) -> Request: ...
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Request]: ...
+    def __getitem__(self, place: int | slice) -> Request | Sequence[Request]:
+        if self._stop.is_made:
+            raise _stopped()
+        return self._requests[place]
 
 
 def _stopped() -> StoppedError:

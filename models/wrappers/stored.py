@@ -1,9 +1,9 @@
 """The reply store in front of an engine: never ask twice.
 
-An engine wrapped by the store is an engine. Every reply is durable in the store before anything
-uses it, so that a killed run asks again only for what was in flight. Error replies are recorded
-with their kind. Those that lie in the request are permanent; any other holds for one session, and
-the next run asks again.
+An engine wrapped by the store is an engine. Every reply goes to a journal of the store when it
+comes, and is in a part before anything uses it, so that a killed run asks again only for what was
+in flight. Error replies are recorded with their kind. Those that lie in the request are permanent;
+any other holds for one session, and the next run asks again.
 """
 
 import hashlib
@@ -17,9 +17,9 @@ from contextlib import closing
 from dataclasses import asdict
 from datetime import UTC, datetime
 from functools import lru_cache
-from itertools import chain
 from typing import Any, cast
 
+from ...data.store.journal import Journal
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from ..engine import (
     Answer,
@@ -41,6 +41,9 @@ COLLECTIONS: dict[Role, Collection] = {
     "optimizer": "proposals",
 }
 """Where each role's replies are stored."""
+
+PlacedRow = tuple[str, ReplyRow]
+"""A row and its partition."""
 
 _PART_ROWS = 1024
 _PART_S = 2.0
@@ -124,29 +127,42 @@ class StoredEngine:
         """Ask the engine; what it answers is stored while it goes on with the rest."""
         if not requests:
             return {}
-        keys = list(requests)
         rows: dict[str, StoredReply] = {}
-        with closing(stream(self._engine, list(requests.values()))) as arrivals:
-            for part in _parts(arrivals):
-                answered = [(keys[i], requests[keys[i]], reply) for i, reply in part]
-                rows |= self._store_part(answered)
+        with (
+            self._store.journal() as journal,
+            closing(stream(self._engine, list(requests.values()))) as arrivals,
+        ):
+            for part in _parts(self._noted(arrivals, requests, journal)):
+                rows |= self._store_part(part)
+                journal.clear()
         return rows
 
-    def _store_part(self, answered: list[tuple[str, Request, Reply]]) -> dict[str, StoredReply]:
+    def _noted(
+        self, arrivals: Iterable[list[Answer]], requests: dict[str, Request], journal: Journal
+    ) -> Iterator[list[PlacedRow]]:
+        """Answers as rows, which survive this process by the time that they are handed out."""
+        keys = list(requests)
+        for answers in arrivals:
+            rows = [self._placed(keys[i], requests[keys[i]], reply) for i, reply in answers]
+            if rows:
+                journal.append(COLLECTIONS[self._role], _by_partition(rows))
+            yield rows
+
+    def _store_part(self, answered: list[PlacedRow]) -> dict[str, StoredReply]:
         """Make answers durable; the rows that hold for their keys."""
-        groups: defaultdict[str, list[ReplyRow]] = defaultdict(list)
-        for key, request, reply in answered:
-            groups[self._partition(request)].append(self._row(key, request, reply))
         stored: dict[str, StoredReply] = {}
-        for partition, rows in groups.items():
+        for partition, rows in _by_partition(answered).items():
             # Another process may have stored a reply first: what a later run reads is what counts.
             stored |= self._store.put(COLLECTIONS[self._role], partition, rows)
         with self._ledger_lock:
             self.ledger.answered += len(answered)
-            for row in chain.from_iterable(groups.values()):
+            for _, row in answered:
                 self.ledger.session.add(row)
         self._in_flight.settle(stored)
         return stored
+
+    def _placed(self, key: str, request: Request, reply: Reply) -> PlacedRow:
+        return self._partition(request), self._row(key, request, reply)
 
     def _partition(self, request: Request) -> str:
         """Verdicts and verbalizations lie by the prompt that asked, proposals by optimizer."""
@@ -229,12 +245,19 @@ def _written(request: Request) -> str:
     return f"{request.prompt}\n\n[start of the reply]\n{request.reply_start}"
 
 
-def _parts(arrivals: Iterable[list[Answer]]) -> Iterator[list[Answer]]:
+def _by_partition(placed: Iterable[PlacedRow]) -> dict[str, list[ReplyRow]]:
+    rows: defaultdict[str, list[ReplyRow]] = defaultdict(list)
+    for partition, row in placed:
+        rows[partition].append(row)
+    return rows
+
+
+def _parts(arrivals: Iterable[list[PlacedRow]]) -> Iterator[list[PlacedRow]]:
     """Group answers into parts of the store: so many, or what has come in so many seconds.
 
     What came before an error is handed out before it is raised: it has been paid for.
     """
-    part: list[Answer] = []
+    part: list[PlacedRow] = []
     due = 0.0
     try:
         for answers in arrivals:

@@ -7,19 +7,23 @@ any other by chat completions (`chat.py`). Decision models are asked typed quest
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import pydantic_core
 
 from ....data.errors import DataError, EngineError
-from ...engine import EngineIdentity, ErrorKind, Reply, Request
+from ...engine import Answer, EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
 from ..checkpoint import read_model_config
 from ..kv_blocks import reuse_grain
 from ..settings import EngineSettings
+from ..streaming import in_order
+from ..window import windowed
 from .chat import CHAT_LAYOUT, ChatAsker, demanded_fields
 from .decisions import DECISIONS_LAYOUT, DecisionsAsker
 from .failures import RefusedError
@@ -30,6 +34,8 @@ from .wire import TransientError, UnreachableError, Wire, retrying
 
 _log = logging.getLogger("blpo.engine")
 
+_WINDOWS = 2
+"""So many requests for each connection are with the threads, which then never wait for one."""
 _MOST_DOUBTFUL = 20
 _MOST_FIRST_CONTACTS = 3
 """So often a connection is tried that nobody has taken yet; with the waits in between 1.5 s."""
@@ -61,10 +67,10 @@ class _Doubtful:
 
 
 class OpenAIEngine:
-    """Contract: `Engine`. Connects on the first request; requests of all threads share one pool.
+    """Contract: `Engine` and `Windowed`. Connects on the first request.
 
-    A failure that may be one request's own, or every one's, is an error reply as long as others
-    are answered; an EngineError where none is.
+    Requests of all threads share one pool of connections. A failure that may be one request's own,
+    or every one's, is an error reply as long as others are answered; an EngineError where none is.
     """
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -91,22 +97,38 @@ class OpenAIEngine:
         return f"openai-compatible server at {self._settings.endpoint.rstrip('/')}"
 
     @property
+    def window(self) -> int:
+        return _WINDOWS * self._settings.max_concurrency
+
+    @property
     def num_bytes_sent(self) -> int:
         """Bytes of the bodies of all requests so far."""
         return self._wire.num_bytes_sent if self._wire else 0
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        return in_order(self.stream(requests), len(requests))
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        """Failures are held back until it is clear that they are not every request's."""
         if not requests:
-            return []
+            return
         asker, threads = self._connect()
-        futures = [threads.submit(self._answer, asker, request) for request in requests]
-        try:
-            for future in as_completed(futures):
-                self._watch(future.result())  # the first EngineError ends the batch
-            return self._settled([future.result() for future in futures])
-        finally:
-            for future in futures:
-                future.cancel()
+        held: list[tuple[int, _Doubtful]] = []
+        answer = partial(self._answer, asker)
+        with closing(windowed(threads, answer, requests, self.window)) as arrivals:
+            for results in arrivals:
+                held += [(i, result) for i, result in results if isinstance(result, _Doubtful)]
+                answers = [(i, result) for i, result in results if isinstance(result, Reply)]
+                error = self._watch([result for _, result in results])
+                if self._has_answered:
+                    answers += [(i, result.reply) for i, result in held]
+                    held.clear()
+                yield answers
+                if error is not None:
+                    raise error
+        if held and not self._has_answered:
+            raise held[0][1].error
+        yield [(i, result.reply) for i, result in held]
 
     def close(self) -> None:
         with self._lock:
@@ -169,26 +191,22 @@ class OpenAIEngine:
         self._servers.mark_up(server)
         return reply
 
-    def _watch(self, result: Reply | _Doubtful) -> None:
-        """Count failures in a row; raises EngineError when they are too many."""
+    def _watch(self, results: Sequence[Reply | _Doubtful]) -> EngineError | None:
+        """Count failures in a row; the last one's error when they are too many."""
         with self._lock:
-            if isinstance(result, Reply):
-                # An image that is none, or a prompt that is too long, says nothing of the server.
-                if result.finish_reason != "error":
-                    self._has_answered = True
-                    self._failed_in_a_row = 0
-                return
-            self._failed_in_a_row += 1
-            is_transient = result.reply.error_kind == "transient"
-            if self._failed_in_a_row >= (_MOST_UNANSWERED if is_transient else _MOST_DOUBTFUL):
-                raise result.error
-
-    def _settled(self, results: list[Reply | _Doubtful]) -> list[Reply]:
-        """Replies, in order; raises EngineError if nothing has ever been answered."""
-        doubtful = [result for result in results if isinstance(result, _Doubtful)]
-        if doubtful and not self._has_answered:
-            raise doubtful[0].error
-        return [result.reply if isinstance(result, _Doubtful) else result for result in results]
+            for result in results:
+                if isinstance(result, Reply):
+                    # An image that is none, or a prompt that is too long, says nothing of the
+                    # server.
+                    if result.finish_reason != "error":
+                        self._has_answered = True
+                        self._failed_in_a_row = 0
+                    continue
+                self._failed_in_a_row += 1
+                is_transient = result.reply.error_kind == "transient"
+                if self._failed_in_a_row >= (_MOST_UNANSWERED if is_transient else _MOST_DOUBTFUL):
+                    return result.error
+        return None
 
 
 def _identity(settings: EngineSettings, servers: ServerPool) -> EngineIdentity:

@@ -52,6 +52,7 @@ def show_store_verify(store: Path, *, quarantine: bool, as_json: bool) -> bool:
 def _verification_json(found: Verification, moved: Sequence[Path]) -> dict[str, Any]:
     return {
         "parts": found.num_parts,
+        "waiting": found.num_waiting,
         "damaged": [{"part": str(part.path), "reason": part.reason} for part in found.damaged],
         "quarantined": [str(path) for path in moved],
         "leftovers_removed": [str(path) for path in found.leftovers],
@@ -66,6 +67,11 @@ def _print_verification(found: Verification, moved: Sequence[Path]) -> None:
     for path in found.leftovers:
         print_line(f"removed {path}, left by a writer that was killed")
     print_line(f"{found.num_parts:,} parts read, {len(found.damaged):,} damaged")
+    if found.num_waiting:
+        print_line(
+            f"{found.num_waiting:,} replies of killed runs wait in journals: the next run, "
+            "or `blpo store compact`, takes them up"
+        )
     if len(moved) < len(found.damaged):
         print_line(
             "`blpo store verify --quarantine` moves them aside; what they held is asked again"
