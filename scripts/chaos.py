@@ -1,7 +1,7 @@
 """Injects faults into small runs, starts them again, and compares with what no fault has touched.
 
     .venv/bin/python scripts/chaos.py                        # 200 faults
-    .venv/bin/python scripts/chaos.py --faults 10 --kind SIGKILL --kind "cut log" --seed 7
+    .venv/bin/python scripts/chaos.py --faults 10 --kind SIGKILL --kind "cut journal" --seed 7
 
 Each fault meets a run of its own against a server on loopback whose replies depend on the request
 alone: a process is killed, its store damaged, its server fails, the disk is full, and so on. The

@@ -23,11 +23,12 @@ import httpx
 import pytest
 import yaml
 from blpo.data.arrow import pa, pq
-from blpo.data.errors import BlpoError, DataError, StoreError
+from blpo.data.errors import BlpoError, DataError, NewerStoreError, StoreError
 from blpo.data.examples import read_dataset, write_dataset
 from blpo.data.images import check_image
 from blpo.data.importers.places import ImagePlace, member_names, read_images
 from blpo.data.importers.tfrecord import read_examples
+from blpo.data.store.journal import read_journal
 from blpo.data.store.part_reader import check_part, read_keys_of_part, read_tables
 from blpo.data.store.replies import SCHEMA
 from blpo.data.table.table import import_table
@@ -48,9 +49,10 @@ from hypothesis import strategies as st
 from ideal_engine import ideal_world
 from mutations import json_values, mutated, with_other_values
 from PIL import Image
+from test_journal import left_by_a_killed_writer
 from test_table import SAFETY, png, rows_with_images, write_csv, write_jsonl
 
-READERS = 18
+READERS = 19
 """Tests below, each of which gets an even share of the inputs."""
 
 FUZZ = int(os.environ.get("BLPO_FUZZ", "0"))
@@ -410,6 +412,22 @@ def test_parts_of_any_columns(folder: Path, data: st.DataObject) -> None:
     except StoreError as error:
         said = str(error)
     assert not said or (found is not None and str(part) in said)
+
+
+@pytest.fixture(scope="module")
+def journal(folder: Path) -> Path:
+    return left_by_a_killed_writer(folder / "killed")
+
+
+@PROFILE
+@given(data=st.data())
+def test_journals(folder: Path, journal: Path, data: st.DataObject) -> None:
+    """Records that were written, or an error."""
+    path = folder / "1-a.journal"
+    path.write_bytes(data.draw(mutated((journal.read_bytes(),))))
+    with suppress(OSError, NewerStoreError):
+        written = read_journal(journal).records
+        assert all(record in written for record in read_journal(path).records)
 
 
 COMPLETION = json.dumps(

@@ -14,10 +14,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from blpo.data.arrow import pq
-
 from .server import MISHAPS
-from .world import Ended, EngineWorld, World, wait
+from .world import JOURNALS, PARTS, Ended, EngineWorld, World, wait
 
 CLOCK = """\
 import os, random, time
@@ -111,34 +109,46 @@ def read_only_store(world: World, draw: random.Random, num_requests: int) -> Inj
 
 
 def moved_store(world: World, draw: random.Random, num_requests: int) -> Injection:
-    """Somebody moves the store away while it is used, and names the new place afterwards."""
+    """Somebody moves the store away while it is used, and names the new place afterwards.
+
+    What came after the move lies at the old place.
+    """
 
     def move() -> None:
         shutil.move(world.folder / world.store, world.folder / "moved")
 
     def name_it(_ended: Ended) -> None:
         if (world.folder / "moved").exists():
+            injection.num_destroyed = world.num_rows()
             world.store = "moved"
 
-    return Injection(draw.randint(2, num_requests), move, name_it, num_kills=1)
+    injection = Injection(draw.randint(2, num_requests), move, name_it, num_kills=1)
+    return injection
 
 
-def damaged(damage: Callable[[bytearray, random.Random], None]) -> Kind:
-    """After a SIGKILL a part is damaged; it is deleted when an error names it."""
+Damage = Callable[[bytearray, random.Random], None]
+
+
+def damaged(pattern: str, damage: Damage, *, late: bool) -> Kind:
+    """After a SIGKILL a file of the store is damaged; it is deleted when an error names it.
+
+    late: not before half of the run, when there are parts.
+    """
 
     def kind(world: World, draw: random.Random, num_requests: int) -> Injection:
         def mend(_ended: Ended) -> None:
-            parts = [part for part in world.parts() if part.stat().st_size]
-            if not parts:
+            files = [file for file in world.files(pattern) if file.stat().st_size]
+            if not files:
                 return
-            part = draw.choice(parts)
-            injection.num_destroyed = pq.read_metadata(part).num_rows
-            content = bytearray(part.read_bytes())
+            file, before = draw.choice(files), world.num_rows()
+            content = bytearray(file.read_bytes())
             damage(content, draw)
-            part.write_bytes(content)
+            file.unlink()
+            injection.num_destroyed = before - world.num_rows()
+            file.write_bytes(content)
             delete_named(world, world.run())
 
-        at = draw.randint(num_requests // 2, num_requests)
+        at = draw.randint(num_requests // 2 if late else 1, num_requests)
         injection = Injection(at, world.kill, mend, num_kills=1)
         return injection
 
@@ -155,25 +165,13 @@ def flipped(content: bytearray, draw: random.Random) -> None:
 
 
 def delete_named(world: World, ended: Ended) -> None:
-    """Deletes the part that an error names, as the error says; and again, for the next one."""
+    """Deletes the file that an error names; and again, for the next one."""
     for _ in range(8):
-        named = re.search(r"\S*part-[^\s:]+\.parquet", ended.said)
+        named = re.search(r"[^\s:]+\.(parquet|journal)", ended.said)
         if ended.code == 0 or named is None:
             return
         (world.folder / named.group()).unlink(missing_ok=True)
         ended = world.run()
-
-
-def cut_log(world: World, draw: random.Random, num_requests: int) -> Injection:
-    """After a SIGKILL the log of what no part holds yet loses its end, as in a power cut."""
-
-    def cut(_ended: Ended) -> None:
-        for log in sorted((world.folder / world.store).rglob("*.wal")):
-            size = log.stat().st_size
-            with log.open("r+b") as file:
-                file.truncate(draw.randint(0, size))
-
-    return Injection(draw.randint(1, num_requests), world.kill, cut, num_kills=1)
 
 
 def two_at_once(world: World, draw: random.Random, num_requests: int) -> Injection:
@@ -261,9 +259,10 @@ KINDS: Mapping[str, Kind] = {
     "no file may grow": no_more_bytes,
     "read-only store": read_only_store,
     "moved store": moved_store,
-    "cut part": damaged(cut_off),
-    "flipped bit of a part": damaged(flipped),
-    "cut log": cut_log,
+    "cut part": damaged(PARTS, cut_off, late=True),
+    "flipped bit of a part": damaged(PARTS, flipped, late=True),
+    "cut journal": damaged(JOURNALS, cut_off, late=False),
+    "flipped bit of a journal": damaged(JOURNALS, flipped, late=False),
     "two processes in one run": two_at_once,
     "clock steps": clock_steps,
     **{f"server {name}": server_that(name) for name in MISHAPS},
