@@ -279,7 +279,7 @@ WEIGHTS: Mapping[str, int] = {
     "SIGKILL": 12,
     "cut part": 4,
     "flipped bit of a part": 4,
-    "cut log": 8,
+    "cut journal": 4,
 }
 """Of kinds of which the place matters more than of the others, which weigh 1."""
 
