@@ -36,7 +36,8 @@ from typing import Any
 
 from blpo.data.arrow import pa, pq
 from injected.faults import ENGINE_KINDS, KINDS, Injection, folder_name, schedule
-from injected.world import Ended, EngineWorld, World
+from injected.processes import Ended
+from injected.world import EngineWorld, World
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table

@@ -15,6 +15,7 @@ differences, a table by folder and a last line of JSON; exit code 1 if fewer tha
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutation"
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
+# The environment of scripts/setup.sh imports a module of ours when Python starts.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(WORK / "src")}
 LEAST_KILLED = 0.85
 
 CODE = ("data", "models", "pipeline")
@@ -58,9 +61,15 @@ def copy_if_new(source: str | Path, target: str | Path) -> None:
 
 
 def mutmut(*arguments: str) -> str:
-    return subprocess.run(
-        [MUTMUT, *arguments], cwd=WORK, check=True, capture_output=True, text=True
-    ).stdout
+    done = subprocess.run(
+        [MUTMUT, *arguments],
+        cwd=WORK,
+        env=ENVIRONMENT,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    return done.stdout
 
 
 def statuses() -> dict[str, str]:
@@ -95,7 +104,7 @@ def main() -> None:
     args = parser.parse_args()
     lay_out()
     run = [MUTMUT, "run", "--max-children", str(args.processes), *args.mutants]
-    subprocess.run(run, cwd=WORK, check=True)
+    subprocess.run(run, cwd=WORK, env=ENVIRONMENT, check=True)
     found = {name: status for name, status in statuses().items() if status != "not checked"}
     survivors = sorted(name for name, status in found.items() if status not in KILLED)
     for name in survivors:

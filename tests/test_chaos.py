@@ -9,8 +9,9 @@ import pytest
 from blpo.data.arrow import pa, pq
 from command_line import Blpo
 from injected.faults import ENGINE_KINDS, KINDS, WEIGHTS, schedule
+from injected.processes import Ended
 from injected.server import Server
-from injected.world import Ended, World
+from injected.world import World
 
 
 @pytest.fixture

@@ -7,15 +7,15 @@ import re
 import resource
 import shutil
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .processes import Ended, Process, wait
 from .server import MISHAPS
-from .world import JOURNALS, PARTS, Ended, EngineWorld, World, wait
+from .world import JOURNALS, PARTS, EngineWorld, World
 
 CLOCK = """\
 import os, random, time
@@ -63,6 +63,7 @@ def stopped(world: World, draw: random.Random, num_requests: int) -> Injection:
 
 def out_of_memory(world: World, draw: random.Random, num_requests: int) -> Injection:
     """The process gets no memory beyond what it has, or only a little."""
+    world.is_forked = False  # OpenBLAS makes its threads anew after a fork, and would hang
     spare = draw.choice((0, 1 << 20, 16 << 20))
 
     def strike() -> None:
@@ -105,6 +106,7 @@ def read_only_store(world: World, draw: random.Random, num_requests: int) -> Inj
             folder.chmod(mode)
 
     at = draw.randint(1, num_requests)
+    world.is_forked = False  # root loses its rights with a new program only
     return Injection(at, lambda: set_mode(0o555), lambda _ended: set_mode(0o755), num_kills=1)
 
 
@@ -176,11 +178,11 @@ def delete_named(world: World, ended: Ended) -> None:
 
 def two_at_once(world: World, draw: random.Random, num_requests: int) -> Injection:
     """A second process in the same run directory and store."""
-    others: list[subprocess.Popen[str]] = []
+    others: list[tuple[Process, Path]] = []
     return Injection(
         draw.randint(1, num_requests),
         lambda: others.append(world.start()),
-        lambda _ended: [wait(other, world.limit_s) for other in others].clear(),
+        lambda _ended: [wait(*other, world.limit_s) for other in others].clear(),
         num_kills=2,
     )
 

@@ -5,7 +5,6 @@ import os
 import resource
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -21,35 +20,12 @@ from blpo.data.micro.rubrics import generate
 from blpo.data.store.journal import read_journal
 from blpo.pipeline.runs.demo import example_of
 
+from .processes import Ended, Process, forked, started, wait
 from .server import Server
 
-BLPO = Path(sys.executable).with_name("blpo")
 TASK = "micro-agin"
 MAX_CONCURRENCY = 4
-BYTE_CODE = {
-    "PYTHONDONTWRITEBYTECODE": "",
-    "PYTHONPYCACHEPREFIX": str(Path(__file__).parents[2] / "build" / "byte-code"),
-}
-"""A process that compiles all that it imports takes three times as long."""
-
 PARTS, JOURNALS = "part-*.parquet", "*.journal"
-
-_NO_OVERRIDE = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--")
-"""Root without its right to write what nobody may."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A process that has ended by itself, or was ended because it hung."""
-
-    code: int
-    said: str
-    has_hung: bool
-
-    @property
-    def is_clean(self) -> bool:
-        """Done, or stopped with a message of our own."""
-        return not self.has_hung and "Traceback" not in self.said
 
 
 @dataclass
@@ -60,8 +36,10 @@ class World:
     seed: int
     server: Server = field(default_factory=Server)
     store: str = "store"
-    process: "subprocess.Popen[str] | None" = None
+    process: Process | None = None
+    is_forked: bool = True
     _is_mounted: bool = False
+    _num_processes: int = 0
 
     limit_s: ClassVar = 180.0
     """A process that takes longer hangs; it takes seconds."""
@@ -112,34 +90,28 @@ class World:
         yield
         self.server.on_request = lambda _number: None
 
-    def start(self, **environment: str) -> "subprocess.Popen[str]":
-        """A process of the run; ends in a group of its own."""
-        command = [str(BLPO), "optimize", "run.yaml", "--set", f"store={self.store}"]
-        if os.geteuid() == 0:
-            command = [*_NO_OVERRIDE, *command]
-        return subprocess.Popen(
-            command,
-            cwd=self.folder,
-            env=os.environ | BYTE_CODE | environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
+    def start(self, **environment: str) -> tuple[Process, Path]:
+        """A process of the run, and the file that it writes to."""
+        self._num_processes += 1
+        output = self.folder.with_name(f"{self.folder.name}.{self._num_processes}.txt")
+        arguments = ["optimize", "run.yaml", "--set", f"store={self.store}"]
+        start = forked if self.is_forked else started
+        return start(arguments, self.folder, output, environment), output
 
     def run(self, **environment: str) -> Ended:
-        self.process = self.start(**environment)
-        return wait(self.process, self.limit_s)
+        self.process, output = self.start(**environment)
+        return wait(self.process, output, self.limit_s)
 
     def kill(self, number: signal.Signals = signal.SIGKILL) -> None:
         if self.process is not None:
-            self.process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     def limit(self, kind: int, amount: int) -> None:
         """From now on the process may not have more of a resource."""
         if self.process is not None:
-            resource.prlimit(self.process.pid, kind, (amount, resource.RLIM_INFINITY))
+            with suppress(ProcessLookupError):
+                resource.prlimit(self.process.pid, kind, (amount, resource.RLIM_INFINITY))
 
     def address_space(self) -> int:
         """Bytes that the process has; 0 once it has ended."""
@@ -185,6 +157,7 @@ class EngineWorld(World):
     """The same run on engines in processes of their own, two of them, with the micro judge."""
 
     limit_s: ClassVar = 900.0
+    is_forked: bool = False
 
     def judge(self) -> dict[str, Any]:
         return {"kind": "vllm", "model": "micro", "kv_cache_gib": 0.25, "engines": 2}
@@ -217,18 +190,3 @@ class EngineWorld(World):
 
     def _stores_replies(self) -> bool:
         return any(path.is_file() for path in (self.folder / self.store).rglob("*.*"))
-
-
-def wait(process: "subprocess.Popen[str]", limit_s: float) -> Ended:
-    """The end of a process; one that hangs is killed with its children."""
-    hung = threading.Event()
-
-    def end() -> None:
-        hung.set()
-        os.killpg(process.pid, signal.SIGKILL)
-
-    timer = threading.Timer(limit_s, end)
-    timer.start()
-    said, _ = process.communicate()
-    timer.cancel()
-    return Ended(process.returncode, said, hung.is_set())
