@@ -270,6 +270,14 @@ def test_pairs_of_one_group_widen_the_interval() -> None:
     assert width(lambda number: f"{number // 5}") > 1.5 * width(str)
 
 
+def test_intervals_of_pairs_are_drawn_by_the_seed() -> None:
+    examples = [pair(number) for number in range(60)]
+    verdicts = [PairVerdict("A" if number % 3 else "B") for number in range(60)]
+    drawn = [pair_scores(examples, verdicts, seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+
+
 def preference(a: float, tie: float) -> PairVerdict:
     probabilities = {"A": a, "tie": tie, "B": 1 - a - tie}
     label = max(probabilities, key=lambda name: probabilities[name])
