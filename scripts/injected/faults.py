@@ -209,7 +209,7 @@ def killed_engines(num_engines: int) -> Kind:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-        return Injection(draw.randint(0, 200), strike, num_kills=1)
+        return Injection(draw.randint(0, 30), strike, num_kills=1)
 
     return kind
 
@@ -229,7 +229,7 @@ def killed_above_engines(world: World, draw: random.Random, _num_requests: int) 
                 raise AssertionError(f"engines {engines} outlive their run by a minute")
             time.sleep(0.1)
 
-    return Injection(draw.randint(0, 200), strike, mend, num_kills=1)
+    return Injection(draw.randint(0, 30), strike, mend, num_kills=1)
 
 
 def engines_of(world: World) -> list[int]:
@@ -275,7 +275,7 @@ ENGINE_KINDS: Mapping[str, Kind] = {
     "SIGKILL of all engines": killed_engines(2),
     "SIGKILL above engines": killed_above_engines,
 }
-"""Those of a run on vLLM, which takes a minute to start: each once in a hundred faults."""
+"""Those of a run on vLLM, which takes a minute to start: each once in two hundred faults."""
 
 WEIGHTS: Mapping[str, int] = {
     "SIGKILL": 12,
@@ -287,8 +287,8 @@ WEIGHTS: Mapping[str, int] = {
 
 
 def schedule(num_faults: int, kinds: Sequence[str]) -> list[str]:
-    """Kinds in turn, so often as they weigh; those of engines once in a hundred."""
-    rare = [kind for kind in kinds if kind in ENGINE_KINDS] * max(1, num_faults // 100)
+    """Kinds in turn, so often as they weigh; those of engines once in two hundred."""
+    rare = [kind for kind in kinds if kind in ENGINE_KINDS] * max(1, num_faults // 200)
     common = [kind for kind in kinds if kind in KINDS for _ in range(WEIGHTS.get(kind, 1))]
     rare = rare[:num_faults] if common else [*itertools.islice(itertools.cycle(rare), num_faults)]
     return [*rare, *itertools.islice(itertools.cycle(common), num_faults - len(rare))]
