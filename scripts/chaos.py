@@ -104,7 +104,7 @@ def inject(root: Path, kind: str, number: int, seed: int) -> Outcome:
     folder = root / folder_name(kind, number)
     folder.mkdir()
     world = kind_of_world(folder, world_seed)
-    injection = (KINDS | ENGINE_KINDS)[kind](world, draw, expected.num_requests)
+    injection = {**KINDS, **ENGINE_KINDS}[kind](world, draw, expected.num_requests)
     ended = _endings(world, injection)
     found = world.outcome() if ended[-1].code == 0 else None
     world.close()

@@ -1,7 +1,7 @@
 """Valid documents with bytes or values changed, for tests of what the readers make of anything."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
@@ -72,8 +72,8 @@ def with_other_values(draw: st.DrawFn, document: Any) -> Any:
     changed = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, 3))):
         parent = draw(st.sampled_from(_containers(changed)))
-        places = list(parent) if isinstance(parent, dict) else list(range(len(parent)))
-        keys = st.sampled_from(places) if places else st.nothing()
+        places = list[Any](parent) if isinstance(parent, dict) else list[Any](range(len(parent)))
+        keys: st.SearchStrategy[Any] = st.sampled_from(places) if places else st.nothing()
         if isinstance(parent, dict):
             keys = st.one_of(keys, st.text(max_size=8))
         elif not places:
@@ -84,7 +84,10 @@ def with_other_values(draw: st.DrawFn, document: Any) -> Any:
 
 def _containers(value: Any) -> list[Any]:
     """The objects and lists in a JSON value, itself included."""
-    if not isinstance(value, dict | list):
+    if isinstance(value, dict):
+        children = list(cast("dict[Any, Any]", value).values())
+    elif isinstance(value, list):
+        children = cast("list[Any]", value)
+    else:
         return []
-    children: list[Any] = list(value.values()) if isinstance(value, dict) else value
     return [value, *(found for child in children for found in _containers(child))]

@@ -9,9 +9,9 @@ from typing import Any
 import audit
 import pytest
 
-CLEAN = {"name": "attrs", "version": "26.1.0", "vulns": []}
+CLEAN: dict[str, Any] = {"name": "attrs", "version": "26.1.0", "vulns": []}
 SKIPPED = {"name": "httpx", "skip_reason": "not found on PyPI: httpx (0.28)"}
-BROKEN = {
+BROKEN: dict[str, Any] = {
     "name": "pillow",
     "version": "9.0",
     "vulns": [

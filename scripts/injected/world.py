@@ -6,7 +6,7 @@ import resource
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,7 +74,7 @@ class World:
         }
 
     @contextmanager
-    def striking(self, at: int, strikes: Callable[[], None]) -> Iterator[None]:
+    def striking(self, at: int, strikes: Callable[[], None]) -> Generator[None]:
         """Calls it once, at the request of this number."""
         lock, struck = threading.Lock(), False
 
@@ -163,7 +163,7 @@ class EngineWorld(World):
         return {"kind": "vllm", "model": "micro", "kv_cache_gib": 0.25, "engines": 2}
 
     @contextmanager
-    def striking(self, at: int, strikes: Callable[[], None]) -> Iterator[None]:
+    def striking(self, at: int, strikes: Callable[[], None]) -> Generator[None]:
         """Calls it `at` hundredths of a second after replies begin to be stored."""
         ended = threading.Event()
 
