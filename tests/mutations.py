@@ -72,7 +72,8 @@ def with_other_values(draw: st.DrawFn, document: Any) -> Any:
     changed = copy.deepcopy(document)
     for _ in range(draw(st.integers(1, 3))):
         parent = draw(st.sampled_from(_containers(changed)))
-        places = list[Any](parent) if isinstance(parent, dict) else list[Any](range(len(parent)))
+        names = cast("list[Any]", parent) if isinstance(parent, dict) else range(len(parent))
+        places = list[Any](names)
         keys: st.SearchStrategy[Any] = st.sampled_from(places) if places else st.nothing()
         if isinstance(parent, dict):
             keys = st.one_of(keys, st.text(max_size=8))
