@@ -122,7 +122,7 @@ def plot(samples: list[Sample], path: Path) -> None:
     handles.set_ylabel("open handles")
     handles.set_xlabel("rounds of the micro judge in vLLM through a reply store (synthetic)")
     for axes in (memory, handles):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 

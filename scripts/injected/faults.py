@@ -13,6 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from blpo.data.store.store import ReplyStore
+
 from .processes import Ended, Process, wait
 from .server import MISHAPS
 from .world import JOURNALS, PARTS, EngineWorld, World
@@ -25,6 +27,9 @@ def _stepping():
 time.time = _stepping
 """
 """For sitecustomize: the wall clock steps back and forth."""
+
+REFUSED_FOR_GOOD = {"answers 413"}
+"""For what lies in the request: asked again after `blpo store forget --errors`."""
 
 NUM_BYTES = 16 << 20
 """Of the disk that will be full."""
@@ -241,13 +246,14 @@ def server_that(mishap: str) -> Kind:
     """The server fails for one request, for some, or until the process has ended."""
 
     def kind(world: World, draw: random.Random, num_requests: int) -> Injection:
+        def mend(_ended: Ended) -> None:
+            world.server.fail(MISHAPS[mishap], 0)
+            if mishap in REFUSED_FOR_GOOD:
+                ReplyStore(world.folder / world.store).forget_errors()
+
         times = draw.choice((1, 6, 10**9))
-        return Injection(
-            draw.randint(1, num_requests),
-            lambda: world.server.fail(MISHAPS[mishap], times),
-            lambda _ended: world.server.fail(MISHAPS[mishap], 0),
-            num_kills=1,
-        )
+        at = draw.randint(1, num_requests)
+        return Injection(at, lambda: world.server.fail(MISHAPS[mishap], times), mend, num_kills=1)
 
     return kind
 
