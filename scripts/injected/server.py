@@ -236,7 +236,7 @@ MISHAPS: Mapping[str, Mishap] = {
     "answers 422": _refuse(422, "Unprocessable."),
     "answers 429": _refuse(429, "Slow down.", {"Retry-After": "0"}),
     "answers 429, wait -5": _refuse(429, "Slow down.", {"Retry-After": "-5"}),
-    "answers 429, wait 1e30": _refuse(429, "Slow down.", {"Retry-After": "1e30"}),
+    "answers 429, wait 1": _refuse(429, "Slow down.", {"Retry-After": "1"}),
     "answers 429, wait a word": _refuse(429, "Slow down.", {"Retry-After": "soon"}),
     "answers 500": _refuse(500, "Internal error."),
     "answers 502": lambda handler: handler.send(502, b"<html>Bad Gateway</html>"),
