@@ -278,6 +278,13 @@ def test_intervals_of_pairs_are_drawn_by_the_seed() -> None:
     assert drawn[0] != drawn[2]
 
 
+def test_an_interval_over_few_strict_pairs_is_a_share_of_those_that_were_drawn() -> None:
+    pairs = [pair(number, "A" if number < 4 else "tie") for number in range(10)]
+    found = pair_scores(pairs, [PairVerdict("A")] * 10, seed=0)
+    assert found is not None
+    assert found.ci95["strict_accuracy"] == (1.0, 1.0)
+
+
 def preference(a: float, tie: float) -> PairVerdict:
     probabilities = {"A": a, "tie": tie, "B": 1 - a - tie}
     label = max(probabilities, key=lambda name: probabilities[name])

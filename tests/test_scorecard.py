@@ -292,6 +292,7 @@ def test_the_interval_of_alpha_holds_it_and_narrows_with_more_examples() -> None
         assert low < found.alpha < high
         widths.append(high - low)
     assert widths[1] < 0.6 * widths[0]
+    assert human_ceiling(ratings[:60], FIVE) == few
 
 
 def test_people_who_give_one_label_only_have_no_alpha_and_no_interval() -> None:
