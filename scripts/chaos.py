@@ -1,17 +1,23 @@
 """Injects faults into small runs, starts them again, and compares with what no fault has touched.
 
     .venv/bin/python scripts/chaos.py                        # 200 faults
-    .venv/bin/python scripts/chaos.py --faults 10 --kind SIGKILL --kind "cut log" --seed 7
+    .venv/bin/python scripts/chaos.py --faults 10 --kind SIGKILL --kind "cut journal" --seed 7
 
 Each fault meets a run of its own against a server on loopback whose replies depend on the request
-alone: a process is killed, its store damaged, its server fails, the disk is full, and so on. Then
-what must be put right by hand is put right and the same command given until it is done. Survived:
-every process ended by itself, done or with a message of ours, and predictions, prompts and figures
-are those of a run without a fault, to the byte. Repeated: requests whose answer had left the server
-before. Lost: verdicts that the run without a fault has and this one has not.
+alone: a process is killed, its store damaged, its server fails, the disk is full, and so on. The
+kinds named after engines meet a run on vLLM, two engines with the micro judge. Then what must be
+put right by hand is put right and the same command given until it is done.
 
-Prints a table of kinds and a last line of JSON; --out appends one line of JSON a fault. Exit code 1
-if a fault was not survived; its folder is kept then.
+survived: every process ended by itself, done or with a message of ours, and predictions, prompts
+    and figures are those of a run without a fault, to the byte.
+repeated: requests asked again although their answer had left the server.
+beyond: of these, more than were on the wire (one a connection of each process that ended) and than
+    the fault itself destroyed in the store.
+lost: verdicts that the run without a fault has and this one has not.
+
+The server counts the requests; in the rows of engines nobody does. Prints a table of kinds and a
+last line of JSON; --out appends one line of JSON a fault. Exit code 1 if a fault was not survived;
+its folder is kept then. Root fills a small file system for "full disk", others meet a limit.
 """
 
 import argparse
@@ -29,8 +35,9 @@ from threading import Lock
 from typing import Any
 
 from blpo.data.arrow import pa, pq
-from injected.faults import KINDS, Injection, folder_name, schedule
-from injected.world import MAX_CONCURRENCY, Ended, World
+from injected.faults import ENGINE_KINDS, KINDS, Injection, folder_name, schedule
+from injected.processes import Ended
+from injected.world import EngineWorld, World
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -44,10 +51,7 @@ _reference_lock = Lock()
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of one fault.
-
-    repeated_allowed: answers that may have been on the wire when a process ended.
-    """
+    """What came of one fault. repeated_allowed: answers on the wire, and those it destroyed."""
 
     kind: str
     number: int
@@ -59,6 +63,10 @@ class Outcome:
     runs: int
     problem: str
 
+    @property
+    def repeated_beyond(self) -> int:
+        return max(0, self.repeated - self.repeated_allowed)
+
 
 @dataclass(frozen=True, slots=True)
 class Reference:
@@ -69,37 +77,40 @@ class Reference:
 
 
 @cache
-def _reference(root: Path, seed: int) -> Reference:
-    folder = root / f"reference-{seed}"
+def _reference(root: Path, kind: type[World], seed: int) -> Reference:
+    folder = root / f"{kind.__name__}-{seed}"
     folder.mkdir()
-    world = World(folder, seed)
+    world = kind(folder, seed)
     ended = world.run()
     if ended.code:
         sys.exit(f"the run without a fault ends with {ended.code}:\n{ended.said}")
+    outcome = world.outcome()
     world.close()
-    return Reference(world.outcome(), world.server.num_asked)
+    return Reference(outcome, world.server.num_asked)
 
 
-def reference(root: Path, seed: int) -> Reference:
+def reference(root: Path, kind: type[World], seed: int) -> Reference:
     with _reference_lock:
-        return _reference(root, seed)
+        return _reference(root, kind, seed)
 
 
 def inject(root: Path, kind: str, number: int, seed: int) -> Outcome:
     """One fault and what follows."""
     draw = random.Random(f"{seed} {number} {kind}")
-    world_seed = draw.randrange(NUM_WORLDS)
-    expected = reference(root, world_seed)
+    is_rare = kind in ENGINE_KINDS
+    world_seed = 0 if is_rare else draw.randrange(NUM_WORLDS)
+    kind_of_world = EngineWorld if is_rare else World
+    expected = reference(root, kind_of_world, world_seed)
     folder = root / folder_name(kind, number)
     folder.mkdir()
-    world = World(folder, world_seed)
-    injection = KINDS[kind](world, draw, expected.num_requests)
+    world = kind_of_world(folder, world_seed)
+    injection = {**KINDS, **ENGINE_KINDS}[kind](world, draw, expected.num_requests)
     ended = _endings(world, injection)
-    world.close()
     found = world.outcome() if ended[-1].code == 0 else None
-    problem = _problem(ended)
+    world.close()
+    problem = problem_of(ended)
     equal = found == expected.outcome
-    lost = _num_lost(expected.outcome, found)
+    lost = num_lost(expected.outcome, found)
     survived = not problem and equal and not lost
     if survived:
         shutil.rmtree(folder)
@@ -108,7 +119,7 @@ def inject(root: Path, kind: str, number: int, seed: int) -> Outcome:
         number,
         survived,
         world.server.num_repeated,
-        injection.num_kills * MAX_CONCURRENCY,
+        injection.num_kills * world.num_on_wire + injection.num_destroyed,
         lost,
         equal,
         len(ended),
@@ -118,24 +129,15 @@ def inject(root: Path, kind: str, number: int, seed: int) -> Outcome:
 
 def _endings(world: World, injection: Injection) -> list[Ended]:
     """How each process of a run ended: the one that met the fault, and those after it."""
-    struck = False
-
-    def strike(number: int) -> None:
-        nonlocal struck
-        if number >= injection.at and not struck:
-            struck = True
-            injection.strikes()
-
-    world.server.on_request = strike
-    ended = [world.run(**injection.environment)]
-    world.server.on_request = lambda _number: None
+    with world.striking(injection.at, injection.strikes):
+        ended = [world.run(**injection.environment)]
     injection.mend(ended[0])
     while len(ended) < MOST_RUNS and (ended[-1].code or len(ended) == 1):
         ended.append(world.run())
     return ended
 
 
-def _problem(ended: list[Ended]) -> str:
+def problem_of(ended: list[Ended]) -> str:
     if any(one.has_hung for one in ended):
         return "hung"
     if traceback := next((one.said for one in ended if not one.is_clean), ""):
@@ -145,7 +147,7 @@ def _problem(ended: list[Ended]) -> str:
     return ""
 
 
-def _num_lost(expected: dict[str, Any], found: dict[str, Any] | None) -> int:
+def num_lost(expected: dict[str, Any], found: dict[str, Any] | None) -> int:
     """Verdicts of the run without a fault that the other has not."""
     wanted = _verdicts(expected["predictions"])
     have = _verdicts(found["predictions"]) if found else {}
@@ -165,8 +167,8 @@ def _rows(outcomes: list[Outcome]) -> Iterator[tuple[str, ...]]:
             kind,
             str(len(of_kind)),
             str(sum(o.survived for o in of_kind)),
-            str(sum(o.repeated for o in of_kind)),
-            str(max(o.repeated for o in of_kind)),
+            "-" if kind in ENGINE_KINDS else str(sum(o.repeated for o in of_kind)),
+            "-" if kind in ENGINE_KINDS else str(sum(o.repeated_beyond for o in of_kind)),
             str(sum(o.lost for o in of_kind)),
             str(sum(o.equal for o in of_kind)),
         )
@@ -185,7 +187,7 @@ def _tell(outcome: Outcome, root: Path, out: Path | None) -> None:
 def main() -> None:
     args = _arguments()
     root = Path(tempfile.mkdtemp(prefix="chaos."))
-    kinds = schedule(args.faults, args.kind or list(KINDS))
+    kinds = schedule(args.faults, args.kind or [*KINDS, *ENGINE_KINDS])
     console = Console()
     outcomes: list[Outcome] = []
     with ThreadPoolExecutor(args.jobs) as pool:
@@ -198,7 +200,7 @@ def main() -> None:
             outcomes.append(one.result())
             _tell(outcomes[-1], root, args.out)
     outcomes.sort(key=lambda outcome: outcome.number)
-    table = Table("fault", "injected", "survived", "repeated", "most", "lost", "equal")
+    table = Table("fault", "injected", "survived", "repeated", "beyond", "lost", "equal")
     for row in _rows(outcomes):
         table.add_row(*row)
     console.print(table)
@@ -207,7 +209,7 @@ def main() -> None:
         "faults": len(outcomes),
         "survived": len(outcomes) - len(bad),
         "requests_repeated": sum(o.repeated for o in outcomes),
-        "most_repeated": max(o.repeated for o in outcomes),
+        "repeated_beyond_the_wire": sum(o.repeated_beyond for o in outcomes),
         "verdicts_lost": sum(o.lost for o in outcomes),
         "bytes_equal": sum(o.equal for o in outcomes),
     }
@@ -221,7 +223,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Inject faults into small runs.")
     parser.add_argument("--faults", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", action="append", choices=list(KINDS), metavar="KIND")
+    parser.add_argument("--kind", action="append", choices=[*KINDS, *ENGINE_KINDS], metavar="KIND")
     parser.add_argument("--jobs", type=int, default=2, help="runs at once")
     parser.add_argument("--out", type=Path, help="a line of JSON for each fault")
     return parser.parse_args()

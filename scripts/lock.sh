@@ -10,7 +10,9 @@ trap 'rm -f "$new"' EXIT
 "${BLPO_VENV:-.venv}/bin/python" scripts/uv_like_pip.py pip compile --quiet --universal \
     --python-version 3.11 --no-header --no-annotate --output-file "$new" \
     --excludes scripts/cpu_excludes.txt \
-    --extra cpu --extra dev --extra families --extra ray --extra peers pyproject.toml
+    --extra cpu --extra dev --extra families --extra mutation --extra ray --extra peers \
+    pyproject.toml
 # PyTorch's CPU packages call theirs +cpu, too; other indexes have it under the plain version only.
-sed -i '/^torchvision==/s/+cpu//' "$new"
+# And pip, which pip-audit calls, is what the environment was made with.
+sed -i -e '/^torchvision==/s/+cpu//' -e '/^pip==/d' "$new"
 { echo "# Made by scripts/lock.sh from pyproject.toml."; cat "$new"; } >"$locked"

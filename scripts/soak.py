@@ -8,6 +8,7 @@ tenth for a description as well; images come round again, requests never do. Res
 open handles, of this process and all its children, are read every hundred rounds. The figure that
 counts is the growth over the second half: a fitted line's rise, as a share of what it starts from.
 Prints it and a last line of JSON; exit code 1 if memory rises by more than 2 %, or handles rise.
+Ctrl-C ends it early.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import json
 import random
 import sys
 import tempfile
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -92,12 +94,13 @@ def soak(folder: Path, rounds: int) -> list[Sample]:
     engine = StoredEngine(inner, ReplyStore(folder / "store"), "judge", "soak")
     images = make_images(IMAGES, 56)
     samples: list[Sample] = []
-    for number in track(range(1, rounds + 1), "rounds", console=Console(stderr=True)):
-        replies = engine.ask(requests_of(number, images))
-        if failed := next((reply.error for reply in replies if reply.error), None):
-            sys.exit(f"round {number}: {failed}")
-        if number % SAMPLE_EVERY == 0:
-            samples.append(sample(number))
+    with suppress(KeyboardInterrupt):
+        for number in track(range(1, rounds + 1), "rounds", console=Console(stderr=True)):
+            replies = engine.ask(requests_of(number, images))
+            if failed := next((reply.error for reply in replies if reply.error), None):
+                sys.exit(f"round {number}: {failed}")
+            if number % SAMPLE_EVERY == 0:
+                samples.append(sample(number))
     engine.close()
     return samples
 
@@ -119,7 +122,7 @@ def plot(samples: list[Sample], path: Path) -> None:
     handles.set_ylabel("open handles")
     handles.set_xlabel("rounds of the micro judge in vLLM through a reply store (synthetic)")
     for axes in (memory, handles):
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.2 * axes.get_ylim()[1])
     figure.tight_layout()
     figure.savefig(path, dpi=120)
 
@@ -140,7 +143,7 @@ def main() -> None:
         f"from round {first.round:,} to {last.round:,}: memory {first.resident_mb:,.0f} -> ", end=""
     )
     print(f"{last.resident_mb:,.0f} MB, handles {first.handles} -> {last.handles}")
-    summary = {"rounds": args.rounds, "memory_growth": memory, "handle_growth": handles}
+    summary = {"rounds": last.round, "memory_growth": memory, "handle_growth": handles}
     print(json.dumps({name: round(value, 4) for name, value in summary.items()}))
     sys.exit(memory > MOST_GROWTH or handles > 0.01)
 

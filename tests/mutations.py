@@ -1,6 +1,7 @@
-"""Valid documents with bytes changed, for tests of what the readers make of anything."""
+"""Valid documents with bytes or values changed, for tests of what the readers make of anything."""
 
-from typing import Any
+import copy
+from typing import Any, cast
 
 from hypothesis import strategies as st
 
@@ -63,3 +64,31 @@ def json_values() -> st.SearchStrategy[Any]:
         ),
         max_leaves=6,
     )
+
+
+@st.composite
+def with_other_values(draw: st.DrawFn, document: Any) -> Any:
+    """The document with one to three of its values replaced, or fields added."""
+    changed = copy.deepcopy(document)
+    for _ in range(draw(st.integers(1, 3))):
+        parent = draw(st.sampled_from(_containers(changed)))
+        names = cast("list[Any]", parent) if isinstance(parent, dict) else range(len(parent))
+        places = list[Any](names)
+        keys: st.SearchStrategy[Any] = st.sampled_from(places) if places else st.nothing()
+        if isinstance(parent, dict):
+            keys = st.one_of(keys, st.text(max_size=8))
+        elif not places:
+            continue
+        parent[draw(keys)] = draw(json_values())
+    return changed
+
+
+def _containers(value: Any) -> list[Any]:
+    """The objects and lists in a JSON value, itself included."""
+    if isinstance(value, dict):
+        children = list(cast("dict[Any, Any]", value).values())
+    elif isinstance(value, list):
+        children = cast("list[Any]", value)
+    else:
+        return []
+    return [value, *(found for child in children for found in _containers(child))]

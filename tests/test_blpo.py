@@ -212,6 +212,24 @@ def test_the_judge_is_asked_for_the_train_set_once_and_for_the_minibatch_once_pe
     assert roles.judged == [("p0", 12), ("p9", 5), ("p4", 5), ("p6", 5)]
 
 
+def test_several_prompts_judged_at_once_each_get_their_own_verdicts() -> None:
+    choices = choices_of(ScriptedRoles([]), TRAIN, "p0", BlpoConfig(), 0)
+    nothing, half = choices.judge_each(["p0", "p6"], TRAIN)
+    assert [verdict.label for verdict in nothing] == ["Safe"] * 12
+    assert [verdict.label for verdict in half] == ["Unsafe"] * 6 + ["Safe"] * 6
+
+
+def test_a_score_keeps_the_examples_and_verdicts_that_it_comes_from() -> None:
+    [step] = run(ScriptedRoles(["q1:6"]), minibatch_size=5, inner_steps=1)
+    assert step.chosen is not None
+    judged, minibatch = step.chosen.judged, [wrong.example for wrong in step.misjudgments]
+    assert list(judged.examples) == minibatch
+    right = {e.example_id: int(e.example_id[1:]) < 6 for e in minibatch}
+    assert [verdict.label == "Unsafe" for verdict in judged.verdicts] == list(right.values())
+    assert judged.losses == {name: float(not is_right) for name, is_right in right.items()}
+    assert set(right.values()) == {True, False}
+
+
 def test_the_fixed_ablation_verbalizes_under_the_initial_i2t_prompt() -> None:
     steps = run(ScriptedRoles([]), outer_steps=2, i2t="fixed")
     assert [step.chosen and step.chosen.i2t_prompt for step in steps] == ["q0:9", "q0:9"]

@@ -9,9 +9,11 @@ gets a few dozen, always the same.
 import io
 import json
 import os
+import struct
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -19,11 +21,14 @@ from typing import Any
 
 import httpx
 import pytest
-from blpo.data.errors import BlpoError, DataError, StoreError
+import yaml
+from blpo.data.arrow import pa, pq
+from blpo.data.errors import BlpoError, DataError, NewerStoreError, StoreError
 from blpo.data.examples import read_dataset, write_dataset
 from blpo.data.images import check_image
 from blpo.data.importers.places import ImagePlace, member_names, read_images
 from blpo.data.importers.tfrecord import read_examples
+from blpo.data.store.journal import read_journal
 from blpo.data.store.part_reader import check_part, read_keys_of_part, read_tables
 from blpo.data.store.replies import SCHEMA
 from blpo.data.table.table import import_table
@@ -42,11 +47,12 @@ from blpo.pipeline.sweeps.sweep import load_sweep
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ideal_engine import ideal_world
-from mutations import json_values, mutated
+from mutations import json_values, mutated, with_other_values
 from PIL import Image
+from test_journal import left_by_a_killed_writer
 from test_table import SAFETY, png, rows_with_images, write_csv, write_jsonl
 
-READERS = 13
+READERS = 19
 """Tests below, each of which gets an even share of the inputs."""
 
 FUZZ = int(os.environ.get("BLPO_FUZZ", "0"))
@@ -119,6 +125,23 @@ def test_run_files(folder: Path, content: bytes) -> None:
     only_ours(lambda path: load_config(RunConfig, path), folder / "run.yaml", content)
 
 
+YAML_FILES: dict[str, tuple[Callable[[Path], Any], bytes]] = {
+    "run.yaml": (lambda path: load_config(RunConfig, path), RUN),
+    "sweep.yaml": (load_sweep, SWEEP),
+    "photos.yaml": (load_task, TASK),
+}
+
+
+@PROFILE
+@given(data=st.data())
+def test_yaml_files_with_other_values(folder: Path, data: st.DataObject) -> None:
+    name = data.draw(st.sampled_from(sorted(YAML_FILES)))
+    read_file, document = YAML_FILES[name]
+    changed = data.draw(with_other_values(yaml.safe_load(document)))
+    content = yaml.safe_dump(changed, allow_unicode=data.draw(st.booleans()))
+    only_ours(read_file, folder / name, content.encode())
+
+
 @PROFILE
 @given(content=mutated((SWEEP,)))
 def test_sweep_files(folder: Path, content: bytes) -> None:
@@ -160,6 +183,49 @@ def test_tables(folder: Path, tables: dict[str, bytes], data: st.DataObject) -> 
     )
 
 
+CELLS = st.one_of(
+    json_values(),
+    st.binary(max_size=12),
+    st.sampled_from(["Safe", "Unsafe", "images/0.png", "../t.csv", "images", "\x00", "🙂", ""]),
+)
+
+
+@PROFILE
+@given(data=st.data())
+def test_tables_of_any_values(folder: Path, tables: dict[str, bytes], data: st.DataObject) -> None:
+    rows = json.loads(tables["t.json"])
+    for _ in range(data.draw(st.integers(1, 4))):
+        name = data.draw(st.sampled_from(["image", "label", "group", "split", "id", "x"]))
+        for row in data.draw(st.lists(st.sampled_from(rows), min_size=1, max_size=6)):
+            row[name] = data.draw(CELLS)
+    suffix = data.draw(st.sampled_from([".jsonl", ".json", ".parquet"]))
+    only_ours(
+        lambda path: import_table(path, folder / "out.parquet", SAFETY, overwrite=True),
+        folder / f"any{suffix}",
+        table_of(rows, suffix),
+    )
+
+
+def table_of(rows: list[dict[str, Any]], suffix: str) -> bytes:
+    if suffix != ".parquet":
+        lines = [json.dumps(row, default=repr) for row in rows]
+        return ("\n".join(lines) if suffix == ".jsonl" else f"[{','.join(lines)}]").encode()
+    names = sorted({name for row in rows for name in row})
+    table = pa.table({name: arrow_column([row.get(name) for row in rows]) for name in names})
+    written = io.BytesIO()
+    pq.write_table(table, written)
+    return written.getvalue()
+
+
+def arrow_column(values: list[Any]) -> Any:
+    """With a type of their own where they have one in common; as texts where not."""
+    with suppress(pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, pa.ArrowNotImplementedError):
+        column = pa.array(values)
+        if not pa.types.is_null(column.type) and not pa.types.is_nested(column.type):
+            return column
+    return pa.array([None if value is None else str(value) for value in values])
+
+
 @pytest.fixture(scope="module")
 def dataset(folder: Path) -> bytes:
     made, _ = ideal_world("micro-agin", num_train=5, num_test=5)
@@ -187,6 +253,42 @@ IMAGES = tuple(encoded(name) for name in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "
 @PROFILE
 @given(content=mutated(IMAGES))
 def test_images(content: bytes) -> None:
+    with suppress(DataError):
+        check_image(content, "image of example 'a'")
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    checked = kind + content
+    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+
+SIDES = st.one_of(st.integers(0, 40), st.sampled_from([2**15, 2**31 - 1, 2**32 - 1]))
+
+
+@PROFILE
+@given(
+    width=SIDES,
+    height=SIDES,
+    header=st.tuples(st.sampled_from([1, 2, 4, 8, 16, 7]), *[st.integers(0, 7)] * 4),
+    others=st.lists(
+        st.tuples(
+            st.sampled_from([b"PLTE", b"tRNS", b"iCCP", b"gAMA", b"eXIf", b"acTL", b"zTXt"]),
+            st.binary(max_size=20),
+        ),
+        max_size=2,
+    ),
+    pixels=st.binary(max_size=200),
+)
+def test_images_of_any_header(
+    width: int,
+    height: int,
+    header: tuple[int, ...],
+    others: list[tuple[bytes, bytes]],
+    pixels: bytes,
+) -> None:
+    content = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">II5B", width, height, *header))
+    content += b"".join(chunk(kind, body) for kind, body in others)
+    content += chunk(b"IDAT", zlib.compress(pixels)) + chunk(b"IEND", b"")
     with suppress(DataError):
         check_image(content, "image of example 'a'")
 
@@ -220,6 +322,36 @@ def test_archives(folder: Path, data: st.DataObject) -> None:
 
     content = data.draw(mutated((ARCHIVES[suffix],)))
     only_ours(read_archive, folder / f"images{suffix}", content)
+
+
+MEMBERS = st.one_of(
+    st.text(max_size=12).filter(lambda name: "\x00" not in name),
+    st.sampled_from(["images/1.png", "../1.png", "/etc/passwd", "images/", ".", "a" * 300]),
+)
+KINDS = st.sampled_from([tarfile.REGTYPE, tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.DIRTYPE])
+
+
+@PROFILE
+@given(data=st.data())
+def test_archives_of_any_members(folder: Path, data: st.DataObject) -> None:
+    """No member is written anywhere, whatever it is called, and none leads elsewhere."""
+    members = data.draw(st.lists(st.tuples(MEMBERS, KINDS, MEMBERS), min_size=1, max_size=5))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as opened:
+        for name, kind, target in members:
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            info.size = len(png(1)) if kind == tarfile.REGTYPE else 0
+            opened.addfile(info, io.BytesIO(png(1)))
+    path = folder / "any.tar"
+    before = {file.name for file in folder.iterdir()} | {path.name}
+
+    def read_archive(path: Path) -> None:
+        for place, content in read_images([ImagePlace(path, 0, name) for name, *_ in members]):
+            assert content in (None, png(1)), place
+
+    only_ours(read_archive, path, buffer.getvalue())
+    assert {file.name for file in folder.iterdir()} == before
 
 
 def tf_record() -> bytes:
@@ -256,6 +388,48 @@ def test_store_parts(folder: Path, content: bytes) -> None:
     assert not said or (found is not None and str(part) in said)
 
 
+COLUMNS = st.one_of(
+    st.lists(st.integers(-(2**63), 2**63 - 1), min_size=2, max_size=2),
+    st.lists(st.floats(), min_size=2, max_size=2),
+    st.lists(st.text(max_size=6), min_size=2, max_size=2),
+    st.lists(st.none(), min_size=2, max_size=2),
+    st.lists(st.lists(st.text(max_size=3), max_size=2), min_size=2, max_size=2),
+)
+
+
+@PROFILE
+@given(data=st.data())
+def test_parts_of_any_columns(folder: Path, data: st.DataObject) -> None:
+    """A whole Parquet file with the name of a part, which no store has written."""
+    names = data.draw(st.lists(st.sampled_from([*SCHEMA.names, "other"]), min_size=1, unique=True))
+    part = folder / "part-00000001.parquet"
+    pq.write_table(pa.table({name: data.draw(COLUMNS) for name in names}), part)
+    found = check_part(part)
+    said = ""
+    try:
+        read_keys_of_part(part)
+        list(read_tables(part, SCHEMA))
+    except StoreError as error:
+        said = str(error)
+    assert not said or (found is not None and str(part) in said)
+
+
+@pytest.fixture(scope="module")
+def journal(folder: Path) -> Path:
+    return left_by_a_killed_writer(folder / "killed")
+
+
+@PROFILE
+@given(data=st.data())
+def test_journals(folder: Path, journal: Path, data: st.DataObject) -> None:
+    """Records that were written, or an error."""
+    path = folder / "1-a.journal"
+    path.write_bytes(data.draw(mutated((journal.read_bytes(),))))
+    with suppress(OSError, NewerStoreError):
+        written = read_journal(journal).records
+        assert all(record in written for record in read_journal(path).records)
+
+
 COMPLETION = json.dumps(
     {
         "id": "a",
@@ -284,6 +458,8 @@ COMPLETION = json.dumps(
 REFUSAL = b'{"error": {"message": "temperature is not supported", "param": null, "code": 400}}'
 BODIES = st.one_of(
     mutated((COMPLETION, REFUSAL)),
+    with_other_values(json.loads(COMPLETION)).map(lambda value: json.dumps(value).encode()),
+    with_other_values(json.loads(REFUSAL)).map(lambda value: json.dumps(value).encode()),
     json_values().map(lambda value: json.dumps(value).encode()),
     json_values().map(lambda value: json.dumps({"choices": [{"message": value}]}).encode()),
     json_values().map(lambda value: json.dumps({"error": value, "choices": value}).encode()),

@@ -122,6 +122,16 @@ def test_on_accuracy_all_swaps_and_drawn_swaps_agree_with_mcnemar() -> None:
         assert found == pytest.approx(mcnemar(num_won, num_lost), abs=0.01)
 
 
+@pytest.mark.parametrize(("num_pairs", "is_exact"), [(13, True), (14, False)])
+def test_all_swaps_are_tried_up_to_ten_thousand(num_pairs: int, is_exact: bool) -> None:
+    human = np.zeros(num_pairs, dtype=np.int64)
+    found = paired_permutation(
+        one_example_each(human, human + 1), one_example_each(human, human), accuracy, seed=0
+    )
+    assert (found == 2 / 2**num_pairs) is is_exact
+    assert found == pytest.approx(2 / 2**num_pairs, abs=5e-4)
+
+
 def test_swapping_whole_groups_is_what_makes_dependent_examples_count_once() -> None:
     human = np.zeros(40, dtype=np.int64)
     first = np.ones(40, dtype=np.int64)

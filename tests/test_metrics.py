@@ -10,6 +10,7 @@ from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.metrics.agreement import (
     GAIN_METRICS,
+    Gain,
     agreement,
     classes,
     gain,
@@ -166,3 +167,14 @@ def test_resamples_keep_the_size_of_every_class() -> None:
 def test_the_same_seed_gives_the_same_intervals() -> None:
     examples, verdicts = make_examples(["1", "2", "3"] * 9), make_verdicts(["1", "2", "2"] * 9)
     assert agreement(examples, verdicts, LABELS, 1) == agreement(examples, verdicts, LABELS, 1)
+
+
+def test_a_gain_is_found_where_both_lower_bounds_are_above_zero() -> None:
+    def is_found(macro_f1: tuple[float, float], kappa: tuple[float, float]) -> bool:
+        ci95 = {"macro_f1": macro_f1, "accuracy": (0.1, 0.2), "kappa": kappa}
+        return Gain(accuracy=0.1, macro_f1=0.1, kappa=0.1, ci95=ci95).is_found("macro_f1")
+
+    above, around, at_zero = (0.01, 0.2), (-0.01, 0.2), (0.0, 0.2)
+    assert is_found(above, above)
+    assert not any(is_found(*pair) for pair in ((around, above), (above, around)))
+    assert not any(is_found(*pair) for pair in ((at_zero, above), (above, at_zero)))

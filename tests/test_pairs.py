@@ -270,6 +270,21 @@ def test_pairs_of_one_group_widen_the_interval() -> None:
     assert width(lambda number: f"{number // 5}") > 1.5 * width(str)
 
 
+def test_intervals_of_pairs_are_drawn_by_the_seed() -> None:
+    examples = [pair(number) for number in range(60)]
+    verdicts = [PairVerdict("A" if number % 3 else "B") for number in range(60)]
+    drawn = [pair_scores(examples, verdicts, seed) for seed in (0, 0, 1)]
+    assert drawn[0] == drawn[1]
+    assert drawn[0] != drawn[2]
+
+
+def test_an_interval_over_few_strict_pairs_is_a_share_of_those_that_were_drawn() -> None:
+    pairs = [pair(number, "A" if number < 4 else "tie") for number in range(10)]
+    found = pair_scores(pairs, [PairVerdict("A")] * 10, seed=0)
+    assert found is not None
+    assert found.ci95["strict_accuracy"] == (1.0, 1.0)
+
+
 def preference(a: float, tie: float) -> PairVerdict:
     probabilities = {"A": a, "tie": tie, "B": 1 - a - tie}
     label = max(probabilities, key=lambda name: probabilities[name])

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
+from blpo.pipeline.metrics.label_mass import MassCounts
 from blpo.pipeline.metrics.probabilities import (
     Calibration,
     ReliabilityBin,
@@ -191,3 +192,18 @@ def test_the_reliability_plot_has_a_curve_and_intervals_for_both_prompts() -> No
     assert svg == reliability_plot({"initial prompt": [one], "final prompt": [one, one]})
     for part in ("initial prompt", "final prompt", "accuracy", "var(--final)"):
         assert part in svg
+
+
+def test_low_label_masses_are_counted_over_all_batches() -> None:
+    counts = MassCounts()
+    assert counts.warning == ""
+    counts.add([0.9, 0.99])
+    counts.add([0.1])
+    assert (counts.n, counts.num_low) == (3, 1)
+    assert counts.total == pytest.approx(1.99)
+    assert "33% of the verdicts (mean 0.663)" in counts.warning
+
+
+def test_rows_of_a_calibration_are_the_judge_and_guessing_by_base_rates() -> None:
+    found = calibrated(SAFETY, [0, 1], [[0.9, 0.1], [0.2, 0.8]])
+    assert list(found.rows()) == ["judge", "base rates"]

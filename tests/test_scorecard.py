@@ -235,6 +235,15 @@ def test_each_rater_is_held_against_the_rest() -> None:
     assert found.scores.mae == pytest.approx((1 + 1 + 2) / 6)
 
 
+def test_a_rater_is_held_against_the_rest_where_that_rater_has_rated() -> None:
+    found = human_ceiling([("1", "1"), ("5", "5"), ("2", "2", "4")], FIVE)
+    assert found is not None
+    assert (found.num_examples, found.num_raters) == (3, 3)
+    # Rater 3 has rated the third example alone, where the others say 2.
+    assert found.scores.accuracy == pytest.approx((2 / 3 + 2 / 3 + 0) / 3)
+    assert human_ceiling([("1", "1"), ("5", "5"), ("2", "2", "4")], FIVE) == found
+
+
 def test_examples_that_one_person_rated_have_no_ceiling() -> None:
     assert human_ceiling([("1",), ()], FIVE) is None
 
@@ -285,6 +294,7 @@ def test_the_interval_of_alpha_holds_it_and_narrows_with_more_examples() -> None
         assert low < found.alpha < high
         widths.append(high - low)
     assert widths[1] < 0.6 * widths[0]
+    assert human_ceiling(ratings[:60], FIVE) == few
 
 
 def test_people_who_give_one_label_only_have_no_alpha_and_no_interval() -> None:
@@ -311,6 +321,12 @@ def test_a_simulated_rater_is_right_as_often_as_the_normal_distribution_says() -
     sure = simulated_ceiling(spread(labels, places.tolist(), 0.0), FIVE)
     assert sure is not None
     assert (sure.scores.accuracy, sure.scores.kappa) == (1.0, 1.0)
+
+
+def test_labels_that_nobody_gave_take_no_share_of_the_scores() -> None:
+    sure = simulated_ceiling(spread(["3", "3", "5"], [2.0, 3.0, 5.0], 0.0), FIVE)
+    assert sure is not None
+    assert sure.scores.accuracy == 1.0
 
 
 def test_nobody_is_simulated_without_spreads_or_where_labels_do_not_follow_scores() -> None:

@@ -85,6 +85,7 @@ OF_ONE_REQUEST = (
         error="HTTP 403: flagged",
         kind="refused",
     ),
+    Quirk("a number for a text", message(7), error="not a completion", kind="transient"),
     Quirk("no choices", (200, {}, {"choices": []}), error="not a completion", kind="transient"),
     Quirk(
         "a choice without a message",

@@ -16,6 +16,7 @@ from blpo.data.examples import write_dataset
 from blpo.models.engine import Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.methods.registry import SEARCHES
 from blpo.pipeline.runs.run import Run
 from blpo.pipeline.verify.findings import Findings
 from blpo.pipeline.verify.run import verify_run
@@ -27,7 +28,7 @@ from test_noise_floor import UnsteadyEngine
 
 ORDINAL = "micro-agin"
 BINARY = "micro-unsafebench"
-METHODS = ("none", "blpo", "apo", "textgrad")
+METHODS = tuple(SEARCHES)
 
 
 class TextEngine(IdealEngine):
@@ -166,6 +167,26 @@ def test_every_number_of_the_result_that_is_changed_is_found(
         assert any(d.file == "result.json" for d in differences), place
         if place[0] == "test":
             assert named(place) in {d.figure for d in differences}
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS if name not in ("none", "blpo")])
+def test_what_is_changed_in_the_run_of_another_method_is_found_in_every_file(
+    runs: dict[str, Path], tmp_path: Path, name: str
+) -> None:
+    run = Path(shutil.copytree(runs[name], tmp_path / "run"))
+    (run / "checksums.json").unlink()
+    for file, place in (
+        ("result.json", ("test", "gain", "macro_f1")),
+        ("steps/step-0.json", ("train", "accuracy")),
+    ):
+        kept = json.loads((run / file).read_text())
+        (run / file).write_text(json.dumps(changed(kept, place)))
+    report = (run / "report.html").read_text()
+    (run / "report.html").write_text(re.sub(r"\d+ misjudged", "99 misjudged", report, count=1))
+    differences = verify_run(run).differences
+    found = {(d.file, d.figure) for d in differences}
+    assert {("result.json", "test.gain.macro_f1"), ("steps/step-0.json", "train.accuracy")} <= found
+    assert [d.figure for d in differences if d.file == "report.html"] == ["step 0 on train"]
 
 
 def test_a_number_of_the_result_is_told_with_both_values(run: Path, blpo: Blpo) -> None:

@@ -8,6 +8,8 @@ import gzip
 import hashlib
 import json
 import math
+import socket
+import struct
 import threading
 import time
 from collections import Counter
@@ -157,6 +159,36 @@ def _cut(handler: Handler) -> None:
     handler.wfile.write(b'{"choices": [')
 
 
+def _reset(handler: Handler) -> None:
+    """The connection is reset, as by a server that is killed."""
+    linger = struct.pack("ii", 1, 0)
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.connection.close()
+
+
+def _cut_chunk(handler: Handler) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.wfile.write(b'400\r\n{"choices": [')
+
+
+def _not_http(handler: Handler) -> None:
+    handler.wfile.write(b"\x16\x03\x01 220 mail.example.org ESMTP\r\n")
+
+
+def _message(**message: Any) -> Mishap:
+    choice = {"index": 0, "message": message, "finish_reason": "stop"}
+    return lambda handler: handler.send(200, {"choices": [choice]})
+
+
+def _encoded(codec: str) -> Mishap:
+    """A reply in an encoding that JSON does not have."""
+    text = '{"choices": [{"message": {"content": "\u00fcber"}}]}'
+    content_type = {"Content-Type": f"application/json; charset={codec}"}
+    return lambda handler: handler.send(200, text.encode(codec), content_type)
+
+
 def _endless(handler: Handler) -> None:
     handler.send_response(200)
     handler.send_header("Transfer-Encoding", "chunked")
@@ -171,11 +203,22 @@ MISHAPS: Mapping[str, Mishap] = {
     "drips": _drip,
     "cuts its answer": _cut,
     "sends without end": _endless,
+    "cuts a chunk": _cut_chunk,
+    "speaks no HTTP": _not_http,
+    "resets the connection": _reset,
     "closes the connection": lambda handler: handler.connection.close(),
     "sends bytes at random": lambda handler: handler.send(200, bytes(range(256))),
     "sends a login page": lambda handler: handler.send(200, b"<html>please log in</html>"),
     "sends no choices": lambda handler: handler.send(200, {"choices": []}),
     "sends no content": lambda handler: handler.send(200, {"choices": [{"message": None}]}),
+    "sends a number for a text": _message(role="assistant", content=7),
+    "sends a list of nothing": lambda handler: handler.send(200, []),
+    "sends nothing": lambda handler: handler.send(200, b""),
+    "sends Latin-1": _encoded("latin-1"),
+    "sends UTF-16": _encoded("utf-16"),
+    "sends an unknown charset": lambda handler: handler.send(
+        200, b"{}", {"Content-Type": "application/json; charset=no-such"}
+    ),
     "sends deep nesting": lambda handler: handler.send(200, b"[" * 100_000),
     "sends bad gzip": lambda handler: handler.send(200, b"no", {"Content-Encoding": "gzip"}),
     "sends an error as 200": lambda handler: handler.send(200, {"error": {"message": "busy"}}),
@@ -187,9 +230,17 @@ MISHAPS: Mapping[str, Mishap] = {
     "answers 401": _refuse(401, "Incorrect API key provided."),
     "answers 402": _refuse(402, "Insufficient balance."),
     "answers 403 for one image": _refuse(403, "The image was flagged by moderation."),
+    "answers 302": lambda handler: handler.send(302, b"", {"Location": "http://127.0.0.1:1/"}),
     "answers 404": _refuse(404, "The model `stub` does not exist."),
+    "answers 413": _refuse(413, "Request entity too large."),
+    "answers 422": _refuse(422, "Unprocessable."),
     "answers 429": _refuse(429, "Slow down.", {"Retry-After": "0"}),
     "answers 429, wait -5": _refuse(429, "Slow down.", {"Retry-After": "-5"}),
+    "answers 429, wait 1": _refuse(429, "Slow down.", {"Retry-After": "1"}),
+    "answers 429, wait a word": _refuse(429, "Slow down.", {"Retry-After": "soon"}),
     "answers 500": _refuse(500, "Internal error."),
+    "answers 502": lambda handler: handler.send(502, b"<html>Bad Gateway</html>"),
+    "answers 504": lambda handler: handler.send(504, b"\xff\xfe\x00"),
+    "answers 520": _refuse(520, "Unknown error."),
     "answers 503": _refuse(503, "Overloaded."),
 }

@@ -47,7 +47,7 @@ class _Logprobs(BaseModel):
 
 
 class _Message(BaseModel):
-    content: Any = None
+    content: str | list[Any] | None = None
     refusal: Any = None
     reasoning: Any = None
     reasoning_content: Any = None
@@ -211,17 +211,17 @@ def _refuse_blocked(choice: _Choice, message: _Message, text: str) -> None:
         raise RefusedError(f"the server gave no message (finish_reason {finish[:80]!r})")
 
 
-def _text(content: Any) -> str:
+def _text(content: str | list[Any] | None) -> str:
     """The text of a message: a string, or the text among its parts."""
     if not isinstance(content, list):
-        return content if isinstance(content, str) else ""
-    parts = [_dict(part) for part in cast("list[Any]", content)]
+        return content or ""
+    parts = [_dict(part) for part in content]
     texts = [part.get("text") for part in parts if part.get("type") in ("text", "output_text")]
     return "".join(text for text in texts if isinstance(text, str))
 
 
-def _is_in_parts(content: Any) -> bool:
-    return isinstance(content, list) and len(cast("list[Any]", content)) > 1
+def _is_in_parts(content: str | list[Any] | None) -> bool:
+    return isinstance(content, list) and len(content) > 1
 
 
 def _positions(logprobs: Any) -> Sequence[Position]:

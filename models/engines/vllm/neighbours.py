@@ -3,6 +3,7 @@
 They share vLLM's distributed state, which the first to be shut down would take with it.
 """
 
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -30,9 +31,7 @@ def end_engine(llm: Any) -> None:
 
 
 def _shut_down(llm: Any, *, is_last: bool) -> None:
-    from vllm.v1.engine import core as vllm_core  # noqa: PLC0415
-
-    core: Any = vllm_core
+    core: Any = sys.modules["vllm.v1.engine.core"]
     clean_up = core.cleanup_dist_env_and_memory
     try:
         if not is_last:
