@@ -166,8 +166,9 @@ def _way(run: PastRun) -> list[tuple[str, int]]:
     """Judge prompts in order with the calls asked before each."""
     way = [(run.result.judge_prompt_initial, 0)]
     for step in _steps(run):
-        if not {"calls", "next_judge_prompt"} <= step.keys():
-            raise DataError(f"{run.path}: its steps do not tell their prompts and calls; {AGAIN}")
+        for key, what in (("calls", "calls"), ("next_judge_prompt", "prompts")):
+            if key not in step:
+                raise DataError(f"{run.path}: its steps do not tell their {what}; {AGAIN}")
         way.append((step["next_judge_prompt"], sum(step["calls"].values())))
     return way
 
