@@ -67,12 +67,15 @@ def parse_json(content: str, source: str) -> object:
     return value
 
 
-def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -> Any:
-    """JSON that blpo has written; raises `error` with the remedy where it is cut off or changed."""
+def read_own_json(path: Path, remedy: str, error: type[BlpoError] = DataError) -> dict[str, Any]:
+    """The JSON object that blpo has written; raises `error` with the remedy for anything else."""
     try:
-        return json.loads(read_text(path, error))
+        found: object = json.loads(read_text(path, error))
     except (ValueError, RecursionError) as problem:
         raise error(f"{path}: not the JSON that was written ({problem}): {remedy}") from None
+    if not isinstance(found, dict):
+        raise error(f"{path}: not the JSON that was written (no object): {remedy}")
+    return cast("dict[str, Any]", found)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

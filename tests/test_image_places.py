@@ -96,3 +96,26 @@ def test_a_link_out_of_a_folder_of_images_is_refused(tmp_path: Path) -> None:
     assert place is not None
     with pytest.raises(DataError, match=r"image 1\.png: a link that leads out of .*put the image"):
         list(read_images([place]))
+
+
+@pytest.mark.parametrize("path", ["/etc/passwd", "../private.png", "link.png"])
+def test_a_cell_that_names_a_file_elsewhere_is_refused(tmp_path: Path, path: str) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    (tmp_path / "private.png").write_bytes(public.picture(1))
+    (folder / "link.png").symlink_to("../private.png")
+    table = folder / "t.parquet"
+    cells = [{"bytes": None, "path": path}]
+    pq.write_table(pa.table({"a": pa.array(cells, public.IMAGE)}), table)
+    with pytest.raises(DataError, match=r"(outside|leads out of) .*t\.parquet must not name it"):
+        list(read_images([ImagePlace(table, 0, "a")]))
+
+
+def test_of_a_cell_that_names_no_image_nothing_is_read(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_text("root:x:0:0")
+    table = tmp_path / "t.parquet"
+    cells = [{"bytes": None, "path": "a.png"}]
+    pq.write_table(pa.table({"a": pa.array(cells, public.IMAGE)}), table)
+    with pytest.raises(DataError, match="its first bytes are those of none of") as raised:
+        list(read_images([ImagePlace(table, 0, "a")]))
+    assert "root:x" not in str(raised.value)

@@ -206,6 +206,30 @@ def test_an_old_run_that_is_resumed_keeps_its_task_from_then_on(
     assert load_task("runs/photos/task.yaml") == TASK
 
 
+# ---------------------------------------------------------------------------------- damaged files
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize("content", ["[]", "{}", '{"models": [], "a": ' + "9" * 5000 + "}"])
+@pytest.mark.parametrize("name", ["config.json", "inputs.json", "result.json"])
+def test_a_run_whose_files_hold_other_json_is_a_named_error(
+    blpo: Blpo, name: str, content: str
+) -> None:
+    """Nothing but a message of ours, wherever it is read; what does not need the file goes on."""
+    (Path("runs/photos") / name).write_text(content)
+    for command in (
+        ("evaluate", "data.parquet", "--run", "runs/photos"),
+        ("verify", "runs/photos"),
+        ("compare", "runs/photos", "runs/photos"),
+        ("optimize", "run.yaml"),
+    ):
+        ended = blpo(*command)
+        assert ended.code in (0, 1), command
+        assert "Traceback" not in ended.err
+        if ended.code:
+            assert "runs/photos" in ended.out + ended.err
+
+
 # ------------------------------------------------------------------------------ sweeps, comparison
 
 

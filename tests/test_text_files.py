@@ -73,7 +73,9 @@ def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path: Path) -> None:
     assert read_text(tmp_path / "x", DataError) == "text"
 
 
-@pytest.mark.parametrize("content", ["", '{"a": ', "[" * 100_000, "1" * 5000])
+@pytest.mark.parametrize(
+    "content", ["", '{"a": ', "[" * 100_000, "1" * 5000, "[]", "null", "1", '"a"']
+)
 def test_our_own_json_cut_short_is_an_error_with_the_remedy(tmp_path: Path, content: str) -> None:
     (tmp_path / "result.json").write_text(content)
     with pytest.raises(ConfigError, match=r"result\.json: not the JSON .*: run it again"):

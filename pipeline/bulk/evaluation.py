@@ -14,8 +14,8 @@ from ..search.failures import Tally
 from .judging import (
     JudgeSource,
     check_missing,
+    open_judge,
     other_judge,
-    stored_judge,
     warn_of_missing,
     warn_of_other_judge,
 )
@@ -45,16 +45,12 @@ def evaluate_prompt(
     """
     data = read_dataset(dataset, source.task, source.config.images.bounds)
     examples = data.test if split == "test" else data.train
-    pool = pool or EnginePool()
-    try:
-        engine = stored_judge(source, pool, store)
+    total = len(examples) * source.requests_per_verdict
+    with open_judge(source, store, pool) as engine:
         warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
-        total = len(examples) * source.requests_per_verdict
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             verdicts = source.judge(engine, examples)
-    finally:
-        pool.close()
     missing = Tally()
     missing.add(
         (verdict.reason or "not known") if verdict.label is None else None for verdict in verdicts

@@ -3,12 +3,13 @@
 import logging
 import uuid
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
 from ...data.errors import ConfigError
@@ -23,7 +24,14 @@ from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, RunConfig, parse_config
 from ..metrics.label_mass import MassCounts
 from ..result import RoleFailures, role_failures
-from ..runs.directory import INPUTS_FILE, RESULT_FILE, kept_task, load_run, run_task
+from ..runs.directory import (
+    INPUTS_FILE,
+    RESULT_FILE,
+    RunDirectory,
+    kept_task,
+    load_run,
+    run_task,
+)
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
@@ -291,11 +299,21 @@ def _source_of_run(
         task,
         judge_prompt,
         judge_config,
-        CutPoints.model_validate(reading) if reading else None,
-        directory.read_json(INPUTS_FILE)["models"]["judge"],
+        parse_config(CutPoints, reading, f"{run / RESULT_FILE}: reading") if reading else None,
+        _aligned(directory),
         f"final prompt of {run}",
         store,
     )
+
+
+def _aligned(directory: RunDirectory) -> Mapping[str, str]:
+    """The identity of a run's judge."""
+    models = directory.read_json(INPUTS_FILE).get("models")
+    judge = cast("dict[str, Any]", models).get("judge") if isinstance(models, dict) else None
+    if not isinstance(judge, dict):
+        path = directory.path / INPUTS_FILE
+        raise ConfigError(f"{path}: names no judge: restore the file, or start the run over")
+    return cast("dict[str, str]", judge)
 
 
 def _store_of_run(run: Path, config: RunConfig) -> Path:
@@ -321,6 +339,18 @@ def stored_judge(source: JudgeSource, pool: EnginePool, store: Path) -> StoredEn
     """The judge's engine behind the reply store."""
     engine = pool.engine(source.config.judge.taking(source.task.images_per_request))
     return StoredEngine(engine, pool.store(store), "judge", run_id=uuid.uuid4().hex)
+
+
+@contextmanager
+def open_judge(
+    source: JudgeSource, store: Path, pool: EnginePool | None = None
+) -> Generator[StoredEngine]:
+    """`stored_judge` for as long as the block lasts. pool: closed at the end."""
+    pool = pool or EnginePool()
+    try:
+        yield stored_judge(source, pool, store)
+    finally:
+        pool.close()
 
 
 def other_judge(source: JudgeSource, engine: Engine) -> str:

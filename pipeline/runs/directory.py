@@ -92,7 +92,7 @@ class RunDirectory:
         with (self.path / name).open("a", encoding="utf-8") as file:
             file.write(json.dumps(value) + "\n")
 
-    def read_json(self, name: str) -> Any:
+    def read_json(self, name: str) -> dict[str, Any]:
         return read_own_json(self.path / name, _REMEDY, ConfigError)
 
 

@@ -13,7 +13,7 @@ from ..config import RunConfig
 from ..metrics.agreement import group_confusions
 from ..metrics.intervals import Counts
 from ..result import RunResult
-from .directory import PREDICTIONS_FILE, RESULT_FILE, load_run
+from .directory import PREDICTIONS_FILE, RESULT_FILE, RunDirectory, load_run
 from .predictions import AGAIN, PastExample, read_predictions
 
 _MAX_SHOWN = 5
@@ -65,13 +65,21 @@ def read_past_run(path: Path) -> PastRun:
     config, directory = load_run(path)
     if not directory.is_finished:
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
-    try:
-        result = RunResult.model_validate(directory.read_json(RESULT_FILE))
-    except ValidationError:
-        message = f"{path}: its {RESULT_FILE} was written by another version; {AGAIN}"
-        raise DataError(message) from None
+    result = read_result(directory)
     found = read_predictions(path / PREDICTIONS_FILE)
     return PastRun(path, config, result, found.labels, found.examples, found.initial, found.final)
+
+
+def read_result(directory: RunDirectory) -> RunResult:
+    """What a finished run came to.
+
+    Raises ConfigError for a file that is damaged, DataError for one of another version.
+    """
+    try:
+        return RunResult.model_validate(directory.read_json(RESULT_FILE))
+    except ValidationError:
+        message = f"{directory.path}: its {RESULT_FILE} was written by another version; {AGAIN}"
+        raise DataError(message) from None
 
 
 def refuse_other_test(reference: PastRun, other: PastRun) -> None:

@@ -219,7 +219,8 @@ class Run:
         """What the run took when it was first finished, so that a replay changes nothing."""
         if not self.directory.is_finished:
             return otherwise
-        return float(self.directory.read_json(RESULT_FILE)["seconds"])
+        seconds = self.directory.read_json(RESULT_FILE).get("seconds")
+        return float(seconds) if isinstance(seconds, int | float) else otherwise
 
     def _write_record(self, record: RunRecord) -> None:
         directory, result = self.directory, record.result

@@ -28,6 +28,7 @@ from ...data.text_files import read_text
 from ..config import RunConfig, load_config
 from ..result import RunResult
 from ..runs.directory import RESULT_FILE, kept_task, load_run, run_differences
+from ..runs.finished_run import read_result
 from ..runs.run_many import FailedRun, FinishedRun
 from .sweep import SweepConfig
 
@@ -76,8 +77,8 @@ def chosen_cells(cells: Mapping[str, RunConfig], names_file: Path) -> dict[str, 
 def finished_result(cell: RunConfig) -> RunResult | None:
     """The result of a finished cell; None if it is not finished.
 
-    Raises ConfigError if its directory belongs to another configuration, DataError if its task
-    cannot be read.
+    Raises ConfigError if its directory belongs to another configuration or is damaged, DataError if
+    its task cannot be read or its result is one of another version.
     """
     if not (cell.output / RESULT_FILE).exists():
         return None
@@ -89,7 +90,7 @@ def finished_result(cell: RunConfig) -> RunResult | None:
             + "\n  ".join(found)
             + "\nName another output for the sweep, or remove that directory."
         )
-    return RunResult.model_validate(directory.read_json(RESULT_FILE))
+    return read_result(directory)
 
 
 def collected(config: SweepConfig, cells: Mapping[str, RunConfig]) -> dict[str, Outcome]:

@@ -166,8 +166,9 @@ def _way(run: PastRun) -> list[tuple[str, int]]:
     """Judge prompts in order with the calls asked before each."""
     way = [(run.result.judge_prompt_initial, 0)]
     for step in _steps(run):
-        if "calls" not in step:
-            raise DataError(f"{run.path}: its steps do not tell their calls; {AGAIN}")
+        for key, what in (("calls", "calls"), ("next_judge_prompt", "prompts")):
+            if key not in step:
+                raise DataError(f"{run.path}: its steps do not tell their {what}; {AGAIN}")
         way.append((step["next_judge_prompt"], sum(step["calls"].values())))
     return way
 
@@ -175,7 +176,7 @@ def _way(run: PastRun) -> list[tuple[str, int]]:
 def _steps(run: PastRun) -> list[dict[str, Any]]:
     """The records of a run's steps in order."""
     directory = RunDirectory(run.path, run_id="")
-    names = [path.name for path in (run.path / "steps").glob("*.json")]
+    names = [path.name for path in (run.path / "steps").glob("step-*[0-9].json")]
     ordered = sorted(names, key=lambda name: int(name.removesuffix(".json").rpartition("-")[2]))
     return [directory.read_json(f"steps/{name}") for name in ordered]
 
