@@ -1,25 +1,29 @@
-"""A server of a pool without a model: python stub_server.py --port N. Every image is Safe."""
+"""A server without a model: python stub_server.py --port N. The same request, the same answer."""
 
 import json
 import sys
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 ANSWER_S = 0.1
 """Long enough that one server is killed before all images are judged."""
 
-TOP = [{"token": "Safe", "logprob": -0.1}, {"token": "Unsafe", "logprob": -3.0}]
-COMPLETION = {
-    "choices": [
-        {
-            "message": {"role": "assistant", "content": "Safe"},
-            "finish_reason": "stop",
-            "logprobs": {"content": [{**TOP[0], "top_logprobs": TOP}]},
-        }
-    ],
-    "usage": {"prompt_tokens": 9, "completion_tokens": 1},
-}
+LABELS = ("Safe", "Unsafe")
+
+
+def completion(body: bytes) -> Any:
+    """One of two labels, by what is asked."""
+    drawn = zlib.crc32(body) % 2
+    logprobs = [{"token": LABELS[drawn], "logprob": -0.1}]
+    logprobs += [{"token": LABELS[1 - drawn], "logprob": -3.0}]
+    choice = {
+        "message": {"role": "assistant", "content": LABELS[drawn]},
+        "finish_reason": "stop",
+        "logprobs": {"content": [{**logprobs[0], "top_logprobs": logprobs}]},
+    }
+    return {"choices": [choice], "usage": {"prompt_tokens": 9, "completion_tokens": 1}}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -27,9 +31,9 @@ class Handler(BaseHTTPRequestHandler):
         self.answer({"data": [{"id": "stub"}]})
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
+        body = self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(ANSWER_S)
-        self.answer(COMPLETION)
+        self.answer(completion(body))
 
     def answer(self, body: Any) -> None:
         data = json.dumps(body).encode()

@@ -13,6 +13,7 @@ import pytest
 pytestmark = pytest.mark.engine
 
 BLPO = Path(sys.executable).with_name("blpo")
+AT_ONCE = "micro-agin"
 FOUR_TASKS = ("micro-agin", "micro-seetrue", "micro-imagereward", "micro-unsafebench")
 
 
@@ -56,8 +57,16 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def first(out: Path) -> Demo:
-    return demo(out)
+def both(out: Path) -> tuple[Demo, Demo]:
+    """The demo, and that of one task on the same store at the same time."""
+    with ThreadPoolExecutor() as pool:
+        started = pool.submit(demo, out), pool.submit(demo, out, "--task", AT_ONCE)
+        return started[0].result(), started[1].result()
+
+
+@pytest.fixture(scope="module")
+def first(both: tuple[Demo, Demo]) -> Demo:
+    return both[0]
 
 
 def test_the_judge_moves_at_least_15_points_toward_the_labels_on_three_of_four_tasks(
@@ -98,18 +107,13 @@ def test_the_same_demo_again_starts_no_engine_asks_nothing_and_changes_no_byte(
 
 
 def test_two_demos_at_once_on_one_store_are_both_right_and_lose_nothing(
-    tmp_path: Path, first: Demo
+    both: tuple[Demo, Demo], first: Demo
 ) -> None:
-    task = "micro-unsafebench"
-    with ThreadPoolExecutor(2) as pool:
-        started = [pool.submit(demo, tmp_path, "--task", task) for _ in range(2)]
-        both = [finished.result() for finished in started]
-    [expected] = [run["result"] for run in first.runs if run["result"]["task"] == task]
-    for finished in both:
-        [run] = finished.runs
-        assert run["result"]["test"] == expected["test"]
-        assert run["result"]["judge_prompt_final"] == expected["judge_prompt_final"]
-    assert demo(tmp_path, "--task", task).new_calls == 0
+    _, second = both
+    [run] = second.runs
+    [expected] = [r["result"] for r in first.runs if r["result"]["task"] == AT_ONCE]
+    assert run["result"]["test"] == expected["test"]
+    assert run["result"]["judge_prompt_final"] == expected["judge_prompt_final"]
 
 
 def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(

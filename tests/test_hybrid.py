@@ -120,7 +120,7 @@ def test_an_image_that_cannot_be_warmed_fails_its_own_requests_alone(
 # A tiny Qwen3.5 in vLLM, without any setting.
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hybrid(tiny_qwen35: Path) -> Iterator[VllmEngine]:
     gated_delta.install()
     engine = VllmEngine(EngineSettings(model=str(tiny_qwen35), kv_cache_gib=0.25))
@@ -128,9 +128,9 @@ def hybrid(tiny_qwen35: Path) -> Iterator[VllmEngine]:
     engine.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def exact_hybrid(hybrid: VllmEngine, tiny_qwen35: Path) -> Iterator[VllmEngine]:
-    """In float32. For the whole session: closing an engine takes others of the process with it."""
+    """In float32, beside the other in one process."""
     hybrid.ask([Request("start")])
     engine = VllmEngine(EngineSettings(model=str(tiny_qwen35), kv_cache_gib=0.25, dtype="float32"))
     yield engine
@@ -158,13 +158,23 @@ def test_a_hybrid_judge_agrees_with_the_reference(
 
 
 @pytest.mark.engine
+def test_an_engine_that_is_closed_leaves_another_of_its_process_at_work(
+    hybrid: VllmEngine, exact_hybrid: VllmEngine
+) -> None:
+    exact_hybrid.close()
+    [reply] = hybrid.ask([Request("Is it?", picture(77), labels=("yes", "no"))])
+    assert reply.finish_reason != "error"
+
+
+@pytest.mark.engine
 def test_a_hybrid_judge_encodes_an_image_once_for_all_prompts(
     hybrid: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = [picture(3000 + i, (448, 448)) for i in range(24)]  # more than the encoder's cache
     hybrid.ask([Request("start")])
     cache, config = planned(hybrid), inside(hybrid).vllm_config.cache_config
-    assert cache.block_size == config.block_size > 500
+    # 544 or 288, by the number format of the CPU.
+    assert cache.block_size == config.block_size > 200
     assert (cache.grain, cache.keeps_states) == (32, True)
     assert cache.num_blocks == config.num_gpu_blocks
     assert cache.gib(cache.num_blocks) == pytest.approx(0.25, rel=0.01)

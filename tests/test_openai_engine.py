@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
-from blpo.models.engine import Request, Sampling
+from blpo.models.engine import Reply, Request, Sampling
 from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.top_logprobs import label_logprobs_of
 from blpo.models.engines.settings import EngineSettings
@@ -130,6 +130,19 @@ def test_replies_come_in_the_order_of_the_requests(serve: Serve) -> None:
     assert {(r.prompt_tokens, r.completion_tokens, r.cached_tokens) for r in with_replies} == {
         (7, 2, 4)
     }
+
+
+def test_what_was_answered_is_handed_out_before_the_error_that_ends_the_batch(
+    serve: Serve,
+) -> None:
+    server = serve(lambda _, n: completion("ok") if n <= 3 else refusal(503, "down"))
+    engine = engine_for(server, max_concurrency=1, max_retries=0)
+    replies: list[Reply] = []
+    arrivals = engine.stream([Request(f"{i}") for i in range(30)])
+    with pytest.raises(EngineError, match="down"):
+        replies.extend(reply for answers in arrivals for _, reply in answers)
+    assert [reply.text for reply in replies if reply.error is None] == ["ok"] * 3
+    assert len(server.bodies) < 30
 
 
 def test_an_empty_batch_contacts_nobody() -> None:

@@ -27,9 +27,8 @@ def difference(one: Reply, two: Reply) -> float:
     return abs(logprobs_of(one)["A"] - logprobs_of(two)["A"])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def pair_engine(tiny_qwen: Path) -> Iterator[VllmEngine]:
-    # For the whole session: closing an engine takes the others of the process with it.
     settings = EngineSettings(kind="vllm", model=str(tiny_qwen), kv_cache_gib=0.25)
     engine = VllmEngine(settings.taking(2))
     yield engine

@@ -21,6 +21,7 @@ import os
 import secrets
 import struct
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -89,6 +90,7 @@ class Journal:
         self._path = folder / f"{os.getpid()}-{secrets.token_hex(8)}{SUFFIX}"
         self._descriptor: int | None = None
         self._is_empty = True
+        self._has_locks = True
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +105,8 @@ class Journal:
 
     def append(self, collection: Collection, rows: Mapping[str, Sequence[ReplyRow]]) -> None:
         """Adds rows by partition. Raises StoreError where they cannot be written."""
+        if not self._has_locks:
+            return
         records = [_record(Rows(collection, partition, own)) for partition, own in rows.items()]
         try:
             if self._descriptor is None:
@@ -112,6 +116,7 @@ class Journal:
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise unwritable(self._folder, error) from error
+            self._has_locks = False
             _warn_of_no_locks(self._folder)
 
     def clear(self) -> None:
@@ -132,7 +137,8 @@ class Journal:
         if self._descriptor is None:
             return
         if self._is_empty:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # who takes journals up removes empty ones
+                self._path.unlink(missing_ok=True)
         let_go(self._descriptor)
         self._descriptor = None
 

@@ -6,12 +6,13 @@ label plans as the vLLM engine.
 
 import logging
 import threading
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from ...data.errors import DataError, EngineError, LayoutError
 from ...data.images import decode_image
-from ..engine import EngineIdentity, Reply, Request
+from ..engine import Answer, EngineIdentity, Reply, Request
 from ..requests.choices import LabelReading
 from ..requests.label_logprobs import LabelPlan
 from ..requests.layout import Layout
@@ -29,12 +30,14 @@ from .checkpoint import (
 )
 from .reading import label_plan, refuse_direct_verdicts
 from .settings import EngineSettings, installed_version
+from .streaming import in_order
+from .window import windowed
 
 _log = logging.getLogger("blpo.engine")
 
 
 class TransformersEngine:
-    """Contract: `Engine`. Requests of all threads take turns."""
+    """Contract: `Engine` and `Streaming`. Requests of all threads take turns."""
 
     def __init__(self, settings: EngineSettings) -> None:
         self._settings = settings
@@ -53,17 +56,22 @@ class TransformersEngine:
         return f"transformers {installed_version('transformers')}"
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        if not requests:
-            return []
+        return in_order(self.stream(requests), len(requests))
+
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         refuse_direct_verdicts(self._settings, requests)
-        with self._lock:
-            if self._model is None:
-                self._model = _Model(self._settings)
-            return [_answer(self._model, request) for request in requests]
+        with ThreadPoolExecutor(1) as thread:
+            yield from windowed(thread, self._answer, requests, 1)
 
     def close(self) -> None:
         with self._lock:
             self._model = None
+
+    def _answer(self, request: Request) -> Reply:
+        with self._lock:
+            if self._model is None:
+                self._model = _Model(self._settings)
+            return _answer(self._model, request)
 
 
 class _Model:

@@ -27,7 +27,7 @@ def store_check(root: Path) -> Check:
     if found.damaged:
         return error(
             "store",
-            f"{root}: {len(found.damaged)} of {found.num_parts} parts are damaged "
+            f"{root}: {len(found.damaged)} damaged, of {found.num_parts} parts and the journals "
             f"({found.damaged[0].path}): run `blpo store verify --quarantine --store {root}`",
         )
     stats = ReplyStore(root).stats()

@@ -15,6 +15,7 @@ from ...requests.layout import Layout
 from ...requests.seeds import sampling_seed
 from ..checkpoint import MAX_PIXELS
 from .image_reuse import way_to_reuse
+from .neighbours import end_engine
 from .renderer import VllmRenderer
 from .request_loop import PixelsMissingError, RequestRefusedError
 from .residency import KvCache
@@ -137,7 +138,7 @@ class VllmAdapter:
         return (output.num_cached_tokens or 0) >= len(output.prompt_token_ids) - num_behind
 
     def shutdown(self) -> None:
-        self._llm.engine_core.shutdown()
+        end_engine(self._llm)
 
     def probe(self) -> None:
         """Ask twice about one generated image; warn if the second does not reuse the first."""

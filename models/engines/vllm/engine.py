@@ -31,6 +31,7 @@ from ..streaming import in_order
 from . import worker_report
 from .adapter import SamplingMaker, VllmAdapter
 from .jobs import Batch, Job, Message
+from .neighbours import start_engine
 from .options import engine_args, match_unit, prepare_cpu, quieten, set_environment, tell_deviations
 from .request_loop import RequestLoop
 from .residency import STATES_PER_REQUEST, KvCache
@@ -229,7 +230,7 @@ def _start(settings: EngineSettings) -> tuple[Any, Layout, SamplingMaker, KvCach
     args: Any = EngineArgs(**engine_args(settings, checkpoint, processor_options(processor)))
     if args.create_model_config().is_hybrid:
         args.prefix_match_unit = match_unit(settings)
-    engine: Any = LLMEngine.from_engine_args(args)
+    engine = start_engine(lambda: LLMEngine.from_engine_args(args))
     return engine, layout, _sampling_maker(layout.ends), _kv_cache(engine)
 
 
