@@ -178,3 +178,11 @@ def test_a_gain_is_found_where_both_lower_bounds_are_above_zero() -> None:
     assert is_found(above, above)
     assert not any(is_found(*pair) for pair in ((around, above), (above, around)))
     assert not any(is_found(*pair) for pair in ((at_zero, above), (above, at_zero)))
+
+
+def test_kappa_of_many_confusions_is_that_of_each() -> None:
+    rng = np.random.default_rng(0)
+    confusions = rng.integers(0, 9, (5, 3, 4))
+    expected = [float(kappa(one)) for one in confusions]
+    assert kappa(confusions) == pytest.approx(expected)
+    assert len(set(expected)) == 5
