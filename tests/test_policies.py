@@ -490,6 +490,7 @@ def test_a_known_verdict_is_asked_for_again_only_without_ask_once(
         return [Verdict("Safe", reason=f"{p} {example.example_id}") for p, example in pairs]
 
     judgments, train = Judgments(judge, ask_once=ask_once), labelled(2)
+    assert judgments.known("never judged") == {}
     judgments("p", train[:1])
     [first, second] = judgments.each(["p", "q"], train)
     assert [verdict.reason for verdict in first] == ["p e0", "p e1"]
