@@ -6,4 +6,8 @@ here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" dev
 bash "$here/slurm_packages.sh"
 cd "$here/.."
-exec "${BLPO_VENV:-.venv}/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"
+venv="${BLPO_VENV:-$PWD/.venv}"
+# Hundreds of processes import the same packages: what one has compiled the next one reads.
+unset PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX="$venv/.pycache"
+exec "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -88,5 +88,6 @@ def failures_error(what: str, tally: Tally, role: Role, share: float, remedy: st
     return FailuresError(
         f"{role}: {what}; at most {100 * share:g} % may fail.{why}\n"
         f"Every answer received is in the store. Put the cause right and give the same command "
-        f"again, or {remedy}."
+        f"again, or {remedy}. What was refused for what it holds (too long, an unusable image) is "
+        f"asked again after `blpo store forget --errors`."
     )
