@@ -27,6 +27,11 @@ from ideal_engine import IdealEngine, ideal_world
 TASK = "micro-unsafebench"
 Fault = Callable[[Request], Reply | None]
 
+ASKED_AGAIN = (
+    "What was refused for what it holds (too long, an unusable image) is asked again after "
+    "`blpo store forget --errors`."
+)
+
 
 @dataclass
 class Faulty:
@@ -186,7 +191,7 @@ def test_a_judge_without_a_single_verdict_ends_the_run_after_its_first_pass(
         "judge: no verdict on 40 of 40 train examples; at most 10 % may fail.\n"
         f"  40 x {reason}\n"
         "Every answer received is in the store. Put the cause right and give the same command "
-        "again, or raise max_failed_share.judge."
+        f"again, or raise max_failed_share.judge. {ASKED_AGAIN}"
     )
     assert not (run.config.output / "result.json").exists()
 
@@ -343,7 +348,7 @@ def test_a_measured_prompt_has_the_budget_of_a_run(world: World) -> None:
         "judge: no verdict on 5 of 40 images; at most 10 % may fail.",
         "  5 x HTTP 403: flagged (id req-0f)",
         "Every answer received is in the store. Put the cause right and give the same command "
-        "again, or pass --max-failed-share (now 0.1).",
+        f"again, or pass --max-failed-share (now 0.1). {ASKED_AGAIN}",
     ]
     assert measured(1.0, *range(40)).failed == 40
 
