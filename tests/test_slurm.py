@@ -130,7 +130,7 @@ def test_a_sweep_whose_tasks_are_killed_and_preempted_ends_like_a_local_one(
             "judge": judge,
             "optimizer": {"engine": {"kind": "lexicon"}},
             # Long enough that no task is at its last batch when it is told to stop.
-            "algorithm": {"outer_steps": 6, "inner_steps": 3, "minibatch_size": 4},
+            "algorithm": {"outer_steps": 3, "inner_steps": 3, "minibatch_size": 4},
         },
         datasets=write_datasets("micro-unsafebench"),
         grid={
