@@ -27,7 +27,7 @@ LONGEST_FIRST = (
     *("test_slurm", "test_demo", "test_engine_group", "test_conformance", "test_vllm_server"),
     *("test_resume", "test_wheel", "test_verify", "test_docs"),
 )
-"""`--dist loadfile` keeps a file in one process; with these first, no long one is left at the end."""
+"""`--dist loadfile` keeps a file in one process; with these first, none is left at the end."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
