@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 pytestmark = pytest.mark.engine
 
 BLPO = Path(sys.executable).with_name("blpo")
-AT_ONCE = "micro-agin"
 FOUR_TASKS = ("micro-agin", "micro-seetrue", "micro-imagereward", "micro-unsafebench")
 
 
@@ -57,16 +55,8 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def both(out: Path) -> tuple[Demo, Demo]:
-    """The demo, and that of one task on the same store at the same time."""
-    with ThreadPoolExecutor() as pool:
-        started = pool.submit(demo, out), pool.submit(demo, out, "--task", AT_ONCE)
-        return started[0].result(), started[1].result()
-
-
-@pytest.fixture(scope="module")
-def first(both: tuple[Demo, Demo]) -> Demo:
-    return both[0]
+def first(out: Path) -> Demo:
+    return demo(out)
 
 
 def test_the_judge_moves_at_least_15_points_toward_the_labels_on_three_of_four_tasks(
@@ -104,16 +94,6 @@ def test_the_same_demo_again_starts_no_engine_asks_nothing_and_changes_no_byte(
     assert "starting vLLM" in first.messages
     assert "starting vLLM" not in again.messages
     assert run_files(out) == before
-
-
-def test_two_demos_at_once_on_one_store_are_both_right_and_lose_nothing(
-    both: tuple[Demo, Demo], first: Demo
-) -> None:
-    _, second = both
-    [run] = second.runs
-    [expected] = [r["result"] for r in first.runs if r["result"]["task"] == AT_ONCE]
-    assert run["result"]["test"] == expected["test"]
-    assert run["result"]["judge_prompt_final"] == expected["judge_prompt_final"]
 
 
 def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
