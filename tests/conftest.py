@@ -24,10 +24,13 @@ hypothesis.settings.load_profile("repeatable")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 LONGEST_FIRST = (
-    *("test_slurm", "test_demo", "test_engine_group", "test_conformance", "test_vllm_server"),
+    *("test_demo", "test_engine_group", "test_slurm", "test_conformance", "test_vllm_server"),
     *("test_resume", "test_wheel", "test_verify", "test_docs"),
 )
-"""`--dist loadfile` keeps a file in one process; with these first, none is left at the end."""
+"""`--dist loadfile` keeps a file in one process; with these first, none is left at the end.
+
+Slurm's jobs come when others have compiled what they import.
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
