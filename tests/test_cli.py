@@ -11,6 +11,7 @@ from blpo.data.errors import StoreError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.pipeline.cli import app
+from blpo.pipeline.cli.show import tasks as shown_tasks
 from blpo.pipeline.runs import run_many as runner
 from command_line import Blpo, Outcome
 from ideal_engine import ideal_world
@@ -208,3 +209,15 @@ def test_want_of_memory_is_a_message(
 
     monkeypatch.setattr(app, "app", fail)
     refused(blpo("tasks"), "error: out of memory", "goes on where it stopped")
+
+
+def test_an_interrupted_command_says_that_it_can_go_on(
+    blpo: Blpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*, as_json: bool) -> None:
+        raise KeyboardInterrupt(as_json)
+
+    monkeypatch.setattr(shown_tasks, "show_tasks", interrupt)
+    stopped = blpo("tasks")
+    assert stopped.code == 130
+    assert stopped.err.count("interrupted; the same command goes on where it stopped") == 1

@@ -15,7 +15,7 @@ from ...data.shown import ShownFormatter
 from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
-from .options import EXIT_PROBLEM, EXIT_STOPPED, say
+from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
 from .runs import compare, demo, optimize, tasks, verify
 from .store import store_app
 from .sweeps import sweep_app, table
@@ -58,6 +58,10 @@ def main() -> None:
             raise
         say("error: out of memory: give it more; the same command goes on where it stopped")
         sys.exit(EXIT_PROBLEM)
+    except SystemExit as ended:
+        if ended.code == EXIT_INTERRUPTED:
+            say("interrupted; the same command goes on where it stopped")
+        raise
     except StoppedError:
         say("stopped as asked; the same command goes on where it stopped")
         sys.exit(EXIT_STOPPED)

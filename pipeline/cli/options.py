@@ -12,6 +12,7 @@ from ..launchers.registry import LAUNCHERS
 
 EXIT_PROBLEM = 1
 EXIT_STOPPED = 75
+EXIT_INTERRUPTED = 130
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Overrides = Annotated[

@@ -1,6 +1,5 @@
 """Run one or several configurations in this process, over one engine."""
 
-import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
@@ -13,8 +12,6 @@ from ..result import RunResult
 from .engine_pool import EnginePool
 from .progress import Tracked, progress
 from .run import Run
-
-_log = logging.getLogger("blpo.runs")
 
 _RUNS_AT_ONCE = 16
 
@@ -95,7 +92,6 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
         try:
             wait(futures)
         except KeyboardInterrupt:
-            _log.info("interrupted; the same command goes on where this one stopped")
             # Closing the engines wakes the runs that wait for replies; they end with an error.
             pool.close()
             raise
