@@ -70,7 +70,11 @@ def main() -> None:
 
 def run(folder: Path, num_requests: int, repeats: int) -> None:
     checkpoint = build_checkpoint(folder / "model", TINY)
-    engine = VllmEngine(EngineSettings(model=str(checkpoint), load_format="dummy", kv_cache_gib=4))
+    engine = VllmEngine(
+        EngineSettings(
+            model=str(checkpoint), load_format="dummy", kv_cache_gib=4, label_reading="first_token"
+        )
+    )
     stored = StoredEngine(engine, ReplyStore(folder / "store"), "judge", "bench")
     judge = Judge(stored, TASK)
     examples = [Shown(image) for image in make_images(num_requests, IMAGE_SIZE)]

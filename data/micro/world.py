@@ -166,6 +166,11 @@ def derived_seed(*parts: object) -> int:
     return int.from_bytes(digest[:8], "big") >> 1
 
 
+def fraction_of(data: bytes) -> float:
+    """A number from 0 to 1, without 1, that depends on the data and on nothing else."""
+    return int.from_bytes(hashlib.sha256(data).digest()[:4], "big") / 2**32
+
+
 def draw_scene(
     family: Family, seed: int, index: int, fault_rates: Mapping[str, float] | None = None
 ) -> Scene:

@@ -49,19 +49,26 @@ def _openai(settings: EngineSettings) -> Engine:
 def _lexicon(settings: EngineSettings) -> Engine:
     from ..lexicon.engine import LexiconEngine, lexicon_engine  # noqa: PLC0415
 
-    has_world = settings.model != EngineSettings().model
-    return lexicon_engine(Path(settings.model)) if has_world else LexiconEngine()
+    world_file = _world_file(settings)
+    return LexiconEngine() if world_file is None else lexicon_engine(world_file)
 
 
 def _ideal(settings: EngineSettings) -> Engine:
     from ..ideal.engine import ideal_engine  # noqa: PLC0415
 
-    if settings.model == EngineSettings().model:
+    world_file = _world_file(settings)
+    if world_file is None:
         raise ConfigError(
             "an engine of kind ideal needs `model`, the world file of the graded bench, such as "
             "{kind: ideal, model: dev-0.yaml}"
         )
-    return ideal_engine(Path(settings.model))
+    return ideal_engine(world_file)
+
+
+def _world_file(settings: EngineSettings) -> Path | None:
+    """The file that `model` names; None where it names none."""
+    is_named = settings.model != EngineSettings.model_fields["model"].default
+    return Path(settings.model) if is_named else None
 
 
 _ENGINES: Mapping[EngineKind, Callable[[EngineSettings], Engine]] = {

@@ -215,6 +215,11 @@ class EngineSettings(BaseModel):
         return not SYNTHETIC_MODELS.isdisjoint((self.kind, self.model))
 
     @property
+    def is_program(self) -> bool:
+        """Whether a program of the synthetic test bench answers, without a model."""
+        return self.kind in ("lexicon", "ideal")
+
+    @property
     def device(self) -> Device:
         return find_device()
 

@@ -1,6 +1,5 @@
 """What the ideal judge makes of a scene: what it sees, describes and concludes."""
 
-import hashlib
 from collections.abc import Mapping, Sequence
 
 from ...data.micro.graded import JudgeConfig
@@ -11,6 +10,7 @@ from ...data.micro.world import (
     aspect,
     describe,
     family_aspects,
+    fraction_of,
     named_aspects,
 )
 from .english import understand
@@ -113,8 +113,7 @@ def pair_chances(
 
 def _chance(image: bytes, *parts: str) -> float:
     """A number from 0 to 1 that depends on the image and the parts alone."""
-    digest = hashlib.sha256("/".join(parts).encode() + image).digest()
-    return int.from_bytes(digest[:4], "big") / 2**32
+    return fraction_of("/".join(parts).encode() + image)
 
 
 def _other_value(name: str, value: str) -> str:

@@ -1,9 +1,10 @@
 """How much of a meta-prompt the lexicon optimizer takes in: the longer it is, the less of it."""
 
-import hashlib
 import re
+from itertools import count
 
 from ...data.micro.graded import ReaderConfig
+from ...data.micro.world import fraction_of
 from ..engine import Request
 
 _DESCRIPTION = re.compile(r"<description>.*?</description>", re.DOTALL)
@@ -36,10 +37,10 @@ def as_read(request: Request, reader: ReaderConfig) -> str:
         return request.prompt
     kept = (1 - reader.hazard) ** num_tokens(request, reader)
     salt = f"{request.sampling.sample_index}/{request.prompt}"
-    places = iter(range(len(request.prompt)))
+    places = count()
 
     def read(found: re.Match[str]) -> str:
-        digest = hashlib.sha256(f"{next(places)}/{salt}".encode()).digest()
-        return found[0] if int.from_bytes(digest[:4], "big") / 2**32 < kept else LOST
+        is_kept = fraction_of(f"{next(places)}/{salt}".encode()) < kept
+        return found[0] if is_kept else LOST
 
     return _DESCRIPTION.sub(read, request.prompt)

@@ -106,12 +106,14 @@ def import_micro(
     as_json: AsJson = False,
 ) -> None:
     """Draw a dataset of the graded test bench. Synthetic: images, labels and people."""
+    from ...data.arrow import refuse_output  # noqa: PLC0415
     from ...data.micro.graded import load_world  # noqa: PLC0415
     from ..runs.demo import write_graded  # noqa: PLC0415
     from .show.imports import show_draw  # noqa: PLC0415
 
     loaded = load_world(world)
-    examples = write_graded(out, task, loaded, overwrite=overwrite)
+    refuse_output(out, world, overwrite=overwrite)
+    examples = write_graded(out, task, loaded)
     show_draw(examples, task, loaded, out, as_json=as_json)
 
 

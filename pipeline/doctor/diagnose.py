@@ -45,7 +45,7 @@ def _model(
     for check in until_it_fails("model", model_checks(settings, task)):
         failed |= check.level is Level.ERROR
         yield check
-    if probe and not failed and settings.kind not in ("lexicon", "ideal"):
+    if probe and not failed and not settings.is_program:
         yield from until_it_fails("probe", probe_checks(settings, task, image))
 
 

@@ -22,7 +22,7 @@ def model_checks(settings: EngineSettings, task: Task) -> Iterator[Check]:
     """What can be told without loading weights. Raises EngineError for a model that is refused."""
     if settings.kind == "openai":
         yield _key(settings)
-    elif settings.kind in ("lexicon", "ideal"):
+    elif settings.is_program:
         yield ok("model", f"the {settings.kind} program: for the synthetic test bench only")
     else:
         yield from _local_model(settings, task)

@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...data.errors import ConfigError, DataError
+from ...data.errors import ConfigError
 from ...data.examples import Example, write_dataset
 from ...data.images import ImageBounds, ImageRef
 from ...data.micro.graded import GradedWorld
@@ -76,18 +76,14 @@ def graded_dataset(folder: Path, task: str, world: GradedWorld) -> Path:
     return path
 
 
-def write_graded(
-    out: Path, task: str, world: GradedWorld, *, overwrite: bool = False
-) -> list[Example]:
+def write_graded(out: Path, task: str, world: GradedWorld) -> list[Example]:
     """Draw a task's dataset in a world of the graded bench, and write it.
 
-    Raises ConfigError for a task that is not on that bench, DataError for a file that is there.
+    Raises ConfigError for a task that is not on that bench.
     """
     if task not in MICRO_TASKS:
         known = ", ".join(MICRO_TASKS)
         raise ConfigError(f"--task {task}: is not on the graded bench; choose from {known}")
-    if out.exists() and not overwrite:
-        raise DataError(f"{out}: already there: choose another name or pass --overwrite")
     bounds = ImageConfig().bounds
     examples = [example_of(row, bounds) for row in graded_rows(task, world)]
     write_dataset(out, examples)

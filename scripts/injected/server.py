@@ -142,10 +142,16 @@ def _hang(_handler: Handler) -> None:
     time.sleep(8)
 
 
-def _drip(handler: Handler) -> None:
+def _begin(handler: Handler, header: str, value: str, body: bytes = b"") -> None:
+    """An answer whose body is not as long as its header says."""
     handler.send_response(200)
-    handler.send_header("Content-Length", "100000")
+    handler.send_header(header, value)
     handler.end_headers()
+    handler.wfile.write(body)
+
+
+def _drip(handler: Handler) -> None:
+    _begin(handler, "Content-Length", "100000")
     for _ in range(16):
         handler.wfile.write(b" ")
         handler.wfile.flush()
@@ -153,10 +159,7 @@ def _drip(handler: Handler) -> None:
 
 
 def _cut(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Content-Length", "5000")
-    handler.end_headers()
-    handler.wfile.write(b'{"choices": [')
+    _begin(handler, "Content-Length", "5000", b'{"choices": [')
 
 
 def _reset(handler: Handler) -> None:
@@ -167,10 +170,7 @@ def _reset(handler: Handler) -> None:
 
 
 def _cut_chunk(handler: Handler) -> None:
-    handler.send_response(200)
-    handler.send_header("Transfer-Encoding", "chunked")
-    handler.end_headers()
-    handler.wfile.write(b'400\r\n{"choices": [')
+    _begin(handler, "Transfer-Encoding", "chunked", b'400\r\n{"choices": [')
 
 
 def _not_http(handler: Handler) -> None:

@@ -5,7 +5,8 @@ They share vLLM's distributed state, which the first to be shut down would take 
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 _running: set[int] = set()
@@ -23,19 +24,17 @@ def start_engine(start: Callable[[], Any]) -> Any:
 def end_engine(llm: Any) -> None:
     """Shut an engine down. The last one of the process cleans up what all share."""
     with _lock:
-        if id(llm) in _running:
-            _running.remove(id(llm))
-            _shut_down(llm, is_last=not _running)
-        else:
+        _running.discard(id(llm))
+        with _without_clean_up() if _running else nullcontext():
             llm.engine_core.shutdown()
 
 
-def _shut_down(llm: Any, *, is_last: bool) -> None:
+@contextmanager
+def _without_clean_up() -> Generator[None]:
     core: Any = sys.modules["vllm.v1.engine.core"]
     clean_up = core.cleanup_dist_env_and_memory
+    core.cleanup_dist_env_and_memory = lambda: None
     try:
-        if not is_last:
-            core.cleanup_dist_env_and_memory = lambda: None
-        llm.engine_core.shutdown()
+        yield
     finally:
         core.cleanup_dist_env_and_memory = clean_up
