@@ -49,6 +49,7 @@ def refuse_output(out: Path, source: Path, *, overwrite: bool) -> None:
     """Raise DataError if a file is there already, or is the one that is read."""
     if not out.exists():
         return
+    _refuse_place(out)
     if source.exists() and out.samefile(source):
         raise DataError(f"{out}: is the file that is read: name another one")
     if not overwrite:

@@ -44,7 +44,7 @@ def parse_yaml_value(content: str, source: str, error: type[BlpoError]) -> objec
     try:
         return cast("object", yaml.load(content, Loader=_StrictLoader))
     except yaml.YAMLError as problem:
-        raise error(f"{source}: not valid YAML: {_yaml_problem(problem)}") from problem
+        raise error(f"{source}: not valid YAML: {_yaml_problem(problem, content)}") from problem
     except (*_NO_VALUE, RecursionError) as problem:
         raise error(f"{source}: not valid YAML: {problem}") from problem
 
@@ -135,10 +135,13 @@ def _with_whole_characters(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
 
 
-def _yaml_problem(error: yaml.YAMLError) -> str:
+def _yaml_problem(error: yaml.YAMLError, content: str) -> str:
     if isinstance(error, yaml.MarkedYAMLError) and error.problem_mark is not None:
         mark = error.problem_mark
         is_unquoted = error.problem == "mapping values are not allowed here"
         remedy = ": put the text in quotes" if is_unquoted else ""
         return f"line {mark.line + 1}, column {mark.column + 1}: {error.problem}{remedy}"
+    if isinstance(error, yaml.reader.ReaderError):
+        line = content[: error.position].count("\n") + 1
+        return f"line {line}: the character {chr(error.character)!r} is not allowed: take it out"
     return str(error)

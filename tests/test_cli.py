@@ -3,6 +3,7 @@
 import io
 import json
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,10 @@ def test_the_tasks_are_listed_for_people_and_for_scripts(blpo: Blpo) -> None:
     assert "micro-agin" in blpo("tasks").out
     names = [task["name"] for task in json.loads(blpo("tasks", "--json").out)]
     assert {"unsafebench", "agin", "seetrue", "imagereward"} < set(names)
+
+
+def test_it_says_its_version(blpo: Blpo) -> None:
+    assert blpo("--version").out == f"blpo {version('blpo')}\n"
 
 
 def test_wrong_usage_has_an_exit_code_of_its_own(blpo: Blpo) -> None:

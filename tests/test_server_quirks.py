@@ -80,6 +80,12 @@ OF_ONE_REQUEST = (
         kind="transient",
     ),
     Quirk(
+        "HTTP 200 with an error body without a status",
+        (200, {}, {"error": {"message": "Provider returned error"}}),
+        error="HTTP 200 with an error: Provider returned error",
+        kind="transient",
+    ),
+    Quirk(
         "HTTP 200 with a moderation error",
         (200, {}, {"error": {"message": "flagged by moderation", "code": 403}}),
         error="HTTP 403: flagged",

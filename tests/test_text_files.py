@@ -36,6 +36,7 @@ PNG = b"\x89PNG\r\n\x1a\n and so on"
         ("a: !!float b\n", r"line 1, column 4: 'b'"),
         ("a: !!binary x\n", r"line 1, column 4"),
         ("a: !!map b\n", r"not valid YAML"),
+        ("a: 1\nb: \x07\n", r"not valid YAML: line 2: the character '\\x07' is not allowed"),
         ("a: !!pairs b\n", r"not valid YAML"),
     ],
 )
@@ -215,6 +216,8 @@ def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
     refuse_output(new, source, overwrite=True)
     with pytest.raises(DataError, match="already there: name another file or pass --overwrite"):
         refuse_output(new, source, overwrite=False)
+    with pytest.raises(OutputError, match="a folder is in its place: name another path"):
+        refuse_output(tmp_path / "no", source, overwrite=False)
 
 
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from blpo.data.errors import StoppedError
 from blpo.models.engines import window
 from blpo.models.engines.window import windowed
+from waiting import wait_for
 
 
 class Worker:
@@ -108,9 +109,15 @@ class UntilStopped(Sequence[int]):
         return place
 
 
-def test_asked_to_stop_it_hands_out_what_is_under_way(threads: ThreadPoolExecutor) -> None:
+def test_asked_to_stop_it_hands_out_what_is_under_way(
+    threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(window, "_PULSE_S", 0.0)
     work = Worker(3)
     arrivals = windowed(threads, work, UntilStopped(), width=3)
+    next(arrivals)
+    # What no thread has taken yet is dropped.
+    wait_for(lambda: len(work.begun) == 3, "three threads")
     work.finish(0)
     until(arrivals, 0)
     work.finish(1)

@@ -6,7 +6,9 @@ import os
 import sys
 import threading
 import traceback
+from importlib import metadata
 from types import TracebackType
+from typing import Annotated
 
 import typer
 
@@ -29,6 +31,26 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        print(f"blpo {metadata.version('blpo')}")
+        raise typer.Exit
+
+
+@app.callback()
+def about(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_say_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """What every command takes."""
+
+
 for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")

@@ -9,12 +9,14 @@ from PIL import Image, ImageDraw
 
 from ...data.images import ImageBounds, ImageRef
 from ...data.tasks import Task
-from ...models.engine import Engine, Reply, Request
+from ...models.engine import Engine, Reply, Request, Sampling
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
-from ...models.roles.judge import answer_instruction, read_verdict
+from ...models.roles.judge import TEXT_VERDICT_TOKENS, answer_instruction, read_verdict
+from ..config import THINKING_TOKENS
 from ..metrics.label_mass import LOW_LABEL_MASS
+from ..runs.roles import thinking_budget
 from .check import Check, error, ok, warning
 
 
@@ -38,12 +40,14 @@ def probe_checks(
     shown = image or drawn_image()
     images = (shown,) * task.images_per_request
     prompts = (task.judge_prompt, f"{task.judge_prompt} Look at the whole image.")
+    num_tokens = TEXT_VERDICT_TOKENS + thinking_budget(settings, THINKING_TOKENS)
     requests = [
         Request(
             f"{prompt}\n{answer_instruction(task, None)}",
             images[0],
             "A test image." if task.carries_text else None,
             task.asked_labels,
+            sampling=Sampling(num_tokens),
             further_images=images[1:],
         )
         for prompt in prompts

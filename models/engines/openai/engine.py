@@ -41,6 +41,7 @@ _MOST_FIRST_CONTACTS = 3
 """So often a connection is tried that nobody has taken yet; with the waits in between 1.5 s."""
 _MOST_UNANSWERED = 5
 """So many requests in a row that fail, without one that is answered, are taken for all."""
+_OBJECTS = "put right what it objects to; `blpo doctor` asks a single question"
 
 
 class Asker(Protocol):
@@ -174,7 +175,7 @@ class OpenAIEngine:
             reply = _error_reply(str(error), "request" if error.lies_in_request else "refused")
             if not error.is_doubtful:
                 return reply
-            return _Doubtful(reply, EngineError(f"{self.version} answers {error}"))
+            return _Doubtful(reply, EngineError(f"{self.version} answers {error} ({_OBJECTS})"))
         except TransientError as error:
             message = f"did not answer after {retry.statistics['attempt_number']} tries: {error}"
             failure = EngineError(f"{self.version} {message}", is_transient=True)

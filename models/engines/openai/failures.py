@@ -110,7 +110,11 @@ def failure_of(response: Response, server: str) -> Exception:
 
     TransientError: worth another try. RefusedError: this request fails. ServerRefusesError: all do.
     """
-    status, message = response.status, f"HTTP {response.status}: {response.message}"
+    return _failure(response, server, f"HTTP {response.status}")
+
+
+def _failure(response: Response, server: str, heading: str) -> Exception:
+    status, message = response.status, f"{heading}: {response.message}"
     if remedy := _systemic_remedy(response):
         return ServerRefusesError(f"{server} answers {message} ({remedy})")
     if status in _TRANSIENT_STATUS:
@@ -174,8 +178,10 @@ def _systemic_remedy(response: Response) -> str | None:
 def failure_in(response: Response, server: str) -> Exception:
     """What the error in the body of a successful response means, by the status it names."""
     code: Any = response.error.get("code")
-    status = code if isinstance(code, int) and 300 <= code < 600 else 502
-    return failure_of(replace(response, status=status), server)
+    if isinstance(code, int) and 300 <= code < 600:
+        return failure_of(replace(response, status=code), server)
+    heading = f"HTTP {response.status} with an error"
+    return _failure(replace(response, status=502), server, heading)
 
 
 def refused_parameter(response: Response, body: Mapping[str, Any]) -> Refusal | None:
