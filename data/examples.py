@@ -196,23 +196,23 @@ def _image_problem(example: Example) -> tuple[str, str] | None:
 
 def iter_dataset(
     path: Path,
+    task: Task,
     bounds: ImageBounds | None = None,
     batch_rows: int = 256,
     row_group: int | None = None,
-    *,
-    pairs: bool = False,
 ) -> Iterator[list[Item]]:
     """Items of a dataset file of any size in file order, at most `batch_rows` in memory at once.
 
-    Only `example_id` and `image` are needed, `image_b` for pairs; `text` and `label` are read
-    where present. row_group: only this one, from 0. Raises DataError as `read_dataset` does for
-    the file, and for a row without example_id or one of its images.
+    Only `example_id` and `image` are needed, `image_b` for pairs and `text` where the task carries
+    one; `label` is read where present. row_group: only this one, from 0. Raises DataError as
+    `read_dataset` does for the file, and for a row without one of what is needed.
     """
-    needed, optional = ("example_id", *_image_columns(pairs=pairs)), ("text", "label")
-    for start, batch in _batches(path, needed, optional, batch_rows, row_group):
+    texts = ("example_id", "text") if task.carries_text else ("example_id",)
+    needed = (*texts, *_image_columns(pairs=task.is_pairwise))
+    for start, batch in _batches(path, needed, ("label",), batch_rows, row_group):
         problems = Problems(str(path))
         for row, record in enumerate(batch, start):
-            _check_presence(problems, row, record, ("example_id",))
+            _check_presence(problems, row, record, texts)
         problems.raise_if_any()
         yield [_item(record, bounds or ImageBounds()) for record in batch]
 

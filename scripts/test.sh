@@ -4,10 +4,12 @@
 set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 bash "$here/setup.sh" dev
-bash "$here/slurm_packages.sh"
 cd "$here/.."
 venv="${BLPO_VENV:-$PWD/.venv}"
-# Hundreds of processes import the same packages: what one has compiled the next one reads.
+# Hundreds of processes import the same packages: what the first has compiled the others read.
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX="$venv/.pycache"
+"$venv/bin/python" -c "import blpo.models.engines.vllm.engine, vllm.v1.engine.core" &
+bash "$here/slurm_packages.sh"
+wait $!
 exec "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blpo.data.arrow import pq
 
 pytestmark = pytest.mark.engine
 
@@ -100,13 +101,17 @@ def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
     out: Path, first: Demo
 ) -> None:
     [run] = [run for run in first.runs if run["result"]["task"] == "micro-unsafebench"]
-    dataset = str(out / "datasets" / "micro-unsafebench.parquet")
-    source = (dataset, "--run", run["output"], "--store", str(out / "store"), "--json")
-    verdicts = out / "verdicts.parquet"
-    judged = printed("judge", *source, "--out", str(verdicts))
-    assert judged["rows"] == 300
-    assert judged["new_calls"] > 0
-    assert verdicts.exists()
-    evaluation = printed("evaluate", *source)
+    dataset = out / "datasets" / "micro-unsafebench.parquet"
+    rows = pq.read_table(dataset)
+    of_test = [split == "test" for split in rows["split"].to_pylist()]
+    pq.write_table(rows.filter(of_test), out / "test.parquet")
+    source = ("--run", run["output"], "--store", str(out / "store"), "--json")
+    judged = printed("judge", str(out / "test.parquet"), *source, "--out", str(out / "verdicts"))
+    assert judged["rows"] == 200
+    assert judged["new_calls"] == 0
+    verdicts = pq.read_table(out / "verdicts")["verdict"].to_pylist()
+    predictions = pq.read_table(Path(run["output"]) / "predictions.parquet")
+    assert verdicts == predictions["final_verdict"].to_pylist()
+    evaluation = printed("evaluate", str(dataset), *source)
     expected = run["result"]["test"]["final"]["accuracy"]
     assert evaluation["accuracy"] == evaluation["scorecard"]["judge"]["accuracy"] == expected

@@ -175,22 +175,35 @@ def test_a_file_is_whole_or_absent(tmp_path: Path) -> None:
 
 def test_items_come_in_batches_with_and_without_labels(tmp_path: Path) -> None:
     path = write(tmp_path, examples(20))
-    batches = list(iter_dataset(path, batch_rows=6))
+    batches = list(iter_dataset(path, SAFETY, batch_rows=6))
     assert [len(batch) for batch in batches] == [6, 6, 6, 2]
     assert batches[0][1].label == "Unsafe"
     assert [item.example_id for batch in batches for item in batch] == [
         f"ex-{number}" for number in range(20)
     ]
     bare = write_changed(tmp_path, text=None, label=None, group=None, category=None, split=None)
-    (batch,) = iter_dataset(bare)
+    (batch,) = iter_dataset(bare, SAFETY)
     assert [(item.label, item.text) for item in batch] == [(None, None)] * 8
+
+
+def test_the_text_of_an_item_is_what_its_task_carries(tmp_path: Path) -> None:
+    texts = [*(f"text {number}" for number in range(7)), ""]
+    path = write_changed(tmp_path, text=texts)
+    assert {item.text for batch in iter_dataset(path, SAFETY) for item in batch} == {None}
+    carrying = SAFETY.model_copy(update={"carries_text": True})
+    with pytest.raises(DataError, match=r"row 8 \(example 'ex-7'\): has no text; fill it in"):
+        list(iter_dataset(path, carrying))
+    path = write_changed(tmp_path, text=["text"] * 8)
+    assert {item.text for batch in iter_dataset(path, carrying) for item in batch} == {"text"}
+    with pytest.raises(DataError, match="column `text`: is missing"):
+        list(iter_dataset(write_changed(tmp_path, text=None), carrying))
 
 
 def test_an_item_without_an_image_is_named_by_its_row(tmp_path: Path) -> None:
     images = [{"bytes": png(number), "path": None} for number in range(8)]
     path = write_changed(tmp_path, image=[*images[:6], None, images[7]])
     with pytest.raises(DataError, match=r"row 7 \(example 'ex-6'\): has no image bytes"):
-        list(iter_dataset(path, batch_rows=4))
+        list(iter_dataset(path, SAFETY, batch_rows=4))
 
 
 IDS = [f"ex-{number}" for number in range(8)]
@@ -247,7 +260,7 @@ def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
     table = tmp_path / "t.csv"
     table.write_text("image,label\n")
     with pytest.raises(DataError) as caught:
-        list(iter_dataset(table))
+        list(iter_dataset(table, SAFETY))
     assert str(caught.value) == (
         f"{table}: not a Parquet file, as dataset files are: `blpo import table` makes one; for "
         "images without labels see docs/results.md"
@@ -261,7 +274,7 @@ def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
         read_dataset(path, SAFETY)
     pl.DataFrame({"image": ["a.png"], "example_id": [1]}).write_parquet(path)
     with pytest.raises(DataError, match=r"column `example_id`: is int64, must be string"):
-        list(iter_dataset(path))
+        list(iter_dataset(path, SAFETY))
 
 
 def test_the_schema_names_every_field_of_an_example() -> None:

@@ -11,6 +11,7 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.examples import iter_dataset
 from blpo.data.importers.manifest import DrawnPair, manifest_path
+from blpo.data.tasks import load_task
 from importing import by_id, imported, output, refused, skipped
 
 SOURCES: dict[str, Callable[[Path], Path]] = {
@@ -122,5 +123,5 @@ def test_the_same_import_writes_the_same_bytes_and_a_manifest_of_both_images(
     imported("hpdv3", source, overwrite=True)
     assert out.read_bytes() == before
     assert {"sha256", "sha256_b", "swapped"} <= manifest["examples"][0].keys()
-    items = [item for batch in iter_dataset(out, pairs=True) for item in batch]
+    items = [item for batch in iter_dataset(out, load_task("hpdv3")) for item in batch]
     assert all(len(item.images) == 2 for item in items)

@@ -104,7 +104,7 @@ def test_a_dataset_without_a_second_image_does_not_serve_a_task_of_pairs(tmp_pat
     with pytest.raises(DataError, match="column `image_b`: is missing"):
         read_dataset(out, TASK)
     with pytest.raises(DataError, match="column `image_b`: is missing"):
-        next(iter_dataset(out, pairs=True))
+        next(iter_dataset(out, TASK))
 
 
 def test_the_second_image_is_part_of_a_datasets_fingerprint(tmp_path: Path) -> None:

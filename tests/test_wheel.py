@@ -78,12 +78,14 @@ def test_the_wheel_holds_every_file_of_the_package(wheel: Path) -> None:
     assert not names - set(zipfile.ZipFile(wheel).namelist())
 
 
-@pytest.mark.engine
-def test_the_demo_runs_from_the_wheel(blpo: Path, tmp_path: Path) -> None:
-    printed = run(
-        blpo, tmp_path, "demo", "--task", "micro-unsafebench", "--method", "none", "--json"
+def test_the_micro_judge_runs_from_the_wheel(blpo: Path, tmp_path: Path) -> None:
+    (tmp_path / "world.yaml").write_text("draw: {num_train: 6, num_test: 6}\n")
+    (tmp_path / "run.yaml").write_text(
+        "task: micro-unsafebench\ndataset: data.parquet\noutput: run\nmethod: none\n"
+        "judge: {kind: transformers, model: micro}\n"
     )
-    [finished] = json.loads(printed)
+    task = ("--task", "micro-unsafebench", "--out", "data.parquet")
+    run(blpo, tmp_path, "import", "micro", "world.yaml", *task)
+    [finished] = json.loads(run(blpo, tmp_path, "optimize", "run.yaml", "--json"))
     assert finished["result"]["calls"]["judge"]["new"] > 0
-    [report] = tmp_path.glob("blpo-demo/runs/*/report.html")
-    assert report.stat().st_size > 10_000
+    assert (tmp_path / "run" / "report.html").stat().st_size > 10_000

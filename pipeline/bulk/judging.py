@@ -243,8 +243,8 @@ def map_ahead(
 
 
 def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
-    bounds, pairs = source.config.images.bounds, source.task.is_pairwise
-    for items in iter_dataset(dataset, bounds, BATCH_ROWS, pairs=pairs):
+    bounds = source.config.images.bounds
+    for items in iter_dataset(dataset, source.task, bounds, BATCH_ROWS):
         yield from (item for item in items if shard.holds(item.example_id))
 
 

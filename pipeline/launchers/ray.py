@@ -87,12 +87,10 @@ class JudgeActor:
         there are no more rows, in a last row without verdict; an exception would come out of Ray
         as a page of text.
         """
-        bounds, pairs = self._source.config.images.bounds, self._source.task.is_pairwise
+        task, bounds = self._source.task, self._source.config.images.bounds
         try:
             for row_group in row_groups["id"].tolist():
-                for items in iter_dataset(
-                    self._dataset, bounds, BATCH_ROWS, row_group, pairs=pairs
-                ):
+                for items in iter_dataset(self._dataset, task, bounds, BATCH_ROWS, row_group):
                     yield self._judged(items)
         except BlpoError as error:
             schema = self._with_remarks(judged_table([], [], self._source.task), []).schema
