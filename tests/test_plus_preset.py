@@ -10,8 +10,9 @@ from blpo.data.errors import ConfigError
 from blpo.data.examples import Dataset, Example
 from blpo.data.tasks import load_task
 from blpo.models.lexicon.engine import LexiconEngine
+from blpo.models.roles.briefing import Briefing
 from blpo.models.roles.judge import Judge, Verdict
-from blpo.models.roles.optimizer import Proposal
+from blpo.models.roles.optimizer import Case, Proposal
 from blpo.models.wrappers.budget import BudgetSpentError
 from blpo.pipeline.blpo.algorithm import optimize, sample_error_minibatch
 from blpo.pipeline.blpo.config import PLUS, BlpoConfig
@@ -89,6 +90,7 @@ ALONE: list[dict[str, Any]] = [
     {"loss": "nll"},
     {"loss": "brier"},
     {"selection": "holdout", "score_on": "probe"},
+    {"update_p": "informed"},
 ]
 
 
@@ -195,6 +197,40 @@ def test_a_spent_budget_ends_the_loop_but_not_the_choice() -> None:
     assert isinstance(steps[-1], FinalChoice)
     assert len(world.roles.asked) <= 300
     assert world.accuracy(final_prompt(steps)) > world.accuracy(world.task.judge_prompt)
+
+
+def test_what_update_p_is_told_of_right_cases_is_shown_and_not_scored_on() -> None:
+    world = World("micro-unsafebench", num_train=40)
+    told: list[Briefing] = []
+    update = world.roles.update_judge_prompts
+
+    def listen(
+        judge_prompt: str, cases: Sequence[Sequence[Case]], briefings: Sequence[Briefing] = ()
+    ) -> list[Proposal]:
+        told.extend(briefings)
+        return update(judge_prompt, cases, briefings)
+
+    world.roles.update_judge_prompts = listen  # pyright: ignore[reportAttributeAccessIssue]
+    informed = PLUS | {"update_p": "informed", "kept_cases": 3}
+    steps = outer_steps(world.search(informed, outer_steps=2))
+    first = steps[0]
+    verdicts = {
+        e.example_id: v.label for e, v in zip(world.dataset.train, first.verdicts, strict=True)
+    }
+    num_right = sum(verdicts[e.example_id] == e.label for e in world.dataset.train)
+    briefing = told[0]
+    assert (briefing.num_images, briefing.num_right) == (40, num_right)
+    assert briefing.earlier == []
+    assert [case.human_label == case.verdict for case in briefing.kept] == [True] * 3
+    assert {case.human_label for case in briefing.kept} == set(world.task.labels)
+    assert first.search is not None
+    right = {e.example_id for e in world.dataset.train if verdicts[e.example_id] == e.label}
+    for tried in first.search.tried:
+        assert len(tried.judged.seen & right) >= 3
+        assert not tried.judged.seen & {e.example_id for e in tried.judged.examples}
+    later = next(briefing for briefing in reversed(told) if briefing.earlier)
+    differences = [(e.num_right - e.num_right_now) / e.num_images for e in later.earlier]
+    assert differences == sorted(differences)
 
 
 def test_the_final_choice_is_not_worse_than_the_first_prompt_on_what_it_is_chosen_by() -> None:

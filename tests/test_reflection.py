@@ -7,6 +7,8 @@ from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.lexicon.engine import LexiconEngine
+from blpo.models.lexicon.reading import scored_i2t_prompts
+from blpo.models.roles.briefing import Briefing, EarlierPrompt, LabelCounts
 from blpo.models.roles.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
 from blpo.models.roles.reflection import (
     Effect,
@@ -61,6 +63,44 @@ def effect(kind: str, description: str, human: str, before: str, after: str) -> 
         before,
         after,
     )
+
+
+def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
+    engine = ScriptedEngine(["<prompt>better</prompt>"])
+    wrong = Case(Verbalization("blade: yes"), None, "Unsafe", "Safe")
+    briefing = Briefing(
+        [
+            LabelCounts("Safe", [("Safe", 30), ("Unsafe", 2), (None, 1)]),
+            LabelCounts("Unsafe", [("Safe", 7)]),
+        ],
+        [Case(Verbalization("blade: no"), None, "Safe", "Safe")],
+        [EarlierPrompt("Is it harmful?", 20, 11, 15)],
+    )
+    [proposal] = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, [[wrong]], [briefing])
+    assert proposal.prompt == "better"
+    asked = engine.asked[0][0].prompt
+    for told in (
+        "Of 40 labelled images it judges 30 as people do.",
+        "- people say Safe: 33 images; verdicts: Safe 30, Unsafe 2, (no verdict) 1\n",
+        "- people say Unsafe: 7 images; verdicts: Safe 7\n",
+        '<earlier_judge_prompt right="11 of 20" current="15 of 20">\nIs it harmful?\n</',
+        "blade: yes",
+        "A better prompt must not lose them.",
+        "blade: no",
+    ):
+        assert told in asked
+    assert "\n\n\n" not in asked
+
+
+def test_update_q_is_told_how_uncertain_a_score_is() -> None:
+    engine = ScriptedEngine(["<prompt>one</prompt><prompt>two</prompt>"])
+    history = [ScoredPrompt("Describe it.", 0.1, 0.05, Verbalization("tint: warm")), HISTORY[1]]
+    update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, history, [], count=2)
+    asked = engine.asked[0][0].prompt
+    assert '<i2t_prompt score="0.100" noise="0.050">\nDescribe it.\n</i2t_prompt>' in asked
+    assert "<sample_description>tint: warm</sample_description>" in asked
+    assert '<i2t_prompt score="0.250">' in asked
+    assert scored_i2t_prompts(asked)[1] == (0.25, ["blade"])
 
 
 def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> None:

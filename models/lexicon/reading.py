@@ -204,7 +204,7 @@ def scored_i2t_prompts(meta_prompt: str) -> list[tuple[float, list[str]]]:
     return [
         (float(score), lexicon_words(prompt))
         for score, prompt in re.findall(
-            r'<i2t_prompt score="([^"]+)">(.*?)</i2t_prompt>', meta_prompt, re.DOTALL
+            r'<i2t_prompt score="([^"]+)"[^>]*>(.*?)</i2t_prompt>', meta_prompt, re.DOTALL
         )
     ]
 

@@ -37,6 +37,7 @@ _PROPOSAL = ReplyBudget(
 
 _PLACEHOLDERS = {
     "update_judge_prompt": {"task", "judge_prompt", "cases"},
+    "update_judge_prompt_informed": {"task", "judge_prompt", "cases", "briefing"},
     "update_i2t_prompt": {"task", "judge_prompt", "history"},
     "update_i2t_prompts": {"task", "judge_prompt", "history", "reflections", "count"},
     "propose_judge_prompt": {"task", "history", "cases"},
@@ -71,10 +72,16 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class ScoredPrompt:
-    """An I2T prompt of the history H_k with its score, Eq 9."""
+    """An I2T prompt of the history H_k with its score, Eq 9.
+
+    standard_error: of the score. sample: one of the descriptions that it led to. Both None where
+    Update_q is not told.
+    """
 
     i2t_prompt: str
     score: float
+    standard_error: float | None = None
+    sample: Verbalization | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from .briefing import Briefing
 from .optimizer import Case, PromptOptimizer, Proposal, Question, ScoredPrompt, load_template
 from .verbalizer import Verbalization
 
@@ -36,14 +37,25 @@ class Reflection:
 
 
 def update_judge_prompts(
-    optimizer: PromptOptimizer, judge_prompt: str, cases: Sequence[Sequence[Case]]
+    optimizer: PromptOptimizer,
+    judge_prompt: str,
+    cases: Sequence[Sequence[Case]],
+    briefings: Sequence[Briefing] = (),
 ) -> list[Proposal]:
-    """Update_p on each of some sets of cases, in order; one batch."""
-    template = load_template("update_judge_prompt")
-    rendered = [
-        template.render(task=optimizer.task, judge_prompt=judge_prompt, cases=some)
-        for some in cases
-    ]
+    """Update_p on each of some sets of cases, in order; one batch.
+
+    briefings: one for each set, or none at all, which is the paper's way.
+    """
+    shared = {"task": optimizer.task, "judge_prompt": judge_prompt}
+    if briefings:
+        template = load_template("update_judge_prompt_informed")
+        rendered = [
+            template.render(shared, cases=some, briefing=briefing)
+            for some, briefing in zip(cases, briefings, strict=True)
+        ]
+    else:
+        template = load_template("update_judge_prompt")
+        rendered = [template.render(shared, cases=some) for some in cases]
     questions = [Question(text, taken=(judge_prompt,)) for text in rendered]
     return [answer.proposal for answer in optimizer.ask(questions)]
 

@@ -134,7 +134,8 @@ def score_each(
         return []
     verbalizations = choices.roles.verbalize_each(i2t_prompts, problem.examples)  # g(x_i; q)
     cases = [problem.cases(of_one) for of_one in verbalizations]
-    proposals = choices.update_p(problem, cases)  # Eq 6: p' = Update_p(p_t, cases) = J(q, p_t)
+    # Eq 6: p' = Update_p(p_t, cases) = J(q, p_t)
+    proposals = choices.update_p(problem, i2t_prompts, cases)
     updated = [proposal.prompt or problem.judge_prompt for proposal in proposals]
     scored = choices.score(problem, updated, search)  # Eq 9
     return [
@@ -211,8 +212,10 @@ class Published:
         """The I2T prompts that open the history: q_0. _before: the outer steps so far."""
         return [i2t_prompt]
 
-    def update_p(self, problem: InnerProblem, cases: Sequence[Sequence[Case]]) -> list[Proposal]:
-        """Eq 6: a p' for each set of cases."""
+    def update_p(
+        self, problem: InnerProblem, _i2t_prompts: Sequence[str], cases: Sequence[Sequence[Case]], /
+    ) -> list[Proposal]:
+        """Eq 6: a p' for each set of cases, seen through the I2T prompt in its place."""
         return self.roles.update_judge_prompts(problem.judge_prompt, cases)
 
     def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:

@@ -66,6 +66,15 @@ class BlpoConfig(BaseModel):
         "highest lower bound; p_0 if none is above 0",
     )
     final_confidence: float = Field(default=0.9, gt=0.5, lt=1, description="of the lower bound")
+    update_p: Literal["errors", "informed"] = Field(
+        default="errors",
+        description="informed: Update_p also sees how many verdicts are right and which are "
+        "confused, some cases that are right, and judge prompts tried before; Update_q sees a "
+        "description of each q and how uncertain its score is. For LLMs: the stand-in reads cases",
+    )
+    kept_cases: int = Field(
+        default=6, ge=0, description="cases that are right, shared out among labels"
+    )
     update_q: Literal["history", "reflective"] = Field(
         default="history",
         description="reflective: Update_q also sees which items the best and the worst q so far "
@@ -162,6 +171,7 @@ _CHOICES = (
     "selection",
     "accept",
     "final",
+    "update_p",
     "update_q",
     "warm_start_q",
     "remember_tried",

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from ...data.examples import Example
 from ...data.tasks import Task
+from ...models.roles.briefing import Briefing
 from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ...models.roles.reflection import Reflection
@@ -24,7 +25,10 @@ class Roles(Protocol):
     ) -> list[list[Verbalization]]: ...
 
     def update_judge_prompts(
-        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+        self,
+        judge_prompt: str,
+        cases: Sequence[Sequence[Case]],
+        briefings: Sequence[Briefing] = (),
     ) -> list[Proposal]: ...
 
     def update_i2t_prompts(

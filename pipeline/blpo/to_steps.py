@@ -48,9 +48,10 @@ def expected_calls(config: BlpoConfig, num_train: int) -> dict[Role, int]:
         openers = 3 if config.q0_competes else 1
         tries, rounds = openers + config.inner_steps, config.inner_rounds
     scored = config.minibatch_size if config.score_on == "errors" else config.probe_size
+    kept = config.kept_cases if config.update_p == "informed" else 0
     return {
         "judge": steps * (num_train + tries * scored),
-        "verbalizer": steps * tries * config.minibatch_size,
+        "verbalizer": steps * tries * (config.minibatch_size + kept),
         "optimizer": steps * (tries + rounds),
     }
 

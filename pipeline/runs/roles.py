@@ -13,6 +13,7 @@ from ...models.engines.settings import EngineSettings
 from ...models.lexicon.second_hand import SecondHandImages
 from ...models.roles import baselines
 from ...models.roles.baselines import Complaint, TriedPrompt
+from ...models.roles.briefing import Briefing
 from ...models.roles.context import Context
 from ...models.roles.judge import Judge, Verdict
 from ...models.roles.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
@@ -145,9 +146,12 @@ class RunRoles:
         return each
 
     def update_judge_prompts(
-        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+        self,
+        judge_prompt: str,
+        cases: Sequence[Sequence[Case]],
+        briefings: Sequence[Briefing] = (),
     ) -> list[Proposal]:
-        return self._proposed(update_judge_prompts(self._optimizer, judge_prompt, cases))
+        return self._proposed(update_judge_prompts(self._optimizer, judge_prompt, cases, briefings))
 
     def update_i2t_prompts(
         self,

@@ -6,6 +6,7 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
  6. `score_on: probe` takes at most half of the misjudged examples: the rest must show a gain.
  9. `score_on`, `selector`: p' is judged on examples that no optimizer call of its lineage has
     seen, right and wrong ones, by racing; `inner_width`: several at a time.
+ 8. `update_p: informed`: it is told of what is right, too, and of judge prompts tried before.
 10. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
     `remember_tried`: it goes back to the step in which p_t was new.
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
@@ -20,6 +21,7 @@ from contextlib import suppress
 
 from ....data.examples import Example
 from ....data.tasks import TIE
+from ....models.roles.briefing import Briefing
 from ....models.roles.judge import Verdict
 from ....models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ....models.roles.reflection import Reflection
@@ -45,6 +47,7 @@ from .acceptance import accept_on_gain
 from .archive import Archive, choose_final
 from .controls import control_wins, with_descriptions
 from .effects import best_and_worst, changed_items, reflect
+from .informing import earlier_prompts, judged_right, label_counts, with_noise
 from .lineage import Lineage, lineage_of
 from .lint import Lint
 from .probe import blocks, draw_probe, held_out
@@ -126,9 +129,13 @@ class Plus(Published):
     def competing(self, search: I2TSearch) -> Sequence[Candidate]:
         return search.tried if self.config.q0_competes else search.candidates
 
-    def update_p(self, problem: InnerProblem, cases: Sequence[Sequence[Case]]) -> list[Proposal]:
+    def update_p(
+        self, problem: InnerProblem, i2t_prompts: Sequence[str], cases: Sequence[Sequence[Case]], /
+    ) -> list[Proposal]:
         """A p' for each set of cases; under lint, one that is sent back has failed."""
-        proposals = super().update_p(problem, cases)
+        informed = self.config.update_p == "informed"
+        briefings = self._briefings(problem, i2t_prompts) if informed else []
+        proposals = self.roles.update_judge_prompts(problem.judge_prompt, cases, briefings)
         if not self.config.lint:
             return proposals
         return [
@@ -138,7 +145,10 @@ class Plus(Published):
 
     def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
         """New I2T prompts from the history and, if reflective, from what two of them changed."""
-        history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
+        if self.config.update_p == "informed":
+            history = with_noise(search.tried, self._lineage(problem))
+        else:
+            history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
         if self.config.remember_tried:
             history = with_remembered(self._remembered, history)
         reflective = self.config.update_q == "reflective"
@@ -202,9 +212,33 @@ class Plus(Published):
     def _lineage(self, problem: InnerProblem) -> Lineage:
         if problem.index not in self._lineages:
             losses = self.losses(self.train, problem.verdicts)
-            seen = self._archive[problem.judge_prompt].seen
+            kept = {example.example_id for example in self._kept(problem)}
+            seen = self._archive[problem.judge_prompt].seen | kept
             self._lineages[problem.index] = lineage_of(problem, self.train, losses, seen)
         return self._lineages[problem.index]
+
+    def _kept(self, problem: InnerProblem) -> list[Example]:
+        """Examples that are right and shown to Update_p as such."""
+        if self.config.update_p != "informed":
+            return []
+        number = self.config.kept_cases
+        return judged_right(problem, self.train, self.may_show, number, self.seed)
+
+    def _briefings(self, problem: InnerProblem, i2t_prompts: Sequence[str]) -> list[Briefing]:
+        kept = self._kept(problem)
+        counts = label_counts(problem, self.train, self.roles.task.labels)
+        earlier = earlier_prompts(self._judgments.all, problem.judge_prompt, self.train)
+        return [
+            Briefing(
+                counts,
+                [
+                    Case(verbalization, example.text, example.label, example.label)
+                    for example, verbalization in zip(kept, verbalizations, strict=True)
+                ],
+                earlier,
+            )
+            for verbalizations in self.roles.verbalize_each(i2t_prompts, kept)
+        ]
 
     def _linted(self, problem: InnerProblem, proposal: Proposal, cases: Sequence[Case]) -> Proposal:
         if proposal.prompt is None:
@@ -286,7 +320,7 @@ class Plus(Published):
         )[: len(problem.examples)]
         [descriptions] = self.roles.verbalize_each([candidate.i2t_prompt], others)
         cases = with_descriptions(problem.cases(candidate.verbalizations), descriptions)
-        [proposal] = self.update_p(problem, [cases])
+        [proposal] = self.update_p(problem, [candidate.i2t_prompt], [cases])
         if proposal.prompt is None:
             return False
         block = candidate.judged.examples[: self.config.block_size]

@@ -1,6 +1,6 @@
 """Verdicts of one search, each asked for once."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from ....data.examples import Example
@@ -36,6 +36,11 @@ class Judgments:
         verdicts = self._ask(pairs)
         num = len(examples)
         return [verdicts[i * num : (i + 1) * num] for i in range(len(judge_prompts))]
+
+    @property
+    def all(self) -> Mapping[str, Mapping[str, Verdict]]:
+        """All verdicts so far, by judge prompt and example_id."""
+        return self._known
 
     def known(self, judge_prompt: str) -> dict[str, Verdict]:
         """All verdicts under a judge prompt so far, by example_id."""
