@@ -9,14 +9,16 @@ it is the cost of judge, store and request loop alone. All use one engine; passe
 under a prompt of its own and of the same length, and the medians are compared. The first pass, in
 which images are decoded and encoded, is reported on its own. The ratio of the processor seconds of
 all threads bounds what the pass costs where no second core takes over the storing, and a busy
-machine disturbs it less.
+machine disturbs it less. What the journal of received replies takes is clocked within our passes
+and reported as a share of them.
 """
 
 import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -36,6 +38,8 @@ from bench_common import (
     print_table,
 )
 from blpo.data.images import ImageRef, decode_image
+from blpo.data.store.journal import Journal
+from blpo.data.store.replies import Collection, ReplyRow
 from blpo.data.store.store import ReplyStore
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
@@ -53,10 +57,38 @@ Render = Callable[[Inside, ImageRef, list[int]], Any]
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """Seconds, and processor seconds of all threads."""
+    """Seconds, and processor seconds of all threads; of the journal, those of its own thread."""
 
     wall_s: float
     cpu_s: float
+
+
+class ClockedJournal(Journal):
+    """Adds up what the journals of this process take."""
+
+    wall_s = 0.0
+    cpu_s = 0.0
+
+    def append(self, collection: Collection, rows: Mapping[str, Sequence[ReplyRow]]) -> None:
+        with clocked():
+            super().append(collection, rows)
+
+    def clear(self) -> None:
+        with clocked():
+            super().clear()
+
+
+@contextmanager
+def clocked() -> Generator[None]:
+    wall, cpu = time.perf_counter(), time.thread_time()
+    yield
+    ClockedJournal.wall_s += time.perf_counter() - wall
+    ClockedJournal.cpu_s += time.thread_time() - cpu
+
+
+class ClockedStore(ReplyStore):
+    def journal(self) -> Journal:
+        return ClockedJournal(self.root / "journals")
 
 
 def main() -> None:
@@ -75,7 +107,7 @@ def run(folder: Path, num_requests: int, repeats: int) -> None:
             model=str(checkpoint), load_format="dummy", kv_cache_gib=4, label_reading="first_token"
         )
     )
-    stored = StoredEngine(engine, ReplyStore(folder / "store"), "judge", "bench")
+    stored = StoredEngine(engine, ClockedStore(folder / "store"), "judge", "bench")
     judge = Judge(stored, TASK)
     examples = [Shown(image) for image in make_images(num_requests, IMAGE_SIZE)]
     judge("Round 00.", [Shown(make_images(1, IMAGE_SIZE, seed=1)[0])])  # starts the engine
@@ -86,6 +118,7 @@ def run(folder: Path, num_requests: int, repeats: int) -> None:
         RENDERED: lambda prompt: bare_pass(engine, prompt, examples, rendered_by_blpo),
         OURS: lambda prompt: timed(lambda: judge(prompt, examples)),
     }
+    ClockedJournal.wall_s = ClockedJournal.cpu_s = 0.0
     spent: dict[str, list[Spent]] = {name: [] for name in passes}
     prompts = map(prompt_of, count(2))
     for i in range(repeats):
@@ -155,6 +188,9 @@ def timed(work: Callable[[], object]) -> Spent:
 def report(num_requests: int, decode: Spent, first: Spent, spent: dict[str, list[Spent]]) -> None:
     found = {name: medians(passes) for name, passes in spent.items()}
     ours_s, ours_cpu = found[OURS]
+    journal = Spent(
+        ClockedJournal.wall_s / len(spent[OURS]), ClockedJournal.cpu_s / len(spent[OURS])
+    )
     ratios = {
         name: (ours_s / wall_s, ours_cpu / cpu_s)
         for name, (wall_s, cpu_s) in found.items()
@@ -169,6 +205,8 @@ def report(num_requests: int, decode: Spent, first: Spent, spent: dict[str, list
             ("decoding alone, one thread", decode.wall_s, decode.cpu_s),
             *((name, *figures) for name, figures in found.items()),
             *((f"ratio to {name}", *figures) for name, figures in ratios.items()),
+            ("of ours, the journal", journal.wall_s, journal.cpu_s),
+            ("the journal's share of ours", journal.wall_s / ours_s, journal.cpu_s / ours_cpu),
         ],
     )
     print_result(
@@ -178,6 +216,8 @@ def report(num_requests: int, decode: Spent, first: Spent, spent: dict[str, list
             "cpu_ratio_vs_bare_engine": round(ratios[BARE][1], 4),
             "ratio_vs_bare_engine_rendered_once": round(ratios[RENDERED][0], 4),
             "cpu_ratio_vs_bare_engine_rendered_once": round(ratios[RENDERED][1], 4),
+            "journal_share": round(journal.wall_s / ours_s, 4),
+            "journal_cpu_share": round(journal.cpu_s / ours_cpu, 4),
             "requests": num_requests,
             "seconds": {
                 name: [round(one.wall_s, 3) for one in passes] for name, passes in spent.items()
