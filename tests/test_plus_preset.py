@@ -211,7 +211,7 @@ def test_what_update_p_is_told_of_right_cases_is_shown_and_not_scored_on() -> No
         return update(judge_prompt, cases, briefings)
 
     world.roles.update_judge_prompts = listen  # pyright: ignore[reportAttributeAccessIssue]
-    informed = PLUS | {"update_p": "informed", "kept_cases": 3}
+    informed = {**PLUS, "update_p": "informed", "kept_cases": 3}
     steps = outer_steps(world.search(informed, outer_steps=2))
     first = steps[0]
     verdicts = {
