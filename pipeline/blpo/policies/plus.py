@@ -133,9 +133,11 @@ class Plus(Published):
         self, problem: InnerProblem, i2t_prompts: Sequence[str], cases: Sequence[Sequence[Case]], /
     ) -> list[Proposal]:
         """A p' for each set of cases; under lint, one that is sent back has failed."""
-        informed = self.config.update_p == "informed"
-        briefings = self._briefings(problem, i2t_prompts) if informed else []
-        proposals = self.roles.update_judge_prompts(problem.judge_prompt, cases, briefings)
+        if self.config.update_p == "informed":
+            briefings = self._briefings(problem, i2t_prompts)
+            proposals = self.roles.update_judge_prompts(problem.judge_prompt, cases, briefings)
+        else:
+            proposals = super().update_p(problem, i2t_prompts, cases)
         if not self.config.lint:
             return proposals
         return [
