@@ -74,7 +74,7 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
             LabelCounts("Unsafe", [("Safe", 7)]),
         ],
         [Case(Verbalization("blade: no"), None, "Safe", "Safe")],
-        [EarlierPrompt("Is it harmful?", 20, 11, 15)],
+        [EarlierPrompt("Is it harmful?", 20, 3, 7)],
     )
     [proposal] = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, [[wrong]], [briefing])
     assert proposal.prompt == "better"
@@ -83,7 +83,9 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
         "Of 40 labelled images it judges 30 as people do.",
         "- people say Safe: 33 images; verdicts: Safe 30, Unsafe 2, (no verdict) 1\n",
         "- people say Unsafe: 7 images; verdicts: Safe 7\n",
-        '<earlier_judge_prompt right="11 of 20" current="15 of 20">\nIs it harmful?\n</',
+        '<earlier_judge_prompt images="20" set_right="3" set_wrong="7">\nIs it harmful?\n</',
+        "These are 1 of the 10 cases on which label and verdict disagree.",
+        "These are 1 of the 30 on which they agree.",
         "blade: yes",
         "A better prompt must not lose them.",
         "blade: no",
@@ -135,11 +137,14 @@ def test_judge_prompts_are_asked_for_in_one_batch_and_only_what_failed_is_asked_
 def test_effects_are_shown_with_their_verdicts_and_descriptions() -> None:
     engine = ScriptedEngine(["<prompt>q</prompt>"])
     shown = Reflection(
-        "Report the blade.", [effect("fixed", "blade: drawn.", "Unsafe", "Safe", "Unsafe")]
+        "Report the blade.",
+        [effect("fixed", "blade: drawn.", "Unsafe", "Safe", "Unsafe")],
+        is_best=False,
     )
     update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, HISTORY, [shown], count=1)
     [[request]] = engine.asked
     for part in (
+        "The worst of them, and what the judge made of some images",
         "<fixed>",
         "<description>blade: drawn.</description>",
         "<human_label>Unsafe</human_label>",
@@ -171,6 +176,7 @@ def test_the_lexicon_keeps_what_fixed_items_and_leaves_out_what_broke_them() -> 
             effect("fixed", "skull: visible. bottle: absent.", "Unsafe", "Safe", "Unsafe"),
             effect("broken", "skull: hidden. bottle: standing.", "Safe", "Safe", "Unsafe"),
         ],
+        is_best=True,
     )
     for names in lexicon_proposals([shown], 3):
         assert "skull" in names

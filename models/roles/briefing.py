@@ -22,14 +22,18 @@ class LabelCounts:
 class EarlierPrompt:
     """A judge prompt that was judged before, beside the current one on the same images.
 
-    num_right, num_right_now: on how many of `num_images` it and the current prompt agree with the
-    human label.
+    num_gained: images that it alone judges as people do; num_lost: that the current one alone does.
     """
 
     judge_prompt: str
     num_images: int
-    num_right: int
-    num_right_now: int
+    num_gained: int
+    num_lost: int
+
+    @property
+    def gain(self) -> float:
+        """Difference of the shares that are right."""
+        return (self.num_gained - self.num_lost) / self.num_images
 
 
 @dataclass(frozen=True, slots=True)

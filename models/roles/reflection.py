@@ -30,10 +30,11 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Reflection:
-    """An I2T prompt that was tried, with some of its effects."""
+    """The best or the worst I2T prompt that was tried, with some of its effects."""
 
     i2t_prompt: str
     effects: Sequence[Effect]
+    is_best: bool
 
 
 def update_judge_prompts(

@@ -49,6 +49,8 @@ def reflect(
     changed: Sequence[Changed],
     before: Mapping[str, Verdict],
     verbalize: Verbalize,
+    *,
+    is_best: bool,
 ) -> Reflection:
     """The changed items as the optimizer reads them, described under the candidate's q."""
     texts = verbalize(candidate.i2t_prompt, [example for example, _ in changed])
@@ -63,4 +65,4 @@ def reflect(
         )
         for (example, after), text in zip(changed, texts, strict=True)
     ]
-    return Reflection(candidate.i2t_prompt, effects)
+    return Reflection(candidate.i2t_prompt, effects, is_best)

@@ -69,10 +69,12 @@ def earlier_prompts(
         shared = [item for item in verdicts if item in now]
         if judge_prompt != current and shared:
             right, right_now = (
-                sum(own[item].label == label_of[item] for item in shared) for own in (verdicts, now)
+                {item for item in shared if own[item].label == label_of[item]}
+                for own in (verdicts, now)
             )
-            found.append(EarlierPrompt(judge_prompt, len(shared), right, right_now))
-    found.sort(key=lambda one: (one.num_right - one.num_right_now) / one.num_images)
+            gained, lost = len(right - right_now), len(right_now - right)
+            found.append(EarlierPrompt(judge_prompt, len(shared), gained, lost))
+    found.sort(key=lambda one: one.gain)
     return found[-MOST_EARLIER:]
 
 

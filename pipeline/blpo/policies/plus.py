@@ -337,11 +337,14 @@ class Plus(Published):
             for example, verdict in zip(self.train, problem.verdicts, strict=True)
         }
         reflections: list[Reflection] = []
-        for candidate in best_and_worst(search.tried):
+        ends = best_and_worst(search.tried)
+        for candidate in ends:
             changed = changed_items(candidate, before, self.may_show, self.config.reflect_on)
             if changed:
                 search.shown.update(example.example_id for example, _ in changed)
-                reflections.append(reflect(candidate, changed, before, self._verbalize))
+                is_best = candidate is ends[0]
+                reflection = reflect(candidate, changed, before, self._verbalize, is_best=is_best)
+                reflections.append(reflection)
         return reflections
 
     def _verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
