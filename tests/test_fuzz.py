@@ -56,6 +56,8 @@ READERS = 19
 """Tests below, each of which gets an even share of the inputs."""
 
 FUZZ = int(os.environ.get("BLPO_FUZZ", "0"))
+# As many as are asked for take as long as they take.
+pytestmark = pytest.mark.timeout(0) if FUZZ else []
 
 PROFILE = settings(
     max_examples=max(30, FUZZ // READERS),
