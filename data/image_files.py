@@ -83,6 +83,6 @@ def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
         )
 
 
-def shortened(name: str, limit: int = 200) -> str:
+def shortened(name: str, limit: int = 100) -> str:
     """A name as messages show it: never a whole base64 image."""
     return name if len(name) <= limit else f"{name[:limit]}... ({len(name):,} characters)"

@@ -6,14 +6,15 @@ import math
 import struct
 import zlib
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
 
 from .errors import DataError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "HEIF")
+_PILLOWS = tuple(name for name in FORMATS if name != "HEIF")
 _STARTS = (
     b"\xff\xd8\xff",
     b"\x89PNG\r\n\x1a\n",
@@ -21,6 +22,9 @@ _STARTS = (
     b"BM",
     *(b"II*\0", b"II+\0", b"II\0*", b"MM\0*", b"MM\0+", b"MM*\0"),
 )
+_AVIF_BRANDS = (b"avif", b"avis")
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+"""What stands behind `ftyp` in the first box of a file of the ISO base media format."""
 MAX_DECODED_PIXELS = 89_478_485
 """Largest image that is decoded at all (Pillow's own threshold for a decompression bomb)."""
 
@@ -70,7 +74,11 @@ class ImageRef:
 
 def is_image_start(start: bytes) -> bool:
     """Whether a file with these first bytes, 12 or more, can be an image of one of the FORMATS."""
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+    return (
+        start.startswith(_STARTS)
+        or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+        or (start[4:8] == b"ftyp" and start[8:12] in (*_AVIF_BRANDS, *_HEIF_BRANDS))
+    )
 
 
 def decode_image(ref: ImageRef, example_id: str | None = None) -> Image.Image:
@@ -86,9 +94,29 @@ def decode_image(ref: ImageRef, example_id: str | None = None) -> Image.Image:
     return _fit(_read_rgb(ref.data, name), ref.bounds)
 
 
-def check_image(data: bytes, name: str) -> tuple[int, int]:
-    """Width and height of an image that decodes to its last pixel; DataError starts with `name`."""
-    return _read_rgb(data, name).size
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """What is known of an image that decodes to its last pixel.
+
+    size: width and height, in pixels. num_frames: of an animation, or pages. bits: per channel.
+    """
+
+    size: tuple[int, int]
+    num_frames: int
+    bits: int
+
+    @property
+    def aspect_ratio(self) -> float:
+        """The longer side over the shorter."""
+        return max(self.size) / min(self.size)
+
+
+def check_image(data: bytes, name: str) -> ImageFacts:
+    """Decodes an image to its last pixel; the message of a DataError starts with `name`."""
+    size = _read_rgb(data, name).size
+    with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
+        bits = 16 if image.mode.startswith("I;16") else 8
+        return ImageFacts(size, int(getattr(image, "n_frames", 1)), bits)
 
 
 def _read_rgb(data: bytes, name: str) -> Image.Image:
@@ -97,7 +125,7 @@ def _read_rgb(data: bytes, name: str) -> Image.Image:
     # Another library may have told Pillow to fill what is missing with gray.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
             _refuse_bomb(image.width * image.height, name)
             image.load()
             return _rgb(ImageOps.exif_transpose(image), name)
@@ -108,6 +136,22 @@ def _read_rgb(data: bytes, name: str) -> Image.Image:
             f"{name}: cannot be decoded ({len(data):,} bytes, {_reason(error)}): the file is cut "
             f"off, damaged or not one of {', '.join(FORMATS)}; replace it or drop its row"
         ) from error
+
+
+def _formats(data: bytes) -> tuple[str, ...]:
+    """The formats that an image can be of; Pillow asks in vain for one that it does not know."""
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        _register_heif()
+        return ("HEIF",)
+    return _PILLOWS
+
+
+@cache
+def _register_heif() -> None:
+    """Teach Pillow HEIF, on the first of its images: few datasets have any."""
+    import pillow_heif  # noqa: PLC0415
+
+    pillow_heif.register_heif_opener()
 
 
 def _reason(error: Exception) -> str:

@@ -165,11 +165,12 @@ def _has_decimals(label: str) -> bool:
 
 def _same_spelling(label: str, task: Task) -> str | None:
     """The task's label that differs only in case, or in what stands between its words."""
-    same = [name for name in task.labels if _spelling(name) == _spelling(label)]
+    same = [name for name in task.labels if spelling(name) == spelling(label)]
     return same[0] if len(same) == 1 else None
 
 
-def _spelling(label: str) -> str:
+def spelling(label: str) -> str:
+    """What spellings of one label have in common."""
     return re.sub(r"[\s_-]+", " ", label.casefold())
 
 

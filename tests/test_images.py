@@ -147,7 +147,7 @@ def test_without_an_example_id_the_digest_names_the_image() -> None:
 
 
 def test_check_image_gives_the_size_and_names_the_image() -> None:
-    assert check_image(encoded(noise(16, 12)), "line 3") == (16, 12)
+    assert check_image(encoded(noise(16, 12)), "line 3").size == (16, 12)
     with pytest.raises(DataError, match=r"^line 3: "):
         check_image(b"GIF89a", "line 3")
 

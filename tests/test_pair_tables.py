@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, iter_dataset, read_dataset
+from blpo.data.table.options import TableOptions
 from blpo.data.table.table import import_table
 from blpo.data.tasks import load_task
 from public_sources import picture, write_csv, write_files
@@ -52,7 +53,7 @@ def test_a_table_with_the_preferred_image_first_is_refused_and_shuffled_on_reque
     with pytest.raises(DataError, match=r"class 'B'.*pass --shuffle-pairs"):
         import_table(source, out, TASK)
     assert not out.exists()
-    import_table(source, out, TASK, shuffle_pairs=True)
+    import_table(source, out, TASK, TableOptions(shuffle_pairs=True))
     examples = examples_of(read_dataset(out, TASK))
     for number in range(24):
         example = examples[f"prompt {number}"]

@@ -1,73 +1,23 @@
 """Importing tables: what users have becomes a dataset, or a list of what is wrong with it."""
 
-import csv
-import io
-import json
 import os
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
-from blpo.data.examples import Dataset, read_dataset
-from blpo.data.table.table import ImportSummary, import_table
-from blpo.data.tasks import Task, load_task
-from PIL import Image
-
-SAFETY = load_task("unsafebench")
-ALIGNMENT = load_task("seetrue")
-
-Row = Mapping[str, Any]
-
-
-def png(number: int) -> bytes:
-    pixels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8)
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
-    return buffer.getvalue()
-
-
-def rows_with_images(folder: Path, count: int = 12) -> list[dict[str, Any]]:
-    """Rows with labels in turn, their images written to `folder/images`."""
-    (folder / "images").mkdir(parents=True, exist_ok=True)
-    for number in range(count):
-        (folder / "images" / f"{number}.png").write_bytes(png(number))
-    return [
-        {"image": f"images/{number}.png", "label": SAFETY.labels[number % 2]}
-        for number in range(count)
-    ]
-
-
-def write_csv(path: Path, rows: Sequence[Row], delimiter: str = ",") -> Path:
-    with path.open("w", newline="", encoding="utf-8-sig") as file:
-        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def write_jsonl(path: Path, rows: Sequence[Row]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def imported(source: Path, task: Task = SAFETY, **options: Any) -> tuple[ImportSummary, Dataset]:
-    out = source.parent / "out" / "dataset.parquet"
-    summary = import_table(source, out, task, **options)
-    return summary, read_dataset(out, task)
-
-
-def refused(source: Path, task: Task = SAFETY, **options: Any) -> str:
-    """The message with which a table is refused, after checking that nothing was written."""
-    out = source.parent / "out" / "dataset.parquet"
-    with pytest.raises(DataError) as caught:
-        import_table(source, out, task, **options)
-    assert not out.parent.exists() or list(out.parent.iterdir()) == []
-    return str(caught.value)
+from user_files import (
+    ALIGNMENT,
+    SAFETY,
+    imported,
+    png,
+    refused,
+    rows_with_images,
+    write_csv,
+    write_jsonl,
+)
 
 
 def test_a_csv_becomes_a_dataset(tmp_path: Path) -> None:
@@ -177,18 +127,6 @@ def test_an_image_folder_with_a_subfolder_per_label_and_split(tmp_path: Path) ->
     assert summary.counts["test"] == {"Safe": 4, "Unsafe": 4}
     assert summary.num_rows == 16
     assert {example.example_id.split("/")[0] for example in dataset.test} == {"test"}
-
-
-def test_folders_that_look_like_splits_are_not_taken_for_labels(tmp_path: Path) -> None:
-    folder = tmp_path / "folder"
-    for name in ("train/Safe", "test/Safe", "val/Safe"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "0.png").write_bytes(png(0))
-    assert refused(folder) == (
-        f"{folder}: its folders test, train, val look like splits, not like labels: move their "
-        "images into train and test, which are all the splits there are, with a subfolder for each "
-        "label"
-    )
 
 
 def test_given_splits_groups_and_ids_are_kept(tmp_path: Path) -> None:
@@ -305,12 +243,14 @@ def test_a_group_on_both_sides_of_a_given_split_is_refused(tmp_path: Path) -> No
 
 
 def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None:
-    rows = [row | {"label": 1, "text": "", "split": "val"} for row in rows_with_images(tmp_path, 1)]
+    rows = [
+        row | {"label": 1, "text": "", "split": "holdout"} for row in rows_with_images(tmp_path, 1)
+    ]
     message = refused(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
     assert "line 2: has no text" in message
     assert (
-        "line 2: split 'val' is not one of train, test: correct it, drop the row, or ignore the "
-        "column with --column split="
+        "line 2: split 'holdout' is not one of train, test, validation: correct it, drop the row, "
+        "or ignore the column with --column split="
     ) in message
 
 
@@ -365,7 +305,9 @@ def test_columns_that_cannot_be_found_are_told_with_those_that_are_there(
         ("t.json", b'[{"a": ' + b"1" * 5000 + b"}]", "not valid JSON"),
         ("t.json", b"\xff", "line 1: not UTF-8"),
         ("t.parquet", b"PAR1 and no more", "not a whole Parquet file"),
-        ("t.xlsx", b"", "cannot read .xlsx as a table"),
+        ("t.xlsx", b"PK", "not a whole spreadsheet"),
+        ("t.docx", b"", "cannot read .docx as a table"),
+        ("t.xml", b"<a>", "not whole XML"),
     ],
 )
 def test_tables_that_cannot_be_read_are_errors(

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
-from ..table.sources import TableRow, TableSource, open_source
+from ..sources.base import TableRow, TableSource
+from ..sources.files import open_file
 from .protocol import Intake
 
 
@@ -38,7 +39,7 @@ class Table:
 
     def __init__(self, path: Path, intake: Intake) -> None:
         self.path = path
-        self._source: TableSource = open_source(path)
+        self._source: TableSource = open_file(path)
         self._columns = self._source.columns()
         intake.saw(path, self._columns)
 

@@ -1,17 +1,15 @@
 """What an importer is: facts about a source, and its rows before any check."""
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
 from ..examples import Split
+from ..left_out import LeftOut
 from .places import ImagePlace
 
 Strata = Literal["label", "category", "category-label"]
-
-_PLACES_KEPT = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,27 +83,18 @@ class RawRow:
 
 
 @dataclass(slots=True)
-class Intake:
+class Intake(LeftOut):
     """What an importer saw: files with their columns, and rows it could not use, by reason.
 
     scale: lowest and highest possible score where the source says so.
     """
 
     files: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
-    skipped: Counter[str] = field(default_factory=Counter[str])
-    places: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     scale: tuple[float, float] | None = None
 
     def saw(self, path: Path, columns: list[str]) -> None:
         """A file that is read, and the columns it has."""
         self.files[str(path)] = columns
-
-    def skip(self, reason: str, where: str) -> None:
-        """A row that is left out; the first places of each reason are kept."""
-        self.skipped[reason] += 1
-        kept = self.places.setdefault(reason, [])
-        if len(kept) < _PLACES_KEPT:
-            kept.append(where)
 
 
 class Importer(Protocol):

@@ -1,46 +1,85 @@
 """Finding the columns of a table: which column plays which role."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ..image_files import shortened
 from ..problems import Problems
 from ..tasks import Task
 
-Role = Literal["image", "image_b", "text", "label", "group", "category", "id", "split"]
+Role = Literal[
+    "image", "image_b", "text", "label", "group", "category", "id", "split", "rater", "ratings"
+]
 
 ALIASES: dict[Role, tuple[str, ...]] = {
     "image": ("file_name", "filename", "image_path", "image_file", "img", "img_path", "path"),
     "image_b": (),
     "text": ("prompt", "caption", "description"),
-    "label": ("human_label", "rating", "score", "safety_label", "annotation", "class"),
+    "label": ("human_label", "rating", "score", "safety_label", "annotation", "class", "choice"),
     "group": ("group_id", "prompt_id"),
     "category": ("classification",),
     "id": ("example_id", "item_id", "uid", "uuid"),
     "split": (),
+    "rater": (
+        *("annotator", "worker", "participant", "labeler", "coder"),
+        *("rater_id", "annotator_id", "worker_id", "workerid", "participant_id"),
+    ),
+    "ratings": (),
 }
 """Names under which a column is found, in any case; the role's own name goes first."""
 
 _PAIR_ALIASES: dict[Role, tuple[str, ...]] = {
     "image": ("image_a", "image_0", "image0", "left_image"),
     "image_b": ("image_1", "image1", "right_image"),
+    "label": (*ALIASES["label"], "winner", "preference", "preferred"),
 }
-"""For the two images of a pair, in place of those above."""
+"""For pairs, in place of those above."""
 
 _ROLES: tuple[Role, ...] = get_args(Role)
 _NEEDED = ("image", "image_b", "text", "label")
+_ONE_RATERS = re.compile(
+    r"(label|rating|score|annotation|annotator|rater|worker|coder|vote|answer|r)[ _-]?(\d+)"
+)
+"""Names of columns that hold the answers of one annotator each."""
+_ANSWERS = ".responses"
+"""What Argilla's columns of answers end with."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundColumns:
+    """roles: the column of each role that has one. ratings: columns of one annotator each."""
+
+    roles: dict[Role, str]
+    ratings: list[str]
+
+    def names(self) -> set[str]:
+        return {*self.roles.values(), *self.ratings}
 
 
 def match_columns(
-    source: str, names: Sequence[str], given: Mapping[str, str], task: Task
-) -> dict[Role, str]:
-    """The column of each role that has one; `given` goes first, an empty name leaves a role out.
+    source: str,
+    names: Sequence[str],
+    given: Mapping[str, str],
+    task: Task,
+    *,
+    ratings: Sequence[str] = (),
+    images: Sequence[str] = (),
+    needs_labels: bool = True,
+) -> FoundColumns:
+    """The columns that are read; `given` goes first, an empty name leaves a role out.
+
+    ratings: columns of one annotator each, as far as they are named; without a label column those
+    called rating_1, rating_2 and so on are taken. images: columns that the source knows to hold
+    images, of use where no name tells.
 
     Raises DataError for a role or column that does not exist, a needed role without a column, and
     a role for which several columns could be meant.
     """
     problems = Problems(source)
-    _check_given(problems, names, given)
+    _check_given(problems, names, given, ratings)
     problems.raise_if_any()
     found: dict[Role, str] = {}
     for role in _ROLES:
@@ -48,22 +87,53 @@ def match_columns(
             continue
         aliases = (_PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
         name = given[role] if role in given else _detected(problems, role, aliases, names)
+        if name is None and role == "image" and len(images) == 1:
+            name = images[0]
         if name:
             found[role] = name
-        elif role in _NEEDED:
-            looked_for = ", ".join((role, *aliases))
-            remedy = f"name it with --column {role}=COLUMN ({_listed(names)})"
-            problems.add(f"column for the {role}", f"none of {looked_for}; {remedy}")
+    if "label" not in found and "label" not in given and not ratings:
+        ratings = _numbered_ratings(names)
+    has_labels = "label" in found or "ratings" in found or bool(ratings) or not needs_labels
+    for role in _NEEDED:
+        if role not in found and not _is_left_out(role, task):
+            if role == "label" and has_labels:
+                continue
+            aliases = (_PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+            problems.add(f"column for the {role}", _missing(role, aliases, names))
     problems.raise_if_any()
-    return found
+    return FoundColumns(found, list(ratings))
 
 
-def _check_given(problems: Problems, names: Sequence[str], given: Mapping[str, str]) -> None:
+def companions(label: str, task: Task) -> tuple[str, ...]:
+    """Columns beside that of the label: who answered and how far it got, or the two models."""
+    if label.endswith(_ANSWERS):
+        return (f"{label}.users", f"{label}.status")
+    return ("model_a", "model_b") if task.is_pairwise else ()
+
+
+def _missing(role: Role, aliases: Sequence[str], names: Sequence[str]) -> str:
+    looked_for = ", ".join((role, *aliases))
+    several = ""
+    if role == "label":
+        several = (
+            ", or the columns of several annotators with --ratings COLUMN,COLUMN; images without "
+            "labels are for `blpo judge`, which takes this table as it is"
+        )
+    remedy = f"name it with --column {role}=COLUMN{several} ({_listed(names)})"
+    return f"none of {looked_for}; {remedy}"
+
+
+def _check_given(
+    problems: Problems, names: Sequence[str], given: Mapping[str, str], ratings: Sequence[str]
+) -> None:
     for role, name in given.items():
         if role not in _ROLES:
             problems.add(f"--column {role}={name}", f"no such role; roles: {', '.join(_ROLES)}")
         elif name and name not in names:
             problems.add(f"--column {role}={name}", f"no such column; {_listed(names)}")
+    for name in ratings:
+        if name not in names:
+            problems.add(f"--ratings {name}", f"no such column; {_listed(names)}")
 
 
 def _is_left_out(role: Role, task: Task) -> bool:
@@ -76,10 +146,13 @@ def _is_left_out(role: Role, task: Task) -> bool:
 def _detected(
     problems: Problems, role: Role, aliases: Sequence[str], names: Sequence[str]
 ) -> str | None:
-    by_lower: defaultdict[str, list[str]] = defaultdict(list)
-    for name in names:
-        by_lower[name.strip().lower()].append(name)
-    matches = by_lower[role] or [name for alias in aliases for name in by_lower[alias]]
+    """The column with a name of the role, else the one that ends in such a name ("data.image")."""
+    matches = _named(role, aliases, {name: name for name in names})
+    if not matches:
+        inner = {name: name.rpartition(".")[2] for name in names if "." in name}
+        matches = _named(role, aliases, inner)
+    if not matches and role == "label":
+        matches = [name for name in names if name.endswith(_ANSWERS)]
     if len(matches) > 1:
         listed = ", ".join(name if name == name.strip() else repr(name) for name in matches)
         problems.add(
@@ -88,5 +161,26 @@ def _detected(
     return matches[0] if matches else None
 
 
+def _named(role: Role, aliases: Sequence[str], short: Mapping[str, str]) -> list[str]:
+    """Columns that are called after the role, or without any under another of its names."""
+    by_lower: defaultdict[str, list[str]] = defaultdict(list)
+    for name, words in short.items():
+        by_lower[words.strip().lower()].append(name)
+    return by_lower[role] or [name for alias in aliases for name in by_lower[alias]]
+
+
+def _numbered_ratings(names: Sequence[str]) -> list[str]:
+    """Columns called rating_1, rating_2 and so on, of one stem; none if there are not two."""
+    stems: defaultdict[str, list[str]] = defaultdict(list)
+    for name in names:
+        match = _ONE_RATERS.fullmatch(name.strip().lower())
+        if match:
+            stems[match[1]].append(name)
+    several = [columns for columns in stems.values() if len(columns) > 1]
+    return several[0] if len(several) == 1 else []
+
+
 def _listed(names: Sequence[str]) -> str:
-    return f"the table has: {', '.join(names)}" if names else "the table has no columns"
+    if not names:
+        return "the table has no columns"
+    return f"the table has: {', '.join(map(shortened, names))}"

@@ -1,90 +1,94 @@
 """Reading one row of a table: values checked, the image decoded to its last pixel."""
 
 import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, cast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
 from ..errors import DataError
-from ..examples import SPLITS, Split
-from ..image_files import image_path, read_image_file, shortened
-from ..images import check_image
+from ..image_files import shortened
+from ..images import ImageFacts, check_image
 from ..label_sets import unknown_label
+from ..sources.base import SPLIT_NAMES, SplitName, TableRow
 from ..tasks import Task, label_text
-from .columns import Role
-from .sources import TableRow
+from .answers import Answer, answers_in, single
+from .cells import FoundImage, ImageReader, unwrapped
+from .columns import Role, companions
+from .labels import LabelReader
+from .raters import consensus
+from .records import Problem, Record
 
-_SPLIT_NAMES: dict[str, Split] = {
-    "train": "train",
-    "training": "train",
-    "test": "test",
-    "testing": "test",
-}
-
-_OUTSIDE = (
-    "name the folder that holds the images with --image-root, or pass --allow-outside if you trust "
-    "the table"
-)
+_NO_IMAGE = FoundImage(b"")
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A checked row without its image bytes; image_hash is their sha256.
+@dataclass(slots=True)
+class _Noticed:
+    """What comes up while a row is read."""
 
-    image_b_hash, swapped: of a pair. swapped: whether it is written the other way round than the
-    table has it, which `label` then speaks of.
-    """
+    problems: list[Problem] = field(default_factory=list[Problem])
+    spellings: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    facts: list[ImageFacts] = field(default_factory=list[ImageFacts])
 
-    where: str
-    example_id: str
-    image_hash: str
-    text: str | None
-    label: str
-    group: str
-    category: str | None
-    split: Split | None
-    problems: tuple[str, ...]
-    image_b_hash: str | None = None
-    swapped: bool = False
-
-    @property
-    def image_hashes(self) -> tuple[str, ...]:
-        """Of its images, in order."""
-        return (self.image_hash, *([self.image_b_hash] if self.image_b_hash else []))
+    def problem(self, reason: str, message: str) -> None:
+        self.problems.append(Problem(reason, message))
 
 
 @dataclass(frozen=True)
 class RowReader:
-    """Reads rows of a table under the columns found for the roles."""
+    """Reads rows of a table under the columns found for the roles.
 
-    source: Path
+    ratings: columns of one annotator each. needs_labels: whether a row without one has a problem.
+    """
+
     columns: Mapping[Role, str]
     task: Task
-    label_map: Mapping[str, str]
-    image_root: Path | None
-    allow_outside: bool = False
+    images: ImageReader
+    label_map: Mapping[str, str] = field(default_factory=dict[str, str])
+    ratings: Sequence[str] = ()
+    needs_labels: bool = True
 
-    def record(self, row: TableRow) -> Record:
+    @cached_property
+    def wanted(self) -> list[str]:
+        """The columns that are read."""
+        return list(dict.fromkeys([*self.columns.values(), *self.ratings, *self._beside]))
+
+    @cached_property
+    def _beside(self) -> tuple[str, ...]:
+        return companions(self.columns.get("label", ""), self.task)
+
+    def is_empty(self, row: TableRow) -> bool:
+        """Whether nothing stands in any of the columns that are read."""
+        return all(_is_blank(row.values.get(name)) for name in self.wanted)
+
+    def record(self, number: int, row: TableRow) -> Record:
         """Checks one row to the last pixel of its image; safe to call from many threads."""
-        problems: list[str] = []
-        image_hash, *other = [
-            hashlib.sha256(self._checked_image(row, role, problems)).hexdigest()
-            for role in self.image_roles
-        ]
-        text = self._text(row, problems)
+        noticed = _Noticed()
+        found = [self._checked_image(row, role, noticed) for role in self.image_roles]
+        hashes = [hashlib.sha256(image.data).hexdigest() for image in found]
+        text = self._text(row, noticed)
+        default_id = _default_id(found, hashes, text)
+        answers = self._answers(row, noticed)
+        label, score = self._label(row, answers, noticed)
         return Record(
+            row=number,
             where=row.where,
-            example_id=self._string(row, "id") or self._default_id(row, [image_hash, *other], text),
-            image_hash=image_hash,
+            example_id=self._string(row, "id") or default_id,
+            default_id=default_id,
+            image_hash=hashes[0],
             text=text,
-            label=self._label(row, problems),
-            group=self._string(row, "group") or text or image_hash,
+            label=label,
+            group=self._group(row, text, hashes[0]),
             category=self._string(row, "category"),
-            split=self._split(row, problems),
-            problems=tuple(problems),
-            image_b_hash=other[0] if other else None,
+            split=self._split(row, noticed),
+            problems=tuple(noticed.problems),
+            spellings=tuple(noticed.spellings),
+            rater=self._string(row, "rater"),
+            ratings=answers if len(answers) > 1 else (),
+            score=score,
+            facts=tuple(noticed.facts),
+            ways=tuple(image.how for image in found if image.how),
+            image_b_hash=hashes[1] if len(hashes) > 1 else None,
         )
 
     @property
@@ -92,92 +96,125 @@ class RowReader:
         """The roles of a row's images, in order."""
         return ("image", "image_b") if self.task.is_pairwise else ("image",)
 
-    def image_bytes(self, row: TableRow, role: Role = "image") -> bytes:
-        """An encoded image of a row; raises DataError when there is none."""
-        cell = self._cell(row, role)
-        if isinstance(cell, dict):
-            embedded = cast("dict[str, Any]", cell)
-            cell = embedded.get("bytes") or embedded.get("path")
-        if isinstance(cell, bytes):
-            return cell
-        if not isinstance(cell, str) or not cell.strip():
-            raise DataError(f"has no {role}: fill it in or drop the row")
-        return read_image_file(self._image_path(row, cell.strip()))
+    def image(self, row: TableRow, role: Role = "image") -> FoundImage:
+        """An image of a row; raises DataError when there is none."""
+        return self.images.read(self._cell(row, role), row.folder, role)
 
-    def _checked_image(self, row: TableRow, role: Role, problems: list[str]) -> bytes:
+    def item_id(self, row: TableRow, found: Sequence[FoundImage], text: str | None) -> str:
+        """The id that the row gives, or one after its images and text."""
+        hashes = [hashlib.sha256(image.data).hexdigest() for image in found]
+        return self._string(row, "id") or _default_id(found, hashes, text)
+
+    def text(self, row: TableRow) -> str | None:
+        """The row's own text, where the task carries one."""
+        return self._string(row, "text") if self.task.carries_text else None
+
+    def _checked_image(self, row: TableRow, role: Role, noticed: _Noticed) -> FoundImage:
         try:
-            image = self.image_bytes(row, role)
-            check_image(image, self._image_name(row, role))
+            image = self.image(row, role)
+            noticed.facts.append(check_image(image.data, self._image_name(row, role)))
         except DataError as error:
-            problems.append(str(error))
-            return b""
+            noticed.problem(f"no usable {role}", str(error))
+            return _NO_IMAGE
         return image
 
     def _image_name(self, row: TableRow, role: Role) -> str:
-        cell = self._cell(row, role)
+        cell = unwrapped(self._cell(row, role))
         return f"{role} {shortened(cell.strip())}" if isinstance(cell, str) else role
 
-    def _image_path(self, row: TableRow, name: str) -> Path:
-        """Raises DataError for one outside the image root, or the table's folder without one."""
-        path, root = self._written_path(row, name), self.image_root or self._own_folder(row)
-        return image_path(root, str(path), _OUTSIDE, allow_outside=self.allow_outside)
+    def _group(self, row: TableRow, text: str | None, image_hash: str) -> str:
+        if self.columns.get("group") in {self.columns[role] for role in self.image_roles}:
+            return image_hash
+        return self._string(row, "group") or text or image_hash
 
-    def _written_path(self, row: TableRow, name: str) -> Path:
-        return Path(os.path.abspath((self.image_root or row.folder) / name))
-
-    def _own_folder(self, row: TableRow) -> Path:
-        """The folder of the source, of which a row's may be a subfolder."""
-        return self.source if self.source.is_dir() else row.folder
-
-    def _default_id(self, row: TableRow, image_hashes: Sequence[str], text: str | None) -> str:
-        name = "|".join(
-            self._default_name(row, role, image_hash)
-            for role, image_hash in zip(self.image_roles, image_hashes, strict=True)
-        )
-        return name if text is None else f"{name}#{hashlib.sha256(text.encode()).hexdigest()[:8]}"
-
-    def _default_name(self, row: TableRow, role: Role, image_hash: str) -> str:
-        """An image's path, or its hash where it has none."""
-        cell = self._cell(row, role)
-        if not isinstance(cell, str):
-            return image_hash[:16]
-        path = self._written_path(row, cell.strip())
-        base = Path(os.path.abspath(self.image_root or self._own_folder(row)))
-        return path.relative_to(base).as_posix() if path.is_relative_to(base) else str(path)
-
-    def _text(self, row: TableRow, problems: list[str]) -> str | None:
-        if not self.task.carries_text:
-            return None
-        text = self._string(row, "text")
-        if text is None:
-            problems.append("has no text: fill it in or drop the row")
+    def _text(self, row: TableRow, noticed: _Noticed) -> str | None:
+        text = self.text(row)
+        if text is None and self.task.carries_text:
+            noticed.problem("no text", "has no text: fill it in or drop the row")
         return text
 
-    def _label(self, row: TableRow, problems: list[str]) -> str:
+    def _answers(self, row: TableRow, noticed: _Noticed) -> tuple[str, ...]:
+        """The labels of the annotators that the row holds."""
+        answers = [Answer(single(row.values.get(name)), name) for name in self.ratings]
+        for role in ("label", "ratings"):
+            beside = self._beside if role == "label" else ()
+            raters, statuses = (row.values.get(name) for name in beside or ("", ""))
+            answers += answers_in(self._cell(row, role), raters, statuses) or []
+        read = [self._read(answer.cell, row, noticed) for answer in answers]
+        return tuple(label for label in read if label is not None)
+
+    def _label(
+        self, row: TableRow, answers: tuple[str, ...], noticed: _Noticed
+    ) -> tuple[str, float | None]:
+        """The label, "" without one, and the mean that it was rounded from."""
         cell = self._cell(row, "label")
-        found = "" if cell is None else label_text(cell)
-        label = self.label_map.get(found, found)
-        if not label:
-            problems.append("has no label: fill it in or drop the row")
-        elif label not in self.task.labels:
-            problems.append(unknown_label(label, self.task))
+        if not _is_blank(cell) and answers_in(cell) is None:
+            return self._read(single(cell), row, noticed) or self._no_label(noticed), None
+        if not answers:
+            return self._no_label(noticed), None
+        if any(answer not in self.task.labels for answer in answers):
+            return "", None
+        found = consensus(answers, self.task)
+        return found.label or "", found.score if len(answers) > 1 else None
+
+    def _no_label(self, noticed: _Noticed) -> str:
+        if self.needs_labels:
+            noticed.problem("no label", "has no label: fill it in or drop the row")
+        return ""
+
+    def _read(self, cell: object, row: TableRow, noticed: _Noticed) -> str | None:
+        """One annotator's label; one that is not declared is a problem."""
+        text = "" if cell is None else label_text(cell)
+        named = self.label_map.get(text)
+        label = named or self._labels.read(self._winner(cell, row))
+        if label is None:
+            return None
+        if label not in self.task.labels:
+            noticed.problem(
+                "a label that the task does not declare", unknown_label(label, self.task)
+            )
+        elif named is None and label != text:
+            noticed.spellings.append((text, label))
         return label
 
-    def _split(self, row: TableRow, problems: list[str]) -> Split | None:
+    def _winner(self, cell: object, row: TableRow) -> object:
+        """A or B where the cell names the model that one of them is of."""
+        if self.task.is_pairwise and isinstance(cell, str):
+            models = {row.values.get(f"model_{side.lower()}"): side for side in ("A", "B")}
+            return models.get(cell, cell) if len(models) == 2 else cell
+        return cell
+
+    def _split(self, row: TableRow, noticed: _Noticed) -> SplitName | None:
         if "split" not in self.columns:
             return None
         name = self._string(row, "split") or ""
-        split = _SPLIT_NAMES.get(name.lower())
+        split = SPLIT_NAMES.get(name.lower())
         if split is None:
-            problems.append(
-                f"split {name!r} is not one of {', '.join(SPLITS)}: correct it, drop the row, or "
-                "ignore the column with --column split="
+            noticed.problem(
+                "an unknown split",
+                f"split {shortened(name)!r} is not one of train, test, validation: correct it, "
+                "drop the row, or ignore the column with --column split=",
             )
         return split
+
+    @cached_property
+    def _labels(self) -> LabelReader:
+        return LabelReader(self.task)
 
     def _cell(self, row: TableRow, role: Role) -> Any:
         return row.values.get(self.columns.get(role, ""))
 
     def _string(self, row: TableRow, role: Role) -> str | None:
-        cell = self._cell(row, role)
+        cell = single(self._cell(row, role))
         return None if cell is None or not str(cell).strip() else str(cell).strip()
+
+
+def _is_blank(cell: object) -> bool:
+    return cell is None or cell == [] or (isinstance(cell, str) and not cell.strip())
+
+
+def _default_id(found: Sequence[FoundImage], hashes: Sequence[str], text: str | None) -> str:
+    """The images' paths, or their hashes where they have none, and a hash of the text."""
+    names = zip(found, hashes, strict=True)
+    name = "|".join(image.name or image_hash[:16] for image, image_hash in names)
+    return name if text is None else f"{name}#{hashlib.sha256(text.encode()).hexdigest()[:8]}"

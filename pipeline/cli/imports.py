@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 # Spelled out here: the modules that own them import heavy libraries.
 Strata = Literal["label", "category", "category-label"]
 Bins = Literal["round", "equal-width", "quantile"]
+Validation = Literal["train", "test", "skip"]
+
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and tell; nothing is written.")]
 
 Rescale = Annotated[
     str | None,
@@ -28,17 +31,24 @@ import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 @import_app.command("table")
 def import_table(
     source: Annotated[
-        Path, typer.Argument(help="csv, tsv, jsonl, json or parquet table, or an image folder.")
+        Path,
+        typer.Argument(
+            help="Table (csv, tsv, xlsx, jsonl, json, Parquet), export of an annotation tool, "
+            "image folder, Hugging Face snapshot or WebDataset."
+        ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
-    out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Dataset file (Parquet) to write; none with --dry-run.")
+    ] = None,
+    dry_run: DryRun = False,
     columns: Annotated[
         list[str] | None,
         typer.Option(
             "--column",
             metavar="ROLE=NAME",
-            help="Which column is image, image_b, text, label, group, category, id or split, where "
-            "the name does not tell; repeatable.",
+            help="Which column is image, image_b, text, label, group, category, id, split, rater "
+            "or ratings, where the name does not tell; repeatable.",
         ),
     ] = None,
     label_map: Annotated[
@@ -46,8 +56,25 @@ def import_table(
         typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
     ] = None,
     rescale: Rescale = None,
+    ratings: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,NAME", help="Columns that hold the answers of one annotator each."
+        ),
+    ] = None,
+    several_raters: Annotated[
+        bool,
+        typer.Option(
+            "--several-raters",
+            help="Rows with the same image and text are answers of several annotators.",
+        ),
+    ] = False,
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    ] = None,
+    image_prefix: Annotated[
+        str | None,
+        typer.Option(help="What image paths begin with in place of it; found out by default."),
     ] = None,
     allow_outside: Annotated[
         bool,
@@ -55,6 +82,21 @@ def import_table(
             "--allow-outside", help="Read images outside that folder, if you trust the table."
         ),
     ] = False,
+    download: Annotated[
+        bool,
+        typer.Option(
+            "--download", help="Fetch images behind URLs, once; they are kept in ~/.cache/blpo."
+        ),
+    ] = False,
+    sheet: Annotated[str, typer.Option(help="Which sheet of a spreadsheet.")] = "",
+    skip_faulty: Annotated[
+        bool,
+        typer.Option("--skip-faulty", help="Leave out rows with a problem, and count them."),
+    ] = False,
+    validation: Annotated[
+        Validation | None,
+        typer.Option(help="Where a validation split goes; left out, or test where there is none."),
+    ] = None,
     test_fraction: Annotated[float, typer.Option(help="Share of the test split.")] = 0.5,
     train_per_class: Annotated[
         int | None, typer.Option(help="Train examples per label, in place of a fraction.")
@@ -71,30 +113,44 @@ def import_table(
     overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make a dataset file from a table with image paths, or from an image folder."""
-    from ...data.table.table import import_table as run_import  # noqa: PLC0415
+    """Look at a table or folder of images and labels, tell what is there, make a dataset file."""
+    from ...data.arrow import refuse_output  # noqa: PLC0415
+    from ...data.table.downloads import default_folder  # noqa: PLC0415
+    from ...data.table.inspection import inspect_table  # noqa: PLC0415
+    from ...data.table.options import TableOptions  # noqa: PLC0415
+    from ...data.table.table import write_table  # noqa: PLC0415
     from ...data.tasks import load_task  # noqa: PLC0415
     from ..runs.progress import counting  # noqa: PLC0415
-    from .show.runs import show_import  # noqa: PLC0415
+    from .show.imports import show_problems, show_report  # noqa: PLC0415
 
+    if (out is None) != dry_run:
+        raise ConfigError("import table: name a dataset file with --out, or pass --dry-run")
     loaded = load_task(task)
+    options = TableOptions(
+        columns=parse_pairs("--column", columns),
+        label_map=_label_map(rescale, label_map, loaded),
+        ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
+        several_raters=several_raters,
+        image_root=image_root,
+        image_prefix=image_prefix,
+        allow_outside=allow_outside,
+        downloads=default_folder() if download else None,
+        sheet=sheet,
+        skip_faulty=skip_faulty,
+        validation=validation,
+        test_fraction=test_fraction,
+        train_per_class=train_per_class,
+        seed=seed,
+        shuffle_pairs=shuffle_pairs,
+    )
+    if out is not None:
+        refuse_output(out, source, overwrite=overwrite)
     with counting(source.name, "rows") as count:
-        summary = run_import(
-            source,
-            out,
-            loaded,
-            columns=parse_pairs("--column", columns),
-            label_map=_label_map(rescale, label_map, loaded),
-            image_root=image_root,
-            allow_outside=allow_outside,
-            test_fraction=test_fraction,
-            train_per_class=train_per_class,
-            seed=seed,
-            shuffle_pairs=shuffle_pairs,
-            overwrite=overwrite,
-            on_row=count,
-        )
-    show_import(summary, as_json=as_json)
+        inspection = inspect_table(source, loaded, options, count)
+    if inspection.problems.count:
+        show_problems(inspection)
+    report = inspection.report if out is None else write_table(inspection, out)
+    show_report(report, as_json=as_json)
 
 
 @import_app.command("micro")

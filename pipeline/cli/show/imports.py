@@ -4,19 +4,26 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any, NoReturn
 
 from rich.console import Console
 from rich.table import Table
 
 from ....data.examples import SPLITS, Example
+from ....data.image_files import shortened
 from ....data.importers.duplicates import NEAR_BITS
 from ....data.importers.manifest import Manifest, manifest_path
 from ....data.importers.protocol import Card
 from ....data.micro.graded import GradedWorld
 from ....data.micro.graded_data import rubric_of
+from ....data.table.division import Inspection
+from ....data.table.report import ImportReport
 from ....data.tasks import load_task
 from ..options import say
 from .printing import print_json, stdout_console
+
+_MOST_SHOWN = 3
+"""Contradictions that are named; all are counted."""
 
 
 def show_card(card: Card) -> None:
@@ -49,6 +56,56 @@ def show_draw(
     for split, own in counts.items():
         table.add_row(split, *(f"{count:,}" for count in own.values()))
     console.print(table)
+
+
+def show_report(report: ImportReport, *, as_json: bool) -> None:
+    """What an import of a table has seen, and what it wrote if it wrote anything."""
+    if as_json:
+        print_json(_report_json(report))
+        return
+    console = stdout_console(soft_wrap=True)
+    for line in _report_lines(report):
+        console.print(line)
+    if report.contradictions:
+        shown = "; ".join(report.contradictions[:_MOST_SHOWN])
+        console.print(
+            f"contradicting labels of one image: {len(report.contradictions):,} ({shown})",
+            style="bold",
+        )
+    if report.counts:
+        table = Table("split", *next(iter(report.counts.values())))
+        for split, counts in report.counts.items():
+            table.add_row(split, *(f"{count:,}" for count in counts.values()))
+        console.print(table)
+        wrote = f"wrote {report.path}" if report.path else "a dry run: nothing was written"
+        console.print(f"{wrote}: {report.num_rows:,} examples, {report.num_groups:,} groups")
+
+
+def show_problems(inspection: Inspection) -> NoReturn:
+    """What was recognised, on stderr; then raises the DataError about the problems."""
+    say("\n".join(_report_lines(inspection.report)))
+    inspection.problems.raise_if_any()
+    raise AssertionError("only of an inspection with problems")
+
+
+def _report_lines(report: ImportReport) -> list[str]:
+    used = ", ".join(f"{role} from {name!r}" for role, name in report.columns.items())
+    lines = [f"{report.source}: {report.layout}", f"columns: {used or 'none'}"]
+    if report.ratings:
+        lines.append(f"one annotator each: {', '.join(report.ratings)}")
+    if report.unused_columns:
+        lines.append(f"not used: {', '.join(map(shortened, report.unused_columns))}")
+    return [*lines, *report.left_out.lines(), *report.notes]
+
+
+def _report_json(report: ImportReport) -> dict[str, Any]:
+    left_out = {
+        reason: {"count": count, "first": report.left_out.places[reason]}
+        for reason, count in report.left_out.skipped.items()
+    }
+    written = str(report.path) if report.path else None
+    found = asdict(report) | {"source": str(report.source), "path": written}
+    return found | {"left_out": left_out}
 
 
 def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:

@@ -1,14 +1,12 @@
 """What the commands print: tables for people on stdout, or one JSON document."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from rich.table import Table
 
-from ....data.table.table import ImportSummary
 from ...bulk.evaluation import Evaluation
 from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
@@ -21,8 +19,6 @@ from ...runs.directory import run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
 
-_MOST_SHOWN = 3
-"""Contradictions that an import names; all are counted."""
 _SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
 
 
@@ -160,28 +156,6 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
     stdout_console().print(f"verdicts: {out}")
     if source.is_synthetic:
         stdout_console().print(_SYNTHETIC, style="bold")
-
-
-def show_import(summary: ImportSummary, *, as_json: bool) -> None:
-    if as_json:
-        print_json(asdict(summary) | {"path": str(summary.path)})
-        return
-    console = stdout_console()
-    console.print(f"{summary.path}: {summary.num_rows:,} examples, {summary.num_groups:,} groups")
-    used = ", ".join(f"{role} from {name!r}" for role, name in summary.columns.items())
-    console.print(f"columns: {used or 'none, an image folder'}")
-    if summary.unused_columns:
-        console.print(f"not used: {', '.join(summary.unused_columns)}")
-    if summary.contradictions:
-        shown = "; ".join(summary.contradictions[:_MOST_SHOWN])
-        console.print(
-            f"contradicting labels of one image: {len(summary.contradictions):,} ({shown})",
-            style="bold",
-        )
-    table = Table("split", *next(iter(summary.counts.values())))
-    for split, counts in summary.counts.items():
-        table.add_row(split, *(f"{count:,}" for count in counts.values()))
-    console.print(table)
 
 
 def _told_json(judged: Evaluation | JudgedCounts) -> dict[str, Any]:

@@ -1,0 +1,28 @@
+"""What a reader leaves out: counted by reason, the first of each reason named."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+_PLACES_KEPT = 5
+
+
+@dataclass(slots=True)
+class LeftOut:
+    """Rows and files left out, by reason, and the first places of each reason."""
+
+    skipped: Counter[str] = field(default_factory=Counter[str])
+    places: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
+
+    def skip(self, reason: str, where: str) -> None:
+        """A row or file that is left out; the first places of each reason are kept."""
+        self.skipped[reason] += 1
+        kept = self.places.setdefault(reason, [])
+        if len(kept) < _PLACES_KEPT:
+            kept.append(where)
+
+    def lines(self) -> list[str]:
+        """ "left out 3: empty row (first: line 4, line 9)", a line per reason, most first."""
+        return [
+            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason])})"
+            for reason, count in self.skipped.most_common()
+        ]

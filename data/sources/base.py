@@ -1,0 +1,98 @@
+"""What every source of rows is, and what all of them share."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+
+from ..errors import DataError
+from ..left_out import LeftOut
+
+IMAGE_SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+    | {".avif", ".heic", ".heif"}
+)
+SplitName = Literal["train", "validation", "test"]
+SPLIT_NAMES: Mapping[str, SplitName] = {
+    "train": "train",
+    "training": "train",
+    "validation": "validation",
+    "valid": "validation",
+    "val": "validation",
+    "dev": "validation",
+    "eval": "validation",
+    "test": "test",
+    "testing": "test",
+}
+"""Names of folders, files and cells that say which split rows are of, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableRow:
+    """One row. where: the place as messages name it ("line 3"); folder: what paths start from."""
+
+    where: str
+    values: dict[str, Any]
+    folder: Path
+
+
+class TableSource(Protocol):
+    """A table that can be read any number of times, always in the same order."""
+
+    @property
+    def layout(self) -> str:
+        """What was recognised, in words."""
+        ...
+
+    @property
+    def left_out(self) -> LeftOut:
+        """What is no row of the table."""
+        ...
+
+    def columns(self) -> list[str]: ...
+
+    def image_columns(self) -> list[str]:
+        """Columns that hold images, as far as the source says so itself."""
+        ...
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        """All rows, with at least the columns named."""
+        ...
+
+
+class Plain:
+    """A source that leaves nothing out and does not tell which columns are images."""
+
+    @property
+    def left_out(self) -> LeftOut:
+        return LeftOut()
+
+    def image_columns(self) -> list[str]:
+        return []
+
+
+def is_image_cell(cell: object) -> bool:
+    """Whether a cell is an image as the Hugging Face format has them: bytes, path or both."""
+    return isinstance(cell, dict) and not cell.keys() - {"bytes", "path"} and "bytes" in cell
+
+
+def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, and those of objects within them under names with dots: "data.image".
+
+    A column that has such a name already stays as it is.
+    """
+    found = dict(values)
+    for name, value in values.items():
+        if isinstance(value, dict) and not is_image_cell(value):
+            inner = flattened({str(k): v for k, v in cast("dict[object, Any]", value).items()})
+            for key, cell in inner.items():
+                found.setdefault(f"{name}.{key}", cell)
+    return found
+
+
+def refuse_undecodable(path: Path) -> None:
+    """Raise DataError for a name that no text can hold, as an id or a label has to."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{path}: its name is not UTF-8: rename it") from None

@@ -1,0 +1,50 @@
+"""A single file as a table, by its suffix."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ..errors import DataError
+from ..left_out import LeftOut
+from .base import TableSource
+from .cvat import CvatSource
+from .delimited import CsvSource
+from .json_files import JsonLinesSource, JsonSource
+from .parquet_files import ParquetSource
+from .webdataset import WebDatasetSource
+
+SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
+TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", *SPREADSHEETS)
+_SOURCES: Mapping[str, Callable[[Path], TableSource]] = {
+    ".csv": CsvSource,
+    ".tsv": CsvSource,
+    ".jsonl": JsonLinesSource,
+    ".ndjson": JsonLinesSource,
+    ".json": JsonSource,
+    ".parquet": ParquetSource,
+    ".arrow": ParquetSource,
+    ".xml": CvatSource,
+}
+TARS = (".tar", ".tar.gz", ".tgz")
+
+
+def open_file(path: Path, sheet: str = "") -> TableSource:
+    """The table in a file; raises DataError for a suffix that is none of a table.
+
+    sheet: which one of a spreadsheet.
+    """
+    if path.name.lower().endswith(TARS):
+        return WebDatasetSource(path.parent, [("", path)], LeftOut())
+    suffix = path.suffix.lower()
+    if sheet and suffix not in SPREADSHEETS:
+        raise DataError(f"{path}: --sheet {sheet}: only spreadsheets have sheets: leave it out")
+    if suffix in SPREADSHEETS:
+        # Imported here: the reader of spreadsheets is needed by few.
+        from .spreadsheets import SpreadsheetSource  # noqa: PLC0415
+
+        return SpreadsheetSource(path, sheet)
+    if suffix not in _SOURCES:
+        raise DataError(
+            f"{path}: cannot read {suffix or 'a file without a suffix'} as a table: give .csv, "
+            ".tsv, .xlsx, .jsonl, .ndjson, .json, .parquet, .tar, the .xml of CVAT, or a folder"
+        )
+    return _SOURCES[suffix](path)

@@ -1,0 +1,187 @@
+"""Image folders: with metadata files, or with a subfolder for each label."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any
+
+from ..errors import DataError
+from ..left_out import LeftOut
+from .base import Plain, TableRow, TableSource
+from .listing import METADATA_NAMES, Listing, is_split_name
+
+_FILE_NAMES = ("file_name", "filename", "image", "image_path", "path")
+"""Columns of a metadata file whose path can begin with a split."""
+
+
+@dataclass(frozen=True)
+class ClassFolders(Plain):
+    """Images in subfolders named after their labels: `Safe/0.png`.
+
+    Where every label's folder is divided into splits (`Safe/train/0.png`), they are the split.
+    """
+
+    listing: Listing
+
+    @property
+    def layout(self) -> str:
+        return "an image folder, a subfolder for each label" + (
+            " and in it for each split" if self._has_splits else ""
+        )
+
+    @property
+    def left_out(self) -> LeftOut:
+        left_out = LeftOut()
+        for image in self.listing.images:
+            if len(image.parts) == 1:
+                left_out.skip("image outside the folders of labels", image.as_posix())
+        return left_out
+
+    def columns(self) -> list[str]:
+        return ["image", "label", *(["split"] if self._has_splits else [])]
+
+    def image_columns(self) -> list[str]:
+        return ["image"]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        for image in self._images:
+            values = {"image": image.as_posix(), "label": image.parts[0]}
+            if self._has_splits:
+                values["split"] = image.parts[1]
+            yield TableRow(image.as_posix(), values, self.listing.folder)
+
+    @cached_property
+    def _images(self) -> list[PurePosixPath]:
+        images = [image for image in self.listing.images if len(image.parts) > 1]
+        if not images:
+            raise DataError(
+                f"{self.listing.folder}: holds no {', '.join(METADATA_NAMES)} and no subfolders of "
+                "images: add a metadata file with a file_name column, or one subfolder per label"
+            )
+        return images
+
+    @cached_property
+    def _has_splits(self) -> bool:
+        return all(len(i.parts) > 2 and is_split_name(i.parts[1]) for i in self._images)
+
+
+@dataclass(frozen=True)
+class WithMetadata:
+    """A metadata file and the images that it names.
+
+    Where all of them lie in folders of splits (`train/0.png`), and no column says otherwise, those
+    are the split.
+    """
+
+    listing: Listing
+    table: TableSource
+    name: str
+
+    @property
+    def layout(self) -> str:
+        by = ", split by folder" if self._has_splits else ""
+        return f"an image folder with {self.name}{by}"
+
+    @cached_property
+    def left_out(self) -> LeftOut:
+        """Images that no row names."""
+        left_out = self.table.left_out
+        named = {self._named(row.values) for row in self.table.rows(self._file_columns)}
+        if self._file_columns:
+            for image in self.listing.images:
+                if image.as_posix() not in named:
+                    left_out.skip("image that no row names", image.as_posix())
+        return left_out
+
+    def columns(self) -> list[str]:
+        return [*self.table.columns(), *(["split"] if self._has_splits else [])]
+
+    def image_columns(self) -> list[str]:
+        return self.table.image_columns()
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        for row in self.table.rows([*columns, *self._file_columns]):
+            if self._has_splits:
+                folder = PurePosixPath(self._named(row.values)).parts[0]
+                yield TableRow(row.where, row.values | {"split": folder}, row.folder)
+            else:
+                yield row
+
+    @cached_property
+    def _file_columns(self) -> list[str]:
+        return [name for name in self.table.columns() if name.strip().lower() in _FILE_NAMES][:1]
+
+    def _named(self, values: dict[str, Any]) -> str:
+        cell = values.get(self._file_columns[0]) if self._file_columns else None
+        return str(cell or "").strip().replace("\\", "/").removeprefix("./")
+
+    @cached_property
+    def _has_splits(self) -> bool:
+        if "split" in {name.strip().lower() for name in self.table.columns()}:
+            return False
+        names = [self._named(row.values) for row in self.table.rows(self._file_columns)]
+        tops = {parts[0] for name in names if (parts := PurePosixPath(name).parts)}
+        return bool(tops) and all(map(is_split_name, tops))
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Folders named after splits, each with a table of its own."""
+
+    parts: list[tuple[str, TableSource]]
+
+    @property
+    def layout(self) -> str:
+        names = ", ".join(name for name, _ in self.parts)
+        return f"{self.parts[0][1].layout}, in the splits {names}"
+
+    @cached_property
+    def left_out(self) -> LeftOut:
+        left_out = LeftOut()
+        for name, part in self.parts:
+            for reason, count in part.left_out.skipped.items():
+                left_out.skipped[reason] += count
+                places = [f"{name}/{place}" for place in part.left_out.places[reason]]
+                left_out.places.setdefault(reason, []).extend(places)
+        return left_out
+
+    def columns(self) -> list[str]:
+        names = dict.fromkeys(name for _, part in self.parts for name in part.columns())
+        return list(names | {"split": None})
+
+    def image_columns(self) -> list[str]:
+        return list(dict.fromkeys(n for _, part in self.parts for n in part.image_columns()))
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        for name, part in self.parts:
+            for row in part.rows(columns):
+                yield TableRow(f"{name} {row.where}", row.values | {"split": name}, row.folder)
+
+
+@dataclass(frozen=True)
+class InFolder:
+    """A source of a folder, with what else lies there."""
+
+    source: TableSource
+    others: LeftOut
+
+    @property
+    def layout(self) -> str:
+        return self.source.layout
+
+    @cached_property
+    def left_out(self) -> LeftOut:
+        left_out = self.source.left_out
+        left_out.skipped.update(self.others.skipped)
+        left_out.places.update(self.others.places)
+        return left_out
+
+    def columns(self) -> list[str]:
+        return self.source.columns()
+
+    def image_columns(self) -> list[str]:
+        return self.source.image_columns()
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        return self.source.rows(columns)

@@ -1,0 +1,116 @@
+"""Recognising what lies behind a path."""
+
+from pathlib import Path, PurePosixPath
+
+from ..errors import DataError
+from ..image_files import refuse_outside_link
+from .base import TableSource
+from .files import TABLE_SUFFIXES, TARS, open_file
+from .folders import ClassFolders, InFolder, SplitFolders, WithMetadata
+from .listing import Listing, is_split_name, list_folder
+from .parquet_files import ParquetSource, PartsSource, split_in_name
+from .webdataset import WebDatasetSource
+
+_LINKED = "put the file itself there, or pass --allow-outside if you trust the folder"
+
+
+def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> TableSource:
+    """The table behind a path; raises DataError for a path that is none, or could be two things.
+
+    sheet: which one of a spreadsheet. allow_outside: whether the metadata file of a folder may be
+    a link that leads out of it.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    if not path.is_dir():
+        return open_file(path, sheet)
+    return _Folder(path, allow_outside=allow_outside).open()
+
+
+class _Folder:
+    """A folder whose layout is to be recognised."""
+
+    def __init__(self, path: Path, *, allow_outside: bool) -> None:
+        self._path = path
+        self._allow_outside = allow_outside
+
+    def open(self) -> TableSource:
+        listing = list_folder(self._path)
+        source, used = self._recognised(listing)
+        listing.leave_out_others(*used)
+        return InFolder(source, listing.left_out)
+
+    def _recognised(self, listing: Listing) -> tuple[TableSource, list[PurePosixPath]]:
+        """The source, and the files that it reads."""
+        parts = listing.with_suffix(".parquet", ".arrow")
+        if parts:
+            return self._parts(listing, parts)
+        tars = listing.with_suffix(*TARS)
+        if tars and not listing.images:
+            return self._tars(listing, tars)
+        tables = [file for file in listing.with_suffix(*TABLE_SUFFIXES) if len(file.parts) == 1]
+        if len(tables) == 1 and not listing.metadata and len(listing.top_folders()) < 2:
+            [table] = tables
+            return self._with_metadata(listing, table), [table, *listing.images]
+        return self._image_folder(listing), [*listing.metadata, *listing.images]
+
+    def _parts(
+        self, listing: Listing, files: list[PurePosixPath]
+    ) -> tuple[TableSource, list[PurePosixPath]]:
+        paths = [listing.folder / file for file in files]
+        parts = [(split_in_name(path, listing.folder), ParquetSource(path)) for path in paths]
+        if len({bool(split) for split, _ in parts}) > 1:
+            without = next(part.path for split, part in parts if not split)
+            raise DataError(
+                f"{self._path}: the names of some of its files tell a split and that of "
+                f"{without.relative_to(self._path)} does not: give one file, or a folder of files "
+                "that are all alike"
+            )
+        for path in paths:
+            self._refuse_link(path)
+        return PartsSource(listing.folder, parts), files
+
+    def _tars(
+        self, listing: Listing, files: list[PurePosixPath]
+    ) -> tuple[TableSource, list[PurePosixPath]]:
+        paths = [listing.folder / file for file in files]
+        for path in paths:
+            self._refuse_link(path)
+        parts = [(split_in_name(path, listing.folder), path) for path in paths]
+        return WebDatasetSource(listing.folder, parts), files
+
+    def _image_folder(self, listing: Listing) -> TableSource:
+        on_top = [file for file in listing.metadata if len(file.parts) == 1]
+        folders = listing.top_folders()
+        if on_top or not folders:
+            return self._labelled(listing)
+        splits = [name for name in folders if is_split_name(name)]
+        if splits and len(splits) < len(folders):
+            others = ", ".join(name for name in folders if name not in splits)
+            raise DataError(
+                f"{listing.folder}: its folders {', '.join(splits)} look like splits and {others} "
+                "like labels: put the labels into folders of splits, or rename the folders that "
+                "are no splits"
+            )
+        if splits:
+            return SplitFolders([(name, self._labelled(listing.below(name))) for name in splits])
+        if len(folders) == 1 and len(listing.below(folders[0]).top_folders()) > 1:
+            # A folder around the dataset, as archives are unpacked.
+            return self._image_folder(listing.below(folders[0]))
+        return self._labelled(listing)
+
+    def _labelled(self, listing: Listing) -> TableSource:
+        on_top = [file for file in listing.metadata if len(file.parts) == 1]
+        if len(on_top) > 1:
+            names = ", ".join(map(str, on_top))
+            raise DataError(f"{listing.folder}: holds {names}: keep one of them")
+        return self._with_metadata(listing, on_top[0]) if on_top else ClassFolders(listing)
+
+    def _with_metadata(self, listing: Listing, file: PurePosixPath) -> TableSource:
+        path = listing.folder / file
+        self._refuse_link(path)
+        return WithMetadata(listing, open_file(path), file.name)
+
+    def _refuse_link(self, path: Path) -> None:
+        if not self._allow_outside:
+            refuse_outside_link(self._path, path, str(path), _LINKED)

@@ -1,0 +1,173 @@
+"""Parquet and Arrow files, and folders of them as the Hub and `datasets` leave them."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+from ..arrow import ARROW_ERRORS, open_parquet, pa, pq
+from ..errors import DataError
+from ..left_out import LeftOut
+from .base import SPLIT_NAMES, Plain, TableRow, flattened
+
+_BATCH_ROWS = 64
+
+
+@dataclass(frozen=True)
+class ParquetSource(Plain):
+    """One file. Numbers of a Hugging Face ClassLabel are read as the names that they stand for."""
+
+    path: Path
+
+    @property
+    def layout(self) -> str:
+        return "an Arrow file of datasets" if self._is_arrow else "a Parquet file"
+
+    @property
+    def _is_arrow(self) -> bool:
+        return self.path.suffix == ".arrow"
+
+    @cached_property
+    def schema(self) -> Any:
+        try:
+            if self._is_arrow:
+                with pa.memory_map(str(self.path)) as file, _arrow_reader(file) as reader:
+                    return reader.schema
+            return pq.read_schema(self.path)
+        except ARROW_ERRORS as error:
+            raise self._damaged(error) from error
+
+    def columns(self) -> list[str]:
+        names: list[str] = []
+        for column in self.schema:
+            names += [column.name, *_inner_names(column.name, column.type)]
+        return list(dict.fromkeys(names))
+
+    def image_columns(self) -> list[str]:
+        features = _features(self.schema)
+        declared = [name for name, kind in features.items() if kind.get("_type") == "Image"]
+        return declared or [c.name for c in self.schema if _is_image_type(c.type)]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        wanted = _top_level(columns, self.schema.names)
+        class_names = _class_names(self.schema)
+        try:
+            for row, values in enumerate(self._records(wanted), 1):
+                for name, names in class_names.items():
+                    number = values.get(name)
+                    if isinstance(number, int) and 0 <= number < len(names):
+                        values[name] = names[number]
+                yield TableRow(f"row {row}", flattened(values), self.path.parent)
+        except ARROW_ERRORS as error:
+            raise self._damaged(error) from error
+
+    def _records(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        if self._is_arrow:
+            with pa.memory_map(str(self.path)) as file, _arrow_reader(file) as reader:
+                for batch in reader:
+                    for start in range(0, batch.num_rows, _BATCH_ROWS):
+                        yield from batch.select(columns).slice(start, _BATCH_ROWS).to_pylist()
+            return
+        with open_parquet(self.path) as file:
+            for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+                yield from batch.to_pylist()
+
+    def _damaged(self, error: Exception) -> DataError:
+        kind = "Arrow" if self._is_arrow else "Parquet"
+        return DataError(f"{self.path}: not a whole {kind} file ({error}): copy it again")
+
+
+@dataclass(frozen=True)
+class PartsSource:
+    """The Parquet or Arrow files of a folder, in the order of their names.
+
+    parts: files with the split that their path names, "" where it names none.
+    """
+
+    folder: Path
+    parts: list[tuple[str, ParquetSource]]
+    left_out: LeftOut = field(default_factory=LeftOut)
+
+    @property
+    def layout(self) -> str:
+        splits = list(dict.fromkeys(split for split, _ in self.parts if split))
+        by = f", split by name ({', '.join(splits)})" if splits else ""
+        return f"{len(self.parts):,} Parquet or Arrow files in a folder{by}"
+
+    def columns(self) -> list[str]:
+        names = dict.fromkeys(name for _, part in self.parts for name in part.columns())
+        has_splits = any(split for split, _ in self.parts)
+        return list(names | ({"split": None} if has_splits else {}))
+
+    def image_columns(self) -> list[str]:
+        return list(dict.fromkeys(n for _, part in self.parts for n in part.image_columns()))
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        for split, part in self.parts:
+            name = part.path.relative_to(self.folder).as_posix()
+            for row in part.rows(columns):
+                values = row.values | ({"split": split} if split else {})
+                yield TableRow(f"{name} {row.where}", values, self.folder)
+
+
+def split_in_name(path: Path, folder: Path) -> str:
+    """The split that a file's path below a folder names, "" for none: "data/train-00000-of-1"."""
+    parts = path.relative_to(folder).with_suffix("").parts
+    for part in reversed(parts):
+        words = re.split(r"[^a-z]+", part.lower())
+        found = [word for word in words if word in SPLIT_NAMES]
+        if found:
+            return found[0]
+    return ""
+
+
+def _arrow_reader(file: Any) -> Any:
+    """The batches of an Arrow file; `datasets` writes streams."""
+    return pa.ipc.open_stream(file)
+
+
+def _top_level(columns: Sequence[str], names: Sequence[str]) -> list[str]:
+    """The file's columns that hold these, some of which are named with dots."""
+    found: dict[str, None] = {}
+    for column in columns:
+        holder = column
+        while holder not in names and "." in holder:
+            holder = holder.rpartition(".")[0]
+        if holder in names:
+            found[holder] = None
+    return list(found)
+
+
+def _inner_names(name: str, kind: Any) -> list[str]:
+    if not pa.types.is_struct(kind) or _is_image_type(kind):
+        return []
+    return [
+        n for f in kind for n in (f"{name}.{f.name}", *_inner_names(f"{name}.{f.name}", f.type))
+    ]
+
+
+def _is_image_type(kind: Any) -> bool:
+    if not pa.types.is_struct(kind):
+        return False
+    return {"bytes"} <= {f.name for f in kind} <= {"bytes", "path"}
+
+
+def _features(schema: Any) -> Mapping[str, dict[str, Any]]:
+    """What `datasets` says of the columns, {} of a file that it has not written."""
+    content = (schema.metadata or {}).get(b"huggingface")
+    try:
+        features = json.loads(content)["info"]["features"] if content else {}
+    except (ValueError, LookupError, TypeError):
+        return {}
+    if not isinstance(features, dict):
+        return {}
+    found = cast("dict[str, Any]", features)
+    return {name: kind for name, kind in found.items() if isinstance(kind, dict)}
+
+
+def _class_names(schema: Any) -> dict[str, list[str]]:
+    features = _features(schema).items()
+    return {n: list(f.get("names") or []) for n, f in features if f.get("_type") == "ClassLabel"}

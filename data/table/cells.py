@@ -1,0 +1,197 @@
+"""Image cells: a path in one of many spellings, a URL, base64, or the bytes themselves."""
+
+import base64
+import binascii
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+from urllib.parse import unquote, unquote_to_bytes
+
+from ..errors import DataError
+from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file, shortened
+from ..images import is_image_start
+from .downloads import Downloads
+
+_OUTSIDE = (
+    "name the folder that holds the images with --image-root, or pass --allow-outside if you trust "
+    "the table"
+)
+_SCHEME = re.compile(r"([a-zA-Z][a-zA-Z0-9+.-]+)://")
+_BASE64 = re.compile(r"[A-Za-z0-9+/_=\s-]+")
+_FEWEST_BASE64 = 64
+"""Characters: an image of fewer bytes is none, and a shorter text may be a name."""
+_STEP = re.compile(r"\?d=|[/\\]+")
+"""Where a path may be cut: Label Studio writes local files as `/data/local-files/?d=PATH`."""
+
+
+_IMAGE_KEYS = ("bytes", "path", "url", "src")
+"""Of an object in place of an image, the first that has a value."""
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImage:
+    """An encoded image.
+
+    name: its path or URL, None where it has none. how: it was read, if not as a file of just the
+    name in the cell.
+    """
+
+    data: bytes
+    name: str | None = None
+    how: str = ""
+
+
+@dataclass(frozen=True)
+class ImageReader:
+    """Reads image cells of a source.
+
+    image_root: what paths start from, the row's folder if None. prefix: what paths begin with in
+    place of it. downloads: where URLs lead, None to refuse them.
+    """
+
+    source: Path
+    image_root: Path | None = None
+    prefix: str = ""
+    allow_outside: bool = False
+    downloads: Downloads | None = None
+
+    def read(self, cell: object, folder: Path, role: str) -> FoundImage:
+        """The image in a cell of a row in `folder`; raises DataError when there is none."""
+        cell = unwrapped(cell)
+        if isinstance(cell, bytes):
+            return FoundImage(cell)
+        if not isinstance(cell, str) or not cell.strip():
+            raise DataError(f"has no {role}: fill it in or drop the row")
+        return self._of_text(cell.strip(), folder, role)
+
+    def _of_text(self, text: str, folder: Path, role: str) -> FoundImage:
+        if text[:5].lower() == "data:":
+            return FoundImage(_data_uri(text, role), how="data URI")
+        has_prefix = bool(self.prefix) and text.startswith(self.prefix)
+        if not has_prefix and (scheme := _SCHEME.match(text)):
+            if scheme[1].lower() == "file":
+                return self._of_path(unquote(text[len("file://") :]), folder)
+            return FoundImage(self._remote(text, scheme[1].lower(), role), text, "URL")
+        content = _base64_image(text)
+        if content is not None:
+            return FoundImage(content, how="base64")
+        return self._of_path(text, folder)
+
+    def _remote(self, url: str, scheme: str, role: str) -> bytes:
+        if scheme not in {"http", "https"}:
+            raise DataError(
+                f"{role} {shortened(url)}: is an address of {scheme}: copy the images to this "
+                "machine first, and name their folder with --image-root and what they begin with "
+                "in the table with --image-prefix"
+            )
+        if self.downloads is None:
+            raise DataError(
+                f"{role} {shortened(url)}: is a URL: download the images first, or pass --download"
+            )
+        return self.downloads.read(url)
+
+    def _of_path(self, text: str, folder: Path) -> FoundImage:
+        root = self.image_root or (self.source if self.source.is_dir() else folder)
+        base = self.image_root or folder
+        candidates = list(self._candidates(text))
+        name, how = next(
+            (found for found in candidates if _is_file(base / found[0])), candidates[0]
+        )
+        path = image_path(
+            root, os.path.abspath(base / name), _OUTSIDE, allow_outside=self.allow_outside
+        )
+        shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
+        return FoundImage(read_image_file(path), shown.as_posix(), how)
+
+    def _candidates(self, text: str) -> Iterator[tuple[str, str]]:
+        """Names that a path could mean, with what was done to it, the plainest first."""
+        cut = text.startswith(self.prefix) and self.prefix
+        text, start = (text[len(self.prefix) :], "path prefix replaced") if cut else (text, "")
+        slashes = text.replace("\\", "/")
+        yield text, start
+        yield slashes, start or "backslashes read as slashes"
+        yield unquote(text), start or "percent-encoding undone"
+        yield unquote(slashes), start or "percent-encoding undone"
+
+
+def unwrapped(cell: object) -> object:
+    """The bytes, path or URL of an object, and the element of a list of one."""
+    if isinstance(cell, list):
+        cells = cast("list[object]", cell)
+        cell = cells[0] if len(cells) == 1 else cell
+    if isinstance(cell, dict):
+        embedded = cast("dict[str, Any]", cell)
+        return next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
+    return cell
+
+
+def common_prefix(cell: object, root: Path) -> str | None:
+    """What has to be cut off an image's path so that the rest is a file below `root`.
+
+    "" if nothing has to; the least that suffices; None if no rest is one, or the cell no path.
+    """
+    text = unwrapped(cell)
+    if not isinstance(text, str) or len(text) > 4096 or text[:5].lower() == "data:":
+        return None
+    text = text.strip()
+    cuts = [0, *(step.end() for step in _STEP.finditer(text))]
+    for cut in cuts:
+        rest = text[cut:]
+        for name in (rest, unquote(rest.replace("\\", "/"))):
+            if name and not os.path.isabs(name) and _is_file(root / name):
+                return text[:cut]
+    return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_in(path: Path, folder: Path) -> bool:
+    return path.is_relative_to(os.path.abspath(folder))
+
+
+def _data_uri(text: str, role: str) -> bytes:
+    head, comma, content = text.partition(",")
+    try:
+        if not comma:
+            raise ValueError("no comma")
+        if head.lower().endswith(";base64"):
+            return _decoded(unquote(content))
+        return unquote_to_bytes(content)
+    except ValueError as error:
+        raise DataError(
+            f"{role} {shortened(text)}: not a whole data URI ({error}): correct it, or drop the row"
+        ) from error
+
+
+def _base64_image(text: str) -> bytes | None:
+    """The image that a text holds in base64, None for a text of another kind."""
+    if len(text) < _FEWEST_BASE64:
+        return None
+    try:
+        if not is_image_start(base64.b64decode(text[:32].translate(_URL_SAFE))):
+            return None
+        return _decoded(text) if _BASE64.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
+_URL_SAFE = str.maketrans("-_", "+/")
+
+
+def _decoded(text: str) -> bytes:
+    """Base64, of URLs too, with or without its padding."""
+    if len(text) > MAX_IMAGE_BYTES:
+        raise ValueError(f"{len(text):,} characters")
+    bare = re.sub(r"\s", "", text).rstrip("=").translate(_URL_SAFE)
+    try:
+        return base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except binascii.Error as error:
+        raise ValueError(str(error)) from error

@@ -1,0 +1,151 @@
+"""Which side of the split each row of a table is on."""
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..examples import SPLITS, Split, check_coverage
+from ..groups import connected_groups
+from ..image_files import shortened
+from ..pairs import SWAPPED_LABELS, is_swapped
+from ..problems import Problems
+from ..sources.base import TableSource
+from ..splits import assign_splits
+from .options import TableOptions, Validation
+from .records import Record
+from .report import ImportReport, notes_on_copies, notes_on_split
+from .rows import RowReader
+
+
+@dataclass(slots=True)
+class Inspection:
+    """A table that was looked at.
+
+    problems: why it cannot become a dataset; nothing is written then. records: the examples, and
+    splits, one of each.
+    """
+
+    table: TableSource
+    reader: RowReader
+    report: ImportReport
+    problems: Problems
+    records: list[Record]
+    splits: list[Split]
+
+
+def divide(looked: Inspection, options: TableOptions) -> None:
+    """Fill in the splits and what the report says of them.
+
+    Rows of one group stay together, and so do rows with one image. A split that the table gives is
+    taken as it is; one of train rows alone is none.
+    """
+    looked.records = _linked(looked.records)
+    task, report = looked.reader.task, looked.report
+    if task.is_pairwise and options.shuffle_pairs:
+        looked.records = [_shuffled(record) for record in looked.records]
+    _place_validation(looked, options.validation)
+    _check_disjoint(looked.problems, looked.records)
+    _check_groups(looked)
+    if looked.problems.count:
+        return
+    labels = [record.label for record in looked.records]
+    given = [record.split for record in looked.records if record.split in SPLITS]
+    drawn = not given or set(given) == {"train"}
+    if given and drawn:
+        report.notes.append("every row is in train: test is drawn anew")
+    looked.splits = (
+        given
+        if not drawn
+        else assign_splits(
+            labels,
+            [record.group for record in looked.records],
+            seed=options.seed,
+            test_fraction=options.test_fraction,
+            train_per_class=options.train_per_class,
+        )
+    )
+    check_coverage(looked.problems, zip(looked.splits, labels, strict=True), task)
+    counts = Counter(zip(looked.splits, labels, strict=True))
+    report.num_rows = len(looked.records)
+    report.num_groups = len({record.group for record in looked.records})
+    report.counts = {s: {label: counts[s, label] for label in task.labels} for s in SPLITS}
+    report.notes += notes_on_copies(looked.records)
+    report.notes += notes_on_split(looked.records, looked.splits, task, drawn=drawn)
+
+
+def _linked(records: Sequence[Record]) -> list[Record]:
+    """Rows of one group, or that share an image, or are connected by others that do, in one group.
+
+    It is named after the first of its rows' groups in sorted order.
+    """
+    keys = [(f"group {r.group}", *(f"image {image}" for image in r.image_hashes)) for r in records]
+    linked = connected_groups(keys)
+    names: dict[str, str] = {}
+    for record, group in zip(records, linked, strict=True):
+        names[group] = min(record.group, names.get(group, record.group))
+    return [replace(r, group=names[group]) for r, group in zip(records, linked, strict=True)]
+
+
+def _shuffled(record: Record) -> Record:
+    if not is_swapped(record.example_id):
+        return record
+    ratings = tuple(SWAPPED_LABELS[rating] for rating in record.ratings)
+    return replace(record, label=SWAPPED_LABELS[record.label], ratings=ratings, swapped=True)
+
+
+def _place_validation(looked: Inspection, wanted: Validation | None) -> None:
+    """Leave out the validation split, or make it one of the two that there are."""
+    held = [record for record in looked.records if record.split == "validation"]
+    if not held:
+        return
+    has_test = any(record.split == "test" for record in looked.records)
+    place = wanted or ("skip" if has_test else "test")
+    if place == "skip":
+        for record in held:
+            reason = "row of the validation split, which --validation test or train takes"
+            looked.report.left_out.skip(reason, record.where)
+        looked.records = [r for r in looked.records if r.split != "validation"]
+        return
+    looked.records = [
+        replace(r, split=place) if r.split == "validation" else r for r in looked.records
+    ]
+    why = "" if wanted else " as there is no test split; --validation train or skip changes it"
+    looked.report.notes.append(f"the validation split, {len(held):,} rows, is in {place}{why}")
+
+
+def _check_disjoint(problems: Problems, records: Sequence[Record]) -> None:
+    rows: defaultdict[str, dict[str, str]] = defaultdict(dict)
+    for record in records:
+        if record.split is not None:
+            rows[record.group].setdefault(record.split, record.where)
+    for group, places in rows.items():
+        if len(places) == len(SPLITS):
+            problems.add(
+                places["test"],
+                f"group {shortened(group)!r} is in test here and in train at {places['train']}; "
+                "ignore the split column with --column split= to split anew, or name a column of "
+                "finer groups with --column group=COLUMN",
+            )
+
+
+def _check_groups(looked: Inspection) -> None:
+    """One group cannot be divided: say what makes it one."""
+    records = looked.records
+    has_splits = any(record.split is not None for record in records)
+    if has_splits or len(records) < 2 or len({record.group for record in records}) > 1:
+        return
+    texts = {record.text for record in records}
+    image = looked.reader.columns["image"]
+    if len(texts) == 1 and (text := records[0].text) is not None:
+        looked.problems.add(
+            "",
+            f"all {len(records):,} rows share one text, {shortened(text)!r}; rows are grouped by "
+            "text, and a group is on one side of the split: group them by image instead with "
+            f"--column group={image}",
+        )
+    else:
+        looked.problems.add(
+            "",
+            f"all {len(records):,} rows are one group, {shortened(records[0].group)!r}, which is "
+            "on one side of the split: name a column of finer groups with --column group=COLUMN",
+        )

@@ -1,0 +1,194 @@
+"""Looking at a table before anything is written: rows checked, told and divided."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+from ..errors import DataError
+from ..image_files import shortened
+from ..label_sets import explain_contradiction
+from ..problems import Problems
+from ..sources.base import TableRow, TableSource
+from ..sources.opening import open_source
+from ..tasks import Task
+from .cells import ImageReader, common_prefix
+from .columns import FoundColumns, match_columns
+from .division import Inspection, divide
+from .downloads import Downloads
+from .options import TableOptions
+from .raters import NO_MAJORITY, merged, rule
+from .records import Record
+from .report import ImportReport, notes_on_cells
+from .rows import RowReader
+
+_ROWS_AT_ONCE = 64
+_ROWS_FOR_PREFIX = 64
+_NO_IMAGE = hashlib.sha256(b"").hexdigest()
+
+OnRow = Callable[[], None]
+
+
+def inspect_table(
+    source: Path, task: Task, options: TableOptions, on_row: OnRow = lambda: None
+) -> Inspection:
+    """Reads every row and image once; the same input gives the same records and splits.
+
+    on_row: called after each row. Raises DataError for a source that is no table, or whose columns
+    cannot be told; what is wrong with rows is collected.
+    """
+    table = open_source(source, sheet=options.sheet, allow_outside=options.allow_outside)
+    names = table.columns()
+    found = match_columns(
+        str(source),
+        names,
+        options.columns,
+        task,
+        ratings=options.ratings,
+        images=table.image_columns(),
+    )
+    images = _image_reader(source, table, found, options)
+    reader = RowReader(found.roles, task, images, options.label_map, found.ratings)
+    report = ImportReport(
+        source, table.layout, found.roles, found.ratings, _unused(names, found), table.left_out
+    )
+    if images.prefix:
+        report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
+    looked = Inspection(table, reader, report, Problems(str(source)), [], [])
+    _look(looked, on_row, skip_faulty=options.skip_faulty)
+    if "rater" in found.roles or options.several_raters:
+        _merge(looked)
+    else:
+        _check_ids(looked)
+        report.contradictions = _contradictions(looked.records)
+    if not looked.problems.count:
+        _leave_out_ties(looked)
+        divide(looked, options)
+    return looked
+
+
+def _unused(names: Sequence[str], found: FoundColumns) -> list[str]:
+    """Columns that are not read; of objects only the innermost."""
+    used = found.names()
+    holders = {name[:at] for name in names for at, c in enumerate(name) if c == "."}
+    return [name for name in names if name not in used and name not in holders]
+
+
+def _image_reader(
+    source: Path, table: TableSource, found: FoundColumns, options: TableOptions
+) -> ImageReader:
+    prefix = options.image_prefix
+    if prefix is None:
+        prefix = "" if options.image_root is None else _prefix(table, found, options.image_root)
+    downloads = None if options.downloads is None else Downloads(options.downloads)
+    return ImageReader(source, options.image_root, prefix, options.allow_outside, downloads)
+
+
+def _prefix(table: TableSource, found: FoundColumns, root: Path) -> str:
+    """What the first image path that can be found below the root begins with beyond it."""
+    column = found.roles["image"]
+    for row in islice(table.rows([column]), _ROWS_FOR_PREFIX):
+        prefix = common_prefix(row.values.get(column), root)
+        if prefix is not None:
+            return prefix
+    return ""
+
+
+def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
+    """Check every row; fills in records, problems, and the notes on cells."""
+    for record in _records(looked, on_row):
+        if record.problems and skip_faulty:
+            looked.report.left_out.skip(f"row with {record.problems[0].reason}", record.where)
+            continue
+        for problem in record.problems:
+            looked.problems.add(record.where, problem.message)
+        looked.records.append(record)
+    if not looked.records:
+        raise DataError(
+            f"{looked.report.source}: has no rows: add some, or check that it is the right file"
+        )
+    looked.problems.explain(explain_contradiction(_given_labels(looked), looked.reader.task))
+    looked.report.notes += notes_on_cells(looked.records)
+
+
+def _given_labels(looked: Inspection) -> list[str]:
+    return [label for r in looked.records for label in r.ratings or (r.label,) if label]
+
+
+def _records(looked: Inspection, on_row: OnRow) -> Iterator[Record]:
+    rows = _filled_rows(looked)
+    with ThreadPoolExecutor() as pool:
+        while chunk := list(islice(rows, _ROWS_AT_ONCE)):
+            numbers, found = zip(*chunk, strict=True)
+            for record in pool.map(looked.reader.record, numbers, found):
+                yield record
+                on_row()
+
+
+def _filled_rows(looked: Inspection) -> Iterator[tuple[int, TableRow]]:
+    for number, row in enumerate(looked.table.rows(looked.reader.wanted)):
+        if looked.reader.is_empty(row):
+            looked.report.left_out.skip("empty row", row.where)
+        else:
+            yield number, row
+
+
+def _merge(looked: Inspection) -> None:
+    """One record per image and text, if rows are answers of several annotators."""
+    num_rows = len(looked.records)
+    if not looked.problems.count:
+        looked.records = merged(
+            looked.records, looked.reader.task, looked.problems, looked.report.left_out
+        )
+    if len(looked.records) < num_rows:
+        looked.report.notes.append(
+            f"{num_rows:,} answers on {len(looked.records):,} images: a row is the answer of one "
+            "annotator"
+        )
+    _check_ids(looked)
+
+
+def _leave_out_ties(looked: Inspection) -> None:
+    """Leave out what no label has a majority for, and say how labels came about."""
+    task, report = looked.reader.task, looked.report
+    if any(record.ratings for record in looked.records):
+        draws = sum(not record.label for record in looked.records)
+        report.notes.append(
+            f"label: {rule(task)}; no majority: {draws or 'none'}; single answers kept as ratings"
+        )
+    for record in looked.records:
+        if not record.label:
+            report.left_out.skip(NO_MAJORITY, record.where)
+    looked.records = [record for record in looked.records if record.label]
+    if not looked.records:
+        looked.problems.add("", "no image has a majority among its annotators")
+
+
+def _check_ids(looked: Inspection) -> None:
+    firsts: dict[str, Record] = {}
+    has_ids = "id" in looked.reader.columns
+    remedy = (
+        "give every row its own id"
+        if has_ids
+        else "keep one row with one label, or name an id column with --column id=COLUMN; if rows "
+        "are answers of several annotators, name the column that tells whose with --column "
+        "rater=COLUMN, or pass --several-raters"
+    )
+    for record in looked.records:
+        first = firsts.setdefault(record.example_id, record)
+        if first is not record and record.image_hash != _NO_IMAGE:
+            name = shortened(record.example_id)
+            what = f"id {name!r}" if has_ids else f"image {name}"
+            looked.problems.add(record.where, f"{what} is that of {first.where} too; {remedy}")
+
+
+def _contradictions(records: Sequence[Record]) -> list[str]:
+    """Rows that give the same images and text another label than an earlier row does."""
+    firsts: dict[tuple[object, ...], Record] = {}
+    found: list[str] = []
+    for record in records:
+        first = firsts.setdefault((record.image_hashes, record.text), record)
+        if first.label != record.label:
+            found.append(f"{record.where}: {record.label}, but {first.label} in {first.where}")
+    return found

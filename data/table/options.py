@@ -1,0 +1,52 @@
+"""What a user decides about the import of a table."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+Validation = Literal["train", "test", "skip"]
+
+VALIDATION: tuple[Validation, ...] = get_args(Validation)
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table becomes a dataset.
+
+    columns: the table's column per role, where its name is not one of ALIASES; an empty name
+        leaves a role out (split="" splits anew).
+    label_map: the task's label for labels that the table spells otherwise.
+    ratings: columns of one annotator each. several_raters: whether rows with the same image and
+        text are answers of several annotators, though no column tells whose.
+    image_root: what image paths start from; the table's folder if not given.
+    image_prefix: what they begin with in place of it; None to find out.
+    allow_outside: whether they may lead out of that folder.
+    downloads: folder for images behind URLs; None to refuse them.
+    sheet: of a spreadsheet; "" for the only one.
+    skip_faulty: whether rows with a problem are left out and counted.
+    validation: where the rows of a validation split go; None leaves them out, or takes them for
+        test where there is none.
+    test_fraction, train_per_class, seed: of the split where the table has none.
+    shuffle_pairs: writes pairs in the order that a hash of their id decides, with the label turned
+        along: for tables that have the preferred image always first.
+    """
+
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    label_map: Mapping[str, str] = field(default_factory=dict[str, str])
+    ratings: tuple[str, ...] = ()
+    several_raters: bool = False
+    image_root: Path | None = None
+    image_prefix: str | None = None
+    allow_outside: bool = False
+    downloads: Path | None = None
+    sheet: str = ""
+    skip_faulty: bool = False
+    validation: Validation | None = None
+    test_fraction: float = 0.5
+    train_per_class: int | None = None
+    seed: int = 0
+    shuffle_pairs: bool = False
+
+
+NO_OPTIONS = TableOptions()

@@ -1,0 +1,53 @@
+"""A row of a table after it was looked at."""
+
+from dataclasses import dataclass
+
+from ..images import ImageFacts
+from ..sources.base import SplitName
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a row. reason: the kind, under which rows are counted."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A checked row without its image bytes; image_hash is their sha256.
+
+    row: its number in the source, from 0. default_id: the id of a row that gives none.
+    label: "" without one. spellings: cells that are read as another text, with the label.
+    rater: who answered, of a row per answer. ratings: of the annotators that one row holds.
+    score: the mean that the label was rounded from.
+    facts, ways: of its images; how those were read that were not plain files.
+    image_b_hash, swapped: of a pair. swapped: whether it is written the other way round than the
+    table has it, which `label` then speaks of.
+    """
+
+    row: int
+    where: str
+    example_id: str
+    default_id: str
+    image_hash: str
+    text: str | None
+    label: str
+    group: str
+    category: str | None
+    split: SplitName | None
+    problems: tuple[Problem, ...] = ()
+    spellings: tuple[tuple[str, str], ...] = ()
+    rater: str | None = None
+    ratings: tuple[str, ...] = ()
+    score: float | None = None
+    facts: tuple[ImageFacts, ...] = ()
+    ways: tuple[str, ...] = ()
+    image_b_hash: str | None = None
+    swapped: bool = False
+
+    @property
+    def image_hashes(self) -> tuple[str, ...]:
+        """Of its images, in order."""
+        return (self.image_hash, *([self.image_b_hash] if self.image_b_hash else []))

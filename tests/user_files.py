@@ -1,0 +1,91 @@
+"""Tables and image folders as users have them, made in a test, and what imports make of them."""
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from blpo.data.errors import DataError
+from blpo.data.examples import Dataset, Example, read_dataset
+from blpo.data.table.options import TableOptions
+from blpo.data.table.report import ImportReport
+from blpo.data.table.table import import_table
+from blpo.data.tasks import Task, load_task
+from PIL import Image
+
+SAFETY = load_task("unsafebench")
+ALIGNMENT = load_task("seetrue")
+
+Row = Mapping[str, Any]
+
+
+def png(number: int) -> bytes:
+    pixels = np.random.default_rng(number).integers(0, 256, (12, 16, 3), np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def rows_with_images(folder: Path, count: int = 12) -> list[dict[str, Any]]:
+    """Rows with labels in turn, their images written to `folder/images`."""
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    for number in range(count):
+        (folder / "images" / f"{number}.png").write_bytes(png(number))
+    return [
+        {"image": f"images/{number}.png", "label": SAFETY.labels[number % 2]}
+        for number in range(count)
+    ]
+
+
+def write_csv(path: Path, rows: Sequence[Row], delimiter: str = ",") -> Path:
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.DictWriter(file, list(rows[0]), delimiter=delimiter)
+        writer.writeheader()
+        writer.writerows(rows)
+    return path
+
+
+def write_jsonl(path: Path, rows: Sequence[Row]) -> Path:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path
+
+
+def imported(
+    source: Path, task: Task = SAFETY, *, overwrite: bool = False, on_row: Any = int, **options: Any
+) -> tuple[ImportReport, Dataset]:
+    out = source.parent / "out" / "dataset.parquet"
+    summary = import_table(
+        source, out, task, TableOptions(**options), overwrite=overwrite, on_row=on_row
+    )
+    return summary, read_dataset(out, task)
+
+
+def refused(source: Path, task: Task = SAFETY, **options: Any) -> str:
+    """The message with which a table is refused, after checking that nothing was written."""
+    out = source.parent / "out" / "dataset.parquet"
+    with pytest.raises(DataError) as caught:
+        import_table(source, out, task, TableOptions(**options))
+    assert not out.parent.exists() or list(out.parent.iterdir()) == []
+    return str(caught.value)
+
+
+def put(folder: Path, *names: str) -> Path:
+    """Different images of these names; their folders are made."""
+    for name in names:
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(png(sum(name.encode()) * 1000 + len(name)))
+    return folder
+
+
+def labels_of(dataset: Dataset) -> dict[str, str]:
+    """The label of every example by its id."""
+    return {example.example_id: example.label for example in examples_of(dataset)}
+
+
+def examples_of(dataset: Dataset) -> list[Example]:
+    return [*dataset.train, *dataset.test]
