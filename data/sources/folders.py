@@ -16,6 +16,21 @@ _FILE_NAMES = ("file_name", "filename", "image", "image_path", "path")
 
 
 @dataclass(frozen=True)
+class ImageFiles(Plain):
+    """All images of a folder, however deep; the folders between say nothing."""
+
+    listing: Listing
+    layout = "a folder of images"
+
+    def columns(self) -> list[str]:
+        return ["image"]
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        for image in self.listing.images:
+            yield TableRow(image.as_posix(), {"image": image.as_posix()}, self.listing.folder)
+
+
+@dataclass(frozen=True)
 class ClassFolders(Plain):
     """Images in subfolders named after their labels: `Safe/0.png`.
 

@@ -6,7 +6,7 @@ from ..errors import DataError
 from ..image_files import refuse_outside_link
 from .base import TableSource
 from .files import TABLE_SUFFIXES, TARS, open_file
-from .folders import ClassFolders, InFolder, SplitFolders, WithMetadata
+from .folders import ClassFolders, ImageFiles, InFolder, SplitFolders, WithMetadata
 from .listing import Listing, is_split_name, list_folder
 from .parquet_files import ParquetSource, PartsSource, split_in_name
 from .webdataset import WebDatasetSource
@@ -25,6 +25,16 @@ def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> 
     if not path.is_dir():
         return open_file(path, sheet)
     return _Folder(path, allow_outside=allow_outside).open()
+
+
+def open_images(path: Path) -> TableSource:
+    """As `open_source`, for images that need no labels: a folder of them may have any shape."""
+    if path.is_dir():
+        listing = list_folder(path)
+        is_bare = not listing.metadata and not listing.with_suffix(".parquet", ".arrow", *TARS)
+        if is_bare and listing.images:
+            return ImageFiles(listing)
+    return open_source(path)
 
 
 class _Folder:

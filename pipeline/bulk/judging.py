@@ -13,8 +13,15 @@ from typing import Any, TypeVar, cast
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
 from ...data.errors import ConfigError
-from ...data.examples import Example, Item, iter_dataset, iter_example_ids
+from ...data.examples import Example, Item
 from ...data.shards import Shard
+from ...data.table.items import (
+    NO_ITEM_OPTIONS,
+    ItemOptions,
+    is_dataset_file,
+    iter_item_ids,
+    iter_items,
+)
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
 from ...models.engine import Engine
@@ -173,8 +180,11 @@ def judge_dataset(
     shard: Shard | None = None,
     overwrite: bool = False,
     pool: EnginePool | None = None,
+    options: ItemOptions = NO_ITEM_OPTIONS,
 ) -> JudgedCounts:
-    """Score every row of a dataset file, or of one shard of it, in file order.
+    """Score every row of a dataset, or of one shard of it, in file order.
+
+    dataset: a dataset file, or a table or folder of images as `iter_items` takes them.
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
@@ -184,13 +194,13 @@ def judge_dataset(
     refuse_output(out, dataset, overwrite=overwrite)
     shard = shard or Shard()
     counts = JudgedCounts()
-    total = sum(shard.holds(example_id or "") for example_id in iter_example_ids(dataset))
+    total = _num_items(dataset, source, shard)
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
         engine = stored_judge(source, pool, store)
         counts.other_judge = other_judge(source, engine)
         warn_of_other_judge(counts.other_judge)
-        items = _shard_items(dataset, source, shard)
+        items = _shard_items(dataset, source, shard, options)
         judged = map_ahead(
             lambda batch: (batch, source.judge(engine, batch)),
             _batched(items, BATCH_ROWS),
@@ -242,9 +252,18 @@ def map_ahead(
         yield pending.popleft().result()
 
 
-def _shard_items(dataset: Path, source: JudgeSource, shard: Shard) -> Iterator[Item]:
+def _num_items(dataset: Path, source: JudgeSource, shard: Shard) -> int | None:
+    """Rows of the shard; None where they are known only when all has been read."""
+    if not is_dataset_file(dataset):
+        return None
+    return sum(shard.holds(name or "") for name in iter_item_ids(dataset, source.task))
+
+
+def _shard_items(
+    dataset: Path, source: JudgeSource, shard: Shard, options: ItemOptions
+) -> Iterator[Item]:
     bounds = source.config.images.bounds
-    for items in iter_dataset(dataset, source.task, bounds, BATCH_ROWS):
+    for items in iter_items(dataset, source.task, bounds, BATCH_ROWS, options):
         yield from (item for item in items if shard.holds(item.example_id))
 
 

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path, open_parquet, pa, pq
 from ...data.errors import ConfigError, DataError
-from ...data.examples import iter_example_ids
 from ...data.shards import Shard, shard_of
+from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, iter_item_ids
 from ...data.tasks import Task
 from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..search.cutpoints import CutPoints
@@ -49,19 +49,29 @@ class JudgeManifest(BaseModel):
     judge: JudgeConfig
     reading: CutPoints | None = None
     aligned: dict[str, str] = Field(default_factory=dict)
+    options: ItemOptions = NO_ITEM_OPTIONS
 
     @property
     def source(self) -> JudgeSource:
         return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading, self.aligned)
 
+    def item_ids(self) -> Iterator[str | None]:
+        """Of the dataset, in its order."""
+        return iter_item_ids(self.dataset, self.task, self.options)
+
 
 def judge_manifest(
-    source: JudgeSource, dataset: Path, out: Path, store: Path, num_shards: int
+    source: JudgeSource,
+    dataset: Path,
+    out: Path,
+    store: Path,
+    num_shards: int,
+    options: ItemOptions = NO_ITEM_OPTIONS,
 ) -> JudgeManifest:
     """The manifest of a job. Raises DataError if the dataset cannot be read."""
     return JudgeManifest(
         dataset=dataset,
-        ids=_ids_digest(dataset),
+        ids=_ids_digest(iter_item_ids(dataset, source.task, options)),
         out=out,
         store=store,
         num_shards=num_shards,
@@ -70,6 +80,7 @@ def judge_manifest(
         judge=source.config,
         reading=source.reading,
         aligned=dict(source.aligned),
+        options=options,
     )
 
 
@@ -105,7 +116,14 @@ def judge_shard(folder: Path, number: int) -> JudgedCounts:
     if out.exists():
         return JudgedCounts()
     shard = Shard(number + 1, manifest.num_shards)
-    return judge_dataset(manifest.source, manifest.dataset, out, manifest.store, shard=shard)
+    return judge_dataset(
+        manifest.source,
+        manifest.dataset,
+        out,
+        manifest.store,
+        shard=shard,
+        options=manifest.options,
+    )
 
 
 def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
@@ -122,14 +140,14 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
             f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
             "command that submitted them submits what is missing"
         )
-    if _ids_digest(manifest.dataset) != manifest.ids:
+    if _ids_digest(manifest.item_ids()) != manifest.ids:
         raise DataError(f"{manifest.dataset}: holds other examples than when it was judged")
     readers = [_ShardReader(folder / f"{k}.parquet") for k in range(manifest.num_shards)]
     schema = readers[0].schema
     counts = JudgedCounts(other_judge=next(filter(None, (r.other_judge for r in readers)), ""))
     warn_of_other_judge(counts.other_judge)
     with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for ids in _batches(iter_example_ids(manifest.dataset)):
+        for ids in _batches(manifest.item_ids()):
             table = _merged(ids, readers)
             counts.add(table)
             writer.write_table(table)
@@ -181,9 +199,9 @@ def _batches(ids: Iterator[str | None]) -> Iterator[list[str | None]]:
         yield batch
 
 
-def _ids_digest(dataset: Path) -> str:
+def _ids_digest(ids: Iterator[str | None]) -> str:
     digest = hashlib.sha256()
-    for example_id in iter_example_ids(dataset):
+    for example_id in ids:
         digest.update(f"{example_id}\n".encode())
     return digest.hexdigest()
 

@@ -7,7 +7,7 @@ import typer
 
 from ..launchers.registry import LAUNCHERS, get_launcher
 from .default_command import DefaultCommandGroup
-from .options import AsJson, Overrides, Overwrite, StoreOfRun, known_launcher
+from .options import AsJson, Overrides, Overwrite, StoreOfRun, known_launcher, parse_pairs
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
@@ -63,11 +63,28 @@ def evaluate(
 
 @judge_app.command("run")
 def judge(
-    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="Dataset file, or any table or folder of images; labels not needed."),
+    ],
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
     run: RunOption = None,
     task: TaskOption = None,
     prompt: PromptOption = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="ROLE=NAME",
+            help="Which column of a table is image, image_b, text or id; repeatable.",
+        ),
+    ] = None,
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that image paths of a table start from.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch images behind URLs, once.")
+    ] = False,
     overrides: Overrides = None,
     store: StoreOfRun = None,
     max_failed_share: MaxFailedShareOption = None,
@@ -102,6 +119,8 @@ def judge(
 ) -> None:
     """Judge images under a finished run's prompt or a prompt file; verdicts go to Parquet."""
     from ...data.shards import parse_shard  # noqa: PLC0415
+    from ...data.table.downloads import default_folder  # noqa: PLC0415
+    from ...data.table.items import ItemOptions  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
     from .show.runs import show_judged, show_source  # noqa: PLC0415
@@ -119,6 +138,11 @@ def judge(
         gpus=gpus,
         max_running=max_running,
         sbatch_options=sbatch_options or None,
+        options=ItemOptions(
+            parse_pairs("--column", columns),
+            image_root,
+            default_folder() if download else None,
+        ),
     )
     show_source(source, as_json=as_json)
     launched = get_launcher(launcher).judge(job)

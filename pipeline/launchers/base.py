@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from ...data.errors import ConfigError
 from ...data.shards import Shard
+from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions
 from ..bulk.judging import JudgedCounts, JudgeSource
 from ..config import RunConfig
 from ..sweeps.cells import CellState, Outcome
@@ -32,7 +33,8 @@ class JudgeJob:
     """A dataset to judge. None: not asked for, so that the launcher decides.
 
     shard: the only share of the dataset to judge. num_shards: into how many the launcher splits
-    it. gpus: of a task. max_running: tasks or actors at work at a time.
+    it. gpus: of a task. max_running: tasks or actors at work at a time. options: where images are,
+    of what is no dataset file.
     """
 
     source: JudgeSource
@@ -45,6 +47,7 @@ class JudgeJob:
     gpus: int | None = None
     max_running: int | None = None
     sbatch_options: Sequence[str] | None = None
+    options: ItemOptions = NO_ITEM_OPTIONS
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,5 +39,11 @@ class LocalLauncher(Launcher):
         }
         refuse_options("local", "judges in this process", not_taken)
         return judge_dataset(
-            job.source, job.dataset, job.out, job.store, shard=job.shard, overwrite=job.overwrite
+            job.source,
+            job.dataset,
+            job.out,
+            job.store,
+            shard=job.shard,
+            overwrite=job.overwrite,
+            options=job.options,
         )

@@ -22,6 +22,7 @@ from ...data.arrow import pa, refuse_output
 from ...data.errors import BlpoError, ConfigError, EngineError
 from ...data.examples import Item, iter_dataset, iter_example_ids, num_row_groups
 from ...data.shards import Shard
+from ...data.table.items import is_dataset_file
 from ..bulk.judging import (
     BATCH_ROWS,
     JudgedCounts,
@@ -59,6 +60,11 @@ class RayLauncher(Launcher):
             "--sbatch": job.sbatch_options,
         }
         refuse_options("ray", "judges the whole dataset over servers", not_taken)
+        if not is_dataset_file(job.dataset):
+            raise ConfigError(
+                f"--launcher ray: {job.dataset}: judges dataset files, which have example ids and "
+                "row groups: judge tables and folders with --launcher local or slurm"
+            )
         return judge_on_ray(
             job.source,
             job.dataset,

@@ -68,7 +68,9 @@ class SlurmLauncher(Launcher):
         not_taken = {"--shard": job.shard, "--overwrite": job.overwrite or None}
         refuse_options("slurm", "submits what is missing", not_taken)
         num_shards = job.num_shards or _NUM_SHARDS
-        manifest = judge_manifest(job.source, job.dataset, job.out, job.store, num_shards)
+        manifest = judge_manifest(
+            job.source, job.dataset, job.out, job.store, num_shards, job.options
+        )
         gpus = _GPUS if job.gpus is None else job.gpus
         max_running = job.max_running or _MAX_RUNNING
         return submit_judging(manifest, job.sbatch_options or (), max_running, gpus)

@@ -1,0 +1,113 @@
+"""Images to be judged, with labels or without: dataset files, and whatever else holds images.
+
+What is no dataset file is read as it is, row by row. An image is named by the id that its row has,
+else by its path, else by the hash of its bytes: the same whenever and wherever it is read.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+
+from ..arrow import ARROW_ERRORS, pq
+from ..errors import DataError
+from ..examples import Item, iter_dataset, iter_example_ids
+from ..images import ImageBounds, ImageRef
+from ..problems import Problems
+from ..sources.base import TableRow, TableSource
+from ..sources.files import TABLE_SUFFIXES, TARS
+from ..sources.opening import open_images
+from ..tasks import Task
+from .cells import ImageReader
+from .columns import match_columns
+from .downloads import Downloads
+from .rows import RowReader
+
+
+@dataclass(frozen=True, slots=True)
+class ItemOptions:
+    """Where images are, of what is no dataset file; see `TableOptions`."""
+
+    columns: Mapping[str, str] = field(default_factory=dict[str, str])
+    image_root: Path | None = None
+    downloads: Path | None = None
+
+
+NO_ITEM_OPTIONS = ItemOptions()
+
+
+def is_dataset_file(path: Path) -> bool:
+    """Whether a path is a file with example ids, as imports write it, or nothing that is known."""
+    if not path.is_file():
+        return not path.is_dir()
+    if path.name.lower().endswith((*TABLE_SUFFIXES, *TARS, ".arrow")):
+        return False
+    try:
+        return "example_id" in pq.read_schema(path).names
+    except ARROW_ERRORS:
+        return True  # Who reads it says what is wrong with it.
+
+
+def iter_items(
+    path: Path,
+    task: Task,
+    bounds: ImageBounds,
+    batch_rows: int = 256,
+    options: ItemOptions = NO_ITEM_OPTIONS,
+) -> Iterator[list[Item]]:
+    """Everything to be judged in a fixed order, at most `batch_rows` in memory at once.
+
+    Raises DataError as `iter_dataset` does, and for rows whose image cannot be read.
+    """
+    if is_dataset_file(path):
+        yield from iter_dataset(path, task, bounds, batch_rows)
+        return
+    table, reader = _opened(path, task, options)
+    rows = (row for row in table.rows(reader.wanted) if not reader.is_empty(row))
+    while batch := list(islice(rows, batch_rows)):
+        problems = Problems(str(path))
+        items = [_item(row, reader, bounds, problems) for row in batch]
+        problems.raise_if_any()
+        yield [item for item in items if item is not None]
+
+
+def iter_item_ids(
+    path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS
+) -> Iterator[str | None]:
+    """The ids of `iter_items`. Of a dataset file no image is read for it."""
+    if is_dataset_file(path):
+        yield from iter_example_ids(path)
+        return
+    for batch in iter_items(path, task, ImageBounds(), options=options):
+        for item in batch:
+            yield item.example_id
+
+
+def _opened(path: Path, task: Task, options: ItemOptions) -> tuple[TableSource, RowReader]:
+    table = open_images(path)
+    found = match_columns(
+        str(path),
+        table.columns(),
+        {"label": "", "ratings": "", "split": "", "rater": ""} | dict(options.columns),
+        task,
+        images=table.image_columns(),
+        needs_labels=False,
+    )
+    downloads = None if options.downloads is None else Downloads(options.downloads)
+    images = ImageReader(path, options.image_root, downloads=downloads)
+    return table, RowReader(found.roles, task, images, needs_labels=False)
+
+
+def _item(row: TableRow, reader: RowReader, bounds: ImageBounds, problems: Problems) -> Item | None:
+    text = reader.text(row)
+    if text is None and reader.task.carries_text:
+        problems.add(row.where, "has no text: fill it in or drop the row")
+        return None
+    try:
+        found = [reader.image(row, role) for role in reader.image_roles]
+    except DataError as error:
+        problems.add(row.where, str(error))
+        return None
+    image, *other = [ImageRef(each.data, bounds) for each in found]
+    name = reader.item_id(row, found, text)
+    return Item(name, image, text, None, other[0] if other else None)

@@ -1,0 +1,246 @@
+"""Image folders as the Hub, desktops, notebooks and archives leave them."""
+
+import io
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pillow_heif
+import pytest
+from blpo.data.arrow import pa, pq
+from PIL import Image
+from user_files import (
+    SAFETY,
+    examples_of,
+    imported,
+    labels_of,
+    png,
+    put,
+    refused,
+    rows_with_images,
+    write_csv,
+    write_jsonl,
+)
+
+
+def classes(*splits: str, each: int = 4, labels: tuple[str, ...] = SAFETY.labels) -> list[str]:
+    """Names such as train/Safe/0.png."""
+    tops = [f"{split}/" for split in splits] or [""]
+    return [f"{top}{label}/{n}.png" for top in tops for label in labels for n in range(each)]
+
+
+def test_what_the_hub_desktops_and_notebooks_leave_behind_is_no_label_and_no_image(
+    tmp_path: Path,
+) -> None:
+    folder = put(tmp_path / "d", *classes("train", "test"))
+    junk = (
+        ".cache/huggingface/download/train/Safe/0.png",
+        "__MACOSX/train/Safe/._0.png",
+        "train/Safe/._0.png",
+        "train/Safe/.ipynb_checkpoints/0-checkpoint.png",
+        "train/.DS_Store",
+        "test/Unsafe/@eaDir/0.png",
+        "test/Thumbs.db",
+    )
+    put(folder, *junk)
+    report, dataset = imported(folder)
+    assert (len(dataset.train), len(dataset.test)) == (8, 8)
+    assert report.left_out.skipped == {"hidden or system file": len(junk)}
+    assert report.layout == "an image folder, a subfolder for each label, in the splits test, train"
+
+
+@pytest.mark.parametrize("name", ["validation", "valid", "val", "dev", "Validation"])
+def test_a_validation_folder_is_left_out_and_counted_or_goes_where_it_is_told(
+    tmp_path: Path, name: str
+) -> None:
+    folder = put(tmp_path / "d", *classes("train", name, "test"))
+    report, dataset = imported(folder)
+    assert (len(dataset.train), len(dataset.test)) == (8, 8)
+    assert list(report.left_out.skipped.items()) == [
+        ("row of the validation split, which --validation test or train takes", 8)
+    ]
+    _, dataset = imported(folder, validation="test", overwrite=True)
+    assert (len(dataset.train), len(dataset.test)) == (8, 16)
+    _, dataset = imported(folder, validation="train", overwrite=True)
+    assert (len(dataset.train), len(dataset.test)) == (16, 8)
+
+
+def test_validation_is_the_test_where_there_is_no_other(tmp_path: Path) -> None:
+    for split in ("train", "validation"):
+        folder = tmp_path / "d" / split
+        put(folder, *(f"{split}-{n}.png" for n in range(6)))
+        rows = [{"file_name": f"{split}-{n}.png", "label": SAFETY.labels[n % 2]} for n in range(6)]
+        write_csv(folder / "metadata.csv", rows)
+    report, dataset = imported(tmp_path / "d")
+    assert {e.example_id for e in dataset.test} == {
+        f"validation/validation-{n}.png" for n in range(6)
+    }
+    assert any("is in test as there is no test split" in note for note in report.notes)
+
+
+@pytest.mark.parametrize("write", [write_csv, write_jsonl])
+def test_one_metadata_file_on_top_gives_the_split_by_the_folders_it_names(
+    tmp_path: Path, write: Any
+) -> None:
+    names = [f"{split}/{n}.png" for split in ("train", "test") for n in range(6)]
+    folder = put(tmp_path / "d", *names, "test/forgotten.png")
+    rows = [{"file_name": name, "label": SAFETY.labels[n % 2]} for n, name in enumerate(names)]
+    write(folder / ("metadata.csv" if write is write_csv else "metadata.jsonl"), rows)
+    report, dataset = imported(folder)
+    assert {e.example_id for e in dataset.test} == set(names[6:])
+    assert report.left_out.places == {"image that no row names": ["test/forgotten.png"]}
+
+
+def test_splits_within_the_folders_of_labels_are_splits(tmp_path: Path) -> None:
+    names = [
+        f"{label}/{s}/{n}.png" for label in SAFETY.labels for s in ("train", "test") for n in "12"
+    ]
+    _, dataset = imported(put(tmp_path / "d", *names))
+    assert {e.example_id for e in dataset.test} == {name for name in names if "/test/" in name}
+
+
+def test_a_folder_around_the_dataset_makes_no_difference(tmp_path: Path) -> None:
+    report, dataset = imported(put(tmp_path / "d", *(f"shots-v2/{name}" for name in classes())))
+    assert set(labels_of(dataset).values()) == set(SAFETY.labels)
+    assert report.num_rows == 8
+    assert "shots-v2/Safe/0.png" in labels_of(dataset)
+
+
+def test_folders_that_could_be_splits_or_labels_are_asked_about(tmp_path: Path) -> None:
+    told = refused(put(tmp_path / "d", "train/Safe/0.png", "test/Safe/1.png", "Unsafe/2.png"))
+    assert "its folders test, train look like splits and Unsafe like labels" in told
+    told = refused(put(tmp_path / "e", "train/0.png", "test/1.png"))
+    assert "holds no metadata.csv, metadata.jsonl, metadata.parquet and no subfolders" in told
+
+
+def test_a_source_of_train_rows_alone_is_divided_anew(tmp_path: Path) -> None:
+    report, dataset = imported(put(tmp_path / "d", *classes("train")))
+    assert (len(dataset.train), len(dataset.test)) == (4, 4)
+    assert "every row is in train: test is drawn anew" in report.notes
+    assert "split test: has no examples" not in str(report)
+
+
+def test_files_of_other_kinds_are_counted_by_suffix(tmp_path: Path) -> None:
+    folder = put(tmp_path / "d", *classes(), "loose.png")
+    for name in ("Safe/notes.txt", "README.md", "Safe/noext", "classes.csv"):
+        (folder / name).write_bytes(b"x")
+    report, _ = imported(folder)
+    assert report.left_out.skipped == {
+        "file with suffix .txt": 1,
+        "file with suffix .md": 1,
+        "file with suffix .csv": 1,
+        "file without a suffix": 1,
+        "image outside the folders of labels": 1,
+    }
+    assert report.left_out.places["file without a suffix"] == ["Safe/noext"]
+
+
+def test_images_of_every_format_that_cameras_and_the_web_make(tmp_path: Path) -> None:
+    folder = put(tmp_path / "d", *classes())
+    pillow_heif.register_heif_opener()
+    picture = Image.open(io.BytesIO(png(77)))
+    for name, kind in (("web.jfif", "JPEG"), ("web.avif", "AVIF"), ("phone.HEIC", "HEIF")):
+        picture.save(folder / "Safe" / name, kind)
+    # An AVIF image under the name of a JPEG, which browsers save.
+    Image.open(io.BytesIO(png(78))).save(folder / "Safe" / "saved.jpg", "AVIF")
+    report, dataset = imported(folder)
+    assert report.num_rows == 12
+    assert {"Safe/web.jfif", "Safe/web.avif", "Safe/phone.HEIC", "Safe/saved.jpg"} <= set(
+        labels_of(dataset)
+    )
+
+
+def test_what_is_unusual_about_images_is_told(tmp_path: Path) -> None:
+    folder = put(tmp_path / "d", *classes())
+    frames = [Image.new("L", (8, 8), n) for n in (1, 200)]
+    frames[0].save(folder / "Safe" / "a.gif", save_all=True, append_images=frames[1:])
+    frames[0].save(folder / "Safe" / "pages.tiff", save_all=True, append_images=frames[1:])
+    Image.new("I;16", (9, 8), 40_000).save(folder / "Safe" / "deep.png")
+    Image.new("L", (200, 8), 9).save(folder / "Safe" / "long.png")
+    (folder / "Unsafe" / "copy.png").write_bytes((folder / "Unsafe" / "0.png").read_bytes())
+    report, _ = imported(folder)
+    told = "\n".join(report.notes)
+    assert "images with several frames or pages, of which the first is judged: 2" in told
+    assert "with 16 bits, of which the upper 8 are judged: 1 (first: Safe/deep.png)" in told
+    assert "more than 10 times as long as wide or high: 1 (first: Safe/long.png)" in told
+    assert "byte for byte those of earlier rows, on the same side: 1" in told
+
+
+# --------------------------------------------------------------- snapshots, shards and archives
+
+
+def struct(number: int) -> dict[str, Any]:
+    return {"bytes": png(number), "path": f"{number}.png"}
+
+
+CLASS_LABEL = {
+    b"huggingface": b'{"info": {"features": {"photo": {"_type": "Image"}, '
+    b'"label": {"names": ["Unsafe", "Safe"], "_type": "ClassLabel"}}}}'
+}
+
+
+def test_a_snapshot_of_the_hub_has_its_splits_label_names_and_image_column(tmp_path: Path) -> None:
+    folder = tmp_path / "snapshot"
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text("---\nlicense: mit\n---\n")
+    (folder / ".gitattributes").write_text("*.parquet filter=lfs\n")
+    parts = ["train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001"]
+    for part, name in enumerate(parts):
+        rows = [{"photo": struct(10 * part + n), "label": n % 2} for n in range(4)]
+        table = pa.Table.from_pylist(rows).replace_schema_metadata(CLASS_LABEL)
+        pq.write_table(table, folder / "data" / f"{name}.parquet")
+    report, dataset = imported(folder)
+    assert report.columns == {"image": "photo", "label": "label", "split": "split"}
+    assert (len(dataset.train), len(dataset.test)) == (8, 4)
+    found = {e.image.data: e.label for e in examples_of(dataset)}
+    assert [found[png(20)], found[png(21)]] == ["Unsafe", "Safe"]
+    assert report.left_out.skipped == {"file with suffix .md": 1, "hidden or system file": 1}
+
+
+def test_a_dataset_saved_to_disk_is_read(tmp_path: Path) -> None:
+    datasets: Any = pytest.importorskip("datasets")
+    features = datasets.Features(
+        {"image": datasets.Image(), "label": datasets.ClassLabel(names=["Safe", "Unsafe"])}
+    )
+    rows = {"image": [struct(n) for n in range(8)], "label": [n % 2 for n in range(8)]}
+    datasets.Dataset.from_dict(rows, features=features).save_to_disk(tmp_path / "saved")
+    report, dataset = imported(tmp_path / "saved")
+    assert report.num_rows == 8
+    found = {e.image.data: e.label for e in examples_of(dataset)}
+    assert [found[png(0)], found[png(1)]] == ["Safe", "Unsafe"]
+    assert report.left_out.skipped == {"file with suffix .json": 2}
+
+
+def tar_of(path: Path, members: dict[str, bytes]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:
+    folder = tmp_path / "shards"
+    for shard in range(2):
+        members: dict[str, bytes] = {}
+        for n in range(4):
+            key = f"s{shard}/{n:04}"
+            members[f"{key}.jpg"] = png(10 * shard + n)
+            members[f"{key}.cls"] = SAFETY.labels[n % 2].encode()
+            members[f"{key}.json"] = b'{"meta": {"category": "shop"}}'
+        tar_of(folder / f"train-{shard:06}.tar", members)
+    report, dataset = imported(folder)
+    assert report.layout == "WebDataset, 2 tar files"
+    assert labels_of(dataset)["s1/0003"] == "Unsafe"
+    assert {e.category for e in examples_of(dataset)} == {"shop"}
+    report, _ = imported(folder / "train-000000.tar", overwrite=True)
+    assert report.num_rows == 4
+
+
+def test_a_table_beside_its_images_is_read_as_a_folder(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path / "d", 8)
+    write_csv(tmp_path / "d" / "labels.csv", rows)
+    report, dataset = imported(tmp_path / "d")
+    assert report.layout == "an image folder with labels.csv"
+    assert labels_of(dataset)["images/1.png"] == "Unsafe"
