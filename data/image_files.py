@@ -5,6 +5,7 @@ from pathlib import Path
 
 from .errors import DataError
 from .images import FORMATS, is_image_start
+from .shown import shortened
 
 MAX_IMAGE_BYTES = 1 << 29
 """Of an encoded image. The largest that is decoded has half of that before compression."""
@@ -81,8 +82,3 @@ def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
             f"image {shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
             "shrink it or drop the row"
         )
-
-
-def shortened(name: str, limit: int = 100) -> str:
-    """A name as messages show it: never a whole base64 image."""
-    return name if len(name) <= limit else f"{name[:limit]}... ({len(name):,} characters)"

@@ -10,8 +10,11 @@ from typing import Any
 import yaml
 
 from .errors import DataError
+from .shown import shortened
 from .tasks import PAIR_LABELS, PAIR_LABELS_WITH_TIE, Task, label_text
 
+_LONGEST_LABEL = 100
+"""Characters: a longer text is no label that anyone would declare."""
 _MOST_SHOWN = 20
 """Different labels that a message counts."""
 
@@ -39,7 +42,7 @@ def explain_contradiction(labels: Iterable[str], task: Task, *, has_scores: bool
 
 def unknown_label(label: object, task: Task) -> str:
     """What to say about a label outside the task's set."""
-    told = f"label {label!r} is not one of {task.label_set()} (task {task.name})"
+    told = f"label {_cut(label)!r} is not one of {task.label_set()} (task {task.name})"
     meant = _same_spelling(label_text(label), task)
     if meant is not None:
         return f"{told}; did you mean {meant!r}? Rename it with --label {label_text(label)}={meant}"
@@ -83,7 +86,7 @@ def label_numbers(labels: Sequence[str]) -> list[float] | None:
 
 
 def _what(found: list[str], counts: Counter[str], missing: list[str], task: Task) -> str:
-    shown = [f"{label}: {counts[label]:,}" for label in found[:_MOST_SHOWN]]
+    shown = [f"{shortened(label)}: {counts[label]:,}" for label in found[:_MOST_SHOWN]]
     more = f", {len(found) - len(shown):,} more" if len(found) > len(shown) else ""
     never = f"; never found: {', '.join(missing)}" if missing else ""
     return (
@@ -124,7 +127,7 @@ def _rename(found: list[str], strangers: list[str], task: Task) -> str | None:
 
 
 def _declare(found: list[str], task: Task) -> str | None:
-    if not 2 <= len(found) <= _MOST_SHOWN:
+    if not 2 <= len(found) <= _MOST_SHOWN or any(len(label) > _LONGEST_LABEL for label in found):
         return None
     if task.is_pairwise and tuple(found) not in (PAIR_LABELS, PAIR_LABELS_WITH_TIE):
         return None
@@ -151,6 +154,10 @@ def _rescale(found: list[str], task: Task, *, has_scores: bool) -> str | None:
         f"bring the data onto the task's scale: import it with --rescale {found[0]}-{found[-1]} "
         f"(ends of the data's scale, which go to {task.labels[0]} and {task.labels[-1]})"
     )
+
+
+def _cut(label: object) -> object:
+    return shortened(label) if isinstance(label, str) else label
 
 
 def _needs_rounding(labels: Iterable[str], task: Task) -> bool:

@@ -29,6 +29,11 @@ def shown_json(value: object) -> str:
     return _UNSEEN.sub(lambda match: json.dumps(match[0])[1:-1], redacted_data(text))
 
 
+def shortened(name: str, limit: int = 100) -> str:
+    """A name as messages show it: never a whole base64 image."""
+    return name if len(name) <= limit else f"{name[:limit]}... ({len(name):,} characters)"
+
+
 class ShownFormatter(logging.Formatter):
     """Log messages and their tracebacks as `shown` has them."""
 

@@ -7,8 +7,9 @@ import pillow_heif
 import pytest
 from blpo.data.arrow import atomic_path, refuse_output
 from blpo.data.errors import ConfigError, DataError, OutputError
-from blpo.data.image_files import image_path, read_image_file, shortened
+from blpo.data.image_files import image_path, read_image_file
 from blpo.data.images import FORMATS
+from blpo.data.shown import shortened
 from blpo.data.text_files import parse_yaml, read_own_json, read_text
 from blpo.pipeline.config import RunConfig, parse_config
 from PIL import Image

@@ -66,7 +66,7 @@ def imported(
 
 def refused(source: Path, task: Task = SAFETY, **options: Any) -> str:
     """The message with which a table is refused, after checking that nothing was written."""
-    out = source.parent / "out" / "dataset.parquet"
+    out = source.parent / "refused" / "dataset.parquet"
     with pytest.raises(DataError) as caught:
         import_table(source, out, task, TableOptions(**options))
     assert not out.parent.exists() or list(out.parent.iterdir()) == []

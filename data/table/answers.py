@@ -55,7 +55,7 @@ def _single(value: object) -> object:
     if not isinstance(value, list | tuple):
         return value
     parts = cast("Sequence[object]", value)
-    return parts[0] if len(parts) == 1 else ", ".join(map(str, parts))
+    return _single(parts[0]) if len(parts) == 1 else ", ".join(map(str, parts))
 
 
 def _unwrapped(cell: object) -> object:

@@ -11,8 +11,9 @@ from typing import Any, cast
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..errors import DataError
-from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file, shortened
+from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
 from ..images import is_image_start
+from ..shown import shortened
 from .downloads import Downloads
 
 _OUTSIDE = (

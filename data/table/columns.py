@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..image_files import shortened
 from ..problems import Problems
+from ..shown import shortened
 from ..tasks import Task
 
 Role = Literal[

@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 
 from ..examples import SPLITS, Split, check_coverage
 from ..groups import connected_groups
-from ..image_files import shortened
 from ..pairs import SWAPPED_LABELS, is_swapped
 from ..problems import Problems
+from ..shown import shortened
 from ..sources.base import TableSource
 from ..splits import assign_splits
 from .options import TableOptions, Validation

@@ -10,7 +10,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_rand
 
 from ..arrow import atomic_path
 from ..errors import DataError
-from ..image_files import shortened
+from ..shown import shortened
 
 MAX_DOWNLOAD_BYTES = 64 * 2**20
 _TIMEOUT_S = 30.0

@@ -7,9 +7,9 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from ..image_files import shortened
 from ..label_sets import explain_contradiction
 from ..problems import Problems
+from ..shown import shortened
 from ..sources.base import TableRow, TableSource
 from ..sources.opening import open_source
 from ..tasks import Task

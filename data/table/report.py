@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..examples import SPLITS, Split
-from ..image_files import shortened
 from ..left_out import LeftOut
+from ..shown import shortened
 from ..tasks import Task
 from .columns import Role
 from .records import Record

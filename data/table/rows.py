@@ -7,9 +7,9 @@ from functools import cached_property
 from typing import Any
 
 from ..errors import DataError
-from ..image_files import shortened
 from ..images import ImageFacts, check_image
 from ..label_sets import unknown_label
+from ..shown import shortened
 from ..sources.base import SPLIT_NAMES, SplitName, TableRow
 from ..tasks import Task, label_text
 from .answers import Answer, answers_in, single

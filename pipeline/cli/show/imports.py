@@ -10,12 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 from ....data.examples import SPLITS, Example
-from ....data.image_files import shortened
 from ....data.importers.duplicates import NEAR_BITS
 from ....data.importers.manifest import Manifest, manifest_path
 from ....data.importers.protocol import Card
 from ....data.micro.graded import GradedWorld
 from ....data.micro.graded_data import rubric_of
+from ....data.shown import shortened
 from ....data.table.division import Inspection
 from ....data.table.report import ImportReport
 from ....data.tasks import load_task
