@@ -172,7 +172,7 @@ def _write_micro_datasets(folder: Path) -> None:
 
 
 def _write_photos(folder: Path) -> None:
-    """photos.csv and decisions.csv with their images, the folder shots, new-photos.parquet."""
+    """photos.csv, decisions.csv and votes.csv with images, the folder shots, new-photos.parquet."""
     examples = _micro_examples(PHOTO_TASK)
     images = {f"photos/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, images)
@@ -183,6 +183,12 @@ def _write_photos(folder: Path) -> None:
         for e in examples
     ]
     write_csv(folder / "decisions.csv", ("file", "decision"), decisions)
+    votes = [
+        (name, f"W{rater}", PHOTO_LABELS[e.label if rater else "Safe"])
+        for name, e in zip(images, examples, strict=True)
+        for rater in range(3)
+    ]
+    write_csv(folder / "votes.csv", ("image", "annotator", "label"), votes)
     shots = {f"shots/{PHOTO_LABELS[e.label]}/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, shots)
     new = {"example_id": list(images), "image": [cell(data) for data in images.values()]}

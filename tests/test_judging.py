@@ -328,3 +328,21 @@ def test_verdicts_without_a_label_are_told_with_the_commonest_reason(
         "3 of 1,000 verdicts have no label; of 2 the reason is: no declared label in the reply",
         f"1 of 1,000 verdicts have no label; of 1 the reason is: {cut}",
     ]
+
+
+def test_a_folder_is_judged_in_shards_as_the_dataset_is(world: World) -> None:
+    for example in world.examples:
+        path = Path("new", example.example_id).with_suffix(".png")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(example.image.data)
+    world.judge("dataset.parquet")
+    source = JudgeSource(load_task(TASK), PROMPT, JudgeConfig())
+    pool = IdealPool(world.engine)
+    counts = judge_dataset(source, Path("new"), Path("new.parquet"), Path("store"), pool=pool)
+    assert (counts.rows, counts.new_calls) == (40, 0)
+    verdicts = [pl.read_parquet(f"{name}.parquet") for name in ("dataset", "new")]
+    found = [dict(frame.select("example_id", "verdict").iter_rows()) for frame in verdicts]
+    assert found[1] == {f"{name}.png": verdict for name, verdict in found[0].items()}
+    manifest = judge_manifest(source, Path("new"), Path("merged.parquet"), Path("store"), 3)
+    assert JudgeManifest.model_validate_json(manifest.model_dump_json()) == manifest
+    assert list(manifest.item_ids()) == verdicts[1]["example_id"].to_list()
