@@ -23,6 +23,6 @@ class LeftOut:
     def lines(self) -> list[str]:
         """ "left out 3: empty row (first: line 4, line 9)", a line per reason, most first."""
         return [
-            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason])})"
+            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason][:_PLACES_KEPT])})"
             for reason, count in self.skipped.most_common()
         ]

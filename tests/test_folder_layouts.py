@@ -100,10 +100,25 @@ def test_splits_within_the_folders_of_labels_are_splits(tmp_path: Path) -> None:
 
 
 def test_a_folder_around_the_dataset_makes_no_difference(tmp_path: Path) -> None:
-    report, dataset = imported(put(tmp_path / "d", *(f"shots-v2/{name}" for name in classes())))
+    folder = put(tmp_path / "e", *(f"data/{name}" for name in classes("train", each=6)))
+    assert imported(folder)[0].num_rows == 12
+    folder = put(tmp_path / "d", *(f"shots-v2/{name}" for name in classes()))
+    report, dataset = imported(folder, overwrite=True)
     assert set(labels_of(dataset).values()) == set(SAFETY.labels)
     assert report.num_rows == 8
     assert "shots-v2/Safe/0.png" in labels_of(dataset)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_a_table_per_split_beside_the_images_gives_the_split(tmp_path: Path, suffix: str) -> None:
+    folder = tmp_path / "d"
+    rows = rows_with_images(folder)
+    write = {"csv": write_csv, "jsonl": write_jsonl}[suffix]
+    for split, some in (("train", rows[:6]), ("validation", rows[6:8]), ("test", rows[8:])):
+        write(folder / f"{split}.{suffix}", some)
+    _, dataset = imported(folder)
+    assert {e.example_id for e in dataset.test} == {row["image"] for row in rows[8:]}
+    assert len(dataset.train) == 6
 
 
 def test_folders_that_could_be_splits_or_labels_are_asked_about(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ def test_no_message_shows_more_than_a_little_of_a_cell(tmp_path: Path) -> None:
         ("images/shot%20{}.png", "percent-encoding undone"),
         ("file://{root}/images/{}.png", ""),
         ("./images/{}.png", ""),
+        ("images/{}", "suffix added"),
     ],
 )
 def test_paths_in_other_spellings_are_found(tmp_path: Path, written: str, way: str) -> None:

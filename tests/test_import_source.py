@@ -11,7 +11,9 @@ import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import DataError
 from blpo.data.importers import hub
+from blpo.data.importers.driver import import_source
 from blpo.data.importers.manifest import manifest_path
+from blpo.data.importers.options import ImportOptions
 from blpo.data.importers.registry import IMPORTERS
 from blpo.data.importers.sampling import SamplePlan
 from command_line import Blpo
@@ -117,6 +119,13 @@ def test_the_same_import_gives_the_same_bytes(tmp_path: Path) -> None:
     first = [file.read_bytes() for file in files]
     imported("agin", source, overwrite=True)
     assert [file.read_bytes() for file in files] == first
+
+
+def test_a_dry_run_gives_the_manifest_and_writes_nothing(tmp_path: Path) -> None:
+    source = public.agin(tmp_path / "source")
+    told = import_source(IMPORTERS["agin"], source, None, ImportOptions())
+    assert not output(source).parent.exists()
+    assert told == imported("agin", source)[0]
 
 
 def test_what_cannot_be_used_is_replaced_from_the_same_stratum(tmp_path: Path) -> None:

@@ -235,6 +235,17 @@ def test_spellings_are_told_and_nothing_stands_for_a_number_that_is_missing(tmp_
     assert told.endswith("nan.jsonl: line 4: has no label: fill it in or drop the row")
 
 
+def test_a_label_is_renamed_in_every_spelling(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    for number, row in enumerate(rows):
+        row["label"] = ["ok", "OK ", "not_ok", "Not OK"][number % 4]
+    report, dataset = imported(
+        write_csv(tmp_path / "t.csv", rows), label_map={"ok": "Safe", "not ok": "Unsafe"}
+    )
+    assert [e.label for e in examples_of(dataset)].count("Safe") == 6
+    assert "'OK' as Safe (3)" in report.notes[0]
+
+
 def test_rows_with_problems_are_left_out_when_told_and_counted(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path)
     (tmp_path / "images" / "3.png").write_bytes(png(3)[:300])

@@ -258,7 +258,7 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
     ("header", "options", "message"),
     [
         ("picture,label", {}, "column for the image: none of image, file_name"),
-        ("pic,text,label", {}, "path; name it with --column image=COLUMN (the table has: pic, "),
+        ("pic,text,label", {}, "images; name it with --column image=COLUMN (the table has: pic,"),
         (
             "image,caption,prompt",
             {},
@@ -307,6 +307,8 @@ def test_columns_that_cannot_be_found_are_told_with_those_that_are_there(
         ("t.parquet", b"PAR1 and no more", "not a whole Parquet file"),
         ("t.xlsx", b"PK", "not a whole spreadsheet"),
         ("t.docx", b"", "cannot read .docx as a table"),
+        ("t.csv.gz", b"", "an archive: unpack it"),
+        ("t.jsonl", b'{"image": ["a.png", "b.png"], "label": "Safe"}\n', "holds 2 images in one"),
         ("t.xml", b"<a>", "not whole XML"),
     ],
 )

@@ -38,7 +38,7 @@ from .sampling import LabelledRow, SamplePlan, draw
 def import_source(
     importer: Importer,
     source: Path,
-    out: Path,
+    out: Path | None,
     options: ImportOptions,
     *,
     revision: str | None = None,
@@ -46,6 +46,7 @@ def import_source(
 ) -> Manifest:
     """Makes a dataset file and its manifest from a source as it was downloaded.
 
+    out: None to look and write nothing.
     revision: the commit that `source` is a snapshot of, for the manifest. on_row: called after
     each row is read and after each image is looked at.
 
@@ -54,7 +55,8 @@ def import_source(
     order of its rows. Raises DataError, and writes nothing, for a source that is not in the
     format, labels that contradict the task, and strata that are short of rows.
     """
-    refuse_output(out, source, overwrite=options.overwrite)
+    if out is not None:
+        refuse_output(out, source, overwrite=options.overwrite)
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))
@@ -87,10 +89,11 @@ def import_source(
         near_duplicates=_near_duplicates(drawn, inspector),
         examples=sorted((_drawn(c, inspector) for c in drawn), key=attrgetter("example_id")),
     )
-    # Never the manifest of an earlier import beside a new dataset.
-    manifest_path(out).unlink(missing_ok=True)
-    write_dataset(out, _examples(drawn, inspector))
-    write_manifest(out, manifest)
+    if out is not None:
+        # Never the manifest of an earlier import beside a new dataset.
+        manifest_path(out).unlink(missing_ok=True)
+        write_dataset(out, _examples(drawn, inspector))
+        write_manifest(out, manifest)
     return manifest
 
 

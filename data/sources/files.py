@@ -24,6 +24,7 @@ _SOURCES: Mapping[str, Callable[[Path], TableSource]] = {
     ".arrow": ParquetSource,
     ".xml": CvatSource,
 }
+_ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 TARS = (".tar", ".tar.gz", ".tgz")
 
 
@@ -42,6 +43,8 @@ def open_file(path: Path, sheet: str = "") -> TableSource:
         from .spreadsheets import SpreadsheetSource  # noqa: PLC0415
 
         return SpreadsheetSource(path, sheet)
+    if suffix in _ARCHIVES:
+        raise DataError(f"{path}: an archive: unpack it and give the folder or file in it")
     if suffix not in _SOURCES:
         raise DataError(
             f"{path}: cannot read {suffix or 'a file without a suffix'} as a table: give .csv, "

@@ -141,8 +141,8 @@ class WithMetadata:
 
 
 @dataclass(frozen=True)
-class SplitFolders:
-    """Folders named after splits, each with a table of its own."""
+class SplitParts:
+    """Folders or files named after splits, each a table of its own."""
 
     parts: list[tuple[str, TableSource]]
 

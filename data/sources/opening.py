@@ -6,7 +6,7 @@ from ..errors import DataError
 from ..image_files import refuse_outside_link
 from .base import TableSource
 from .files import TABLE_SUFFIXES, TARS, open_file
-from .folders import ClassFolders, ImageFiles, InFolder, SplitFolders, WithMetadata
+from .folders import ClassFolders, ImageFiles, InFolder, SplitParts, WithMetadata
 from .listing import Listing, is_split_name, list_folder
 from .parquet_files import ParquetSource, PartsSource, split_in_name
 from .webdataset import WebDatasetSource
@@ -58,11 +58,24 @@ class _Folder:
         tars = listing.with_suffix(*TARS)
         if tars and not listing.images:
             return self._tars(listing, tars)
+        if listing.metadata:
+            return self._image_folder(listing), [*listing.metadata, *listing.images]
         tables = [file for file in listing.with_suffix(*TABLE_SUFFIXES) if len(file.parts) == 1]
-        if len(tables) == 1 and not listing.metadata and len(listing.top_folders()) < 2:
-            [table] = tables
-            return self._with_metadata(listing, table), [table, *listing.images]
-        return self._image_folder(listing), [*listing.metadata, *listing.images]
+        if len(tables) == 1 and len(listing.top_folders()) < 2:
+            return self._with_metadata(listing, tables[0]), [*tables, *listing.images]
+        splits = [split_in_name(listing.folder / file, listing.folder) for file in tables]
+        if len(tables) > 1 and all(splits):
+            return self._split_tables(listing, splits, tables), [*tables, *listing.images]
+        return self._image_folder(listing), listing.images
+
+    def _split_tables(
+        self, listing: Listing, splits: list[str], files: list[PurePosixPath]
+    ) -> TableSource:
+        paths = [listing.folder / file for file in files]
+        for path in paths:
+            self._refuse_link(path)
+        tables = [open_file(path) for path in paths]
+        return SplitParts(list(zip(splits, tables, strict=True)))
 
     def _parts(
         self, listing: Listing, files: list[PurePosixPath]
@@ -103,10 +116,12 @@ class _Folder:
                 "are no splits"
             )
         if splits:
-            return SplitFolders([(name, self._labelled(listing.below(name))) for name in splits])
-        if len(folders) == 1 and len(listing.below(folders[0]).top_folders()) > 1:
+            return SplitParts([(name, self._labelled(listing.below(name))) for name in splits])
+        inner = listing.below(folders[0])
+        names = inner.top_folders()
+        if len(folders) == 1 and (len(names) > 1 or any(map(is_split_name, names))):
             # A folder around the dataset, as archives are unpacked.
-            return self._image_folder(listing.below(folders[0]))
+            return self._image_folder(inner)
         return self._labelled(listing)
 
     def _labelled(self, listing: Listing) -> TableSource:

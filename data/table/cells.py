@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 from urllib.parse import unquote, unquote_to_bytes
 
@@ -14,6 +14,7 @@ from ..errors import DataError
 from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
 from ..images import is_image_start
 from ..shown import shortened
+from ..sources.base import IMAGE_SUFFIXES
 from .downloads import Downloads
 
 _OUTSIDE = (
@@ -64,6 +65,9 @@ class ImageReader:
         cell = unwrapped(cell)
         if isinstance(cell, bytes):
             return FoundImage(cell)
+        if isinstance(cell, list) and cell:
+            count = len(cast("list[object]", cell))
+            raise DataError(f"holds {count} images in one cell: write a row for each")
         if not isinstance(cell, str) or not cell.strip():
             raise DataError(f"has no {role}: fill it in or drop the row")
         return self._of_text(cell.strip(), folder, role)
@@ -116,6 +120,8 @@ class ImageReader:
         yield slashes, start or "backslashes read as slashes"
         yield unquote(text), start or "percent-encoding undone"
         yield unquote(slashes), start or "percent-encoding undone"
+        if PurePosixPath(slashes).suffix.lower() not in IMAGE_SUFFIXES:
+            yield from ((slashes + suffix, "suffix added") for suffix in sorted(IMAGE_SUFFIXES))
 
 
 def unwrapped(cell: object) -> object:
@@ -125,8 +131,9 @@ def unwrapped(cell: object) -> object:
         cell = cells[0] if len(cells) == 1 else cell
     if isinstance(cell, dict):
         embedded = cast("dict[str, Any]", cell)
-        return next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
-    return cell
+        cell = next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
+    # Names that are numbers lose their quotes in JSON and spreadsheets.
+    return str(cell) if type(cell) is int else cell
 
 
 def common_prefix(cell: object, root: Path) -> str | None:

@@ -15,7 +15,10 @@ Role = Literal[
 ]
 
 ALIASES: dict[Role, tuple[str, ...]] = {
-    "image": ("file_name", "filename", "image_path", "image_file", "img", "img_path", "path"),
+    "image": (
+        *("file_name", "filename", "fname", "image_path", "image_file", "image_url"),
+        *("img", "img_path", "path", "images"),
+    ),
     "image_b": (),
     "text": ("prompt", "caption", "description"),
     "label": ("human_label", "rating", "score", "safety_label", "annotation", "class", "choice"),

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..images import ImageFacts, check_image
-from ..label_sets import unknown_label
+from ..label_sets import spelling, unknown_label
 from ..shown import shortened
 from ..sources.base import SPLIT_NAMES, SplitName, TableRow
 from ..tasks import Task, label_text
@@ -165,7 +165,7 @@ class RowReader:
     def _read(self, cell: object, row: TableRow, noticed: _Noticed) -> str | None:
         """One annotator's label; one that is not declared is a problem."""
         text = "" if cell is None else label_text(cell)
-        named = self.label_map.get(text)
+        named = self.label_map.get(text) or self._renamed.get(spelling(text))
         label = named or self._labels.read(self._winner(cell, row))
         if label is None:
             return None
@@ -173,9 +173,13 @@ class RowReader:
             noticed.problem(
                 "a label that the task does not declare", unknown_label(label, self.task)
             )
-        elif named is None and label != text:
+        elif label != self.label_map.get(text, text):
             noticed.spellings.append((text, label))
         return label
+
+    @cached_property
+    def _renamed(self) -> dict[str, str]:
+        return {spelling(found): label for found, label in self.label_map.items()}
 
     def _winner(self, cell: object, row: TableRow) -> object:
         """A or B where the cell names the model that one of them is of."""

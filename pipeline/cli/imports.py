@@ -123,8 +123,7 @@ def import_table(
     from ..runs.progress import counting  # noqa: PLC0415
     from .show.imports import show_problems, show_report  # noqa: PLC0415
 
-    if (out is None) != dry_run:
-        raise ConfigError("import table: name a dataset file with --out, or pass --dry-run")
+    _check_output("table", out, dry_run=dry_run)
     loaded = load_task(task)
     options = TableOptions(
         columns=parse_pairs("--column", columns),
@@ -175,10 +174,13 @@ def import_micro(
 
 def import_named(
     context: typer.Context,
-    out: Annotated[Path, typer.Option(help="Dataset file (Parquet) to write.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Dataset file (Parquet) to write; none with --dry-run.")
+    ] = None,
     source: Annotated[
         Path | None, typer.Argument(help="Folder or file as downloaded; left out with --from-hub.")
     ] = None,
+    dry_run: DryRun = False,
     from_hub: Annotated[
         bool, typer.Option("--from-hub", help="Download from the Hugging Face Hub first.")
     ] = False,
@@ -233,6 +235,7 @@ def import_named(
     from .show.imports import show_card, show_manifest  # noqa: PLC0415
 
     importer = IMPORTERS[str(context.info_name)]
+    _check_output(importer.card.name, out, dry_run=dry_run)
     if paper_split and (train_per_class or test_per_class or strata != "label"):
         raise ConfigError("--paper-split sets the classes and their numbers: leave those out")
     options = ImportOptions(
@@ -253,6 +256,11 @@ def import_named(
     with counting(importer.card.name, "rows and images") as count:
         manifest = import_source(importer, folder, out, options, revision=commit, on_row=count)
     show_manifest(manifest, out, as_json=as_json)
+
+
+def _check_output(name: str, out: Path | None, *, dry_run: bool) -> None:
+    if (out is None) != dry_run:
+        raise ConfigError(f"import {name}: name a dataset file with --out, or pass --dry-run")
 
 
 def _source(

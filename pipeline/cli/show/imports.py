@@ -108,13 +108,16 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
     return found | {"left_out": left_out}
 
 
-def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:
+def show_manifest(manifest: Manifest, out: Path | None, *, as_json: bool) -> None:
     """What was seen, skipped, binned and written."""
     if as_json:
-        print_json({"path": str(out)} | manifest.to_json())
+        print_json({"path": None if out is None else str(out)} | manifest.to_json())
         return
     console = stdout_console(soft_wrap=True)
-    console.print(f"{out}: {len(manifest.examples):,} examples, {manifest.num_groups:,} groups")
+    console.print(
+        f"{out or 'a dry run: nothing was written'}: {len(manifest.examples):,} examples, "
+        f"{manifest.num_groups:,} groups"
+    )
     console.print(f"task {manifest.task}, label from {manifest.target}")
     for path, columns in manifest.files.items():
         console.print(f"read {Path(path).name}: {', '.join(columns)}")
@@ -128,7 +131,8 @@ def show_manifest(manifest: Manifest, out: Path, *, as_json: bool) -> None:
         f"test examples with a near-duplicate in train (perceptual hash, at most {NEAR_BITS} of 64 "
         f"bits apart): {near:,}"
     )
-    console.print(f"manifest: {manifest_path(out)}")
+    if out is not None:
+        console.print(f"manifest: {manifest_path(out)}")
 
 
 def _print_binning(console: Console, manifest: Manifest) -> None:
