@@ -50,7 +50,7 @@ from ideal_engine import ideal_world
 from mutations import json_values, mutated, with_other_values
 from PIL import Image
 from test_journal import left_by_a_killed_writer
-from test_table import SAFETY, png, rows_with_images, write_csv, write_jsonl
+from user_files import SAFETY, png, rows_with_images, write_csv, write_jsonl
 
 READERS = 19
 """Tests below, each of which gets an even share of the inputs."""
