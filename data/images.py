@@ -7,6 +7,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 from functools import cache, cached_property
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageFile, ImageOps
@@ -151,7 +152,8 @@ def _register_heif() -> None:
     """Teach Pillow HEIF, on the first of its images: few datasets have any."""
     import pillow_heif  # noqa: PLC0415
 
-    pillow_heif.register_heif_opener()
+    heif: Any = pillow_heif
+    heif.register_heif_opener()
 
 
 def _reason(error: Exception) -> str:

@@ -20,9 +20,16 @@ class LeftOut:
         if len(kept) < _PLACES_KEPT:
             kept.append(where)
 
+    def add(self, other: "LeftOut", place: str = "") -> None:
+        """What another one has left out; place: goes before its places."""
+        self.skipped.update(other.skipped)
+        for reason, places in other.places.items():
+            kept = [*self.places.get(reason, ()), *(place + where for where in places)]
+            self.places[reason] = kept[:_PLACES_KEPT]
+
     def lines(self) -> list[str]:
         """ "left out 3: empty row (first: line 4, line 9)", a line per reason, most first."""
         return [
-            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason][:_PLACES_KEPT])})"
+            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason])})"
             for reason, count in self.skipped.most_common()
         ]

@@ -2,7 +2,6 @@
 
 import json
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -139,30 +138,35 @@ def test_a_log_of_an_arena_names_the_preferred_side(tmp_path: Path) -> None:
     assert [labels_of(dataset)[f"q{n}"] for n in range(6)] == wanted
 
 
+def shaped(shape: str, rows: list[Object]) -> object:
+    """The rows as other programs write them into one JSON value."""
+    shapes: dict[str, object] = {
+        "viewer of the Hub": {"rows": [{"row_idx": n, "row": r} for n, r in enumerate(rows)]},
+        "one array": {"data": rows},
+        "columns": {k: {str(n): row[k] for n, row in enumerate(rows)} for k in rows[0]},
+        "columns of lists": {name: [row[name] for row in rows] for name in rows[0]},
+        "nested": [{"meta": {"image": r["image"], "by": {"label": r["label"]}}} for r in rows],
+    }
+    return shapes[shape]
+
+
 @pytest.mark.parametrize(
-    "shape",
-    [
-        lambda rows: {"rows": [{"row_idx": n, "row": row} for n, row in enumerate(rows)]},
-        lambda rows: {"data": rows},
-        lambda rows: {name: {str(n): row[name] for n, row in enumerate(rows)} for name in rows[0]},
-        lambda rows: {name: [row[name] for row in rows] for name in rows[0]},
-        lambda rows: [{"meta": {"image": r["image"], "by": {"label": r["label"]}}} for r in rows],
-    ],
-)  # fmt: skip
-def test_json_of_other_shapes_is_read(tmp_path: Path, shape: Callable[[list[Object]], Any]) -> None:
-    source = dump(tmp_path / "t.json", shape(rows_with_images(tmp_path, 8)))
+    "shape", ["viewer of the Hub", "one array", "columns", "columns of lists", "nested"]
+)
+def test_json_of_other_shapes_is_read(tmp_path: Path, shape: str) -> None:
+    source = dump(tmp_path / "t.json", shaped(shape, rows_with_images(tmp_path, 8)))
     _, dataset = imported(source)
     assert labels_of(dataset)["images/5.png"] == "Unsafe"
 
 
-@pytest.mark.parametrize(
-    ("value", "message"),
-    [
-        ({"a": 1}, "must be a JSON array of objects, one per row (found an object with a)"),
-        ({"images": [{}], "annotations": [], "categories": [{"id": 1}]}, "is not whole (KeyError"),
-        ([{"data": {}, "annotations": [3]}], "is not whole (AttributeError"),
-    ],
-)
+NOT_TABLES: list[tuple[Any, str]] = [
+    ({"a": 1}, "must be a JSON array of objects, one per row (found an object with a)"),
+    ({"images": [{}], "annotations": [], "categories": [{"id": 1}]}, "is not whole (KeyError"),
+    ([{"data": {}, "annotations": [3]}], "is not whole (AttributeError"),
+]
+
+
+@pytest.mark.parametrize(("value", "message"), NOT_TABLES)
 def test_json_that_is_no_table_says_so(tmp_path: Path, value: object, message: str) -> None:
     assert message in refused(dump(tmp_path / "t.json", value))
 
@@ -270,7 +274,7 @@ def test_a_workbook_is_read_from_its_only_sheet_or_the_one_that_is_named(tmp_pat
     ratings = SAFETY.model_copy(update={"name": "n", "kind": "ordinal", "labels": ("1", "2")})
     rows_with_images(tmp_path, 8)
     table: list[list[object]] = [["image", "label"]]
-    table += [[f"images/{n}.png", n % 2 + 1] for n in range(8)]
+    table.extend([f"images/{n}.png", n % 2 + 1] for n in range(8))
     report, dataset = imported(xlsx(tmp_path / "t.xlsx", ("Tabelle1", table), ("x", [])), ratings)
     assert labels_of(dataset)["images/1.png"] == "2"
     assert report.layout == "sheet 'Tabelle1' of a spreadsheet"

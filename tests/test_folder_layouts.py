@@ -152,7 +152,8 @@ def test_files_of_other_kinds_are_counted_by_suffix(tmp_path: Path) -> None:
 
 def test_images_of_every_format_that_cameras_and_the_web_make(tmp_path: Path) -> None:
     folder = put(tmp_path / "d", *classes())
-    pillow_heif.register_heif_opener()
+    heif: Any = pillow_heif
+    heif.register_heif_opener()
     picture = Image.open(io.BytesIO(png(77)))
     for name, kind in (("web.jfif", "JPEG"), ("web.avif", "AVIF"), ("phone.HEIC", "HEIF")):
         picture.save(folder / "Safe" / name, kind)

@@ -3,7 +3,7 @@
 import base64
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -39,18 +39,22 @@ def base64_of(number: int) -> str:
     return base64.b64encode(png(number)).decode()
 
 
-@pytest.mark.parametrize(
-    "cell",
-    [
-        base64_of,
-        lambda n: base64.urlsafe_b64encode(png(n)).decode().rstrip("="),
-        lambda n: f"data:image/png;base64,{base64_of(n)}",
-        lambda n: {"bytes": base64_of(n), "path": None},
-        lambda n: [base64_of(n)],
-    ],
-)  # fmt: skip
-def test_images_in_the_table_itself_are_decoded(tmp_path: Path, cell: Any) -> None:
-    _, dataset = imported(table_of(tmp_path, [cell(n) for n in range(8)]))
+def embedded(kind: str, number: int) -> object:
+    """An image as a cell of a table in JSON."""
+    text = base64_of(number)
+    cells: dict[str, object] = {
+        "base64": text,
+        "base64 of URLs": text.translate(str.maketrans("+/", "-_")).rstrip("="),
+        "data URI": f"data:image/png;base64,{text}",
+        "object": {"bytes": text, "path": None},
+        "list": [text],
+    }
+    return cells[kind]
+
+
+@pytest.mark.parametrize("kind", ["base64", "base64 of URLs", "data URI", "object", "list"])
+def test_images_in_the_table_itself_are_decoded(tmp_path: Path, kind: str) -> None:
+    _, dataset = imported(table_of(tmp_path, [embedded(kind, n) for n in range(8)]))
     assert {e.image.data for e in examples_of(dataset)} == {png(n) for n in range(8)}
     assert all(len(example.example_id) == 16 for example in examples_of(dataset))
 
@@ -149,7 +153,7 @@ class Pictures(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def picture_server() -> Iterator[str]:
+def picture_server() -> Generator[str]:
     Pictures.asked = []
     server = HTTPServer(("127.0.0.1", 0), Pictures)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -162,8 +166,12 @@ def picture_server() -> Iterator[str]:
         server.server_close()
 
 
+def no_wait(_seconds: float) -> None:
+    pass
+
+
 def test_urls_are_fetched_once_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tenacity.nap.time.sleep", lambda _seconds: None)
+    monkeypatch.setattr("tenacity.nap.time.sleep", no_wait)
     with picture_server() as address:
         source = table_of(tmp_path, [f"{address}/{n}.png" for n in range(8)])
         report, dataset = imported(source, downloads=tmp_path / "kept")

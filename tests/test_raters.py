@@ -91,7 +91,8 @@ def test_repeated_images_without_a_rater_are_asked_about(tmp_path: Path) -> None
     told = refused(source)
     assert "image images/0.png is that of line 2 too; keep one row with one label" in told
     assert "--column rater=COLUMN, or pass --several-raters" in told
-    for options in ({"several_raters": True}, {"columns": {"rater": "who"}}):
+    ways: list[dict[str, Any]] = [{"several_raters": True}, {"columns": {"rater": "who"}}]
+    for options in ways:
         _, dataset = imported(source, overwrite=True, **options)
         assert {e.ratings for e in examples_of(dataset)} >= {("Safe", "Safe", "Unsafe")}
 

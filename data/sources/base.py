@@ -44,7 +44,6 @@ class TableSource(Protocol):
         """What was recognised, in words."""
         ...
 
-    @property
     def left_out(self) -> LeftOut:
         """What is no row of the table."""
         ...
@@ -63,7 +62,6 @@ class TableSource(Protocol):
 class Plain:
     """A source that leaves nothing out and does not tell which columns are images."""
 
-    @property
     def left_out(self) -> LeftOut:
         return LeftOut()
 
@@ -71,9 +69,9 @@ class Plain:
         return []
 
 
-def is_image_cell(cell: object) -> bool:
-    """Whether a cell is an image as the Hugging Face format has them: bytes, path or both."""
-    return isinstance(cell, dict) and not cell.keys() - {"bytes", "path"} and "bytes" in cell
+def is_image_cell(cell: Mapping[str, Any]) -> bool:
+    """Whether an object is an image as the Hugging Face format has them: bytes, path or both."""
+    return "bytes" in cell and not cell.keys() - {"bytes", "path"}
 
 
 def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -83,11 +81,16 @@ def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
     """
     found = dict(values)
     for name, value in values.items():
-        if isinstance(value, dict) and not is_image_cell(value):
-            inner = flattened({str(k): v for k, v in cast("dict[object, Any]", value).items()})
-            for key, cell in inner.items():
-                found.setdefault(f"{name}.{key}", cell)
+        for key, cell in _inner_cells(value).items():
+            found.setdefault(f"{name}.{key}", cell)
     return found
+
+
+def _inner_cells(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        return {}
+    cells = {str(key): cell for key, cell in cast("dict[object, Any]", value).items()}
+    return {} if is_image_cell(cells) else flattened(cells)
 
 
 def refuse_undecodable(path: Path) -> None:

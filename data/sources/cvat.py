@@ -20,7 +20,6 @@ class CvatSource(Plain):
     path: Path
     layout = "images with tags, as CVAT exports them"
 
-    @property
     def left_out(self) -> LeftOut:
         return self._loaded[1]
 

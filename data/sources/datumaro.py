@@ -12,12 +12,13 @@ def is_datumaro(value: Mapping[str, Any]) -> bool:
 
 def datumaro_rows(value: Mapping[str, Any], left_out: LeftOut) -> list[tuple[str, dict[str, Any]]]:
     """A row per label of an image; items without one are left out and counted."""
-    categories = cast("dict[str, Any]", value["categories"]).get("label") or {}
-    names = [label["name"] for label in cast("dict[str, Any]", categories).get("labels", [])]
+    categories: dict[str, Any] = cast("dict[str, Any]", value["categories"]).get("label", {})
+    names = [label["name"] for label in categories.get("labels", [])]
     rows: list[tuple[str, dict[str, Any]]] = []
     for item in cast("list[dict[str, Any]]", value["items"]):
         where = f"item {item.get('id')}"
-        image = (item.get("image") or item.get("media") or {}).get("path") or item.get("id")
+        media: dict[str, Any] = item.get("image") or item.get("media") or {}
+        image = media.get("path") or item.get("id")
         labels = [a["label_id"] for a in item.get("annotations", []) if a.get("type") == "label"]
         for number in labels:
             name = names[number] if 0 <= number < len(names) else number

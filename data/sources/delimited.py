@@ -49,7 +49,6 @@ class CsvSource(Plain):
         delimiter = self._header.delimiter
         return f"a table, delimiter {_DELIMITERS.get(delimiter, repr(delimiter))}"
 
-    @property
     def left_out(self) -> LeftOut:
         found = LeftOut()
         for _ in range(sum(not name.strip() for name in self._header.names)):
@@ -81,7 +80,7 @@ class CsvSource(Plain):
             bare = re.sub('"[^"]*"', "", content)
             delimiter = declared[1] if declared else max(_DELIMITERS, key=bare.count)
             reader = self._reader(chain([content], file), delimiter)
-            names = next(self._checked(reader, line - 1), [])
+            names = next(self._checked(reader, line - 1), list[str]())
             line += max(reader.line_num, 1) - 1
         self._refuse_repeats(line, names)
         return _Header(line, delimiter, names)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from ..errors import DataError
-from ..left_out import LeftOut
 from .base import TableSource
 from .cvat import CvatSource
 from .delimited import CsvSource
@@ -34,7 +33,7 @@ def open_file(path: Path, sheet: str = "") -> TableSource:
     sheet: which one of a spreadsheet.
     """
     if path.name.lower().endswith(TARS):
-        return WebDatasetSource(path.parent, [("", path)], LeftOut())
+        return WebDatasetSource(path.parent, [("", path)])
     suffix = path.suffix.lower()
     if sheet and suffix not in SPREADSHEETS:
         raise DataError(f"{path}: --sheet {sheet}: only spreadsheets have sheets: leave it out")

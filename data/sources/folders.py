@@ -45,7 +45,6 @@ class ClassFolders(Plain):
             " and in it for each split" if self._has_splits else ""
         )
 
-    @property
     def left_out(self) -> LeftOut:
         left_out = LeftOut()
         for image in self.listing.images:
@@ -98,10 +97,10 @@ class WithMetadata:
         by = ", split by folder" if self._has_splits else ""
         return f"an image folder with {self.name}{by}"
 
-    @cached_property
     def left_out(self) -> LeftOut:
         """Images that no row names."""
-        left_out = self.table.left_out
+        left_out = LeftOut()
+        left_out.add(self.table.left_out())
         named = {self._named(row.values) for row in self.table.rows(self._file_columns)}
         if self._file_columns:
             for image in self.listing.images:
@@ -151,14 +150,10 @@ class SplitParts:
         names = ", ".join(name for name, _ in self.parts)
         return f"{self.parts[0][1].layout}, in the splits {names}"
 
-    @cached_property
     def left_out(self) -> LeftOut:
         left_out = LeftOut()
         for name, part in self.parts:
-            for reason, count in part.left_out.skipped.items():
-                left_out.skipped[reason] += count
-                places = [f"{name}/{place}" for place in part.left_out.places[reason]]
-                left_out.places.setdefault(reason, []).extend(places)
+            left_out.add(part.left_out(), f"{name}/")
         return left_out
 
     def columns(self) -> list[str]:
@@ -185,11 +180,10 @@ class InFolder:
     def layout(self) -> str:
         return self.source.layout
 
-    @cached_property
     def left_out(self) -> LeftOut:
-        left_out = self.source.left_out
-        left_out.skipped.update(self.others.skipped)
-        left_out.places.update(self.others.places)
+        left_out = LeftOut()
+        for part in (self.source.left_out(), self.others):
+            left_out.add(part)
         return left_out
 
     def columns(self) -> list[str]:

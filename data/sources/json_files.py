@@ -31,7 +31,6 @@ class JsonLinesSource(Plain):
         is_export = first is not None and is_label_studio(first[1])
         return "tasks of Label Studio, a line each" if is_export else "a JSON object per line"
 
-    @property
     def left_out(self) -> LeftOut:
         left_out = LeftOut()
         for _ in self._rows(left_out):
@@ -87,7 +86,6 @@ class JsonSource(Plain):
     def layout(self) -> str:
         return self._loaded.layout
 
-    @property
     def left_out(self) -> LeftOut:
         return self._loaded.left_out
 
@@ -178,7 +176,8 @@ def _as_columns(value: Mapping[str, Any]) -> list[Object] | None:
     if len(cells) < 2 or not all(isinstance(cell, type(cells[0])) for cell in cells):
         return None
     if isinstance(cells[0], dict) and all(cell.keys() == cells[0].keys() for cell in cells):
-        return [{name: value[name][key] for name in value} for key in cells[0]]
+        keys = list(cast("dict[str, Any]", cells[0]))
+        return [{name: value[name][key] for name in value} for key in keys]
     if isinstance(cells[0], list) and not any(map(_are_objects, cells)):
         if len({len(cell) for cell in cells}) > 1:
             return None

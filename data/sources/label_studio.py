@@ -58,9 +58,9 @@ def _answers(results: Sequence[Mapping[str, Any]], where: str, left_out: LeftOut
         if kind not in _VALUE_KEYS:
             left_out.skip(f"answer of type {kind!r}, which is about no whole image", where)
             continue
-        value = (result.get("value") or {}).get(_VALUE_KEYS[kind])
+        values: dict[str, Any] = result.get("value") or {}
         name = result.get("from_name") or _DEFAULT_NAMES.get(kind, kind)
-        answers[name] = joined(value)
+        answers[name] = joined(values.get(_VALUE_KEYS[kind]))
     return answers
 
 

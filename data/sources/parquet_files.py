@@ -3,14 +3,13 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet, pa, pq
 from ..errors import DataError
-from ..left_out import LeftOut
 from .base import SPLIT_NAMES, Plain, TableRow, flattened
 
 _BATCH_ROWS = 64
@@ -81,7 +80,7 @@ class ParquetSource(Plain):
 
 
 @dataclass(frozen=True)
-class PartsSource:
+class PartsSource(Plain):
     """The Parquet or Arrow files of a folder, in the order of their names.
 
     parts: files with the split that their path names, "" where it names none.
@@ -89,7 +88,6 @@ class PartsSource:
 
     folder: Path
     parts: list[tuple[str, ParquetSource]]
-    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def layout(self) -> str:
@@ -157,15 +155,13 @@ def _is_image_type(kind: Any) -> bool:
 
 def _features(schema: Any) -> Mapping[str, dict[str, Any]]:
     """What `datasets` says of the columns, {} of a file that it has not written."""
-    content = (schema.metadata or {}).get(b"huggingface")
+    metadata: Mapping[bytes, bytes] = schema.metadata or {}
     try:
-        features = json.loads(content)["info"]["features"] if content else {}
+        found: object = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (ValueError, LookupError, TypeError):
         return {}
-    if not isinstance(features, dict):
-        return {}
-    found = cast("dict[str, Any]", features)
-    return {name: kind for name, kind in found.items() if isinstance(kind, dict)}
+    features = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
+    return {name: kind for name, kind in features.items() if isinstance(kind, dict)}
 
 
 def _class_names(schema: Any) -> dict[str, list[str]]:

@@ -2,16 +2,15 @@
 
 import tarfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from ..errors import DataError
 from ..image_files import MAX_IMAGE_BYTES
-from ..left_out import LeftOut
 from ..text_files import parse_json
-from .base import IMAGE_SUFFIXES, TableRow, flattened
+from .base import IMAGE_SUFFIXES, Plain, TableRow, flattened
 
 _TEXTS = {"txt": "text", "caption": "text", "text": "text", "cls": "label", "label": "label"}
 """Columns of the members that hold a text, by what follows the first dot."""
@@ -20,7 +19,7 @@ _MOST_TEXT_BYTES = 2**24
 
 
 @dataclass(frozen=True)
-class WebDatasetSource:
+class WebDatasetSource(Plain):
     """Tars of samples, in the order of their names. `id` is a sample's name.
 
     parts: tars with the split that their name tells, "" for none. An image is the column `image`,
@@ -29,7 +28,6 @@ class WebDatasetSource:
 
     folder: Path
     parts: list[tuple[str, Path]]
-    left_out: LeftOut = field(default_factory=LeftOut)
 
     @property
     def layout(self) -> str:

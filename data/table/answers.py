@@ -59,11 +59,8 @@ def _single(value: object) -> object:
 
 
 def _unwrapped(cell: object) -> object:
-    if isinstance(cell, dict):
-        values = cast("dict[str, object]", cell)
-        if values.keys() == {"choices"}:
-            return [values["choices"]]
-    return cell
+    values = cast("dict[str, object]", cell) if isinstance(cell, dict) else {}
+    return [values["choices"]] if values.keys() == {"choices"} else cell
 
 
 def _list_of(cell: object) -> list[Any] | None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any, cast
+from typing import cast
 from urllib.parse import unquote, unquote_to_bytes
 
 from ..errors import DataError
@@ -126,14 +126,13 @@ class ImageReader:
 
 def unwrapped(cell: object) -> object:
     """The bytes, path or URL of an object, and the element of a list of one."""
-    if isinstance(cell, list):
-        cells = cast("list[object]", cell)
-        cell = cells[0] if len(cells) == 1 else cell
-    if isinstance(cell, dict):
-        embedded = cast("dict[str, Any]", cell)
-        cell = next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
+    cells = cast("list[object]", cell) if isinstance(cell, list) else [cell]
+    found = cells[0] if len(cells) == 1 else cells
+    if isinstance(found, dict):
+        embedded = cast("dict[str, object]", found)
+        found = next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
     # Names that are numbers lose their quotes in JSON and spreadsheets.
-    return str(cell) if type(cell) is int else cell
+    return str(found) if type(found) is int else found
 
 
 def common_prefix(cell: object, root: Path) -> str | None:

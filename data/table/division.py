@@ -49,7 +49,7 @@ def divide(looked: Inspection, options: TableOptions) -> None:
     if looked.problems.count:
         return
     labels = [record.label for record in looked.records]
-    given = [record.split for record in looked.records if record.split in SPLITS]
+    given: list[Split] = [r.split for r in looked.records if r.split and r.split != "validation"]
     drawn = not given or set(given) == {"train"}
     if given and drawn:
         report.notes.append("every row is in train: test is drawn anew")

@@ -50,9 +50,9 @@ def inspect_table(
     )
     images = _image_reader(source, table, found, options)
     reader = RowReader(found.roles, task, images, options.label_map, found.ratings)
-    report = ImportReport(
-        source, table.layout, found.roles, found.ratings, _unused(names, found), table.left_out
-    )
+    unused = _unused(names, found)
+    report = ImportReport(source, table.layout, found.roles, found.ratings, unused)
+    report.left_out.add(table.left_out())
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(str(source)), [], [])

@@ -52,8 +52,10 @@ def write_table(inspection: Inspection, out: Path) -> ImportReport:
 
 def _examples(inspection: Inspection) -> Iterator[Example]:
     reader = inspection.reader
-    placed = zip(inspection.records, inspection.splits, strict=True)
-    wanted = {record.row: (record, split) for record, split in placed}
+    wanted: dict[int, tuple[Record, Split]] = {
+        record.row: (record, split)
+        for record, split in zip(inspection.records, inspection.splits, strict=True)
+    }
     for number, row in enumerate(inspection.table.rows(reader.wanted)):
         if number in wanted:
             yield _example(inspection.report.source, reader, row, *wanted[number])
