@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pillow_heif
 import pytest
@@ -139,7 +140,8 @@ def test_a_snapshot_in_the_hubs_cache_links_to_the_files_of_its_dataset(tmp_path
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_of_every_format_that_is_decoded_is_read(tmp_path: Path, kind: str) -> None:
-    pillow_heif.register_heif_opener()
+    heif: Any = pillow_heif
+    heif.register_heif_opener()
     Image.new("RGB", (8, 8)).save(tmp_path / "image", kind)
     assert read_image_file(tmp_path / "image") == (tmp_path / "image").read_bytes()
 

@@ -160,8 +160,12 @@ def _features(schema: Any) -> Mapping[str, dict[str, Any]]:
         found: object = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"]
     except (ValueError, LookupError, TypeError):
         return {}
-    features = cast("dict[str, Any]", found) if isinstance(found, dict) else {}
-    return {name: kind for name, kind in features.items() if isinstance(kind, dict)}
+    features = cast("dict[str, object]", found) if isinstance(found, dict) else {}
+    return {
+        name: cast("dict[str, Any]", kind)
+        for name, kind in features.items()
+        if isinstance(kind, dict)
+    }
 
 
 def _class_names(schema: Any) -> dict[str, list[str]]:

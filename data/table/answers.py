@@ -59,8 +59,10 @@ def _single(value: object) -> object:
 
 
 def _unwrapped(cell: object) -> object:
-    values = cast("dict[str, object]", cell) if isinstance(cell, dict) else {}
-    return [values["choices"]] if values.keys() == {"choices"} else cell
+    if not isinstance(cell, dict):
+        return cell
+    values = cast("dict[str, object]", cell)
+    return [values["choices"]] if values.keys() == {"choices"} else values
 
 
 def _list_of(cell: object) -> list[Any] | None:

@@ -19,6 +19,10 @@ Validation = Literal["train", "test", "skip"]
 
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and tell; nothing is written.")]
 
+LabelMap = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
+]
 Rescale = Annotated[
     str | None,
     typer.Option(metavar="LOW-HIGH", help="Ends of the data's scale, put on the task's."),
@@ -51,10 +55,7 @@ def import_table(
             "or ratings, where the name does not tell; repeatable.",
         ),
     ] = None,
-    label_map: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
-    ] = None,
+    label_map: LabelMap = None,
     rescale: Rescale = None,
     ratings: Annotated[
         str | None,
@@ -212,10 +213,7 @@ def import_named(
         Bins | None, typer.Option(help="How raw scores become labels, where rounding is no option.")
     ] = None,
     rescale: Rescale = None,
-    label_map: Annotated[
-        list[str] | None,
-        typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
-    ] = None,
+    label_map: LabelMap = None,
     resplit: Annotated[
         bool, typer.Option("--resplit", help="Ignore the source's own train and test.")
     ] = False,
