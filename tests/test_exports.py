@@ -1,13 +1,21 @@
 """Exports of annotation tools and spreadsheets."""
 
 import json
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blpo.data.tasks import load_task
-from user_files import SAFETY, examples_of, imported, labels_of, put, refused, rows_with_images
+from user_files import (
+    SAFETY,
+    examples_of,
+    imported,
+    labels_of,
+    put,
+    refused,
+    rows_with_images,
+    xlsx,
+)
 
 LABEL = SAFETY.labels.__getitem__
 Object = dict[str, Any]
@@ -226,48 +234,6 @@ def test_csv_that_could_be_read_wrong_is_refused(
 def test_a_column_of_one_annotator_each_may_not_share_a_name(tmp_path: Path) -> None:
     told = refused(csv_of(tmp_path, "image,label,label\n*,Unsafe\n"))
     assert "column 'label' stands in the header 2 times" in told
-
-
-def xlsx(path: Path, *sheets: tuple[str, list[list[object]]]) -> Path:
-    """A workbook with the parts that a reader needs, as any zip of XML."""
-
-    def cell(value: object) -> str:
-        if isinstance(value, int | float):
-            return f"<c><v>{value}</v></c>"
-        return f'<c t="inlineStr"><is><t>{value}</t></is></c>' if value is not None else "<c/>"
-
-    names = "".join(
-        f'<sheet name="{name}" sheetId="{n}" r:id="rId{n}"/>'
-        for n, (name, _) in enumerate(sheets, 1)
-    )
-    office = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-    main = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
-    relations = "http://schemas.openxmlformats.org/package/2006/relationships"
-    links = "".join(
-        f'<Relationship Id="rId{n}" Type="{office}/worksheet" Target="worksheets/sheet{n}.xml"/>'
-        for n in range(1, len(sheets) + 1)
-    )
-    with zipfile.ZipFile(path, "w") as book:
-        book.writestr(
-            "_rels/.rels",
-            f'<Relationships xmlns="{relations}"><Relationship Id="rId1" '
-            f'Type="{office}/officeDocument" Target="xl/workbook.xml"/></Relationships>',
-        )
-        book.writestr(
-            "xl/workbook.xml",
-            f'<workbook xmlns="{main}" xmlns:r="{office}"><sheets>{names}</sheets></workbook>',
-        )
-        book.writestr(
-            "xl/_rels/workbook.xml.rels",
-            f'<Relationships xmlns="{relations}">{links}</Relationships>',
-        )
-        for number, (_, rows) in enumerate(sheets, 1):
-            lines = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
-            book.writestr(
-                f"xl/worksheets/sheet{number}.xml",
-                f'<worksheet xmlns="{main}"><sheetData>{lines}</sheetData></worksheet>',
-            )
-    return path
 
 
 def test_a_workbook_is_read_from_its_only_sheet_or_the_one_that_is_named(tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """Image folders as the Hub, desktops, notebooks and archives leave them."""
 
 import io
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from user_files import (
     put,
     refused,
     rows_with_images,
+    tar_of,
     write_csv,
     write_jsonl,
 )
@@ -225,15 +225,6 @@ def test_a_dataset_saved_to_disk_is_read(tmp_path: Path) -> None:
     found = {e.image.data: e.label for e in examples_of(dataset)}
     assert [found[png(0)], found[png(1)]] == ["Safe", "Unsafe"]
     assert report.left_out.skipped == {"file with suffix .json": 2}
-
-
-def tar_of(path: Path, members: dict[str, bytes]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
 
 
 def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:

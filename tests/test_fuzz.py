@@ -50,7 +50,7 @@ from ideal_engine import ideal_world
 from mutations import json_values, mutated, with_other_values
 from PIL import Image
 from test_journal import left_by_a_killed_writer
-from user_files import SAFETY, png, rows_with_images, write_csv, write_jsonl
+from user_files import SAFETY, png, rows_with_images, tar_of, write_csv, write_jsonl, xlsx
 
 READERS = 19
 """Tests below, each of which gets an even share of the inputs."""
@@ -170,7 +170,32 @@ def tables(folder: Path) -> dict[str, bytes]:
     write_csv(folder / "t.tsv", rows, "\t")
     write_jsonl(folder / "t.jsonl", rows)
     (folder / "t.json").write_text(json.dumps(rows))
-    return {name: (folder / name).read_bytes() for name in ("t.csv", "t.tsv", "t.jsonl", "t.json")}
+    (folder / "utf16.csv").write_text((folder / "t.csv").read_text("utf-8-sig"), "utf-16")
+    write_exports(folder, rows)
+    stems = {"t", "utf16", "tasks", "cvat"}
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.stem in stems}
+
+
+def write_exports(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """The rows as a tar, a workbook, an Arrow stream, and exports of Label Studio and CVAT."""
+    xlsx(folder / "t.xlsx", ("A", [list(rows[0]), *(list(row.values()) for row in rows)]))
+    members = {f"{n}.cls": row["label"].encode() for n, row in enumerate(rows)}
+    tar_of(folder / "t.tar", members | {f"{n}.png": png(n) for n in range(len(rows))})
+    table = pa.Table.from_pylist(rows)
+    with (
+        pa.OSFile(str(folder / "t.arrow"), "wb") as file,
+        pa.ipc.new_stream(file, table.schema) as stream,
+    ):
+        stream.write_table(table)
+    tasks = [
+        {"id": n, "data": {"image": row["image"]}, "annotations": [
+            {"result": [{"type": "choices", "value": {"choices": [row["label"]]}}]}
+        ]}
+        for n, row in enumerate(rows)
+    ]  # fmt: skip
+    (folder / "tasks.json").write_text(json.dumps(tasks))
+    tags = [f'<image name="{row["image"]}"><tag label="{row["label"]}"/></image>' for row in rows]
+    (folder / "cvat.xml").write_text(f"<annotations>{''.join(tags)}</annotations>")
 
 
 @PROFILE

@@ -59,7 +59,7 @@ def _answers(results: Sequence[Mapping[str, Any]], where: str, left_out: LeftOut
             left_out.skip(f"answer of type {kind!r}, which is about no whole image", where)
             continue
         values: dict[str, Any] = result.get("value") or {}
-        name = result.get("from_name") or _DEFAULT_NAMES.get(kind, kind)
+        name = str(result.get("from_name") or _DEFAULT_NAMES.get(kind, kind))
         answers[name] = joined(values.get(_VALUE_KEYS[kind]))
     return answers
 

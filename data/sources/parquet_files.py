@@ -2,7 +2,8 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -33,7 +34,7 @@ class ParquetSource(Plain):
     def schema(self) -> Any:
         try:
             if self._is_arrow:
-                with pa.memory_map(str(self.path)) as file, _arrow_reader(file) as reader:
+                with _arrow_reader(self.path) as reader:
                     return reader.schema
             return pq.read_schema(self.path)
         except ARROW_ERRORS as error:
@@ -41,8 +42,11 @@ class ParquetSource(Plain):
 
     def columns(self) -> list[str]:
         names: list[str] = []
-        for column in self.schema:
-            names += [column.name, *_inner_names(column.name, column.type)]
+        try:
+            for column in self.schema:
+                names += [column.name, *_inner_names(column.name, column.type)]
+        except UnicodeDecodeError as error:
+            raise self._damaged(error) from error
         return list(dict.fromkeys(names))
 
     def image_columns(self) -> list[str]:
@@ -65,8 +69,10 @@ class ParquetSource(Plain):
 
     def _records(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
         if self._is_arrow:
-            with pa.memory_map(str(self.path)) as file, _arrow_reader(file) as reader:
+            with _arrow_reader(self.path) as reader:
                 for batch in reader:
+                    # A damaged file may point outside itself; Arrow would follow it there.
+                    batch.validate(full=True)
                     for start in range(0, batch.num_rows, _BATCH_ROWS):
                         yield from batch.select(columns).slice(start, _BATCH_ROWS).to_pylist()
             return
@@ -122,9 +128,11 @@ def split_in_name(path: Path, folder: Path) -> str:
     return ""
 
 
-def _arrow_reader(file: Any) -> Any:
+@contextmanager
+def _arrow_reader(path: Path) -> Generator[Any]:
     """The batches of an Arrow file; `datasets` writes streams."""
-    return pa.ipc.open_stream(file)
+    with pa.OSFile(str(path)) as file, pa.ipc.open_stream(file) as reader:
+        yield reader
 
 
 def _top_level(columns: Sequence[str], names: Sequence[str]) -> list[str]:

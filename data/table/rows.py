@@ -184,7 +184,7 @@ class RowReader:
     def _winner(self, cell: object, row: TableRow) -> object:
         """A or B where the cell names the model that one of them is of."""
         if self.task.is_pairwise and isinstance(cell, str):
-            models = {row.values.get(f"model_{side.lower()}"): side for side in ("A", "B")}
+            models = {str(row.values.get(f"model_{side.lower()}")): side for side in "AB"}
             return models.get(cell, cell) if len(models) == 2 else cell
         return cell
 
