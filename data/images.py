@@ -150,9 +150,9 @@ def _formats(data: bytes) -> tuple[str, ...]:
 @cache
 def _register_heif() -> None:
     """Teach Pillow HEIF, on the first of its images: few datasets have any."""
-    import pillow_heif  # noqa: PLC0415
+    import pi_heif  # noqa: PLC0415
 
-    heif: Any = pillow_heif
+    heif: Any = pi_heif
     heif.register_heif_opener()
 
 

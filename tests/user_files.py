@@ -19,6 +19,9 @@ from blpo.data.table.table import import_table
 from blpo.data.tasks import Task, load_task
 from PIL import Image
 
+HEIC = (Path(__file__).parent / "fixtures" / "phone.heic").read_bytes()
+"""A red image, 32 x 24 pixels: no library here writes the format."""
+
 SAFETY = load_task("unsafebench")
 ALIGNMENT = load_task("seetrue")
 
