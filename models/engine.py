@@ -100,6 +100,9 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
+UNPINNED = "unpinned"
+"""The revision of a server's model that the settings do not name."""
+
 SYNTHETIC_MODELS = frozenset({"micro", "lexicon", "ideal"})
 """Of the synthetic test bench."""
 

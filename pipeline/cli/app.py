@@ -15,6 +15,7 @@ import typer
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
 from .doctor import doctor
+from .export import export
 from .imports import import_app
 from .judge import evaluate, judge_app
 from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
@@ -51,7 +52,7 @@ def about(
     """What every command takes."""
 
 
-for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
+for command in (demo, optimize, table, evaluate, compare, verify, export, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
