@@ -18,6 +18,7 @@ from .doctor import doctor
 from .export import export
 from .imports import import_app
 from .judge import evaluate, judge_app
+from .label import label
 from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
 from .runs import compare, demo, optimize, tasks, verify
 from .store import store_app
@@ -52,7 +53,7 @@ def about(
     """What every command takes."""
 
 
-for command in (demo, optimize, table, evaluate, compare, verify, export, tasks, doctor):
+for command in (demo, label, optimize, table, evaluate, compare, verify, export, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
