@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import mlflow
-import pandas as pd
 import polars as pl
 import pytest
 import yaml
@@ -175,14 +174,11 @@ def test_a_judge_of_several_questions_is_no_prompt(bundle: Bundle, name: str) ->
 def rendered(template: str, values: dict[str, str]) -> list[dict[str, Any]]:
     """Messages as promptfoo makes them of a prompt in JSON: the strings in it are templates."""
 
-    def fill(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: fill(child) for key, child in value.items()}
-        if isinstance(value, list):
-            return [fill(child) for child in value]
-        return Environment().from_string(value).render(values)
+    def hook(part: dict[str, Any]) -> dict[str, Any]:
+        texts = {name: value for name, value in part.items() if isinstance(value, str)}
+        return part | {n: Environment().from_string(v).render(values) for n, v in texts.items()}
 
-    return fill(json.loads(template))
+    return json.loads(template, object_hook=hook)
 
 
 def test_promptfoo_fills_in_what_changes_and_leaves_braces_alone(bundle: Bundle) -> None:
@@ -234,7 +230,7 @@ def test_inspect_measures_an_exported_judge(
     pl.read_csv("photos.csv").head(2).write_csv("labels.csv")
     right = pl.read_csv("labels.csv")["label"][0]
     replies = [ModelOutput.from_content("mockllm", text) for text in (f"{right}.", "no idea")]
-    [log] = evaluate_task(
+    [log] = evaluate_task(  # pyright: ignore[reportUnknownVariableType]
         module.judge_product_photos("labels.csv"),
         model=get_model("mockllm/model", custom_outputs=replies),
         display="none",
@@ -251,9 +247,11 @@ def test_inspect_measures_an_exported_judge(
 def test_mlflow_loads_an_exported_judge(run: LoadedRun) -> None:
     path = export(bundle_of_run(run.path), "mlflow", Path("photos-model"))
     loaded = mlflow.pyfunc.load_model(str(path))
-    assert loaded.metadata.metadata["expected_accuracy"] == run.result.test.final.accuracy
+    told: Any = loaded.metadata.metadata
+    assert told["expected_accuracy"] == run.result.test.final.accuracy
     paths = pl.read_csv("photos.csv")["image"].to_list()[:3]
-    verdicts = loaded.predict(pd.DataFrame({"image": paths}))
+    images = pl.DataFrame({"image": paths}).to_pandas()
+    verdicts: Any = loaded.predict(images)  # pyright: ignore[reportUnknownMemberType]
     with run.judge() as judge:
         assert verdicts["verdict"].to_list() == judge(paths)["verdict"].to_list()
 

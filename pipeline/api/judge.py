@@ -98,8 +98,8 @@ class Judge:
         shown = items(images, self.task, self.source.config.images.bounds)
         verdicts = self.source.judge(self.engine, shown)
         self._check(verdicts)
-        frame = pl.from_arrow(judged_table(shown, verdicts, self.task))
-        return cast("pl.DataFrame", frame)
+        table = judged_table(shown, verdicts, self.task)
+        return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
 
     def one(
         self,

@@ -122,7 +122,7 @@ def _step_number(file: Path) -> int:
 
 
 def _step_row(record: Mapping[str, Any]) -> dict[str, Any]:
-    train = record["train"] or {}
+    train: Mapping[str, Any] = record["train"] or {}
     return {
         "step": record["step"],
         "judge_prompt": record["judge_prompt"],

@@ -61,7 +61,8 @@ class JudgeModel:
         del params
         from ...data.frames import pl  # noqa: PLC0415
 
-        return self.judge(pl.from_pandas(model_input)).to_pandas()
+        images = pl.from_pandas(model_input)  # pyright: ignore[reportUnknownArgumentType]
+        return self.judge(images).to_pandas()
 
 
 def _load_pyfunc(path: str) -> JudgeModel:  # pyright: ignore[reportUnusedFunction]

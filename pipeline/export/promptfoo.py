@@ -19,7 +19,8 @@ class _Dumper(yaml.SafeDumper):
 
     def represent_text(self, text: str) -> yaml.ScalarNode:
         style = "|" if "\n" in text else None
-        return self.represent_scalar("tag:yaml.org,2002:str", text, style)
+        tag = "tag:yaml.org,2002:str"
+        return self.represent_scalar(tag, text, style)  # pyright: ignore[reportUnknownMemberType]
 
 
 _Dumper.add_representer(str, _Dumper.represent_text)

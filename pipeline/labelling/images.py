@@ -5,6 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,9 +55,8 @@ def shown_images(source: Path, task: Task, max_pixels: int) -> list[Shown]:
     problems = Problems(str(source))
     shown: dict[str, Shown] = {}
     with ThreadPoolExecutor() as pool:
-        for row, found in zip(
-            rows, pool.map(lambda r: _shown(folder, r, bounds), rows), strict=True
-        ):
+        found_of_rows = pool.map(partial(_shown, folder, bounds), rows)
+        for row, found in zip(rows, found_of_rows, strict=True):
             if isinstance(found, str):
                 problems.add(row.where, found)
             elif found.key in shown:
@@ -106,7 +106,7 @@ def _column(table: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
     )
 
 
-def _shown(folder: Path, row: TableRow, bounds: ImageBounds) -> Shown | str:
+def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:
     """What a row shows, or what is wrong with it."""
     cells: dict[str, str] = {}
     sources: list[str] = []
