@@ -70,6 +70,7 @@ function say(text, isWarning = false) {
 // ---- screens
 function show(name) {
   for (const id of ["start", "work", "done"]) $(id).hidden = id !== name;
+  document.body.dataset.screen = name;
   $("who").hidden = name === "start";
   const others = raters().filter((other) => other !== rater);
   $("others").replaceChildren();
@@ -111,7 +112,7 @@ function draw(place) {
   $("bar").style.width = `${(100 * done) / order.length}%`;
   $("progress").setAttribute("aria-valuemax", order.length);
   $("progress").setAttribute("aria-valuenow", done);
-  $("place").textContent = `Image ${at + 1} of ${order.length}, ${done} labelled`;
+  $("place").textContent = `${set.pairs ? "Pair" : "Image"} ${at + 1} of ${order.length}, ${done} labelled`;
   $("text").hidden = !entry.item.text;
   $("text").textContent = entry.item.text ?? "";
   const sources = entry.item.images.map((n) => $(`image-${n}`).textContent);
