@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import mlflow
 import polars as pl
@@ -24,7 +24,7 @@ from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export
 from blpo.pipeline.search.cutpoints import nearest
 from documented_world import furnish_photos, run_blpo, working_in
-from inspect_ai import eval as evaluate_task
+from inspect_ai import eval as evaluate_task  # pyright: ignore[reportUnknownVariableType]
 from inspect_ai.model import ModelAPI, ModelOutput, get_model
 from jinja2 import Environment
 from openai.types.chat import CompletionCreateParams
@@ -230,7 +230,7 @@ def test_inspect_measures_an_exported_judge(
     pl.read_csv("photos.csv").head(2).write_csv("labels.csv")
     right = pl.read_csv("labels.csv")["label"][0]
     replies = [ModelOutput.from_content("mockllm", text) for text in (f"{right}.", "no idea")]
-    [log] = evaluate_task(  # pyright: ignore[reportUnknownVariableType]
+    [log] = evaluate_task(
         module.judge_product_photos("labels.csv"),
         model=get_model("mockllm/model", custom_outputs=replies),
         display="none",
@@ -251,7 +251,7 @@ def test_mlflow_loads_an_exported_judge(run: LoadedRun) -> None:
     assert told["expected_accuracy"] == run.result.test.final.accuracy
     paths = pl.read_csv("photos.csv")["image"].to_list()[:3]
     images = pl.DataFrame({"image": paths}).to_pandas()
-    verdicts: Any = loaded.predict(images)  # pyright: ignore[reportUnknownMemberType]
+    verdicts = cast("Any", loaded.predict(images))  # pyright: ignore[reportUnknownMemberType]
     with run.judge() as judge:
         assert verdicts["verdict"].to_list() == judge(paths)["verdict"].to_list()
 

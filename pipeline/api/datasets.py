@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...data.errors import DataError
 from ...data.frames import pl
 from ...data.table.table import ImportSummary
 from ...data.table.table import import_table as import_file
@@ -39,4 +40,8 @@ def import_table(
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "frame.parquet"
         table.write_parquet(written)
-        return import_file(written, Path(out), loaded, image_root=root or Path.cwd(), **options)
+        root = root or Path.cwd()
+        try:
+            return import_file(written, Path(out), loaded, image_root=root, **options)
+        except DataError as error:
+            raise DataError(str(error).replace(str(written), "frame")) from None

@@ -3,7 +3,7 @@
 The folder is written without MLflow; `blpo` is what it needs where it is loaded.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
@@ -61,7 +61,7 @@ class JudgeModel:
         del params
         from ...data.frames import pl  # noqa: PLC0415
 
-        images = pl.from_pandas(model_input)  # pyright: ignore[reportUnknownArgumentType]
+        images = cast("pl.DataFrame", pl.from_pandas(model_input))
         return self.judge(images).to_pandas()
 
 

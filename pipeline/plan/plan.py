@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from ...data.errors import ConfigError
 from ...data.tasks import load_task
+from ...models.engine import EngineIdentity
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
 from ..runs.calls import planned_calls
@@ -86,7 +87,9 @@ def plan_run(
     dataset = checked_dataset(config.dataset, task, config.images.bounds)
     with closing(EnginePool()) as pool:
         engines = role_engines(config, task, pool)
-        identities = {role: engine.identity for role, engine in engines.items()}
+        identities: dict[Role, EngineIdentity] = {
+            role: engine.identity for role, engine in engines.items()
+        }
         refuse_other_use(config, task, run_inputs(dataset, identities))
         store = pool.store(config.store)
         probed = None
@@ -117,7 +120,7 @@ def parse_prices(values: Sequence[str]) -> dict[Role, Price]:
 
 def _parse_price(value: str) -> tuple[Role, Price]:
     found = _PRICE.fullmatch(value)
-    role = next((role for role in ROLES if found and role == found[1]), None)
+    role: Role | None = next((r for r in ROLES if found and r == found[1]), None)
     if found is None or role is None:
         raise ConfigError(
             f"--price {value}: expected ROLE=PROMPT/COMPLETION, prices of a million tokens, such "

@@ -82,19 +82,19 @@ def held_replies(
 
     Exact for a run that was interrupted, and for one that is finished. Nothing is written.
     """
-    stored = {
+    stored: dict[Role, StoredEngine] = {
         role: StoredEngine(AsksNothing(identity), store, role, run_id="")
         for role, identity in identities.items()
     }
     limited = within_budget(stored, Budget(config.budget.limits))
-    searching = {role: _Counted(engine) for role, engine in limited.items()}
+    searching: dict[Role, _Counted] = {role: _Counted(engine) for role, engine in limited.items()}
     testing = _Counted(stored["judge"])
     prompts = _searched_prompts(config, task, dataset, searching)
     judge = configured_judge(testing, task, config)
     for prompt in prompts:
         with suppress(NotHeldError):
             judge.pairs([(prompt, example) for example in dataset.test])
-    held = {role: engine.num_held for role, engine in searching.items()}
+    held: dict[Role, int] = {role: engine.num_held for role, engine in searching.items()}
     return held | {"judge": held["judge"] + testing.num_held}
 
 
