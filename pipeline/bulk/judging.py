@@ -387,7 +387,8 @@ def other_judge(source: JudgeSource, engine: Engine) -> str:
         return ""
     judge, aligned = engine.identity, source.aligned
     here = {"model": judge.model, "layout": judge.layout}
-    if UNPINNED not in (judge.revision, aligned.get("revision")):
+    revisions = (judge.revision, aligned.get("revision"))
+    if judge.model == aligned.get("model") and UNPINNED not in revisions:
         here["revision"] = judge.revision
     differing = [name for name in here if name in aligned and aligned[name] != here[name]]
     return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)

@@ -95,7 +95,8 @@ def held_replies(
         with suppress(NotHeldError):
             judge.pairs([(prompt, example) for example in dataset.test])
     held: dict[Role, int] = {role: engine.num_held for role, engine in searching.items()}
-    return held | {"judge": held["judge"] + testing.num_held}
+    held["judge"] += testing.num_held
+    return held
 
 
 def _searched_prompts(
