@@ -100,6 +100,9 @@ class Reply:
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
 
+UNPINNED = "unpinned"
+"""The revision of a server's model that the settings do not name."""
+
 SYNTHETIC_MODELS = frozenset({"micro", "lexicon", "ideal"})
 """Of the synthetic test bench."""
 
@@ -186,3 +189,15 @@ class Windowed(Streaming, Protocol):
 
     @property
     def window(self) -> int: ...
+
+
+@runtime_checkable
+class KeepsImages(Protocol):
+    """An engine with a cache of images that it knows the size of.
+
+    num_resident: how many images like the first one that it was asked about the cache holds; None
+    before that, and of an engine that does not know it after all.
+    """
+
+    @property
+    def num_resident(self) -> int | None: ...

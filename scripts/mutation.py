@@ -41,6 +41,7 @@ def lay_out() -> None:
     """Copies what has changed: mutmut looks at the time of a file."""
     for name in CODE:
         copy(ROOT / name, WORK / "src" / "blpo" / name)
+    copy(ROOT / "pipeline/package/__init__.py", WORK / "src/blpo/__init__.py")
     for name in BESIDE:
         copy(ROOT / name, WORK / name)
 

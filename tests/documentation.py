@@ -13,10 +13,10 @@ from itertools import takewhile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+_FOLDERS = ("docs/*.md", "scripts/README.md", "slurm/*.md")
+_PATTERNS = ("README.md", "CONTRIBUTING.md", "AGENTS.md", *_FOLDERS)
 PAGES = tuple(
-    str(path.relative_to(ROOT))
-    for pattern in ("README.md", "CONTRIBUTING.md", "docs/*.md", "scripts/README.md", "slurm/*.md")
-    for path in sorted(ROOT.glob(pattern))
+    str(path.relative_to(ROOT)) for pattern in _PATTERNS for path in sorted(ROOT.glob(pattern))
 )
 
 _FENCE = re.compile(r"^```(.*)$")

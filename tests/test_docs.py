@@ -219,6 +219,18 @@ def test_every_importer_and_every_name_of_a_column_is_documented() -> None:
         assert role == "image_b" or columns[role] == [role, *names]
 
 
+@pytest.mark.parametrize(
+    "heading", ["## Before a run", "## Data", "## Models", "## During and after a run"]
+)
+def test_every_message_that_is_explained_is_one_of_ours(heading: str) -> None:
+    rooms = ("data", "models", "pipeline")
+    sources = [path for room in rooms for path in (ROOT / room).rglob("*.py")]
+    code = "\n".join(path.read_text("utf-8") for path in sources)
+    messages = [row[0].strip("`") for row in table("docs/troubleshooting.md", heading)]
+    assert messages
+    assert not [message for message in messages if message not in code]
+
+
 def test_every_script_is_in_the_table_of_scripts() -> None:
     named = {
         name

@@ -34,7 +34,7 @@ ALIASES: dict[Role, tuple[str, ...]] = {
 }
 """Names under which a column is found, in any case; the role's own name goes first."""
 
-_PAIR_ALIASES: dict[Role, tuple[str, ...]] = {
+PAIR_ALIASES: dict[Role, tuple[str, ...]] = {
     "image": ("image_a", "image_0", "image0", "left_image"),
     "image_b": ("image_1", "image1", "right_image"),
     "label": (*ALIASES["label"], "winner", "preference", "preferred"),
@@ -88,7 +88,7 @@ def match_columns(
     for role in _ROLES:
         if _is_left_out(role, task):
             continue
-        aliases = (_PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+        aliases = (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
         name = given[role] if role in given else _detected(problems, role, aliases, names)
         if name is None and role == "image" and len(images) == 1:
             name = images[0]

@@ -16,7 +16,16 @@ from types import FrameType
 from typing import Any, overload
 
 from ...data.errors import EngineError, StoppedError
-from ..engine import Answer, Engine, EngineIdentity, Reply, Request, Streaming, Windowed
+from ..engine import (
+    Answer,
+    Engine,
+    EngineIdentity,
+    KeepsImages,
+    Reply,
+    Request,
+    Streaming,
+    Windowed,
+)
 from ..engines.streaming import chunks
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
@@ -73,6 +82,11 @@ class StoppableEngine:
     @property
     def version(self) -> str:
         return self._engine.version
+
+    @property
+    def num_resident(self) -> int | None:
+        """See `KeepsImages`."""
+        return self._engine.num_resident if isinstance(self._engine, KeepsImages) else None
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """A batch that has been begun is answered whole."""

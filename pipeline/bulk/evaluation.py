@@ -1,10 +1,11 @@
 """A judge prompt measured against the labels of a dataset."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...data.examples import Split, read_dataset
+from ...data.examples import Example, Split, read_dataset
+from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import Agreement, agreement
 from ..metrics.scorecard import Scorecard, scorecard
 from ..result import RoleFailures, role_failures
@@ -50,7 +51,15 @@ def evaluate_prompt(
         warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
-            verdicts = source.judge(engine, examples)
+            return measured(source, engine, examples)
+
+
+def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Example]) -> Evaluation:
+    """Agreement of the prompt's verdicts with the labels of these examples.
+
+    Raises FailuresError if more verdicts have no label than the source allows.
+    """
+    verdicts = source.judge(engine, examples)
     missing = Tally()
     missing.add(
         (verdict.reason or "not known") if verdict.label is None else None for verdict in verdicts
@@ -61,5 +70,5 @@ def evaluate_prompt(
         agreement(examples, verdicts, source.task.labels, seed=0),
         scorecard(examples, verdicts, source.task),
         role_failures(missing),
-        dict(ledger.departures),
+        dict(engine.ledger.departures),
     )

@@ -24,7 +24,7 @@ from ...data.table.items import (
 )
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
-from ...models.engine import Engine
+from ...models.engine import UNPINNED, Engine
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
@@ -45,6 +45,7 @@ from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
 from ..search.cutpoints import CutPoints
 from ..search.failures import Tally, failures_error
+from .bundle import read_bundle
 
 _log = logging.getLogger("blpo.judge")
 
@@ -151,16 +152,23 @@ def judge_source(
     prompt: Path | None,
     overrides: Sequence[str],
     store: Path | None = None,
+    bundle: Path | None = None,
 ) -> JudgeSource:
-    """The judge of a finished run, or of a task with a prompt file or its initial prompt.
+    """The judge of a finished run, of a bundle, or of a task with a prompt file or its own prompt.
 
     store: where replies are; None for the run's own, or `store` without a run. Raises ConfigError
-    if not exactly one of `run` and `task` is given, the run is unfinished, or its store is gone.
+    if not exactly one of `run`, `bundle` and `task` is given, the run is unfinished, its store is
+    gone, or the bundle is none.
     """
-    if (run is None) == (task is None):
-        raise ConfigError("name either a finished run with --run or a task with --task")
+    if [run, task, bundle].count(None) != 2:
+        raise ConfigError(
+            "name one of these: a finished run with --run, a bundle with --bundle, a task with "
+            "--task"
+        )
     if run is not None:
         return _source_of_run(run, prompt, overrides, store)
+    if bundle is not None:
+        return _source_of_bundle(bundle, prompt, overrides, store)
     loaded = load_task(str(task))
     return JudgeSource(
         loaded,
@@ -325,6 +333,23 @@ def _source_of_run(
     )
 
 
+def _source_of_bundle(
+    path: Path, prompt: Path | None, overrides: Sequence[str], store: Path | None
+) -> JudgeSource:
+    if prompt is not None:
+        raise ConfigError(f"--prompt {prompt}: the prompt of a bundle is in it: drop the option")
+    bundle = read_bundle(path)
+    return JudgeSource(
+        bundle.task,
+        bundle.judge_prompt,
+        parse_config(JudgeConfig, bundle.judge.model_dump(mode="json"), str(path), overrides),
+        bundle.rules.reading,
+        bundle.aligned,
+        f"that of {path}",
+        store or Path("store"),
+    )
+
+
 def _aligned(directory: RunDirectory) -> Mapping[str, str]:
     """The identity of a run's judge."""
     models = directory.read_json(INPUTS_FILE).get("models")
@@ -381,6 +406,9 @@ def other_judge(source: JudgeSource, engine: Engine) -> str:
         return ""
     judge, aligned = engine.identity, source.aligned
     here = {"model": judge.model, "layout": judge.layout}
+    revisions = (judge.revision, aligned.get("revision"))
+    if judge.model == aligned.get("model") and UNPINNED not in revisions:
+        here["revision"] = judge.revision
     differing = [name for name in here if name in aligned and aligned[name] != here[name]]
     return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)
 

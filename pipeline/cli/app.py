@@ -15,8 +15,11 @@ import typer
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
 from .doctor import doctor
+from .export import export
 from .imports import import_app
+from .init import init
 from .judge import evaluate, judge_app
+from .label import label
 from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
 from .runs import compare, demo, optimize, tasks, verify
 from .store import store_app
@@ -51,7 +54,9 @@ def about(
     """What every command takes."""
 
 
-for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
+_SHOWN_FIRST = (demo, init, label, optimize, evaluate, export)
+
+for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor):
     app.command()(command)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")

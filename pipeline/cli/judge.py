@@ -15,6 +15,10 @@ Split = Literal["train", "test"]
 RunOption = Annotated[
     Path | None, typer.Option("--run", help="A finished run: its task, judge and final prompt.")
 ]
+BundleOption = Annotated[
+    Path | None,
+    typer.Option("--bundle", help="A bundle that `blpo export` made: all of that in one file."),
+]
 TaskOption = Annotated[
     str | None, typer.Option("--task", help="Task name or task file, without --run.")
 ]
@@ -42,6 +46,7 @@ judge_app = typer.Typer(
 def evaluate(
     dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet).")],
     run: RunOption = None,
+    bundle: BundleOption = None,
     task: TaskOption = None,
     prompt: PromptOption = None,
     split: Annotated[Split, typer.Option(help="Which examples.")] = "test",
@@ -55,7 +60,8 @@ def evaluate(
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from .show.runs import show_evaluation, show_source  # noqa: PLC0415
 
-    source = judge_source(run, task, prompt, _allowing(max_failed_share, overrides), store)
+    allowed = _allowing(max_failed_share, overrides)
+    source = judge_source(run, task, prompt, allowed, store, bundle)
     show_source(source, as_json=as_json)
     evaluation = evaluate_prompt(source, dataset, split, source.store)
     show_evaluation(source, evaluation, as_json=as_json)
@@ -69,6 +75,7 @@ def judge(
     ],
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
     run: RunOption = None,
+    bundle: BundleOption = None,
     task: TaskOption = None,
     prompt: PromptOption = None,
     columns: Annotated[
@@ -126,7 +133,8 @@ def judge(
     from .show.runs import show_judged, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
-    source = judge_source(run, task, prompt, _allowing(max_failed_share, overrides), store)
+    allowed = _allowing(max_failed_share, overrides)
+    source = judge_source(run, task, prompt, allowed, store, bundle)
     job = JudgeJob(
         source=source,
         dataset=dataset,

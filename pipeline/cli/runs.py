@@ -1,11 +1,14 @@
 """The commands about single runs, and about the tasks that they are of."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_methods, say
+
+if TYPE_CHECKING:
+    from ..config import RunConfig
 
 
 def demo(
@@ -44,6 +47,24 @@ def optimize(
     run_file: Annotated[Path, typer.Argument(help="YAML file that describes the run.")],
     overrides: Overrides = None,
     start_over: StartOver = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print the plan and run nothing: calls, what the store holds, time and cost.",
+        ),
+    ] = False,
+    probe: Annotated[
+        bool, typer.Option(help="--dry-run: start the models and time a few questions.")
+    ] = True,
+    prices: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--price",
+            metavar="ROLE=PROMPT/COMPLETION",
+            help="--dry-run: prices of a million tokens, such as optimizer=2/8; repeatable.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Optimize a judge prompt as described in a run file; the same command resumes."""
@@ -52,7 +73,18 @@ def optimize(
     from .show.runs import show_runs  # noqa: PLC0415
 
     config = load_run_config(run_file, overrides or [])
+    if dry_run:
+        _show_plan(config, prices or [], probe=probe, as_json=as_json)
+        return
     show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
+
+
+def _show_plan(config: "RunConfig", prices: list[str], *, probe: bool, as_json: bool) -> None:
+    from ..plan.plan import parse_prices, plan_run  # noqa: PLC0415
+    from .show.plan import show_plan  # noqa: PLC0415
+
+    plan = plan_run(config, with_probe=probe, prices=parse_prices(prices))
+    show_plan(plan, as_json=as_json)
 
 
 def compare(

@@ -108,9 +108,7 @@ def open_run_directory(
     path = config.output
     if start_over:
         _remove_run(path)
-    _refuse_foreign(path)
-    if (path / CONFIG_FILE).exists():
-        _refuse_other_run(path, config, task, inputs)
+    refuse_other_use(config, task, inputs)
     path.mkdir(parents=True, exist_ok=True)
     directory = RunDirectory(path, _run_id(path))
     if not (path / CONFIG_FILE).exists():
@@ -121,6 +119,13 @@ def open_run_directory(
     resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS))
     directory.write_json(CONFIG_FILE, places | resolved)
     return directory
+
+
+def refuse_other_use(config: RunConfig, task: Task, inputs: Mapping[str, Any]) -> None:
+    """Raises ConfigError if the run directory holds another run or something else."""
+    _refuse_foreign(config.output)
+    if (config.output / CONFIG_FILE).exists():
+        _refuse_other_run(config.output, config, task, inputs)
 
 
 def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:

@@ -15,7 +15,6 @@ from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
 from ...models.roles.judge import Verdict
-from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
@@ -24,6 +23,7 @@ from ..report.html import render_report
 from ..result import CallCounts, RunRecord, RunResult, SplitResult
 from ..search.cutpoints import CutPoints
 from ..search.step import Step, Tried
+from .calls import planned_calls
 from .checksums import checksums
 from .directory import (
     CHECKSUMS_FILE,
@@ -51,7 +51,7 @@ class Run:
         """
         self.config = config
         self.task = load_task(config.task)
-        self.dataset = _checked_dataset(config.dataset, self.task, config.images.bounds)
+        self.dataset = checked_dataset(config.dataset, self.task, config.images.bounds)
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
         engines = role_engines(config, self.task, pool)
@@ -59,7 +59,7 @@ class Run:
             role: engine.identity for role, engine in engines.items()
         }
         self.directory: RunDirectory = open_run_directory(
-            config, self.task, _inputs(self.dataset, self.identities), start_over=start_over
+            config, self.task, run_inputs(self.dataset, self.identities), start_over=start_over
         )
         self.store = pool.store(config.store)
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
@@ -69,16 +69,8 @@ class Run:
     @property
     def expected_calls(self) -> int:
         """Calls of all roles, within the budget, if no step of the search ends early."""
-        config, num_train = self.config, len(self.dataset.train)
-        calls = config.search.expected_calls(config.resolved_algorithm, num_train)
-        per_verdict = num_requests(self.task, config.orders, config.reasoning)
-        requests = {"judge": per_verdict, "verbalizer": 2 if self.task.is_pairwise else 1}
-        searching = sum(
-            config.budget.cap(role, number * requests.get(role, 1))
-            for role, number in calls.items()
-        )
-        tests = 3 if config.noise_floor else 2
-        return searching + tests * len(self.dataset.test) * per_verdict
+        splits = len(self.dataset.train), len(self.dataset.test)
+        return planned_calls(self.config, self.task, *splits).total
 
     @property
     def ledgers(self) -> dict[Role, RoleLedger]:
@@ -247,7 +239,7 @@ def _tried_record(tried: Tried) -> dict[str, Any]:
     }
 
 
-def _checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
+def checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
     """Raises DataError for a mistake in the file. Runs of one process share what did not change."""
     try:
         stat = path.stat()
@@ -270,7 +262,7 @@ def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:
     return [reading(verdict) for verdict in verdicts] if reading else verdicts
 
 
-def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
+def run_inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:
     """What inputs.json holds."""
     splits = {"train": len(dataset.train), "test": len(dataset.test)}
     return {

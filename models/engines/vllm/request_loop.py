@@ -128,6 +128,11 @@ class RequestLoop:
         self._closing = False
         self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
 
+    @property
+    def num_resident(self) -> int | None:
+        """How many images like the first one the KV cache holds; None before it was asked about."""
+        return self._residency.num_resident
+
     def run(self) -> None:
         while not self._closing:
             self._receive()

@@ -95,7 +95,8 @@ class Residency:
         """Least recently used first."""
         self._num_uses = 0
         self._num_blocks = 0
-        self._has_told_size = False
+        self.num_resident: int | None = None
+        """How many images like the first one stay; None before that one."""
         self._has_told_shortage = False
 
     def use(self, key: str, num_tokens: int, num_reads: int = 1) -> None:
@@ -123,14 +124,14 @@ class Residency:
 
     def tell_size(self, num_tokens: int) -> None:
         """Say once how many images like the first one stay in the cache."""
-        if self._has_told_size:
+        if self.num_resident is not None:
             return
-        self._has_told_size = True
+        self.num_resident = self._cache.num_resident(num_tokens)
         _log.info(
             "the KV cache (%.3g GiB) holds about %d images like the first one, at %d tokens with "
             "prompt and reply",
             self._cache.gib(self._cache.num_blocks),
-            self._cache.num_resident(num_tokens),
+            self.num_resident,
             num_tokens,
         )
 

@@ -1,0 +1,26 @@
+"""Agreement of a judge with labels, from Python."""
+
+from pathlib import Path
+
+from ...data.examples import Split, read_dataset
+from ...data.frames import pl
+from ..bulk.evaluation import Evaluation, measured
+from .frames import examples
+from .judge import Judge
+
+
+def evaluate(judge: Judge, data: pl.DataFrame | str | Path, split: Split = "test") -> Evaluation:
+    """Agreement of a judge's verdicts with labels, and the judge beside its references.
+
+    data: a dataset file, of which `split` is taken; or a frame with the columns of `Images` and
+        `label`, all of whose rows count.
+
+    Raises DataError for what is wrong with the data, FailuresError if more rows get no verdict
+    than max_failed_share allows.
+    """
+    bounds = judge.source.config.images.bounds
+    if isinstance(data, pl.DataFrame):
+        return measured(judge.source, judge.engine, examples(data, judge.task, bounds))
+    dataset = read_dataset(Path(data), judge.task, bounds)
+    chosen = dataset.test if split == "test" else dataset.train
+    return measured(judge.source, judge.engine, chosen)

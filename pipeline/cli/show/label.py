@@ -1,0 +1,21 @@
+"""What is on a labelling page, and how to go on."""
+
+from dataclasses import asdict
+
+from ...labelling.page import LabelPage
+from .printing import print_json, stdout_console
+
+
+def show_label_page(page: LabelPage, *, as_json: bool) -> None:
+    if as_json:
+        print_json(asdict(page) | {"path": str(page.path)})
+        return
+    console = stdout_console()
+    size = page.num_bytes / 1e6
+    console.print(f"{page.path}: {page.num_images:,} to label, {size:.1f} MB", soft_wrap=True)
+    keys = ", ".join(f"{key} {shown}" for key, shown in page.keys.items())
+    console.print(f"keys: {keys}; u takes the last label back, c comments", soft_wrap=True)
+    console.print(
+        f"next: open it in a browser, label, export the csv, then\n  {page.next_command}",
+        soft_wrap=True,
+    )

@@ -1,0 +1,1 @@
+"""An aligned judge as a file for other programs: `blpo export`, one format per file."""

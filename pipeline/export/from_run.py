@@ -1,0 +1,41 @@
+"""From a finished run to a bundle."""
+
+import re
+from pathlib import Path
+
+from ...models.engines.settings import EngineSettings
+from ..bulk.bundle import Bundle, Rules, installed_versions
+from ..bulk.judging import judge_source
+from ..runs.finished_run import read_past_run
+
+_COMMIT = re.compile("[0-9a-f]{40}")
+
+
+def bundle_of_run(run: Path) -> Bundle:
+    """The judge of a finished run, with what its test says of it.
+
+    A model that the run took from the Hugging Face hub is pinned to the commit that answered.
+    Raises ConfigError for a folder that is no finished run, DataError for damaged files.
+    """
+    past = read_past_run(run)
+    source = judge_source(run, None, None, [], past.config.store)
+    judge = _pinned(source.config.judge, source.aligned.get("revision", ""))
+    return Bundle(
+        name=run.resolve().name,
+        task=source.task,
+        judge_prompt=source.judge_prompt,
+        judge=source.config.model_copy(update={"judge": judge}),
+        rules=Rules(reading=source.reading),
+        aligned=dict(source.aligned),
+        expected=past.result.test.final,
+        dataset_fingerprint=past.result.dataset_fingerprint,
+        synthetic=past.result.synthetic,
+        software=installed_versions(),
+    )
+
+
+def _pinned(judge: EngineSettings, revision: str) -> EngineSettings:
+    """The same model at the commit that answered, where it has one."""
+    if not _COMMIT.fullmatch(revision):
+        return judge
+    return judge.model_copy(update={"revision": revision})

@@ -1,0 +1,103 @@
+"""A bundle as chat messages, for programs that know nothing of tasks and readings."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from ...data.errors import ConfigError
+from ...models.requests.layout import PAIR_BRIDGE_SENTENCES
+from ...models.roles.judge import ANSWER_LEAD, answer_instruction
+from ..bulk.bundle import Bundle
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is sent with the images, in this order: images, the example's text, the prompt.
+
+    images: names of the images. has_text: whether a text of the example's own comes between.
+    prompt: judge prompt and answer instruction. max_tokens: of the reply.
+    """
+
+    images: tuple[str, ...]
+    has_text: bool
+    prompt: str
+    max_tokens: int
+
+    def text(self, placeholder: str) -> str:
+        """The text part of the message, with a placeholder for the example's own text."""
+        return f"Text: {placeholder}\n{self.prompt}" if self.has_text else self.prompt
+
+
+def question(bundle: Bundle) -> Question:
+    """What one request asks.
+
+    Raises ConfigError for a judge that takes several requests for a verdict and puts their
+    probabilities together, or reads them by cut-points.
+    """
+    task, config = bundle.task, bundle.judge
+    if task.compare == "scores":
+        raise _needs_blpo("each image of a pair is judged on its own, and the scores are compared")
+    if bundle.rules.reading is not None:
+        raise _needs_blpo("its verdicts are read by cut-points (calibrate: cutpoints)")
+    prompt = f"{bundle.judge_prompt}\n{answer_instruction(task, config.reasoning)}"
+    if task.is_pairwise:
+        prompt = f"{' '.join(PAIR_BRIDGE_SENTENCES[:2])}\n{prompt}"
+    return Question(
+        images=("image", "image_b") if task.is_pairwise else ("image",),
+        has_text=task.carries_text,
+        prompt=prompt,
+        max_tokens=config.max_tokens + (config.reasoning or 0),
+    )
+
+
+def chat_messages(asked: Question) -> list[dict[str, Any]]:
+    """One user message, with `{{image}}`, `{{image_b}}`, `{{text}}` in place of what changes."""
+    images = [{"type": "image_url", "image_url": {"url": f"{{{{{n}}}}}"}} for n in asked.images]
+    return [
+        {"role": "user", "content": [*images, {"type": "text", "text": asked.text("{{text}}")}]}
+    ]
+
+
+def chat_body(bundle: Bundle) -> dict[str, Any]:
+    """A chat completion, with the placeholders of `chat_messages`."""
+    asked = question(bundle)
+    return {
+        "model": bundle.judge.judge.model,
+        "messages": chat_messages(asked),
+        "temperature": 0,
+        "max_tokens": asked.max_tokens,
+    }
+
+
+def label_pattern(bundle: Bundle) -> str:
+    """A regular expression whose first group is the label in a reply; case does not matter.
+
+    Longer labels go first: one may begin another.
+    """
+    labels = "|".join(map(_escaped, sorted(bundle.task.labels, key=len, reverse=True)))
+    start = f"{ANSWER_LEAD}\\W*" if bundle.judge.reasoning else r"^\W*"
+    return rf"{start}({labels})(?!\w)"
+
+
+def expectation(bundle: Bundle) -> str:
+    """What agreement to expect, and of which judge, in a sentence."""
+    found, aligned = bundle.expected, bundle.aligned
+    low, high = found.ci95["accuracy"]
+    judge = f"{aligned.get('model')} at revision {aligned.get('revision')}"
+    return (
+        f"Agreement on {found.n} test images: accuracy {found.accuracy:.3f} (95 % interval "
+        f"{low:.3f} to {high:.3f}), macro F1 {found.macro_f1:.3f}, of {judge} asked by "
+        f"{aligned.get('engine')} in layout {aligned.get('layout')}. Another model or layout is "
+        "another judge: measure it before you rely on it."
+    )
+
+
+def _escaped(label: str) -> str:
+    """For Python and JavaScript alike: only what means something is escaped."""
+    return "".join(f"\\{sign}" if sign in r"\^$.|?*+()[]{}/" else sign for sign in label)
+
+
+def _needs_blpo(why: str) -> ConfigError:
+    return ConfigError(
+        f"this judge takes more than one prompt: {why}; export it as a bundle (or mlflow), which "
+        "`blpo judge --bundle` runs"
+    )

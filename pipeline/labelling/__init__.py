@@ -1,0 +1,1 @@
+"""The page on which annotators label images: `blpo label`."""

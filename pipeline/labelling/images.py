@@ -1,0 +1,143 @@
+"""What is labelled: the images of a folder, or of a table with paths, each fit for a browser."""
+
+import base64
+import io
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from ...data.errors import DataError
+from ...data.image_files import image_path, read_image_file
+from ...data.images import ImageBounds, ImageRef, check_image, decode_image
+from ...data.problems import Problems
+from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
+from ...data.table.sources import TableRow, open_source
+from ...data.tasks import Task
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_SHOWN_AS_THEY_ARE = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
+_JPEG_QUALITY = 95
+_OUTSIDE = "copy the images into one folder with the table"
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """One thing to label. cells: its columns in the csv. sources: its images as data: addresses."""
+
+    cells: dict[str, str]
+    sources: tuple[str, ...]
+
+    @property
+    def key(self) -> str:
+        """Tells it from all others."""
+        return "|".join(self.cells.values())
+
+
+def shown_images(source: Path, task: Task, max_pixels: int) -> list[Shown]:
+    """What annotators see, in the order of the source.
+
+    source: a folder with images, searched to its last subfolder; or a table with the columns
+        image, image_b for a pairwise task, text for a task that carries text.
+    max_pixels: larger images are made smaller, as a judge sees them.
+
+    Raises DataError that lists all images that cannot be read.
+    """
+    rows = list(_folder_rows(source, task) if source.is_dir() else _table_rows(source, task))
+    if not rows:
+        raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
+    folder = source if source.is_dir() else source.parent
+    bounds = ImageBounds(max_pixels=max_pixels)
+    problems = Problems(str(source))
+    shown: dict[str, Shown] = {}
+    with ThreadPoolExecutor() as pool:
+        found_of_rows = pool.map(partial(_shown, folder, bounds), rows)
+        for row, found in zip(rows, found_of_rows, strict=True):
+            if isinstance(found, str):
+                problems.add(row.where, found)
+            elif found.key in shown:
+                problems.add(row.where, f"{found.key} stands in an earlier row too: drop one")
+            else:
+                shown[found.key] = found
+    problems.raise_if_any()
+    return list(shown.values())
+
+
+def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
+    if task.is_pairwise or task.carries_text:
+        what = "two images" if task.is_pairwise else "an image and a text"
+        raise DataError(
+            f"{folder}: is a folder, and task {task.name} is about {what}: give a table (csv, "
+            f"jsonl, Parquet) with the columns {', '.join(_columns(task))}"
+        )
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in _SUFFIXES and path.is_file():
+            name = path.relative_to(folder).as_posix()
+            yield TableRow(name, {"image": name}, folder)
+
+
+def _table_rows(table: Path, task: Task) -> Iterator[TableRow]:
+    source = open_source(table)
+    names = source.columns()
+    known = ALIASES | (PAIR_ALIASES if task.is_pairwise else {})
+    found = {column: _column(table, names, (column, *known[column])) for column in _columns(task)}
+    for row in source.rows(list(found.values())):
+        values = {column: row.values.get(name) for column, name in found.items()}
+        yield TableRow(row.where, values, row.folder)
+
+
+def _columns(task: Task) -> list[Role]:
+    images: list[Role] = ["image", "image_b"] if task.is_pairwise else ["image"]
+    return [*images, *(["text"] if task.carries_text else [])]
+
+
+def _column(table: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
+    """The column of a table under one of the names that `import table` knows, the first that is."""
+    by_lower = {name.strip().lower(): name for name in names}
+    for name in wanted:
+        if name in by_lower:
+            return by_lower[name]
+    raise DataError(
+        f"{table}: has no column `{wanted[0]}` ({', '.join(names)}): rename the one that is meant"
+    )
+
+
+def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:
+    """What a row shows, or what is wrong with it."""
+    cells: dict[str, str] = {}
+    sources: list[str] = []
+    for column, value in row.values.items():
+        if not isinstance(value, str) or not value.strip():
+            return _no_text(column, value)
+        cells[column] = value.strip()
+        if column == "text":
+            continue
+        try:
+            data = read_image_file(image_path(folder, value.strip(), _OUTSIDE))
+            check_image(data, f"{column} {value.strip()}")
+        except DataError as error:
+            return str(error)
+        sources.append(_data_address(data, bounds))
+    return Shown(cells, tuple(sources))
+
+
+def _no_text(column: str, value: Any) -> str:
+    if value is None or value == "":
+        return f"has no {column}: fill it in or drop the row"
+    return f"{column} is no path but the image itself: write it to a file and name that"
+
+
+def _data_address(data: bytes, bounds: ImageBounds) -> str:
+    """An image that any browser shows: as it is where it fits, else smaller as JPEG."""
+    with Image.open(io.BytesIO(data)) as image:
+        kind = _SHOWN_AS_THEY_ARE.get(image.format or "")
+        fits = image.width * image.height <= bounds.max_pixels
+    if kind is None or not fits:
+        buffer = io.BytesIO()
+        decode_image(ImageRef(data, bounds)).save(buffer, "JPEG", quality=_JPEG_QUALITY)
+        kind, data = "jpeg", buffer.getvalue()
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"

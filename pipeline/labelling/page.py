@@ -1,0 +1,128 @@
+"""The labelling page: one HTML file with everything in it, for any browser, without a network."""
+
+import hashlib
+import json
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, select_autoescape
+from markupsafe import Markup
+
+from ...data.arrow import atomic_path, refuse_output
+from ...data.tasks import TIE, Task
+from .images import Shown, shown_images
+
+_FOLDER = "templates"
+_LETTERS = "abdefghijklmnopqrstvwxy"
+"""Keys of labels beyond the ninth; c, u and z mean something else."""
+_SIDES = {"A": ("left", "Left"), "B": ("right", "Right"), TIE: (None, "No difference")}
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPage:
+    """A page that was written. next_command: what takes its csv."""
+
+    path: Path
+    num_images: int
+    num_bytes: int
+    keys: dict[str, str]
+    next_command: str
+
+
+def write_label_page(
+    source: Path, task: Task, task_name: str, out: Path, max_pixels: int, *, overwrite: bool = False
+) -> LabelPage:
+    """Write the page on which the images of a folder or table are labelled.
+
+    task_name: as the user named the task. Raises DataError for images that cannot be read and for
+    an output that is there.
+    """
+    refuse_output(out, source, overwrite=overwrite)
+    shown = shown_images(source, task, max_pixels)
+    root = source if source.is_dir() else source.parent
+    command = shlex.join(
+        [
+            *("blpo", "import", "table", "LABELS.csv", "--task", task_name),
+            *("--image-root", str(root), "--out", f"{task.name}.parquet"),
+        ]
+    )
+    choices = label_choices(task)
+    html = _html(task, shown, choices, command)
+    with atomic_path(out) as temporary:
+        temporary.write_text(html, "utf-8")
+    keys = {choice["key"]: choice["shown"] for choice in choices}
+    return LabelPage(out, len(shown), out.stat().st_size, keys, command)
+
+
+def label_choices(task: Task) -> list[dict[str, Any]]:
+    """A button for each label: its key, what it shows, and for a pair which side it is.
+
+    Pairs are shown in an order of the annotator's own, so their buttons name sides.
+    """
+    labels = task.labels
+    if task.is_pairwise:
+        labels = tuple(label for label in ("A", TIE, "B") if label in labels)
+    are_digits = all(label.isdigit() and len(label) == 1 for label in labels)
+    keys = labels if are_digits else (*"123456789", *_LETTERS)
+    choices: list[dict[str, Any]] = []
+    for key, label in zip((*keys, *[""] * len(labels)), labels, strict=False):
+        side, shown = _SIDES[label] if task.is_pairwise else (None, label)
+        choices.append({"label": label, "key": key, "shown": shown, "side": side})
+    return choices
+
+
+def _html(
+    task: Task, shown: Sequence[Shown], choices: Sequence[dict[str, Any]], command: str
+) -> str:
+    sources = [source for one in shown for source in one.sources]
+    per_item = len(shown[0].sources)
+    items = [
+        {
+            "key": one.key,
+            "cells": one.cells,
+            "text": one.cells.get("text"),
+            "images": list(range(i * per_item, (i + 1) * per_item)),
+        }
+        for i, one in enumerate(shown)
+    ]
+    described = {
+        "id": _set_id(task, shown),
+        "task": task.name,
+        "labels": list(task.labels),
+        "choices": list(choices),
+        "pairs": task.is_pairwise,
+        "columns": [*shown[0].cells, "rater", "label", "comment"],
+        "next": command,
+        "items": items,
+    }
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", _FOLDER), autoescape=select_autoescape(("j2",))
+    )
+    return environment.get_template("label.html.j2").render(
+        task=task,
+        set_json=_script_json(described),
+        images=sources,
+        css=Markup(_own("label.css")),
+        js=Markup(_own("label.js")),
+    )
+
+
+def _set_id(task: Task, shown: Sequence[Shown]) -> str:
+    """Of the labels and of what is labelled: labels of another set are not mixed in."""
+    digest = hashlib.sha256(json.dumps([task.name, task.labels]).encode())
+    for one in shown:
+        digest.update(json.dumps([one.key, *one.sources]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _script_json(value: object) -> Markup:
+    """JSON that cannot end the script it stands in."""
+    return Markup(json.dumps(value, ensure_ascii=False).replace("<", "\\u003c"))
+
+
+def _own(name: str) -> str:
+    return (files(__package__ or "") / _FOLDER / name).read_text("utf-8")

@@ -1,0 +1,1 @@
+"""What a run will ask for, before it does: `blpo optimize --dry-run`."""

@@ -1,0 +1,41 @@
+"""How many calls a run makes at most."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...data.tasks import Task
+from ...models.roles.pair_judge import num_requests
+from ...models.wrappers.ledger import Role
+from ..config import RunConfig
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCalls:
+    """Calls of a run within its budget, if no step of the search ends early.
+
+    search: by role. test: of the judge, for the test split under all prompts that it is judged by.
+    """
+
+    search: Mapping[Role, int]
+    test: int
+
+    @property
+    def total(self) -> int:
+        return sum(self.search.values()) + self.test
+
+    def of(self, role: Role) -> int:
+        """Of one role, the test included."""
+        return self.search.get(role, 0) + (self.test if role == "judge" else 0)
+
+
+def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) -> PlannedCalls:
+    """num_train, num_test: examples of the splits."""
+    calls = config.search.expected_calls(config.resolved_algorithm, num_train)
+    per_verdict = num_requests(task, config.orders, config.reasoning)
+    requests: dict[Role, int] = {"judge": per_verdict, "verbalizer": 2 if task.is_pairwise else 1}
+    search: dict[Role, int] = {
+        role: config.budget.cap(role, number * requests.get(role, 1))
+        for role, number in calls.items()
+    }
+    num_prompts = 3 if config.noise_floor else 2
+    return PlannedCalls(search, num_prompts * num_test * per_verdict)

@@ -1,0 +1,1 @@
+"""The first task file and run file of a project: `blpo init`."""

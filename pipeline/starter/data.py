@@ -1,0 +1,73 @@
+"""What images that are there already say of a task."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...data.errors import DataError
+from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
+from ...data.table.sources import open_source
+from ...data.tasks import label_text
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
+_MOST_LABELS = 20
+"""A column with more values is no label."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """labels: sorted, numbers by value; empty where there are none. has_text, is_pairs: whether
+    the table has columns for texts and second images."""
+
+    labels: tuple[str, ...] = ()
+    has_text: bool = False
+    is_pairs: bool = False
+
+
+def look_at(images: Path) -> Found:
+    """Look at a folder of images, with a subfolder per label or none, or at a table.
+
+    Raises DataError for a path that is neither.
+    """
+    if not images.is_dir():
+        return _table(images)
+    folders = [folder for folder in images.iterdir() if folder.is_dir()]
+    labels = {folder.name for folder in folders if any(map(_is_image, folder.iterdir()))}
+    if not labels and not any(map(_is_image, images.iterdir())):
+        raise DataError(f"{images}: has no images: name a folder of images, or a table of paths")
+    return Found(_sorted(labels) if len(labels) > 1 else ())
+
+
+def _table(table: Path) -> Found:
+    source = open_source(table)
+    names = {name.strip().lower(): name for name in source.columns()}
+    label = _column(names, "label", ALIASES)
+    values: set[str] = set()
+    for row in source.rows([label] if label else []):
+        value = row.values.get(label) if label else None
+        if value is not None and str(value).strip():
+            values.add(label_text(value))
+        if len(values) > _MOST_LABELS:
+            break
+    return Found(
+        _sorted(values) if 1 < len(values) <= _MOST_LABELS else (),
+        _column(names, "text", ALIASES) is not None,
+        "image_b" in names or any(name in names for name in PAIR_ALIASES["image_b"]),
+    )
+
+
+def _column(
+    names: Mapping[str, str], role: Role, aliases: Mapping[Role, tuple[str, ...]]
+) -> str | None:
+    known = (role, *aliases[role])
+    return next((names[name] for name in known if name in names), None)
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES
+
+
+def _sorted(labels: set[str]) -> tuple[str, ...]:
+    if all(label.isdecimal() for label in labels):
+        return tuple(sorted(labels, key=int))
+    return tuple(sorted(labels))

@@ -1,0 +1,172 @@
+"""Writing the two files: answers in, commented YAML out, read back before it is kept."""
+
+import math
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from pydantic import ValidationError
+
+from ...data.arrow import atomic_path
+from ...data.errors import ConfigError, DataError
+from ...data.tasks import TIE, Kind, Task
+from ...data.text_files import parse_yaml
+from ...data.validation import validation_message
+from ..config import RunConfig, parse_config
+from .data import Found
+
+I2T_PROMPT = "Describe the image in detail."
+RUN_FILE = "run.yaml"
+_FILL_WORDS = {
+    *("a", "an", "are", "as", "at", "do", "does", "for", "how", "in", "is", "it"),
+    *("of", "on", "or", "the", "to", "what", "which"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What `blpo init` was told.
+
+    question: p_0. judge, optimizer: settings of engines; optimizer is empty for the judge's own.
+    """
+
+    name: str
+    description: str
+    kind: Kind
+    labels: tuple[str, ...]
+    question: str
+    has_text: bool
+    judge: Mapping[str, str]
+    optimizer: Mapping[str, str]
+
+
+def suggested_kind(labels: Sequence[str], found: Found) -> Kind:
+    """The kind that fits labels best."""
+    if found.is_pairs:
+        return "pairwise"
+    if len(labels) == 2:
+        return "binary"
+    return "ordinal" if labels and all(label.isdecimal() for label in labels) else "categorical"
+
+
+def answer_instruction(labels: Sequence[str]) -> str:
+    """The fixed end of every judge prompt, which names the labels."""
+    what = "number" if all(label.isdecimal() for label in labels) else "word"
+    if any(len(label.split()) > 1 for label in labels):
+        what = "label"
+    return f"Answer with one {what}: {', '.join(labels[:-1])} or {labels[-1]}."
+
+
+def task_name(description: str) -> str:
+    """A name for a task: the first words of its description that tell it from others."""
+    words = re.findall("[a-z0-9]+", description.lower())
+    telling = [word for word in words if word not in _FILL_WORDS]
+    return "-".join(telling[:3]) or "my-task"
+
+
+def make_task(answers: Answers) -> Task:
+    """Raises ConfigError that says which answer cannot be."""
+    is_pairwise = answers.kind == "pairwise"
+    labels = ("A", TIE, "B") if is_pairwise and len(answers.labels) == 3 else answers.labels
+    fields: dict[str, Any] = {
+        "name": answers.name,
+        "description": answers.description,
+        "kind": answers.kind,
+        "labels": labels,
+        "judge_prompt": answers.question,
+        "i2t_prompt": I2T_PROMPT,
+        "answer_instruction": answer_instruction(labels) if labels else "?",
+        "primary_metric": "accuracy" if is_pairwise else "macro_f1",
+        "carries_text": answers.has_text,
+        "compare": "joint" if is_pairwise else None,
+    }
+    try:
+        return Task.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(validation_message(error, "init", Task)) from None
+
+
+def write_files(answers: Answers, folder: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Write task file and run file into a folder; where they are.
+
+    Raises ConfigError for answers that are no task or no model, DataError for a file that is there.
+    """
+    task = make_task(answers)
+    paths = folder / f"{task.name}.yaml", folder / RUN_FILE
+    texts = task_text(task), run_text(answers, paths[0])
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise DataError(f"{path}: already there: name another folder or pass --overwrite")
+    for path, text in zip(paths, texts, strict=True):
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, "utf-8")
+    return paths
+
+
+def task_text(task: Task) -> str:
+    """A commented task file that reads as this task."""
+    text = _environment().get_template("task.yaml.j2").render(task=task)
+    read = Task.model_validate(parse_yaml(text, task.name, ConfigError))
+    if read != task:
+        raise ConfigError(f"task {task.name}: these texts cannot be written as YAML: simplify them")
+    return text
+
+
+def run_text(answers: Answers, task_file: Path) -> str:
+    """A commented run file. Raises ConfigError for a model that cannot be."""
+    folder = task_file.parent
+    text = (
+        _environment()
+        .get_template("run.yaml.j2")
+        .render(
+            task_file=str(task_file),
+            dataset=str(folder / f"{answers.name}.parquet"),
+            output=str(folder / "runs" / answers.name),
+            judge=answers.judge,
+            optimizer=answers.optimizer,
+        )
+    )
+    parse_config(RunConfig, parse_yaml(text, RUN_FILE, ConfigError), RUN_FILE)
+    return text
+
+
+def next_commands(task_file: Path, images: Path | None, found: Found) -> list[str]:
+    """The commands from here to a run. images: None where none were named."""
+    task, run = str(task_file), str(task_file.with_name(RUN_FILE))
+    dataset = str(task_file.with_suffix(".parquet"))
+    source = "IMAGES" if images is None else str(images)
+    has_labels = bool(found.labels)
+    table = source if has_labels else "LABELS.csv"
+    commands = [] if has_labels else [["blpo", "label", source, "--task", task]]
+    root = [] if has_labels else ["--image-root", source]
+    commands += [
+        ["blpo", "import", "table", table, "--task", task, *root, "--out", dataset],
+        ["blpo", "doctor", run],
+        ["blpo", "optimize", run, "--dry-run"],
+        ["blpo", "optimize", run],
+    ]
+    return [shlex.join(command) for command in commands]
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("blpo.pipeline.starter"),
+        undefined=StrictUndefined,
+        keep_trailing_newline=True,
+    )
+    environment.filters["yaml"] = _inline
+    return environment
+
+
+def _inline(value: object) -> str:
+    """A value as YAML on one line; numbers in a list without quotes."""
+    if isinstance(value, list):
+        texts = cast("list[str]", value)
+        value = [int(text) if re.fullmatch("0|[1-9][0-9]*", text) else text for text in texts]
+    text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=math.inf)
+    return text.removesuffix("...\n").strip()

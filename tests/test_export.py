@@ -1,0 +1,261 @@
+"""Exported judges, read by the programs that they are for."""
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import mlflow
+import polars as pl
+import pytest
+import yaml
+from blpo import Judge, LoadedRun, import_table, optimize
+from blpo.data.errors import BlpoError, ConfigError, DataError
+from blpo.data.tasks import load_task
+from blpo.models.engine import EngineIdentity
+from blpo.pipeline.bulk.bundle import Bundle, Rules, read_bundle
+from blpo.pipeline.bulk.judging import judge_source, other_judge
+from blpo.pipeline.cli.export import FORMAT_NAMES
+from blpo.pipeline.export.from_run import bundle_of_run
+from blpo.pipeline.export.messages import label_pattern, question
+from blpo.pipeline.export.promptfoo import promptfoo_config
+from blpo.pipeline.export.registry import FORMATS, export
+from blpo.pipeline.search.cutpoints import nearest
+from documented_world import furnish_photos, run_blpo, working_in
+from inspect_ai import eval as evaluate_task  # pyright: ignore[reportUnknownVariableType]
+from inspect_ai.model import ModelAPI, ModelOutput, get_model
+from jinja2 import Environment
+from openai.types.chat import CompletionCreateParams
+from pydantic import TypeAdapter
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LoadedRun]:
+    folder = tmp_path_factory.mktemp("export")
+    furnish_photos(folder)
+    with working_in(folder):
+        import_table(pl.read_csv("photos.csv"), "photos.parquet", task="product-photos.yaml")
+        yield optimize(
+            task="product-photos.yaml",
+            dataset="photos.parquet",
+            output="runs/photos",
+            algorithm={"outer_steps": 1, "inner_steps": 1},
+        )
+
+
+@pytest.fixture(scope="module")
+def bundle(run: LoadedRun) -> Bundle:
+    return bundle_of_run(run.path)
+
+
+def changed(bundle: Bundle, **fields: Any) -> Bundle:
+    return Bundle.model_validate(bundle.model_dump(mode="json") | fields)
+
+
+def test_the_command_knows_every_format() -> None:
+    assert tuple(FORMATS) == FORMAT_NAMES
+
+
+# ----------------------------------------------------------------------------------------- bundles
+
+
+def test_a_bundle_judges_as_its_run_does_and_is_never_overwritten(run: LoadedRun) -> None:
+    path = export(bundle_of_run(run.path), "bundle")
+    assert path == Path("photos.bundle.json")
+    test = pl.read_parquet("photos.parquet").filter(pl.col("split") == "test")
+    with Judge(path, store="store") as judge:
+        verdicts = judge(test)
+        assert judge.engine.ledger.session.calls == 0
+    assert verdicts["verdict"].equals(run.predictions["final_verdict"], check_names=False)
+    with pytest.raises(DataError, match="already there"):
+        export(bundle_of_run(run.path), "bundle")
+
+
+def test_the_command_line_judges_with_a_bundle(run: LoadedRun) -> None:
+    code, printed = run_blpo(["export", str(run.path), "--out", "own.json"])
+    assert code == 0
+    assert f"macro F1 {run.result.test.final.macro_f1:.3f}" in printed
+    assert "blpo judge DATASET --bundle own.json" in printed
+    code, printed = run_blpo(["evaluate", "photos.parquet", "--bundle", "own.json", "--json"])
+    assert code == 0
+    assert json.loads(printed)["accuracy"] == run.result.test.final.accuracy
+    code, printed = run_blpo(["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.pq"])
+    assert (code, len(pl.read_parquet("v.pq"))) == (0, 40), printed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--bundle", "b.json", "--run", "runs/photos"], "name one of these"),
+        (["--bundle", "none.json"], "none.json: cannot read"),
+        (["--bundle", "b.json", "--prompt", "p.txt"], "the prompt of a bundle is in it"),
+        (["--bundle", "newer.json"], "version 2, and this blpo reads 1"),
+        (["--bundle", "wrong.json"], "`judge_prompt` is missing"),
+    ],
+)
+def test_what_is_no_bundle_is_refused(
+    bundle: Bundle, tmp_path: Path, arguments: list[str], message: str
+) -> None:
+    fields = bundle.model_dump(mode="json")
+    (tmp_path / "b.json").write_text(bundle.model_dump_json())
+    (tmp_path / "newer.json").write_text(json.dumps(fields | {"version": 2}))
+    del fields["judge_prompt"]
+    (tmp_path / "wrong.json").write_text(json.dumps(fields))
+    named = {n: tmp_path / n for n in ("b.json", "none.json", "newer.json", "wrong.json")}
+    given = [str(named.get(word, word)) for word in arguments]
+    code, printed = run_blpo(["judge", "photos.parquet", "--out", "o.parquet", *given])
+    assert code == 1
+    assert message in printed
+
+
+def test_a_bundle_keeps_cut_points_of_its_own_labels_only(bundle: Bundle, tmp_path: Path) -> None:
+    reading = nearest(bundle.task.labels)
+    kept = changed(bundle, rules={"reading": reading.model_dump()})
+    (tmp_path / "b.json").write_text(kept.model_dump_json())
+    assert read_bundle(tmp_path / "b.json").rules == Rules(reading=reading)
+    assert judge_source(None, None, None, [], None, tmp_path / "b.json").reading == reading
+    with pytest.raises(ValueError, match="other labels"):
+        changed(bundle, rules={"reading": nearest(("low", "high")).model_dump()})
+
+
+class OtherEngine:
+    def __init__(self, revision: str) -> None:
+        self.identity = EngineIdentity("world", "micro", revision, "none")
+
+
+def test_another_revision_is_another_judge(bundle: Bundle, tmp_path: Path) -> None:
+    (tmp_path / "b.json").write_text(bundle.model_dump_json())
+    source = judge_source(None, None, None, [], None, tmp_path / "b.json")
+    engine: Any = OtherEngine("0" * 40)
+    assert other_judge(source, engine) == f"revision world, here {'0' * 40}"
+    engine = OtherEngine("unpinned")
+    assert other_judge(source, engine) == ""
+
+
+# ----------------------------------------------------------------------------------------- servers
+
+
+def test_the_bodies_are_chat_completions_of_the_final_prompt(bundle: Bundle) -> None:
+    prompt = f"{bundle.judge_prompt}\n{bundle.task.answer_instruction}"
+    for name in ("openai", "vllm"):
+        body = json.loads(str(FORMATS[name].write(bundle)))
+        TypeAdapter(CompletionCreateParams).validate_python(body)
+        image, text = body["messages"][0]["content"]
+        assert image["image_url"]["url"] == "{{image}}"
+        assert text["text"] == prompt
+    assert body["structured_outputs"] == {"choice": ["reject", "accept"]}
+    assert FORMATS["text"].write(bundle) == f"{prompt}\n"
+
+
+def test_a_text_of_the_example_comes_between_image_and_prompt(bundle: Bundle) -> None:
+    own = changed(bundle, task=load_task("seetrue").model_dump(mode="json"))
+    assert str(FORMATS["text"].write(own)).startswith("Text: {{text}}\n")
+
+
+def test_pairs_have_two_images_and_their_names(bundle: Bundle) -> None:
+    joint = load_task("imagereward-pairs").model_dump(mode="json")
+    asked = question(changed(bundle, task=joint))
+    assert asked.images == ("image", "image_b")
+    assert "is image A." in asked.prompt
+
+
+@pytest.mark.parametrize("name", ["text", "openai", "vllm", "promptfoo", "inspect"])
+def test_a_judge_of_several_questions_is_no_prompt(bundle: Bundle, name: str) -> None:
+    by_cuts = changed(bundle, rules={"reading": nearest(bundle.task.labels).model_dump()})
+    with pytest.raises(ConfigError, match=r"takes more than one prompt.*bundle"):
+        FORMATS[name].write(by_cuts)
+
+
+# ------------------------------------------------------------------------------------------- tools
+
+
+def rendered(template: str, values: dict[str, str]) -> list[dict[str, Any]]:
+    """Messages as promptfoo makes them of a prompt in JSON: the strings in it are templates."""
+
+    def hook(part: dict[str, Any]) -> dict[str, Any]:
+        texts = {name: value for name, value in part.items() if isinstance(value, str)}
+        return part | {n: Environment().from_string(v).render(values) for n, v in texts.items()}
+
+    return json.loads(template, object_hook=hook)
+
+
+def test_promptfoo_fills_in_what_changes_and_leaves_braces_alone(bundle: Bundle) -> None:
+    task = load_task("seetrue").model_dump(mode="json")
+    prompt = 'Is {{text}} {% if %} in {#it#} or {"a": {}}?'
+    config = yaml.safe_load(promptfoo_config(changed(bundle, task=task, judge_prompt=prompt)))
+    [message] = rendered(config["prompts"][0]["raw"], {"image": "u", "text": '"a"\n{{b}}'})
+    image, text = message["content"]
+    assert image["image_url"]["url"] == "u"
+    assert text["text"].startswith(f'Text: "a"\n{{{{b}}}}\n{prompt}\n')
+    assert config["tests"] == "file://labels.csv"
+    assert config["providers"][0]["id"] == f"openai:chat:{bundle.judge.judge.model}"
+
+
+@pytest.mark.parametrize(
+    ("labels", "reply", "label"),
+    [
+        (["natural", "unnatural"], "Unnatural.", "unnatural"),
+        (["safe", "safe-ish"], "**safe-ish**, I think", "safe-ish"),
+        (["1", "10"], "10", "10"),
+        (["a+b", "c"], "A+B", "a+b"),
+    ],
+)
+def test_the_label_is_read_from_a_reply(
+    bundle: Bundle, labels: list[str], reply: str, label: str
+) -> None:
+    task = bundle.task.model_dump(mode="json") | {"labels": labels}
+    found = re.search(label_pattern(changed(bundle, task=task)), reply, re.IGNORECASE)
+    assert found is not None
+    assert found[1].lower() == label
+
+
+async def count_words(_: ModelAPI, text: str) -> int:
+    return len(text.split())
+
+
+def test_inspect_measures_an_exported_judge(
+    run: LoadedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Its own count wants a vocabulary from the network.
+    monkeypatch.setattr(ModelAPI, "count_text_tokens", count_words)
+
+    path = export(bundle_of_run(run.path), "inspect", Path("judge_inspect.py"))
+    spec = importlib.util.spec_from_file_location("judge_inspect", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    pl.read_csv("photos.csv").head(2).write_csv("labels.csv")
+    right = pl.read_csv("labels.csv")["label"][0]
+    replies = [ModelOutput.from_content("mockllm", text) for text in (f"{right}.", "no idea")]
+    [log] = evaluate_task(
+        module.judge_product_photos("labels.csv"),
+        model=get_model("mockllm/model", custom_outputs=replies),
+        display="none",
+        max_samples=1,
+        log_dir="inspect-logs",
+    )
+    assert log.status == "success", log.error
+    assert log.results is not None
+    assert log.results.scores[0].metrics["accuracy"].value == 0.5
+    assert log.samples is not None
+    assert run.judge_prompt in log.samples[0].messages[0].text
+
+
+def test_mlflow_loads_an_exported_judge(run: LoadedRun) -> None:
+    path = export(bundle_of_run(run.path), "mlflow", Path("photos-model"))
+    loaded = mlflow.pyfunc.load_model(str(path))
+    told: Any = loaded.metadata.metadata
+    assert told["expected_accuracy"] == run.result.test.final.accuracy
+    paths = pl.read_csv("photos.csv")["image"].to_list()[:3]
+    images = pl.DataFrame({"image": paths}).to_pandas()
+    verdicts = cast("Any", loaded.predict(images))  # pyright: ignore[reportUnknownMemberType]
+    with run.judge() as judge:
+        assert verdicts["verdict"].to_list() == judge(paths)["verdict"].to_list()
+
+
+def test_an_unfinished_run_cannot_be_exported(tmp_path: Path) -> None:
+    with pytest.raises(BlpoError, match="not a run directory"):
+        bundle_of_run(tmp_path)

@@ -1,0 +1,151 @@
+"""`blpo init`: two files that work, from options, from answers, from what the images say."""
+
+import io
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+from blpo.data.errors import ConfigError, DataError
+from blpo.data.tasks import load_task
+from blpo.pipeline.config import load_run_config
+from blpo.pipeline.starter.data import Found, look_at
+from blpo.pipeline.starter.files import Answers, make_task, suggested_kind, task_name, write_files
+from command_line import Blpo
+from documented_world import furnish_photos, run_blpo, working_in
+from public_sources import picture, write_csv
+from public_sources import write_files as write_images
+
+MICRO = {"kind": "vllm", "model": "micro"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_from_a_folder_of_labelled_images_to_a_finished_run_by_the_commands_it_prints(
+    tmp_path: Path,
+) -> None:
+    furnish_photos(tmp_path)
+    with working_in(tmp_path):
+        code, printed = run_blpo(
+            ["init", "mine", "--images", "shots", "--description", "Is the photo fit?", "--json"]
+        )
+        assert code == 0, printed
+        written = json.loads(printed)
+        assert written["task"] == "mine/photo-fit.yaml"
+        assert load_task("mine/photo-fit.yaml").labels == ("accept", "reject")
+        for command in written["next"]:
+            words = shlex.split(command)[1:]
+            if words[0] == "doctor":
+                continue  # The judge that it names is not here.
+            if words[0] == "optimize":
+                words += ["--set", "algorithm.outer_steps=1", "--set", "algorithm.inner_steps=1"]
+            code, printed = run_blpo(words)
+            assert code == 0, printed
+        assert (tmp_path / "mine/runs/photo-fit/report.html").exists()
+
+
+def test_answers_on_a_terminal_are_asked_for(
+    blpo: Blpo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write_images(tmp_path, {"pics/a.png": picture(0)})
+    said = ["pics", "How sharp is it?", "1, 2, 3", "", "own/judge"]
+    monkeypatch.setattr(sys, "stdin", Terminal("\n".join(said) + "\n"))
+    done = blpo("init", "new")
+    assert done.code == 0, done.err
+    task = load_task("new/sharp.yaml")
+    assert (task.kind, task.labels, task.judge_prompt) == (
+        "ordinal",
+        ("1", "2", "3"),
+        "How sharp is it?",
+    )
+    assert "labels: [1, 2, 3]" in Path("new/sharp.yaml").read_text()
+    assert load_run_config(Path("new/run.yaml")).judge.model == "own/judge"
+    assert "blpo label pics --task new/sharp.yaml" in done.out
+
+
+def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(
+    blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    assert "--description is missing" in blpo("init").err
+    assert "--labels is missing" in blpo("init", "--description", "x").err
+    wrong = blpo("init", "--description", "x", "--labels", "one")
+    assert (wrong.code, "`labels` needs at least two entries" in wrong.err) == (1, True)
+    assert not list(tmp_path.glob("*.yaml"))
+    given = ("init", "--description", "x", "--labels", "a,b")
+    assert blpo(*given).code == 0
+    assert "x.yaml: already there" in blpo(*given).err
+    assert blpo(*given, "--overwrite").code == 0
+
+
+def test_a_server_and_a_hosted_optimizer_go_into_the_run_file(blpo: Blpo) -> None:
+    done = blpo(
+        *("init", "--description", "x", "--labels", "a,b", "--question", "Is it?"),
+        *("--judge", "vlm", "--endpoint", "http://gpu:8000/v1", "--optimizer", "o3"),
+    )
+    assert done.code == 0, done.err
+    config = load_run_config(Path("run.yaml"))
+    assert (config.judge.kind, config.judge.endpoint) == ("openai", "http://gpu:8000/v1")
+    assert config.judge.api_key_env is None
+    assert config.optimizer.engine is not None
+    assert config.optimizer.engine.api_key_env == "OPENAI_API_KEY"
+    assert config.optimizer.max_tokens == 8192
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "found", "kind"),
+    [
+        (("image", "label"), [("a", "3"), ("b", "10"), ("c", "3.0")], Found(("3", "10")), "binary"),
+        (("path", "caption"), [("a", "t")], Found((), has_text=True), "categorical"),
+        (
+            ("image_a", "image_b", "label"),
+            [("a", "b", "A"), ("a", "b", "tie")],
+            Found(("A", "tie"), is_pairs=True),
+            "pairwise",
+        ),
+        (("image", "score"), [("a", str(i)) for i in range(5)], Found(tuple("01234")), "ordinal"),
+        (("image", "score"), [("a", str(i)) for i in range(50)], Found(), "categorical"),
+    ],
+)
+def test_a_table_says_what_its_task_can_be(
+    tmp_path: Path,
+    header: tuple[str, ...],
+    rows: list[tuple[str, ...]],
+    found: Found,
+    kind: str,
+) -> None:
+    write_csv(tmp_path / "t.csv", header, rows)
+    assert look_at(tmp_path / "t.csv") == found
+    assert suggested_kind(found.labels, found) == kind
+
+
+def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="has no images"):
+        look_at(tmp_path)
+    with pytest.raises(DataError, match="no such file"):
+        look_at(tmp_path / "none")
+
+
+def test_texts_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
+    text = 'Is it: "a" #1, {{b}} or \\ yes?\n- no'
+    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, MICRO, {})
+    task_file, _ = write_files(answers, tmp_path)
+    assert load_task(task_file) == make_task(answers)
+    assert load_task(task_file).labels == ("yes", "no", "01")
+
+
+def test_pairs_and_names() -> None:
+    answers = Answers("t", "Which?", "pairwise", ("A", "tie", "B"), "Which?", False, {}, {})
+    task = make_task(answers)
+    assert (task.compare, task.answer_instruction) == (
+        "joint",
+        "Answer with one word: A, tie or B.",
+    )
+    with pytest.raises(ConfigError, match="labels"):
+        make_task(Answers("t", "x", "binary", ("a", "b", "c"), "x", False, {}, {}))
+    assert task_name("Is the product photo fit for the shop?") == "product-photo-fit"
+    assert task_name("???") == "my-task"
