@@ -1,5 +1,6 @@
 """What a run found: result.json, and the full record that a report is drawn from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +12,7 @@ from ..models.wrappers.ledger import Role
 from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
 from .metrics.noise_floor import NoiseFloor
-from .search.cutpoints import CutPoints
+from .readings.choose import Reading, ReadingChoice
 from .search.failures import Tally, commonest
 from .search.step import Step
 
@@ -61,10 +62,29 @@ def role_failures(tally: Tally, *, repeats: int = 0, repeated: int = 0) -> RoleF
     )
 
 
+class ReadingEffect(BaseModel):
+    """What a reading adds on the test split, and what the prompt adds beside it.
+
+    initial: p_0 under its reading. final_raw: the final prompt by the likeliest label. gain: of the
+    final prompt over p_0, each under its reading. gain_raw: the same by the likeliest label.
+    gain_of_reading: under p_0, of the reading over the likeliest label.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    initial: Agreement
+    final_raw: Agreement
+    gain: Gain
+    gain_raw: Gain
+    gain_of_reading: Gain
+
+
 class SplitResult(BaseModel):
     """Agreement on the test split, of p_0 and of the final prompt.
 
-    noise_floor: of the final prompt, where the configuration asks for it.
+    initial: by the likeliest label. final: under the reading of the final prompt, if it has one.
+    noise_floor: of the final prompt, where the configuration asks for it. reading: where it asks
+    for one.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -73,13 +93,33 @@ class SplitResult(BaseModel):
     final: Agreement
     gain: Gain
     noise_floor: NoiseFloor | None = None
+    reading: ReadingEffect | None = None
+
+    @property
+    def claimed_over(self) -> Agreement:
+        """What a claim for the final prompt is made against: p_0 under its own reading."""
+        return self.initial if self.reading is None else self.reading.initial
+
+    @property
+    def claimed(self) -> Gain:
+        """The gain that a claim for the final prompt rests on."""
+        return self.gain if self.reading is None else self.reading.gain
+
+
+class ReadingChoices(BaseModel):
+    """How verdicts under p_0 and under the final prompt are read, each fitted on train."""
+
+    model_config = ConfigDict(frozen=True)
+
+    initial: ReadingChoice
+    final: ReadingChoice
 
 
 class RunResult(BaseModel):
     """What result.json holds.
 
-    reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
-        label.
+    reading: how verdicts of the final prompt are read; None for the likeliest label. readings: how
+        it was chosen, and that of p_0; None where the configuration asks for none.
     aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
         the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
@@ -103,7 +143,8 @@ class RunResult(BaseModel):
     judge_prompt_initial: str
     judge_prompt_final: str
     i2t_prompt_final: str
-    reading: CutPoints | None = None
+    reading: Reading | None = None
+    readings: ReadingChoices | None = None
     aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None
@@ -121,11 +162,31 @@ LAYOUT_NOTE = (
 
 
 @dataclass(frozen=True, slots=True)
+class OtherReadings:
+    """What a run with a reading has beside, on the test examples in their order.
+
+    initial: verdicts of p_0 under its reading. final: of the final prompt by the likeliest label.
+    """
+
+    initial: Sequence[Verdict]
+    final: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainVerdicts:
+    """Verdicts by the likeliest label that readings were fitted to, one per training example."""
+
+    initial: Sequence[Verdict]
+    final: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """All that a run saw, for its report.
 
-    initial_verdicts, final_verdicts: on the test examples, in their order. again_verdicts: those
-        of the final prompt's second draw, for the noise floor.
+    initial_verdicts, final_verdicts: on the test examples, in their order; the final ones as they
+        are read. again_verdicts: those of the final prompt's second draw, for the noise floor.
+    other_readings, on_train: where the configuration asks for a reading.
     """
 
     config: RunConfig
@@ -136,3 +197,5 @@ class RunRecord:
     final_verdicts: list[Verdict]
     result: RunResult
     again_verdicts: list[Verdict] | None = None
+    other_readings: OtherReadings | None = None
+    on_train: TrainVerdicts | None = None

@@ -68,9 +68,7 @@ def execute(folder: Path, **fields: Any) -> tuple[LeaningEngine, dict[str, Any]]
 
 @pytest.mark.parametrize("preset", ["paper", "plus"])
 def test_cut_points_right_a_leaning_judge_under_any_preset(tmp_path: Path, preset: str) -> None:
-    engine, result = execute(
-        tmp_path, preset=preset, algorithm={"calibrate": "cutpoints", "decode": "argmax"}
-    )
+    engine, result = execute(tmp_path, preset=preset, reading="cutpoints")
     assert result["test"]["initial"]["accuracy"] < 0.4
     assert result["test"]["final"]["accuracy"] > 0.95
     assert len(result["reading"]["cuts"]) == len(TASK.labels) - 1

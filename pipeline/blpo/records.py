@@ -7,7 +7,6 @@ from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal
 from ...models.roles.verbalizer import Verbalization
-from ..search.cutpoints import CutPoints
 from ..search.paired_gain import PairedGain
 from .policies.archive import Ranked
 
@@ -165,12 +164,10 @@ class FinalChoice:
     """The choice of the final judge prompt, after the last outer step.
 
     judge_prompt: what the last step led to. final_judge_prompt: what was chosen.
-    ranked: the archive, p_0 first, in order of entry; empty where the last iterate wins.
-    reading: how verdicts under the final prompt are read; None for the likeliest label.
+    ranked: the archive, p_0 first, in order of entry.
     """
 
     index: int
     judge_prompt: str
     final_judge_prompt: str
     ranked: Sequence[Ranked]
-    reading: CutPoints | None

@@ -14,6 +14,7 @@ import typer
 
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
+from .decisions import decide, estimate, next_
 from .doctor import doctor
 from .imports import import_app
 from .judge import evaluate, judge_app
@@ -51,8 +52,9 @@ def about(
     """What every command takes."""
 
 
-for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor):
+for command in (demo, optimize, table, evaluate, compare, verify, tasks, doctor, decide, estimate):
     app.command()(command)
+app.command("next")(next_)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")
