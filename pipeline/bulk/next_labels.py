@@ -20,8 +20,7 @@ from ...models.roles.judge import Verdict
 from ..runs.directory import PREDICTIONS_FILE, TRAIN_PREDICTIONS_FILE
 from ..runs.engine_pool import EnginePool
 from ..runs.predictions import read_predictions
-from . import judging
-from .judging import JudgeSource, open_judge
+from .judging import BATCH_ROWS, JudgeSource, open_judge
 
 _COLUMNS = ("example_id", "group", "verdict", "margin", "why", "label")
 
@@ -78,8 +77,8 @@ def _candidates(
     known: Collection[str],
     groups: Mapping[str, str],
 ) -> Iterator[Candidate]:
-    bounds, pairs = source.config.images.bounds, source.task.is_pairwise
-    for items in iter_dataset(dataset, bounds, judging.BATCH_ROWS, pairs=pairs):
+    bounds = source.config.images.bounds
+    for items in iter_dataset(dataset, source.task, bounds, BATCH_ROWS):
         asked = [item for item in items if item.label is None and item.example_id not in known]
         raw = source.ask(engine, asked)
         for item, before, after in zip(asked, raw, source.read(raw), strict=True):
