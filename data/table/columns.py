@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from ..problems import Problems
 from ..tasks import Task
 
-Role = Literal["image", "image_b", "text", "label", "group", "category", "id", "split"]
+Role = Literal["image", "image_b", "text", "label", "group", "category", "id", "split", "comment"]
 
 ALIASES: dict[Role, tuple[str, ...]] = {
     "image": ("file_name", "filename", "image_path", "image_file", "img", "img_path", "path"),
@@ -18,6 +18,7 @@ ALIASES: dict[Role, tuple[str, ...]] = {
     "category": ("classification",),
     "id": ("example_id", "item_id", "uid", "uuid"),
     "split": (),
+    "comment": ("comments", "rationale", "explanation"),
 }
 """Names under which a column is found, in any case; the role's own name goes first."""
 

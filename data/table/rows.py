@@ -48,6 +48,7 @@ class Record:
     problems: tuple[str, ...]
     image_b_hash: str | None = None
     swapped: bool = False
+    comment: str | None = None
 
     @property
     def image_hashes(self) -> tuple[str, ...]:
@@ -85,6 +86,7 @@ class RowReader:
             split=self._split(row, problems),
             problems=tuple(problems),
             image_b_hash=other[0] if other else None,
+            comment=self._string(row, "comment"),
         )
 
     @property

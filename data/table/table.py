@@ -86,6 +86,11 @@ def import_table(
     names = table.columns()
     found = match_columns(str(source), names, columns or {}, task)
     reader = RowReader(source, found, task, label_map or {}, image_root, allow_outside)
+    if task.is_pairwise and shuffle_pairs and "comment" in found:
+        raise DataError(
+            f"{source}: comments may name the images of a pair, and --shuffle-pairs exchanges "
+            "them: leave the comments out with --column comment=, or keep the order"
+        )
     records = _check_rows(str(source), table, reader, on_row)
     contradictions = _contradictions(records)
     records = _linked(records)
@@ -100,7 +105,7 @@ def import_table(
         train_per_class=train_per_class,
     )
     _check_coverage(splits, labels, task, str(source))
-    write_dataset(out, _examples(table, reader, records, splits))
+    write_dataset(out, _examples(table, reader, records, splits), comments="comment" in found)
     counts = Counter(zip(splits, labels, strict=True))
     return ImportSummary(
         path=out,
@@ -236,4 +241,5 @@ def _examples(
             split=split,
             image_b=other[0] if other else None,
             swapped=record.swapped,
+            comment=record.comment,
         )

@@ -44,7 +44,13 @@ class InnerProblem:
     def cases(self, verbalizations: Sequence[Verbalization]) -> list[Case]:
         """{g(x_i; q), y_i, f(x_i; p_t)}: what Update_p is shown of the error minibatch."""
         return [
-            Case(verbalization, wrong.example.text, wrong.example.label, wrong.verdict.label)
+            Case(
+                verbalization,
+                wrong.example.text,
+                wrong.example.label,
+                wrong.verdict.label,
+                comment=wrong.example.comment,
+            )
             for wrong, verbalization in zip(self.misjudgments, verbalizations, strict=True)
         ]
 
