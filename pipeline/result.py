@@ -63,28 +63,28 @@ def role_failures(tally: Tally, *, repeats: int = 0, repeated: int = 0) -> RoleF
 
 
 class ReadingEffect(BaseModel):
-    """What a reading adds on the test split, and what the prompt adds beside it.
+    """What the readings add on the test split, beside what the prompt adds.
 
-    initial: p_0 under its reading. final_raw: the final prompt by the likeliest label. gain: of the
-    final prompt over p_0, each under its reading. gain_raw: the same by the likeliest label.
-    gain_of_reading: under p_0, of the reading over the likeliest label.
+    initial_raw, final_raw: p_0 and the final prompt by the likeliest label. gain_raw: of the final
+    prompt over p_0, both so. gain_of_reading: under p_0, of its reading over the likeliest label.
+    gain_of_both: of the final prompt under its reading over p_0 by the likeliest label.
     """
 
     model_config = ConfigDict(frozen=True)
 
-    initial: Agreement
+    initial_raw: Agreement
     final_raw: Agreement
-    gain: Gain
     gain_raw: Gain
     gain_of_reading: Gain
+    gain_of_both: Gain
 
 
 class SplitResult(BaseModel):
     """Agreement on the test split, of p_0 and of the final prompt.
 
-    initial: by the likeliest label. final: under the reading of the final prompt, if it has one.
-    noise_floor: of the final prompt, where the configuration asks for it. reading: where it asks
-    for one.
+    initial, final, gain: each prompt under its reading, where the configuration asks for one; a
+    claim for the final prompt rests on that gain. reading: what there is beside, then.
+    noise_floor: of the final prompt, where the configuration asks for it.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -94,16 +94,6 @@ class SplitResult(BaseModel):
     gain: Gain
     noise_floor: NoiseFloor | None = None
     reading: ReadingEffect | None = None
-
-    @property
-    def claimed_over(self) -> Agreement:
-        """What a claim for the final prompt is made against: p_0 under its own reading."""
-        return self.initial if self.reading is None else self.reading.initial
-
-    @property
-    def claimed(self) -> Gain:
-        """The gain that a claim for the final prompt rests on."""
-        return self.gain if self.reading is None else self.reading.gain
 
 
 class ReadingChoices(BaseModel):
@@ -162,19 +152,8 @@ LAYOUT_NOTE = (
 
 
 @dataclass(frozen=True, slots=True)
-class OtherReadings:
-    """What a run with a reading has beside, on the test examples in their order.
-
-    initial: verdicts of p_0 under its reading. final: of the final prompt by the likeliest label.
-    """
-
-    initial: Sequence[Verdict]
-    final: Sequence[Verdict]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainVerdicts:
-    """Verdicts by the likeliest label that readings were fitted to, one per training example."""
+class RawVerdicts:
+    """Verdicts by the likeliest label, of p_0 and of the final prompt, one per example in order."""
 
     initial: Sequence[Verdict]
     final: Sequence[Verdict]
@@ -184,9 +163,10 @@ class TrainVerdicts:
 class RunRecord:
     """All that a run saw, for its report.
 
-    initial_verdicts, final_verdicts: on the test examples, in their order; the final ones as they
-        are read. again_verdicts: those of the final prompt's second draw, for the noise floor.
-    other_readings, on_train: where the configuration asks for a reading.
+    initial_verdicts, final_verdicts: on the test examples, in their order, as they are read.
+        again_verdicts: those of the final prompt's second draw, for the noise floor.
+    raw_on_test, raw_on_train: where the configuration asks for a reading, which was fitted to those
+        on train.
     """
 
     config: RunConfig
@@ -197,5 +177,5 @@ class RunRecord:
     final_verdicts: list[Verdict]
     result: RunResult
     again_verdicts: list[Verdict] | None = None
-    other_readings: OtherReadings | None = None
-    on_train: TrainVerdicts | None = None
+    raw_on_test: RawVerdicts | None = None
+    raw_on_train: RawVerdicts | None = None

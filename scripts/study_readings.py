@@ -22,7 +22,7 @@ from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.metrics.intervals import Estimate, seeds_component
 from blpo.pipeline.readings.config import ReadingConfig
-from blpo.pipeline.report.reading_rows import four_rows
+from blpo.pipeline.report.reading_rows import four_rows, gain_rows
 from blpo.pipeline.result import RunResult, SplitResult
 from blpo.pipeline.runs.demo import graded_dataset
 from blpo.pipeline.runs.run_many import execute_runs
@@ -89,8 +89,8 @@ def print_table(task: str, by_draw: Sequence[Sequence[RunResult]]) -> None:
         told = "" if name == "first prompt + reading" else difference(name, tests)
         print(f"| {name} | {accuracy:.3f} | {told} | {macro_f1:.3f} |")
     flat = [test for own in tests for test in own]
-    over_raw = sum(test.gain.is_found("accuracy") for test in flat)
-    over_read = sum(test.claimed.is_found("accuracy") for test in flat)
+    over_raw = sum(gain_rows(test)["both together"].is_found("accuracy") for test in flat)
+    over_read = sum(test.gain.is_found("accuracy") for test in flat)
     print(
         f"\nA gain of the final prompt with its reading is claimed in {over_raw} of {len(flat)} "
         f"runs against the first prompt, in {over_read} against the first prompt + reading."

@@ -399,7 +399,7 @@ def as_before(run: Path) -> None:
     """Without all that a run has kept only since it can be verified."""
     (run / "checksums.json").unlink()
     table = pq.read_table(run / "predictions.parquet")
-    old = ("again_", "initial_read_", "final_raw_")
+    old = ("again_", "initial_raw_", "final_raw_")
     new = ("in_order", "turned", "num_orders")
     names = [n for n in table.schema.names if n.startswith(old) or n.endswith(new)]
     pq.write_table(table.drop_columns(names), run / "predictions.parquet")
@@ -494,10 +494,10 @@ def test_a_log_loss_or_a_verdict_of_a_reading_that_is_changed_is_found(
     figures = {d.figure for d in verify_run(run).differences}
     assert "readings.final.considered[0].log_loss" in figures
     assert "readings.initial.considered[2].refused" in figures
-    set_value(run / "predictions.parquet", "initial_read_verdict", 3, "Safe")
-    set_value(run / "predictions.parquet", "initial_read_verdict", 4, "Unsafe")
+    set_value(run / "predictions.parquet", "initial_verdict", 3, "Safe")
+    set_value(run / "predictions.parquet", "initial_verdict", 4, "Unsafe")
     figures = {d.figure for d in verify_run(run).differences}
-    assert any(figure.startswith("initial_read_verdict of") for figure in figures)
+    assert any(figure.startswith("initial_verdict of") for figure in figures)
     (run / "train_predictions.parquet").unlink()
     assert any("train_predictions" in line for line in verify_run(run).not_checked)
 

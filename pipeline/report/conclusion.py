@@ -28,11 +28,10 @@ def finding(result: RunResult, metric: Metric) -> Finding:
     read by a fitted reading, the gain is that over the first prompt under its own.
     """
     test = result.test
-    gain, first = test.claimed, test.claimed_over
-    interval = gain.ci95[metric]
+    interval = test.gain.ci95[metric]
     low, high = interval
     name = METRICS[metric][0].upper() + METRICS[metric][1:]
-    before, after = getattr(first, metric), getattr(test.final, metric)
+    before, after = getattr(test.initial, metric), getattr(test.final, metric)
     detectable = detectable_difference(interval)
     missing = nothing_new(result)
     if missing is not None:
@@ -47,8 +46,8 @@ def finding(result: RunResult, metric: Metric) -> Finding:
         sentence = f"{told}, {signed_interval(interval)}, includes 0: the difference may be chance."
         return Finding("unclear", sentence, detectable)
     sentence = f"{told}, {signed_interval(interval)}, excludes 0"
-    if low > 0 and not gain.is_found(metric):
-        beyond = signed_interval(gain.ci95["kappa"])
+    if low > 0 and not test.gain.is_found(metric):
+        beyond = signed_interval(test.gain.ci95["kappa"])
         sentence = (
             f"{sentence}, but that of the gain in kappa, {beyond}, does not: the distribution of "
             "the verdicts has moved towards that of the labels, which alone raises the score."

@@ -16,8 +16,8 @@ def four_rows(test: SplitResult) -> dict[str, Agreement]:
     if effect is None:
         return {}
     return {
-        "first prompt": test.initial,
-        "first prompt + reading": effect.initial,
+        "first prompt": effect.initial_raw,
+        "first prompt + reading": test.initial,
         "final prompt": effect.final_raw,
         "final prompt + reading": test.final,
     }
@@ -31,8 +31,8 @@ def gain_rows(test: SplitResult) -> dict[str, Gain]:
     return {
         "reading, under the first prompt": effect.gain_of_reading,
         "prompt, without readings": effect.gain_raw,
-        "prompt, with readings": effect.gain,
-        "both together": test.gain,
+        "prompt, with readings": test.gain,
+        "both together": effect.gain_of_both,
     }
 
 

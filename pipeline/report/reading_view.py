@@ -15,11 +15,11 @@ from .scorecard_rows import probability_columns, score_cell
 
 def reading_view(record: RunRecord) -> dict[str, Any] | None:
     """Prompt and reading side by side; None where no reading was asked for."""
-    result, others = record.result, record.other_readings
-    if result.readings is None or others is None:
+    result, raw = record.result, record.raw_on_test
+    if result.readings is None or raw is None:
         return None
     before, after = (
-        _calibration(record, verdicts) for verdicts in (others.final, record.final_verdicts)
+        _calibration(record, verdicts) for verdicts in (raw.final, record.final_verdicts)
     )
     return {
         "rows": four_rows(result.test),

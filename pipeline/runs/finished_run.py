@@ -12,7 +12,7 @@ from ...models.roles.judge import Verdict
 from ..config import RunConfig
 from ..metrics.agreement import group_confusions
 from ..metrics.intervals import Counts
-from ..result import OtherReadings, RunResult
+from ..result import RawVerdicts, RunResult
 from .directory import PREDICTIONS_FILE, RESULT_FILE, RunDirectory, load_run
 from .predictions import AGAIN, PastExample, read_predictions
 
@@ -24,7 +24,7 @@ class PastRun:
     """A finished run, read back from its directory.
 
     labels: the declared label set. initial, final: verdicts under p_0 and under the final prompt,
-    one per example; the final ones as they are read. others: where a reading was asked for.
+    one per example, as they are read. raw: by the likeliest label, where a reading was asked for.
     """
 
     path: Path
@@ -34,21 +34,14 @@ class PastRun:
     examples: tuple[PastExample, ...]
     initial: tuple[Verdict, ...]
     final: tuple[Verdict, ...]
-    others: OtherReadings | None = None
+    raw: RawVerdicts | None = None
 
     @property
     def by_likeliest_label(self) -> "PastRun":
         """The run without readings."""
-        if self.others is None:
+        if self.raw is None:
             return self
-        return replace(self, final=tuple(self.others.final), others=None)
-
-    @property
-    def as_read(self) -> "PastRun":
-        """The run with p_0 read, too."""
-        if self.others is None:
-            return self
-        return replace(self, initial=tuple(self.others.initial), others=None)
+        return replace(self, initial=tuple(self.raw.initial), final=tuple(self.raw.final), raw=None)
 
     @cached_property
     def initial_confusions(self) -> Counts:
@@ -82,7 +75,7 @@ def read_past_run(path: Path) -> PastRun:
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
     result = read_result(directory)
     found = read_predictions(path / PREDICTIONS_FILE)
-    verdicts = found.initial, found.final, found.others
+    verdicts = found.initial, found.final, found.raw
     return PastRun(path, config, result, found.labels, found.examples, *verdicts)
 
 

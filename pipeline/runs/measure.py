@@ -6,7 +6,7 @@ from ...models.roles.judge import Verdict
 from ..metrics.agreement import agreement, gain
 from ..metrics.labelled import Labelled
 from ..metrics.noise_floor import noise_floor
-from ..result import OtherReadings, ReadingEffect, SplitResult
+from ..result import RawVerdicts, ReadingEffect, SplitResult
 
 
 def measure(
@@ -16,11 +16,11 @@ def measure(
     again: Sequence[Verdict] | None,
     labels: Sequence[str],
     seed: int,
-    others: OtherReadings | None = None,
+    raw: RawVerdicts | None = None,
 ) -> SplitResult:
     """All figures of verdicts on the test split, one per example in order.
 
-    final: as they are read. others: where a reading was asked for.
+    raw: by the likeliest label, where the others are as they are read.
     """
     floor = None if again is None else noise_floor(examples, final, again, labels)
     return SplitResult(
@@ -28,7 +28,7 @@ def measure(
         final=agreement(examples, final, labels, seed),
         gain=gain(examples, initial, final, labels, seed),
         noise_floor=floor,
-        reading=others and _effect(examples, initial, final, others, labels, seed),
+        reading=raw and _effect(examples, initial, final, raw, labels, seed),
     )
 
 
@@ -36,14 +36,14 @@ def _effect(
     examples: Sequence[Labelled],
     initial: Sequence[Verdict],
     final: Sequence[Verdict],
-    others: OtherReadings,
+    raw: RawVerdicts,
     labels: Sequence[str],
     seed: int,
 ) -> ReadingEffect:
     return ReadingEffect(
-        initial=agreement(examples, others.initial, labels, seed),
-        final_raw=agreement(examples, others.final, labels, seed),
-        gain=gain(examples, others.initial, final, labels, seed),
-        gain_raw=gain(examples, initial, others.final, labels, seed),
-        gain_of_reading=gain(examples, initial, others.initial, labels, seed),
+        initial_raw=agreement(examples, raw.initial, labels, seed),
+        final_raw=agreement(examples, raw.final, labels, seed),
+        gain_raw=gain(examples, raw.initial, raw.final, labels, seed),
+        gain_of_reading=gain(examples, raw.initial, initial, labels, seed),
+        gain_of_both=gain(examples, raw.initial, final, labels, seed),
     )

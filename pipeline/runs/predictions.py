@@ -2,10 +2,9 @@
 
 A row per test example: example_id, group, human_label, and the verdicts under p_0 (`initial_`) and
 under the final prompt (`final_`); where the noise floor was asked for, those of the second time
-(`again_`). Where a reading was asked for, `final_` and `again_` are as they are read; beside them
-are those of the final prompt by the likeliest label (`final_raw_`), those of p_0 as they are read
-(`initial_read_`), and in train_predictions.parquet the verdicts that the readings were fitted to.
-Verdicts on pairs come with what each order was answered.
+(`again_`). Where a reading was asked for, these are as they are read; beside them stand those by
+the likeliest label (`initial_raw_`, `final_raw_`), and in train_predictions.parquet the verdicts
+that the readings were fitted to. Verdicts on pairs come with what each order was answered.
 """
 
 import io
@@ -19,7 +18,7 @@ from ...data.errors import DataError
 from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
-from ..result import OtherReadings, RunRecord
+from ..result import RawVerdicts, RunRecord
 from .verdict_columns import verdict_columns, verdict_fields
 
 AGAIN = "start the run again, it asks no model and writes its files anew"
@@ -42,7 +41,7 @@ class Predictions:
     """The verdicts of a finished run, one per example of a split.
 
     labels: the declared label set. again: of the second draw for the noise floor; None without.
-    others: where a reading was asked for.
+    raw: by the likeliest label, where a reading was asked for.
     has_orders: whether verdicts on pairs come with what each order was answered.
     """
 
@@ -52,7 +51,7 @@ class Predictions:
     final: tuple[Verdict, ...]
     again: tuple[Verdict, ...] | None
     has_orders: bool
-    others: OtherReadings | None = None
+    raw: RawVerdicts | None = None
 
 
 def predictions_bytes(record: RunRecord) -> bytes:
@@ -63,15 +62,15 @@ def predictions_bytes(record: RunRecord) -> bytes:
     }
     if record.again_verdicts is not None:
         drawn["again_"] = record.again_verdicts
-    if record.other_readings is not None:
-        drawn["initial_read_"] = record.other_readings.initial
-        drawn["final_raw_"] = record.other_readings.final
+    if record.raw_on_test is not None:
+        drawn["initial_raw_"] = record.raw_on_test.initial
+        drawn["final_raw_"] = record.raw_on_test.final
     return _bytes(record.dataset.test, record.task.labels, drawn)
 
 
 def train_predictions_bytes(record: RunRecord) -> bytes | None:
     """The file of the verdicts that readings were fitted to; None where none was asked for."""
-    found = record.on_train
+    found = record.raw_on_train
     if found is None:
         return None
     drawn = {"initial_": found.initial, "final_": found.final}
@@ -110,14 +109,14 @@ def read_predictions(path: Path) -> Predictions:
         final=tuple(_verdicts(table, "final_")),
         again=tuple(_verdicts(table, "again_")) if "again_verdict" in table.schema.names else None,
         has_orders="final_num_orders" in table.schema.names,
-        others=_others(table),
+        raw=_raw(table),
     )
 
 
-def _others(table: Any) -> OtherReadings | None:
+def _raw(table: Any) -> RawVerdicts | None:
     if "final_raw_verdict" not in table.schema.names:
         return None
-    return OtherReadings(_verdicts(table, "initial_read_"), _verdicts(table, "final_raw_"))
+    return RawVerdicts(_verdicts(table, "initial_raw_"), _verdicts(table, "final_raw_"))
 
 
 def _columns_of(*prefixes: str) -> list[str]:

@@ -26,12 +26,11 @@ from ..readings.config import check_reading
 from ..report.html import render_report
 from ..result import (
     CallCounts,
-    OtherReadings,
+    RawVerdicts,
     ReadingChoices,
     RunRecord,
     RunResult,
     SplitResult,
-    TrainVerdicts,
 )
 from ..search.step import Step, Tried
 from .checksums import checksums
@@ -183,13 +182,12 @@ class Run:
         readings = on_train and self._choose_readings(on_train)
         reading = readings.final.reading if readings else None
         test, seed = self.dataset.test, self.config.seed
-        initial = self._judge_test(self.judge_prompt)
-        final_raw = self._judge_test(final_prompt)
-        final, others = _read(final_raw, reading), None
-        if readings:
-            others = OtherReadings(_read(initial, readings.initial.reading), final_raw)
+        raw = RawVerdicts(self._judge_test(self.judge_prompt), self._judge_test(final_prompt))
+        initial = _read(raw.initial, readings.initial.reading if readings else None)
+        final = _read(raw.final, reading)
+        raw_on_test = raw if readings else None
         again = self._judge_again(final_prompt, reading)
-        measured = measure(test, initial, final, again, self.task.labels, seed, others)
+        measured = measure(test, initial, final, again, self.task.labels, seed, raw_on_test)
         seconds = time.monotonic() - started
         return RunRecord(
             config=self.config,
@@ -200,20 +198,18 @@ class Run:
             final_verdicts=final,
             result=self._result(steps, final_prompt, measured, readings, seconds),
             again_verdicts=again,
-            other_readings=others,
-            on_train=on_train,
+            raw_on_test=raw_on_test,
+            raw_on_train=on_train,
         )
 
-    def _judge_train(self, final_prompt: str) -> TrainVerdicts | None:
+    def _judge_train(self, final_prompt: str) -> RawVerdicts | None:
         """Verdicts for readings to be fitted to, if one is asked for."""
         if self.config.reading.family == "none":
             return None
         train = self.dataset.train
-        return TrainVerdicts(
-            self._judge(self.judge_prompt, train), self._judge(final_prompt, train)
-        )
+        return RawVerdicts(self._judge(self.judge_prompt, train), self._judge(final_prompt, train))
 
-    def _choose_readings(self, on_train: TrainVerdicts) -> ReadingChoices:
+    def _choose_readings(self, on_train: RawVerdicts) -> ReadingChoices:
         initial, final = (
             choose_reading(self.config.reading, self.task, self.dataset.train, verdicts)
             for verdicts in (on_train.initial, on_train.final)
@@ -339,8 +335,8 @@ def _refuse_too_few(config: RunConfig, task: Task, dataset: Dataset) -> None:
         )
 
 
-def _read(verdicts: list[Verdict], reading: Reading | None) -> list[Verdict]:
-    return [reading(verdict) for verdict in verdicts] if reading else verdicts
+def _read(verdicts: Sequence[Verdict], reading: Reading | None) -> list[Verdict]:
+    return [reading(verdict) for verdict in verdicts] if reading else list(verdicts)
 
 
 def _inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:

@@ -215,7 +215,7 @@ def _parts(cell: Cell) -> list[Cell]:
     run, method = cell.run, f"{cell.method}{AS_READ}"
     return [
         replace(cell, run=run and run.by_likeliest_label),
-        replace(cell, run=run and run.as_read, method=method, is_read=True),
+        replace(cell, method=method, is_read=True),
     ]
 
 

@@ -44,9 +44,7 @@ def recomputed_test(kept: Kept) -> Mapping[str, Any]:
     if is_old:
         initial, final = _as_pairs(initial), _as_pairs(final)
     seed = seed if isinstance(seed, int) else 0
-    measured = measure(
-        found.examples, initial, final, found.again, found.labels, seed, found.others
-    )
+    measured = measure(found.examples, initial, final, found.again, found.labels, seed, found.raw)
     test: dict[str, Any] = measured.model_dump(mode="json")
     if found.again is None and value_at(kept.result, "test", "noise_floor") is not None:
         del test["noise_floor"]

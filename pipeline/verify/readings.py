@@ -37,14 +37,12 @@ def check_readings(kept: Kept, findings: Findings) -> None:
     if readings is None:
         return
     found = kept.predictions
-    if found.others is None:
+    if found.raw is None:
         # Of a version that kept final verdicts as they are read, with the judge's probabilities.
         _check_read(kept, "final", readings.final, found.final, found.final, findings)
         return
-    _check_read(kept, "final", readings.final, found.others.final, found.final, findings)
-    _check_read(
-        kept, "initial_read", readings.initial, found.initial, found.others.initial, findings
-    )
+    _check_read(kept, "final", readings.final, found.raw.final, found.final, findings)
+    _check_read(kept, "initial", readings.initial, found.raw.initial, found.initial, findings)
     _check_fits(kept, findings)
 
 

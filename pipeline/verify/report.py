@@ -110,7 +110,7 @@ def _record(kept: Kept, origin: _Origin, result: RunResult) -> RunRecord:
         initial_verdicts=list(found.initial),
         final_verdicts=list(found.final),
         result=result,
-        other_readings=found.others,
+        raw_on_test=found.raw,
     )
 
 
