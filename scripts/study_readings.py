@@ -51,10 +51,10 @@ def main() -> None:
         for seed in range(given.seeds)
     ]
     results = [run.result for run in execute_runs(configs)]
-    by_draw = np.array_split(np.arange(len(results)), given.draws)
+    size = len(results) // given.draws
+    by_draw = [results[i : i + size] for i in range(0, len(results), size)]
     for task in (*tasks, "all"):
-        places = [[i for i in own if task in (results[i].task, "all")] for own in by_draw]
-        print_table(task, [[results[i] for i in own] for own in places])
+        print_table(task, [[r for r in own if task in (r.task, "all")] for own in by_draw])
 
 
 def world_file(given: argparse.Namespace, draw: int) -> Path:

@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
+from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.decisions.control import (
     Point,
@@ -24,7 +25,7 @@ from blpo.pipeline.metrics.prevalence import prevalence
 from blpo.pipeline.readings.config import ReadingConfig
 from blpo.pipeline.runs.engine_pool import EnginePool
 from command_line import Blpo
-from ideal_engine import ideal_world
+from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import GOOD_PROMPT, TASK, ideal_run
 from simulate_decisions import JUDGES, coverage, violations
 
@@ -190,7 +191,11 @@ def unlabelled(folder: Path, path: Path, num: int = 30) -> None:
 def new(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """new.parquet in the working directory; every engine is the run's."""
     _, engine = ideal_world(TASK, num_train=100, num_test=40)
-    monkeypatch.setattr(EnginePool, "engine", lambda *_: engine)
+
+    def shared(_pool: EnginePool, _settings: EngineSettings) -> IdealEngine:
+        return engine
+
+    monkeypatch.setattr(EnginePool, "engine", shared)
     monkeypatch.chdir(tmp_path)
     unlabelled(folder, tmp_path / "new.parquet")
     return folder

@@ -22,6 +22,7 @@ from scipy import special
 from sklearn.linear_model import LogisticRegression  # pyright: ignore[reportMissingTypeStubs]
 
 _special: Any = special
+_logistic: Any = LogisticRegression
 
 BINARY = load_task("unsafebench")
 ORDINAL = load_task("agin")
@@ -119,7 +120,7 @@ def test_platt_is_logistic_regression_on_the_log_odds_where_images_are_many() ->
     logs = log_probabilities(verdicts, BINARY.labels)
     human = np.array([BINARY.labels.index(e.label) for e in examples])
     slope, intercept = fit_family("platt", BINARY.labels, logs, human).parameters
-    library: Any = LogisticRegression(C=1e6).fit((logs[:, 1:] - logs[:, :1]), human)
+    library = _logistic(C=1e6).fit(logs[:, 1:] - logs[:, :1], human)
     assert slope == pytest.approx(library.coef_[0, 0], abs=0.01)
     assert intercept == pytest.approx(library.intercept_[0], abs=0.03)
 

@@ -196,7 +196,8 @@ def _interval(judged: _Judged, target: Target, losses: Values, units: Any) -> In
     if target.measure != "cost":
         return wilson(round(float(losses[units].sum())), int(units.sum()))
     _, places = np.unique([e.group for e in judged.examples], return_inverse=True)
-    weights = bootstrap_weights(np.zeros(places.max() + 1, dtype=np.int64), seed=0)[:, places]
+    num_groups = int(np.max(places)) + 1
+    weights = bootstrap_weights(np.zeros(num_groups, dtype=np.int64), seed=0)[:, places]
     return percentiles(weights @ (losses * units) / np.maximum(weights @ units, 1e-9))
 
 

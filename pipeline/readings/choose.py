@@ -137,7 +137,7 @@ def cross_fitted(
     places = [i for i, verdict in enumerate(verdicts) if verdict.probabilities]
     for rest, held in folds(given.examples):
         fitted = fit_family(reading.family, given.labels, given.logs[rest], given.human[rest])
-        for i in held:
+        for i in held.tolist():
             read[places[i]] = fitted(given.verdicts[i])
     return read
 
@@ -162,12 +162,14 @@ def _by_log_loss(train: _Train, families: Sequence[FamilyName]) -> ReadingChoice
     refused = {family: too_few(family, train.labels, train.examples) for family in families}
     fitted = [family for family in families if not refused[family]]
     losses = {"none": train.losses(np.exp(train.logs))}
-    losses |= {family: train.losses(train.out_of_fold(family)) for family in fitted}
+    for family in fitted:
+        losses[family] = train.losses(train.out_of_fold(family))
     lowest = min(losses.values(), key=lambda values: float(values.mean()))
     considered = [_considered(train, name, own, lowest) for name, own in losses.items()]
     considered += [Considered(family=name, refused=why) for name, why in refused.items() if why]
-    chosen = next(c.family for c in considered if _is_near(c))
-    reading = next((train.fit(family) for family in fitted if family == chosen), None)
+    # "none" goes first, and then the families, the simplest first.
+    place = next(i for i, one in enumerate(considered) if _is_near(one))
+    reading = train.fit(fitted[place - 1]) if place else None
     return ReadingChoice(reading=reading, considered=tuple(considered))
 
 

@@ -126,7 +126,8 @@ def _cross_fitted(
     """Every verdict under cut-points that were fitted without its fold."""
     read = list(verdicts)
     for rest, held in folds(examples):
-        cut = fit([examples[i] for i in rest], [verdicts[i] for i in rest], labels)
-        for i in held:
+        kept = rest.tolist()
+        cut = fit([examples[i] for i in kept], [verdicts[i] for i in kept], labels)
+        for i in held.tolist():
             read[i] = cut(verdicts[i])
     return read

@@ -325,7 +325,7 @@ def _unchanged_dataset(
 def _refuse_too_few(config: RunConfig, task: Task, dataset: Dataset) -> None:
     """Raises ConfigError for a reading that the training examples cannot carry."""
     family = config.reading.family
-    if family in {"none", "auto"}:
+    if family in ("none", "auto"):
         return
     missing = too_few(family, task.labels, dataset.train)
     if missing:
