@@ -73,7 +73,11 @@ image_b  struct{bytes, path}  image B
 swapped  bool or null         whether the source has A and B the other way round; may be missing
 """
 
-_OPTIONAL = ("score", "ratings", "score_sd")
+COMMENT: Any = pa.field("comment", pa.string())
+"""A column of both, where annotators have said why: what they wrote, null without. For the
+optimizer; judge and verbalizer are never shown it."""
+
+_OPTIONAL = ("score", "ratings", "score_sd", "comment")
 _GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
 _BATCH_ROWS = 256
@@ -91,7 +95,7 @@ _LAYOUT: dict[str, Any] = {
 class Example:
     """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
 
-    image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then.
+    image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then. comment: as in COMMENT.
     """
 
     example_id: str
@@ -106,6 +110,7 @@ class Example:
     score_sd: float | None = None
     image_b: ImageRef | None = None
     swapped: bool = False
+    comment: str | None = None
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
@@ -142,16 +147,17 @@ class Dataset:
     fingerprint: str
 
 
-def write_dataset(path: Path, rows: Iterable[Example]) -> None:
+def write_dataset(path: Path, rows: Iterable[Example], *, comments: bool = False) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
     The same rows in the same order give the same bytes. Rows are not checked here. Either all
-    rows are pairs or none.
+    rows are pairs or none. comments: whether the file has that column.
     """
     rows = iter(rows)
     first = next(rows, None)
     given = () if first is None else (first,)
     schema = SCHEMA if first is None or first.image_b is None else PAIR_SCHEMA
+    schema = schema.append(COMMENT) if comments else schema
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
         for group in _row_groups(chain(given, rows)):
             writer.write_table(pa.Table.from_pylist([_record(row) for row in group], schema))
@@ -258,6 +264,8 @@ def _digest(example: Example) -> str:
         values.append(example.score_sd)
     if example.image_b is not None:
         values += [hashlib.sha256(example.image_b.data).hexdigest()]
+    if example.comment is not None:
+        values.append({"comment": example.comment})
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
@@ -270,6 +278,7 @@ def _record(example: Example) -> dict[str, Any]:
         "ratings": example.ratings or None,
         "score_sd": example.score_sd,
         "swapped": example.swapped,
+        "comment": example.comment,
     }
 
 
@@ -287,6 +296,7 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         score_sd=record.get("score_sd"),
         image_b=_image_b(record, bounds),
         swapped=bool(record.get("swapped")),
+        comment=record.get("comment"),
     )
 
 
@@ -369,7 +379,7 @@ def _check_columns(
         if name in schema.names:
             found = schema.field(name).type
             if not _is_usable(name, found):
-                wanted = PAIR_SCHEMA.field(name).type
+                wanted = PAIR_SCHEMA.append(COMMENT).field(name).type
                 problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
         elif name in needed:
             problems.add(f"column `{name}`", f"is missing; {_REMEDY}")

@@ -16,6 +16,7 @@ from ..models.roles.judge import TEXT_VERDICT_TOKENS
 from ..models.roles.optimizer import PROPOSAL_TOKENS
 from ..models.roles.pair_judge import Orders
 from .methods.registry import MethodSections
+from .readings.config import ReadingConfig
 from .search.budget import BudgetConfig
 from .search.failures import MaxFailedShare
 
@@ -118,6 +119,7 @@ class RunConfig(VerdictConfig, MethodSections):
     judge_prompt, i2t_prompt: p_0 and q_0 in place of the task's own.
     output: run directory. store: folder of the reply store; any number of runs may share it.
     budget: what the search may ask for. max_failed_share: how much of it may fail.
+    reading: how verdicts of the first and of the final prompt are read; fitted on train.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     """
@@ -130,6 +132,7 @@ class RunConfig(VerdictConfig, MethodSections):
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
     noise_floor: bool = False
+    reading: ReadingConfig = ReadingConfig()
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
     verbalizer: VerbalizerConfig = VerbalizerConfig()

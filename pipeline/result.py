@@ -1,5 +1,6 @@
 """What a run found: result.json, and the full record that a report is drawn from."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
@@ -11,7 +12,7 @@ from ..models.wrappers.ledger import Role
 from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
 from .metrics.noise_floor import NoiseFloor
-from .search.cutpoints import CutPoints
+from .readings.choose import Reading, ReadingChoice
 from .search.failures import Tally, commonest
 from .search.step import Step
 
@@ -61,9 +62,28 @@ def role_failures(tally: Tally, *, repeats: int = 0, repeated: int = 0) -> RoleF
     )
 
 
+class ReadingEffect(BaseModel):
+    """What the readings add on the test split, beside what the prompt adds.
+
+    initial_raw, final_raw: p_0 and the final prompt by the likeliest label. gain_raw: of the final
+    prompt over p_0, both so. gain_of_reading: under p_0, of its reading over the likeliest label.
+    gain_of_both: of the final prompt under its reading over p_0 by the likeliest label.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    initial_raw: Agreement
+    final_raw: Agreement
+    gain_raw: Gain
+    gain_of_reading: Gain
+    gain_of_both: Gain
+
+
 class SplitResult(BaseModel):
     """Agreement on the test split, of p_0 and of the final prompt.
 
+    initial, final, gain: each prompt under its reading, where the configuration asks for one; a
+    claim for the final prompt rests on that gain. reading: what there is beside, then.
     noise_floor: of the final prompt, where the configuration asks for it.
     """
 
@@ -73,13 +93,23 @@ class SplitResult(BaseModel):
     final: Agreement
     gain: Gain
     noise_floor: NoiseFloor | None = None
+    reading: ReadingEffect | None = None
+
+
+class ReadingChoices(BaseModel):
+    """How verdicts under p_0 and under the final prompt are read, each fitted on train."""
+
+    model_config = ConfigDict(frozen=True)
+
+    initial: ReadingChoice
+    final: ReadingChoice
 
 
 class RunResult(BaseModel):
     """What result.json holds.
 
-    reading: cut-points under which verdicts of the final prompt are read; None for the likeliest
-        label.
+    reading: how verdicts of the final prompt are read; None for the likeliest label. readings: how
+        it was chosen, and that of p_0; None where the configuration asks for none.
     aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
         the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
@@ -103,7 +133,8 @@ class RunResult(BaseModel):
     judge_prompt_initial: str
     judge_prompt_final: str
     i2t_prompt_final: str
-    reading: CutPoints | None = None
+    reading: Reading | None = None
+    readings: ReadingChoices | None = None
     aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None
@@ -121,11 +152,21 @@ LAYOUT_NOTE = (
 
 
 @dataclass(frozen=True, slots=True)
+class RawVerdicts:
+    """Verdicts by the likeliest label, of p_0 and of the final prompt, one per example in order."""
+
+    initial: Sequence[Verdict]
+    final: Sequence[Verdict]
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """All that a run saw, for its report.
 
-    initial_verdicts, final_verdicts: on the test examples, in their order. again_verdicts: those
-        of the final prompt's second draw, for the noise floor.
+    initial_verdicts, final_verdicts: on the test examples, in their order, as they are read.
+        again_verdicts: those of the final prompt's second draw, for the noise floor.
+    raw_on_test, raw_on_train: where the configuration asks for a reading, which was fitted to those
+        on train.
     """
 
     config: RunConfig
@@ -136,3 +177,5 @@ class RunRecord:
     final_verdicts: list[Verdict]
     result: RunResult
     again_verdicts: list[Verdict] | None = None
+    raw_on_test: RawVerdicts | None = None
+    raw_on_train: RawVerdicts | None = None

@@ -204,7 +204,8 @@ def _write_photos(folder: Path) -> None:
     write_csv(folder / "votes.csv", ("image", "annotator", "label"), votes)
     shots = {f"shots/{PHOTO_LABELS[e.label]}/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, shots)
-    new = {"example_id": list(images), "image": [cell(data) for data in images.values()]}
+    names = [f"new-{name}" for name in images]
+    new = {"example_id": names, "image": [cell(data) for data in images.values()]}
     schema = pa.schema([("example_id", pa.string()), ("image", IMAGE)])
     pq.write_table(pa.table(new, schema=schema), folder / "new-photos.parquet")
 

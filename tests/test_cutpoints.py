@@ -68,11 +68,12 @@ def execute(folder: Path, **fields: Any) -> tuple[LeaningEngine, dict[str, Any]]
 
 @pytest.mark.parametrize("preset", ["paper", "plus"])
 def test_cut_points_right_a_leaning_judge_under_any_preset(tmp_path: Path, preset: str) -> None:
-    engine, result = execute(
-        tmp_path, preset=preset, algorithm={"calibrate": "cutpoints", "decode": "argmax"}
-    )
-    assert result["test"]["initial"]["accuracy"] < 0.4
-    assert result["test"]["final"]["accuracy"] > 0.95
+    engine, result = execute(tmp_path, preset=preset, reading="cutpoints")
+    test = result["test"]
+    assert test["reading"]["initial_raw"]["accuracy"] < 0.4
+    assert test["initial"]["accuracy"] > 0.95
+    assert test["gain"]["accuracy"] == 0
+    assert test["reading"]["gain_of_reading"] == test["reading"]["gain_of_both"]
     assert len(result["reading"]["cuts"]) == len(TASK.labels) - 1
     assert engine.num_verdicts == 50 + 40
     assert judge_source(tmp_path / "run", None, None, []).reading is not None

@@ -14,6 +14,7 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.examples import (
+    COMMENT,
     PAIR_SCHEMA,
     SCHEMA,
     Example,
@@ -278,8 +279,8 @@ def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
 
 
 def test_the_schema_names_every_field_of_an_example() -> None:
-    assert set(PAIR_SCHEMA.names) == set(Example.__slots__)
-    assert set(SCHEMA.names) == set(Example.__slots__) - {"image_b", "swapped"}
+    assert {*PAIR_SCHEMA.names, COMMENT.name} == set(Example.__slots__)
+    assert set(SCHEMA.names) == set(Example.__slots__) - {"image_b", "swapped", "comment"}
 
 
 def random_table(seed: int) -> tuple[list[str], list[str]]:

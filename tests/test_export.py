@@ -22,7 +22,7 @@ from blpo.pipeline.export.from_run import bundle_of_run
 from blpo.pipeline.export.messages import label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export
-from blpo.pipeline.search.cutpoints import nearest
+from blpo.pipeline.readings.cutpoints import nearest
 from documented_world import furnish_photos, run_blpo, working_in
 from inspect_ai import eval as evaluate_task  # pyright: ignore[reportUnknownVariableType]
 from inspect_ai.model import ModelAPI, ModelOutput, get_model

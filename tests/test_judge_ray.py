@@ -112,7 +112,7 @@ def test_what_an_actor_has_to_say_is_said_once_and_not_written(
         "this prompt was aligned with another judge: model another, here any"
     ]
     judged = pl.read_parquet("out.parquet").columns
-    assert judged == [field.name for field in judged_table([], [], source.task).schema]
+    assert judged == [field.name for field in judged_table([], [], source).schema]
 
 
 @needs_ray

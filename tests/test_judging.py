@@ -35,10 +35,10 @@ from blpo.pipeline.bulk.shards import (
 )
 from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.readings.cutpoints import CutPoints
 from blpo.pipeline.result import LAYOUT_NOTE
 from blpo.pipeline.runs.finished_run import read_past_run
 from blpo.pipeline.runs.run_many import FinishedRun
-from blpo.pipeline.search.cutpoints import CutPoints
 from blpo.pipeline.search.failures import MaxFailedShare, reason_kind
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world

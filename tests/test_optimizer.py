@@ -113,6 +113,17 @@ def test_update_p_shows_verbalizations_labels_and_verdicts_but_no_image() -> Non
     assert request.prompt.count("<text>") == 1
 
 
+def test_update_p_shows_why_annotators_gave_a_label_where_they_said() -> None:
+    engine = ScriptedEngine(Reply("<prompt>x</prompt>", "stop"))
+    told = Case(Verbalization("a wall"), None, "Unsafe", "Safe", comment="the sign is a threat")
+    silent = Case(Verbalization("a door"), None, "Safe", "Unsafe")
+    make_optimizer(engine).update_judge_prompt("Is it safe?", [told, silent])
+    [request] = engine.requests
+    label = "<human_label>Unsafe</human_label>"
+    assert f"{label}\n<human_comment>the sign is a threat</human_comment>\n" in request.prompt
+    assert request.prompt.count("<human_comment>") == 1
+
+
 def test_update_q_shows_the_judge_prompt_and_the_scored_history_and_nothing_else() -> None:
     engine = ScriptedEngine(Reply("<prompt>x</prompt>", "stop"))
     history = [ScoredPrompt("Describe it.", 0.0), ScoredPrompt("Name the knife.", -0.25)]

@@ -28,8 +28,8 @@ from blpo.models.roles.pair_judge import (
 from blpo.models.roles.verbalizer import Verbalization, Verbalizer
 from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.pairs import pair_scores
-from blpo.pipeline.search.cutpoints import CutPoints
-from blpo.pipeline.search.tie_band import fit_tie_band
+from blpo.pipeline.readings.cutpoints import CutPoints
+from blpo.pipeline.readings.tie_band import fit_tie_band
 
 
 def pair_task(**changes: Any) -> Task:

@@ -20,7 +20,9 @@ from blpo.pipeline.blpo.policies.lint import Lint
 from blpo.pipeline.blpo.policies.probe import blocks, draw_probe, held_out
 from blpo.pipeline.blpo.policies.racing import race, survivors
 from blpo.pipeline.blpo.policies.verdict_memory import Judgments
-from blpo.pipeline.search.cutpoints import choose_reading, expected_place, fit_cut_points
+from blpo.pipeline.readings.choose import choose_reading
+from blpo.pipeline.readings.config import ReadingConfig
+from blpo.pipeline.readings.cutpoints import choose_cutpoints, expected_place, fit_cut_points
 from blpo.pipeline.search.losses import LOSSES, LossName
 from blpo.pipeline.search.paired_gain import paired_gain
 
@@ -447,7 +449,7 @@ def test_cut_points_are_the_best_there_are() -> None:
 def test_cut_points_correct_a_judge_that_leans_to_one_end() -> None:
     rng = np.random.default_rng(1)
     train, new = leaning_judge(rng, 100, 0.5), leaning_judge(rng, 200, 0.5)
-    reading = choose_reading(ORDINAL, *train, 0.9, seed=0, as_expected=True, fitted=True)
+    reading = choose_cutpoints(ORDINAL.labels, *train, fit_cut_points)
     assert reading is not None
     before = sum(v.label == e.label for e, v in zip(*new, strict=True))
     after = sum(reading(v).label == e.label for e, v in zip(*new, strict=True))
@@ -458,10 +460,8 @@ def test_cut_points_correct_a_judge_that_leans_to_one_end() -> None:
 def test_a_judge_that_does_not_lean_keeps_the_likeliest_label() -> None:
     rng = np.random.default_rng(2)
     readings = [
-        choose_reading(
-            ORDINAL, *leaning_judge(rng, 60, 0.0), 0.9, seed, as_expected=True, fitted=True
-        )
-        for seed in range(20)
+        choose_cutpoints(ORDINAL.labels, *leaning_judge(rng, 60, 0.0), fit_cut_points)
+        for _ in range(20)
     ]
     assert sum(reading is not None for reading in readings) <= 1
 
@@ -469,9 +469,8 @@ def test_a_judge_that_does_not_lean_keeps_the_likeliest_label() -> None:
 def test_verdicts_without_probabilities_are_left_as_they_are() -> None:
     examples = [make_example(f"e{i}", "1") for i in range(10)]
     verdicts = [Verdict("2")] * 10
-    assert (
-        choose_reading(ORDINAL, examples, verdicts, 0.9, 0, as_expected=True, fitted=True) is None
-    )
+    asked = ReadingConfig(family="cutpoints")
+    assert choose_reading(asked, ORDINAL, examples, verdicts).reading is None
     cut = fit_cut_points(*leaning_judge(np.random.default_rng(0), 20, 0.5), ORDINAL.labels)
     assert cut(Verdict("2")) == Verdict("2")
 

@@ -157,6 +157,20 @@ def test_columns_image_root_and_label_map_are_the_users_word(tmp_path: Path) -> 
     assert summary.unused_columns == ["label"]
 
 
+def test_comments_are_kept_and_belong_to_the_fingerprint(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    _, plain = imported(write_csv(tmp_path / "plain.csv", rows))
+    assert "comment" not in pq.read_schema(tmp_path / "out" / "dataset.parquet").names
+    said = [{**row, "Comment": "a knife" if i == 0 else ""} for i, row in enumerate(rows)]
+    summary, data = imported(write_csv(tmp_path / "said.csv", said), overwrite=True)
+    assert summary.columns["comment"] == "Comment"
+    comments = [e.comment for e in (*data.train, *data.test)]
+    assert sorted(filter(None, comments)) == ["a knife"]
+    assert data.fingerprint != plain.fingerprint
+    left_out = {"columns": {"comment": ""}, "overwrite": True}
+    assert imported(tmp_path / "said.csv", **left_out)[1].fingerprint == plain.fingerprint
+
+
 def test_an_existing_dataset_is_overwritten_only_when_told(tmp_path: Path) -> None:
     source = write_csv(tmp_path / "t.csv", rows_with_images(tmp_path))
     imported(source)

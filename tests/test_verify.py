@@ -77,6 +77,7 @@ def make_runs(folder: Path) -> dict[str, Path]:
         "plus": {"preset": "plus"},
         "reasoned": {"method": "none", "verdict": "reasoned"},
         "other seed": {"method": "none", "seed": 7},
+        "read": {"method": "none", "reading": "auto"},
     }
     runs = {name: finished(folder, name, binary, BINARY, **f) for name, f in of_binary.items()}
     unsteady = UnsteadyEngine(binary.scenes, binary.scale)
@@ -85,7 +86,9 @@ def make_runs(folder: Path) -> dict[str, Path]:
     return runs | {
         "noise floor": finished(folder, "noise", unsteady, BINARY, **asked_twice),
         "text": finished(folder, "text", text, BINARY, method="blpo"),
-        "ordinal": finished(folder, "ordinal", ordinal, ORDINAL, preset="plus"),
+        "ordinal": finished(
+            folder, "ordinal", ordinal, ORDINAL, preset="plus", reading="cutpoints"
+        ),
         "pairs": finished(folder, "pairs", pairs, "micro-pairs", method="blpo"),
         "pairs, twice": finished(folder, "twice", pairs, "micro-pairs", **asked_twice),
     }
@@ -93,7 +96,17 @@ def make_runs(folder: Path) -> dict[str, Path]:
 
 RUNS = [
     *METHODS,
-    *("plus", "reasoned", "other seed", "noise floor", "text", "ordinal", "pairs", "pairs, twice"),
+    *(
+        "plus",
+        "reasoned",
+        "other seed",
+        "read",
+        "noise floor",
+        "text",
+        "ordinal",
+        "pairs",
+        "pairs, twice",
+    ),
 ]
 
 
@@ -386,8 +399,9 @@ def as_before(run: Path) -> None:
     """Without all that a run has kept only since it can be verified."""
     (run / "checksums.json").unlink()
     table = pq.read_table(run / "predictions.parquet")
+    old = ("again_", "initial_raw_", "final_raw_")
     new = ("in_order", "turned", "num_orders")
-    names = [n for n in table.schema.names if n.startswith("again_") or n.endswith(new)]
+    names = [n for n in table.schema.names if n.startswith(old) or n.endswith(new)]
     pq.write_table(table.drop_columns(names), run / "predictions.parquet")
     report = (run / "report.html").read_text()
     (run / "report.html").write_text(re.sub(r'\n<section id="\w+">', "", report))
@@ -467,6 +481,25 @@ def test_cut_points_that_give_other_verdicts_are_found(
     (run / "result.json").write_text(json.dumps(kept))
     figures = {d.figure for d in verify_run(run).differences}
     assert any(figure.startswith("final_verdict of") for figure in figures)
+
+
+def test_a_log_loss_or_a_verdict_of_a_reading_that_is_changed_is_found(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    run = Path(shutil.copytree(runs["read"], tmp_path / "run"))
+    kept = json.loads((run / "result.json").read_text())
+    kept["readings"]["final"]["considered"][0]["log_loss"] += 0.01
+    kept["readings"]["initial"]["considered"][-1]["refused"] = "nothing"
+    (run / "result.json").write_text(json.dumps(kept))
+    figures = {d.figure for d in verify_run(run).differences}
+    assert "readings.final.considered[0].log_loss" in figures
+    assert "readings.initial.considered[2].refused" in figures
+    set_value(run / "predictions.parquet", "initial_verdict", 3, "Safe")
+    set_value(run / "predictions.parquet", "initial_verdict", 4, "Unsafe")
+    figures = {d.figure for d in verify_run(run).differences}
+    assert any(figure.startswith("initial_verdict of") for figure in figures)
+    (run / "train_predictions.parquet").unlink()
+    assert any("train_predictions" in line for line in verify_run(run).not_checked)
 
 
 # ------------------------------------------------------------------------------- command line

@@ -11,7 +11,17 @@ from ..shown import shortened
 from ..tasks import Task
 
 Role = Literal[
-    "image", "image_b", "text", "label", "group", "category", "id", "split", "rater", "ratings"
+    "image",
+    "image_b",
+    "text",
+    "label",
+    "group",
+    "category",
+    "id",
+    "split",
+    "rater",
+    "ratings",
+    "comment",
 ]
 
 ALIASES: dict[Role, tuple[str, ...]] = {
@@ -31,6 +41,7 @@ ALIASES: dict[Role, tuple[str, ...]] = {
         *("rater_id", "annotator_id", "worker_id", "workerid", "participant_id"),
     ),
     "ratings": (),
+    "comment": ("comments", "rationale", "explanation"),
 }
 """Names under which a column is found, in any case; the role's own name goes first."""
 

@@ -48,6 +48,11 @@ def inspect_table(
         ratings=options.ratings,
         images=table.image_columns(),
     )
+    if task.is_pairwise and options.shuffle_pairs and "comment" in found.roles:
+        raise DataError(
+            f"{source}: comments may name the images of a pair, and --shuffle-pairs exchanges "
+            "them: leave the comments out with --column comment=, or keep the order"
+        )
     images = _image_reader(source, table, found, options)
     reader = RowReader(found.roles, task, images, options.label_map, found.ratings)
     unused = _unused(names, found)

@@ -87,6 +87,7 @@ def _merged(rows: list[Record], task: Task, problems: Problems, left_out: LeftOu
         label=found.label or "",
         score=found.score,
         ratings=ratings if len(ratings) > 1 else (),
+        comment="; ".join(dict.fromkeys(row.comment for row in kept if row.comment)) or None,
     )
 
 

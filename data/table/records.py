@@ -46,6 +46,7 @@ class Record:
     ways: tuple[str, ...] = ()
     image_b_hash: str | None = None
     swapped: bool = False
+    comment: str | None = None
 
     @property
     def image_hashes(self) -> tuple[str, ...]:

@@ -89,6 +89,7 @@ class RowReader:
             facts=tuple(noticed.facts),
             ways=tuple(image.how for image in found if image.how),
             image_b_hash=hashes[1] if len(hashes) > 1 else None,
+            comment=self._string(row, "comment"),
         )
 
     @property

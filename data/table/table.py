@@ -46,7 +46,7 @@ def import_table(
 
 def write_table(inspection: Inspection, out: Path) -> ImportReport:
     """Writes the dataset file of an inspection without problems; its report, with the path."""
-    write_dataset(out, _examples(inspection))
+    write_dataset(out, _examples(inspection), comments="comment" in inspection.reader.columns)
     return replace(inspection.report, path=out)
 
 
@@ -82,4 +82,5 @@ def _example(
         ratings=record.ratings,
         image_b=other[0] if other else None,
         swapped=record.swapped,
+        comment=record.comment,
     )

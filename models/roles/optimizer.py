@@ -54,7 +54,8 @@ class Case:
     """A judged example as the optimizer LLM sees it.
 
     verbalization: what it reads in place of the image. image: set where it sees the image itself,
-    in place of a verbalization (Eq 5); image_b: the second one of a pair.
+    in place of a verbalization (Eq 5); image_b: the second one of a pair. comment: why annotators
+    gave the human label, in their words.
     """
 
     verbalization: Verbalization
@@ -63,6 +64,7 @@ class Case:
     verdict: str | None
     image: ImageRef | None = None
     image_b: ImageRef | None = None
+    comment: str | None = None
 
     @property
     def images(self) -> tuple[ImageRef, ...]:

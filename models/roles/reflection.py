@@ -18,6 +18,7 @@ class Effect:
     """An item whose verdict p' changed for the better or the worse.
 
     verbalization: under the I2T prompt that led to p'. before, after: the verdicts of p and p'.
+    comment: as of a case.
     """
 
     kind: Literal["fixed", "broken"]
@@ -26,6 +27,7 @@ class Effect:
     human_label: str
     before: str | None
     after: str | None
+    comment: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

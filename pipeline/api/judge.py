@@ -92,13 +92,14 @@ class Judge:
 
         Columns: example_id; verdict (null where the reply holds no label); probabilities (a struct
         with a float per label, null without log-probabilities); label_mass; reason (why there is
-        no verdict); reasoning. Raises DataError for what is wrong with the images, FailuresError
-        if more rows get no verdict than max_failed_share allows.
+        no verdict); reasoning; and, where a decision was made, decision (act or abstain) and
+        confidence. Raises DataError for what is wrong with the images, FailuresError if more rows
+        get no verdict than max_failed_share allows.
         """
         shown = items(images, self.task, self.source.config.images.bounds)
         verdicts = self.source.judge(self.engine, shown)
         self._check(verdicts)
-        table = judged_table(shown, verdicts, self.task)
+        table = judged_table(shown, verdicts, self.source)
         return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
 
     def one(

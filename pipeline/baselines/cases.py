@@ -39,7 +39,13 @@ def described_cases(roles: Verbalizes, i2t_prompt: str, items: Sequence[Judged])
     """Cases of which the optimizer reads a description under the I2T prompt."""
     verbalizations = roles.verbalize(i2t_prompt, [item.example for item in items])
     return [
-        Case(verbalization, item.example.text, item.example.label, item.verdict.label)
+        Case(
+            verbalization,
+            item.example.text,
+            item.example.label,
+            item.verdict.label,
+            comment=item.example.comment,
+        )
         for item, verbalization in zip(items, verbalizations, strict=True)
     ]
 
@@ -54,6 +60,7 @@ def image_cases(items: Sequence[Judged]) -> list[Case]:
             item.verdict.label,
             item.example.image,
             item.example.image_b,
+            comment=item.example.comment,
         )
         for item in items
     ]

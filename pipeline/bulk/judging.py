@@ -29,10 +29,14 @@ from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, RunConfig, parse_config
+from ..decisions.decide import Decision, read_decision
+from ..metrics.drift import Distribution, mass_bins
 from ..metrics.label_mass import MassCounts
+from ..readings.choose import Reading, ReadingChoice
 from ..result import RoleFailures, role_failures
 from ..runs.directory import (
     INPUTS_FILE,
+    PREDICTIONS_FILE,
     RESULT_FILE,
     RunDirectory,
     kept_task,
@@ -40,10 +44,10 @@ from ..runs.directory import (
     run_task,
 )
 from ..runs.engine_pool import EnginePool
+from ..runs.predictions import read_predictions
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
 from ..runs.verdict_columns import verdict_columns, verdict_fields
-from ..search.cutpoints import CutPoints
 from ..search.failures import Tally, failures_error
 from .bundle import read_bundle
 
@@ -55,6 +59,7 @@ _GROUP_ROWS = 4096
 _SHARD_KEY = "blpo.shard"
 OTHER_JUDGE_KEY = "blpo.other_judge"
 """Of the metadata of a file of verdicts: what `other_judge` says of them."""
+_DECISION_FIELDS = (pa.field("decision", pa.string()), pa.field("confidence", pa.float64()))
 _FEWEST_ROWS = 1000
 """Of fewer rows no share of failures is taken, unless they are all."""
 
@@ -68,16 +73,19 @@ class JudgeSource:
 
     reading: how its verdicts are read; None for the likeliest label. aligned: model and layout of
     the judge that the prompt of a run was aligned with. prompt_name: where the prompt comes from.
-    store: folder of the replies.
+    store: folder of the replies. decision: on which verdicts to act; None where nothing is decided.
+    expected: how verdicts were distributed on the test split of the run; None without one.
     """
 
     task: Task
     judge_prompt: str
     config: JudgeConfig
-    reading: CutPoints | None = None
+    reading: Reading | None = None
     aligned: Mapping[str, str] = field(default_factory=dict[str, str])
     prompt_name: str = "its prompt"
     store: Path = Path("store")
+    decision: Decision | None = None
+    expected: Distribution | None = None
 
     @property
     def judge_name(self) -> str:
@@ -96,8 +104,14 @@ class JudgeSource:
         return num_requests(self.task, self.config.orders, self.config.reasoning)
 
     def judge(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
-        """One verdict per item, in order."""
-        verdicts = configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+        """One verdict per item as it is read, in order."""
+        return self.read(self.ask(engine, items))
+
+    def ask(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
+        """One verdict per item by the likeliest label, in order."""
+        return configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+
+    def read(self, verdicts: list[Verdict]) -> list[Verdict]:
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
 
 
@@ -109,9 +123,14 @@ class JudgedCounts:
     replies that an engine gave in this session; all others came from the store. other_judge: how
     the judge differs from the one that the prompt was aligned with; empty if it does not.
     departures: how many requests were asked otherwise than they were to be, and in which point.
+    num_acts: verdicts to act on; None where nothing is decided. expected: see `JudgeSource`.
+    binned: label masses in its bins.
     """
 
     rows: int = 0
+    num_acts: int | None = None
+    expected: Distribution | None = None
+    binned: Counter[int] = field(default_factory=Counter[int])
     verdicts: Counter[str | None] = field(default_factory=Counter[str | None])
     missing: Tally = field(default_factory=Tally)
     masses: MassCounts = field(default_factory=MassCounts)
@@ -124,6 +143,17 @@ class JudgedCounts:
         warn_of_missing(self.missing.reasons, self.rows)
         if warning := self.masses.warning:
             _log.warning(warning)
+        for what in self.drift:
+            _log.warning(
+                "these images are not like those of the run's test split in %s. Prompt, reading "
+                "and decision may do worse on them: label some (`blpo next`) and evaluate",
+                what,
+            )
+
+    @property
+    def drift(self) -> list[str]:
+        """In what the verdicts are distributed otherwise than on the run's test split."""
+        return self.expected.drift(self.verdicts, self.binned) if self.expected else []
 
     @property
     def failures(self) -> RoleFailures:
@@ -133,9 +163,14 @@ class JudgedCounts:
     def add(self, table: Any) -> None:
         """Count a table of `judged_table`."""
         self.rows += table.num_rows
+        if "decision" in table.schema.names:
+            self.num_acts = (self.num_acts or 0) + table["decision"].to_pylist().count("act")
         verdicts, reasons = (table[name].to_pylist() for name in ("verdict", "reason"))
         self.verdicts.update(verdicts)
-        self.masses.add(table["label_mass"].drop_null().to_pylist())
+        masses = table["label_mass"].drop_null().to_pylist()
+        self.masses.add(masses)
+        if self.expected is not None:
+            self.binned.update(mass_bins(masses, self.expected.mass_edges))
         self.missing.add(
             (reason or "not known") if verdict is None else None
             for verdict, reason in zip(verdicts, reasons, strict=True)
@@ -201,7 +236,7 @@ def judge_dataset(
     """
     refuse_output(out, dataset, overwrite=overwrite)
     shard = shard or Shard()
-    counts = JudgedCounts()
+    counts = JudgedCounts(expected=source.expected)
     total = _num_items(dataset, source, shard)
     pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
     try:
@@ -216,7 +251,7 @@ def judge_dataset(
             _BATCHES_IN_FLIGHT,
         )
         with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            tables = (judged_table(*batch, source.task) for batch in judged)
+            tables = (judged_table(*batch, source) for batch in judged)
             write_judged(tables, out, source, shard, counts)
         counts.new_calls = engine.ledger.session.calls
         counts.departures = dict(engine.ledger.departures)
@@ -290,7 +325,7 @@ def write_judged(
     remarks = {_SHARD_KEY: str(shard)}
     if counts.other_judge:
         remarks[OTHER_JUDGE_KEY] = counts.other_judge
-    schema = _judged_schema(source.task).with_metadata(remarks)
+    schema = _judged_schema(source).with_metadata(remarks)
     allowed = source.config.max_failed_share.judge
     with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         waiting: list[Any] = []
@@ -321,15 +356,18 @@ def _source_of_run(
         return JudgeSource(task, other_prompt, judge_config, prompt_name=str(prompt), store=store)
     judge_prompt = read_text(run / "prompts" / "judge_prompt_final.txt", ConfigError)
     # Fitted for this prompt alone.
-    reading = directory.read_json(RESULT_FILE).get("reading")
+    result = directory.read_json(RESULT_FILE)
+    reading = result.get("reading")
     return JudgeSource(
         task,
         judge_prompt,
         judge_config,
-        parse_config(CutPoints, reading, f"{run / RESULT_FILE}: reading") if reading else None,
+        _parsed_reading(reading, f"{run / RESULT_FILE}: reading"),
         _aligned(directory),
         f"final prompt of {run}",
         store,
+        read_decision(run, result),
+        _expected(run),
     )
 
 
@@ -347,7 +385,18 @@ def _source_of_bundle(
         bundle.aligned,
         f"that of {path}",
         store or Path("store"),
+        bundle.rules.decision,
     )
+
+
+def _expected(run: Path) -> Distribution | None:
+    """None for a run of a version that kept no predictions."""
+    path = run / PREDICTIONS_FILE
+    return Distribution.of(read_predictions(path).final) if path.exists() else None
+
+
+def _parsed_reading(reading: Any, source: str) -> Reading | None:
+    return parse_config(ReadingChoice, {"reading": reading}, source).reading
 
 
 def _aligned(directory: RunDirectory) -> Mapping[str, str]:
@@ -419,11 +468,21 @@ def warn_of_other_judge(differences: str) -> None:
         _log.warning("this prompt was aligned with another judge: %s", differences)
 
 
-def _judged_schema(task: Task) -> Any:
-    return pa.schema([pa.field("example_id", pa.string()), *verdict_fields(task.labels)])
+def _judged_schema(source: JudgeSource) -> Any:
+    fields = [pa.field("example_id", pa.string()), *verdict_fields(source.task.labels)]
+    return pa.schema(fields if source.decision is None else [*fields, *_DECISION_FIELDS])
 
 
-def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], task: Task) -> Any:
+def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], source: JudgeSource) -> Any:
     """Rows of the output, one for each item, in order."""
-    ids = pa.array([item.example_id for item in items], pa.string())
-    return pa.table([ids, *verdict_columns(verdicts, task.labels)], schema=_judged_schema(task))
+    columns = [
+        pa.array([item.example_id for item in items], pa.string()),
+        *verdict_columns(verdicts, source.task.labels),
+    ]
+    if source.decision is not None:
+        decided = [source.decision.decide(verdict) for verdict in verdicts]
+        columns += [
+            pa.array([one[place] for one in decided], field.type)
+            for place, field in enumerate(_DECISION_FIELDS)
+        ]
+    return pa.table(columns, schema=_judged_schema(source))

@@ -21,7 +21,9 @@ from ...data.shards import Shard, shard_of
 from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, iter_item_ids
 from ...data.tasks import Task
 from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
-from ..search.cutpoints import CutPoints
+from ..decisions.decide import Decision
+from ..metrics.drift import Distribution
+from ..readings.choose import Reading
 from .judging import (
     OTHER_JUDGE_KEY,
     JudgedCounts,
@@ -47,13 +49,23 @@ class JudgeManifest(BaseModel):
     task: Task
     judge_prompt: str
     judge: JudgeConfig
-    reading: CutPoints | None = None
+    reading: Reading | None = None
+    decision: Decision | None = None
+    expected: Distribution | None = None
     aligned: dict[str, str] = Field(default_factory=dict)
     options: ItemOptions = NO_ITEM_OPTIONS
 
     @property
     def source(self) -> JudgeSource:
-        return JudgeSource(self.task, self.judge_prompt, self.judge, self.reading, self.aligned)
+        return JudgeSource(
+            self.task,
+            self.judge_prompt,
+            self.judge,
+            self.reading,
+            self.aligned,
+            decision=self.decision,
+            expected=self.expected,
+        )
 
     def item_ids(self) -> Iterator[str | None]:
         """Of the dataset, in its order."""
@@ -79,6 +91,8 @@ def judge_manifest(
         judge_prompt=source.judge_prompt,
         judge=source.config,
         reading=source.reading,
+        decision=source.decision,
+        expected=source.expected,
         aligned=dict(source.aligned),
         options=options,
     )
@@ -144,7 +158,8 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
         raise DataError(f"{manifest.dataset}: holds other examples than when it was judged")
     readers = [_ShardReader(folder / f"{k}.parquet") for k in range(manifest.num_shards)]
     schema = readers[0].schema
-    counts = JudgedCounts(other_judge=next(filter(None, (r.other_judge for r in readers)), ""))
+    other = next(filter(None, (r.other_judge for r in readers)), "")
+    counts = JudgedCounts(other_judge=other, expected=manifest.expected)
     warn_of_other_judge(counts.other_judge)
     with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for ids in _batches(manifest.item_ids()):

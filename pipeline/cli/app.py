@@ -14,6 +14,7 @@ import typer
 
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
+from .decisions import decide, estimate, next_
 from .doctor import doctor
 from .export import export
 from .imports import import_app
@@ -54,10 +55,11 @@ def about(
     """What every command takes."""
 
 
-_SHOWN_FIRST = (demo, init, label, optimize, evaluate, export)
+_SHOWN_FIRST = (demo, init, label, optimize, evaluate, decide, estimate, export)
 
 for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor):
     app.command()(command)
+app.command("next")(next_)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")

@@ -25,7 +25,7 @@ def bundle_of_run(run: Path) -> Bundle:
         task=source.task,
         judge_prompt=source.judge_prompt,
         judge=source.config.model_copy(update={"judge": judge}),
-        rules=Rules(reading=source.reading),
+        rules=Rules(reading=source.reading, decision=source.decision),
         aligned=dict(source.aligned),
         expected=past.result.test.final,
         dataset_fingerprint=past.result.dataset_fingerprint,

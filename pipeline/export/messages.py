@@ -31,13 +31,13 @@ def question(bundle: Bundle) -> Question:
     """What one request asks.
 
     Raises ConfigError for a judge that takes several requests for a verdict and puts their
-    probabilities together, or reads them by cut-points.
+    probabilities together, or whose probabilities are read as a run has fitted them.
     """
     task, config = bundle.task, bundle.judge
     if task.compare == "scores":
         raise _needs_blpo("each image of a pair is judged on its own, and the scores are compared")
-    if bundle.rules.reading is not None:
-        raise _needs_blpo("its verdicts are read by cut-points (calibrate: cutpoints)")
+    if (reading := bundle.rules.reading) is not None:
+        raise _needs_blpo(f"its probabilities are read as fitted (reading: {reading.family})")
     prompt = f"{bundle.judge_prompt}\n{answer_instruction(task, config.reasoning)}"
     if task.is_pairwise:
         prompt = f"{' '.join(PAIR_BRIDGE_SENTENCES[:2])}\n{prompt}"

@@ -99,7 +99,7 @@ class JudgeActor:
                 for items in iter_dataset(self._dataset, task, bounds, BATCH_ROWS, row_group):
                     yield self._judged(items)
         except BlpoError as error:
-            schema = self._with_remarks(judged_table([], [], self._source.task), []).schema
+            schema = self._with_remarks(judged_table([], [], self._source), []).schema
             yield pa.Table.from_pylist([{"problem": str(error)}], schema=schema)
 
     def _judged(self, items: list[Item]) -> Any:
@@ -107,7 +107,7 @@ class JudgeActor:
         verdicts = self._source.judge(self._engine, items)
         new_calls = self._engine.ledger.session.calls - before
         is_new = [row < new_calls for row in range(len(items))]
-        return self._with_remarks(judged_table(items, verdicts, self._source.task), is_new)
+        return self._with_remarks(judged_table(items, verdicts, self._source), is_new)
 
     def _with_remarks(self, table: Any, is_new: Sequence[bool]) -> Any:
         others = [self._other_judge] * len(is_new)
@@ -140,7 +140,7 @@ def judge_on_ray(
         )
     refuse_output(out, dataset, overwrite=overwrite)
     total = sum(1 for _ in iter_example_ids(dataset))
-    counts = JudgedCounts()
+    counts = JudgedCounts(expected=source.expected)
     ray = _started_ray(num_actors)
     try:
         num_groups = num_row_groups(dataset)

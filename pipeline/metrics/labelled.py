@@ -11,3 +11,10 @@ class Labelled(Protocol):
 
     @property
     def group(self) -> str: ...
+
+
+class Identified(Labelled, Protocol):
+    """One that is told apart by its id, too."""
+
+    @property
+    def example_id(self) -> str: ...

@@ -24,7 +24,8 @@ class Finding:
 def finding(result: RunResult, metric: Metric) -> Finding:
     """A gain that verdicts independent of the images would show as well is not called one.
 
-    A search that had nothing to try has found nothing, whatever the figures.
+    A search that had nothing to try has found nothing, whatever the figures. Where verdicts are
+    read by a fitted reading, the gain is that over the first prompt under its own.
     """
     test = result.test
     interval = test.gain.ci95[metric]
@@ -39,7 +40,8 @@ def finding(result: RunResult, metric: Metric) -> Finding:
     if before == after and low == high:
         return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)
     verb = "stayed" if before == after else "rose" if before < after else "fell"
-    told = f"{name} {verb} from {before:.3f} to {after:.3f}; the 95 % interval of the gain"
+    under = "" if test.reading is None else ", each prompt under its own reading"
+    told = f"{name} {verb} from {before:.3f} to {after:.3f}{under}; the 95 % interval of the gain"
     if not excludes_zero(interval):
         sentence = f"{told}, {signed_interval(interval)}, includes 0: the difference may be chance."
         return Finding("unclear", sentence, detectable)

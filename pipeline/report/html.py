@@ -22,6 +22,7 @@ from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
 from .prompt_diff import PromptDiff
+from .reading_view import coverage_view, reading_view
 from .scorecard_view import scorecard_view
 
 Change = Literal["fixed", "broken", "other"]
@@ -68,6 +69,8 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "total_calls": _total(result.calls.values()),
         "pair_rows": pair_rows(result.test.initial.pairs, result.test.final.pairs),
         "pair_note": pair_note(record.task, record.config.orders),
+        "reading": reading_view(record),
+        "coverage": coverage_view(record),
         **scorecard_view(record),
     }
 

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..metrics.agreement import Agreement, Gain
+from ..metrics.coverage import Curve
 from ..metrics.intervals import Interval, wilson
 from ..metrics.probabilities import ReliabilityBin
 from ..result import SplitResult
@@ -66,6 +67,11 @@ def trajectory_plot(trajectory: Sequence[tuple[int, float, float]]) -> str:
 def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
     """The share of right verdicts by confidence, under the initial and the final prompt."""
     return _svg(lambda figure: _draw_reliability(figure, bins), height_in=3)
+
+
+def coverage_plot(curves: Mapping[str, Curve]) -> str:
+    """The share of wrong verdicts among the most confident ones, by how many these are."""
+    return _svg(lambda figure: _draw_coverage(figure, curves), height_in=2.6)
 
 
 def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
@@ -144,6 +150,17 @@ def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin
     lowest = min(one.confidence for own in bins.values() for one in own)
     axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(0, 1.01))
     axes.set(xlabel="confidence: probability of the likeliest label", ylabel="accuracy")
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+
+
+def _draw_coverage(figure: Figure, curves: Mapping[str, Curve]) -> None:
+    axes = figure.subplots()
+    for (name, curve), color in zip(curves.items(), (_INITIAL, _FINAL), strict=True):
+        coverages, errors = zip(*curve, strict=True)
+        axes.plot(coverages, errors, drawstyle="steps-pre", color=color, label=name)
+    highest = max(error for curve in curves.values() for _, error in curve)
+    axes.set(xlim=(0, 1.01), ylim=(0, min(1.02, max(0.1, highest * 1.1))))
+    axes.set(xlabel="coverage: share of the verdicts, the most confident first", ylabel="error")
     axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 

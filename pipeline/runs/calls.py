@@ -14,18 +14,20 @@ class PlannedCalls:
     """Calls of a run within its budget, if no step of the search ends early.
 
     search: by role. test: of the judge, for the test split under all prompts that it is judged by.
+    fits: of the judge, for the training split under the prompts whose reading is fitted.
     """
 
     search: Mapping[Role, int]
     test: int
+    fits: int
 
     @property
     def total(self) -> int:
-        return sum(self.search.values()) + self.test
+        return sum(self.search.values()) + self.test + self.fits
 
     def of(self, role: Role) -> int:
-        """Of one role, the test included."""
-        return self.search.get(role, 0) + (self.test if role == "judge" else 0)
+        """Of one role, the test and the fits included."""
+        return self.search.get(role, 0) + (self.test + self.fits if role == "judge" else 0)
 
 
 def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) -> PlannedCalls:
@@ -38,4 +40,7 @@ def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) 
         for role, number in calls.items()
     }
     num_prompts = 3 if config.noise_floor else 2
-    return PlannedCalls(search, num_prompts * num_test * per_verdict)
+    num_fitted = 0 if config.reading.family == "none" else 2
+    return PlannedCalls(
+        search, num_prompts * num_test * per_verdict, num_fitted * num_train * per_verdict
+    )

@@ -13,9 +13,10 @@ from .directory import (
     REPORT_FILE,
     RESULT_FILE,
     TASK_FILE,
+    TRAIN_PREDICTIONS_FILE,
 )
 
-_FILES = (TASK_FILE, INPUTS_FILE, PREDICTIONS_FILE, REPORT_FILE)
+_FILES = (TASK_FILE, INPUTS_FILE, PREDICTIONS_FILE, TRAIN_PREDICTIONS_FILE, REPORT_FILE)
 
 
 def checksums(run: Path, result: Mapping[str, Any]) -> dict[str, str]:

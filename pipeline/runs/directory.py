@@ -7,7 +7,9 @@
     steps/step-N.json  prompts, scores, metrics and calls so far of every step of the search
     prompts/           judge_prompt_initial.txt, judge_prompt_final.txt, i2t_prompt_final.txt
     predictions.parquet  verdicts of the initial and the final prompt on the test split
+    train_predictions.parquet  those that a reading was fitted to, on the train split
     report.html        the result to look at
+    decision.json      what `blpo decide` has found; no part of the run
     checksums.json     sha256 of these files, and of result.json without its seconds
     result.json        the result, written last
     ledger.jsonl       calls, tokens and seconds by role of every session that asked models
@@ -40,7 +42,9 @@ INPUTS_FILE = "inputs.json"
 RESULT_FILE = "result.json"
 LEDGER_FILE = "ledger.jsonl"
 PREDICTIONS_FILE = "predictions.parquet"
+TRAIN_PREDICTIONS_FILE = "train_predictions.parquet"
 REPORT_FILE = "report.html"
+DECISION_FILE = "decision.json"
 CHECKSUMS_FILE = "checksums.json"
 _RUN_ID_FILE = "run_id"
 _OWN_FILES = (
@@ -49,6 +53,8 @@ _OWN_FILES = (
     INPUTS_FILE,
     _RUN_ID_FILE,
     PREDICTIONS_FILE,
+    TRAIN_PREDICTIONS_FILE,
+    DECISION_FILE,
     RESULT_FILE,
     REPORT_FILE,
     CHECKSUMS_FILE,

@@ -1,7 +1,7 @@
 """A finished run as others look at it: its result and its verdicts on the test split."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from ...models.roles.judge import Verdict
 from ..config import RunConfig
 from ..metrics.agreement import group_confusions
 from ..metrics.intervals import Counts
-from ..result import RunResult
+from ..result import RawVerdicts, RunResult
 from .directory import PREDICTIONS_FILE, RESULT_FILE, RunDirectory, load_run
 from .predictions import AGAIN, PastExample, read_predictions
 
@@ -24,7 +24,7 @@ class PastRun:
     """A finished run, read back from its directory.
 
     labels: the declared label set. initial, final: verdicts under p_0 and under the final prompt,
-    one per example.
+    one per example, as they are read. raw: by the likeliest label, where a reading was asked for.
     """
 
     path: Path
@@ -34,6 +34,14 @@ class PastRun:
     examples: tuple[PastExample, ...]
     initial: tuple[Verdict, ...]
     final: tuple[Verdict, ...]
+    raw: RawVerdicts | None = None
+
+    @property
+    def by_likeliest_label(self) -> "PastRun":
+        """The run without readings."""
+        if self.raw is None:
+            return self
+        return replace(self, initial=tuple(self.raw.initial), final=tuple(self.raw.final), raw=None)
 
     @cached_property
     def initial_confusions(self) -> Counts:
@@ -67,7 +75,8 @@ def read_past_run(path: Path) -> PastRun:
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
     result = read_result(directory)
     found = read_predictions(path / PREDICTIONS_FILE)
-    return PastRun(path, config, result, found.labels, found.examples, found.initial, found.final)
+    verdicts = found.initial, found.final, found.raw
+    return PastRun(path, config, result, found.labels, found.examples, *verdicts)
 
 
 def read_result(directory: RunDirectory) -> RunResult:

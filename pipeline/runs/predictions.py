@@ -2,20 +2,23 @@
 
 A row per test example: example_id, group, human_label, and the verdicts under p_0 (`initial_`) and
 under the final prompt (`final_`); where the noise floor was asked for, those of the second time
-(`again_`). Verdicts on pairs come with what each order was answered.
+(`again_`). Where a reading was asked for, these are as they are read; beside them stand those by
+the likeliest label (`initial_raw_`, `final_raw_`), and in train_predictions.parquet the verdicts
+that the readings were fitted to. Verdicts on pairs come with what each order was answered.
 """
 
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ...data.arrow import ARROW_ERRORS, open_parquet, pa, pq
 from ...data.errors import DataError
+from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
-from ..result import RunRecord
+from ..result import RawVerdicts, RunRecord
 from .verdict_columns import verdict_columns, verdict_fields
 
 AGAIN = "start the run again, it asks no model and writes its files anew"
@@ -35,9 +38,10 @@ class PastExample:
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """The verdicts of a finished run, one per test example.
+    """The verdicts of a finished run, one per example of a split.
 
     labels: the declared label set. again: of the second draw for the noise floor; None without.
+    raw: by the likeliest label, where a reading was asked for.
     has_orders: whether verdicts on pairs come with what each order was answered.
     """
 
@@ -47,16 +51,37 @@ class Predictions:
     final: tuple[Verdict, ...]
     again: tuple[Verdict, ...] | None
     has_orders: bool
+    raw: RawVerdicts | None = None
 
 
 def predictions_bytes(record: RunRecord) -> bytes:
     """The file of a run."""
-    test, labels = record.dataset.test, record.task.labels
-    fields = [pa.field(name, pa.string()) for name in _EXAMPLE_COLUMNS]
-    columns = [pa.array([getattr(e, name) for e in test]) for name in _EXAMPLE_COLUMNS.values()]
-    drawn = {"initial_": record.initial_verdicts, "final_": record.final_verdicts}
+    drawn: dict[str, Sequence[Verdict]] = {
+        "initial_": record.initial_verdicts,
+        "final_": record.final_verdicts,
+    }
     if record.again_verdicts is not None:
         drawn["again_"] = record.again_verdicts
+    if record.raw_on_test is not None:
+        drawn["initial_raw_"] = record.raw_on_test.initial
+        drawn["final_raw_"] = record.raw_on_test.final
+    return _bytes(record.dataset.test, record.task.labels, drawn)
+
+
+def train_predictions_bytes(record: RunRecord) -> bytes | None:
+    """The file of the verdicts that readings were fitted to; None where none was asked for."""
+    found = record.raw_on_train
+    if found is None:
+        return None
+    drawn = {"initial_": found.initial, "final_": found.final}
+    return _bytes(record.dataset.train, record.task.labels, drawn)
+
+
+def _bytes(
+    examples: Sequence[Example], labels: Sequence[str], drawn: Mapping[str, Sequence[Verdict]]
+) -> bytes:
+    fields = [pa.field(name, pa.string()) for name in _EXAMPLE_COLUMNS]
+    columns = [pa.array([getattr(e, name) for e in examples]) for name in _EXAMPLE_COLUMNS.values()]
     for prefix, verdicts in drawn.items():
         fields += [*verdict_fields(labels, prefix), *_order_fields(verdicts, prefix)]
         columns += [*verdict_columns(verdicts, labels, prefix), *_order_columns(verdicts)]
@@ -84,7 +109,14 @@ def read_predictions(path: Path) -> Predictions:
         final=tuple(_verdicts(table, "final_")),
         again=tuple(_verdicts(table, "again_")) if "again_verdict" in table.schema.names else None,
         has_orders="final_num_orders" in table.schema.names,
+        raw=_raw(table),
     )
+
+
+def _raw(table: Any) -> RawVerdicts | None:
+    if "final_raw_verdict" not in table.schema.names:
+        return None
+    return RawVerdicts(_verdicts(table, "initial_raw_"), _verdicts(table, "final_raw_"))
 
 
 def _columns_of(*prefixes: str) -> list[str]:

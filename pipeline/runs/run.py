@@ -10,7 +10,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ...data.examples import Dataset, check_images, read_dataset
+from ...data.errors import ConfigError
+from ...data.examples import Dataset, Example, check_images, read_dataset
 from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
@@ -19,9 +20,17 @@ from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ..config import RunConfig
 from ..metrics.agreement import agreement
+from ..readings.choose import Reading, choose_reading, too_few
+from ..readings.config import check_reading
 from ..report.html import render_report
-from ..result import CallCounts, RunRecord, RunResult, SplitResult
-from ..search.cutpoints import CutPoints
+from ..result import (
+    CallCounts,
+    RawVerdicts,
+    ReadingChoices,
+    RunRecord,
+    RunResult,
+    SplitResult,
+)
 from ..search.step import Step, Tried
 from .calls import planned_calls
 from .checksums import checksums
@@ -31,13 +40,14 @@ from .directory import (
     PREDICTIONS_FILE,
     REPORT_FILE,
     RESULT_FILE,
+    TRAIN_PREDICTIONS_FILE,
     RunDirectory,
     open_run_directory,
 )
 from .engine_pool import EnginePool
 from .failure_watch import FailureWatch
 from .measure import measure
-from .predictions import predictions_bytes
+from .predictions import predictions_bytes, train_predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 
 
@@ -51,7 +61,9 @@ class Run:
         """
         self.config = config
         self.task = load_task(config.task)
+        check_reading(config.reading, self.task)
         self.dataset = checked_dataset(config.dataset, self.task, config.images.bounds)
+        _refuse_too_few(config, self.task, self.dataset)
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
         engines = role_engines(config, self.task, pool)
@@ -157,30 +169,69 @@ class Run:
     def _test(self, steps: list[Step], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
-        reading = steps[-1].reading if steps else None
+        on_train = self._judge_train(final_prompt)
+        readings = on_train and self._choose_readings(on_train)
+        reading = readings.final.reading if readings else None
         test, seed = self.dataset.test, self.config.seed
-        initial = self._judge_test(self.judge_prompt)
-        final = _read(self._judge_test(final_prompt), reading)
+        raw = RawVerdicts(self._judge_test(self.judge_prompt), self._judge_test(final_prompt))
+        initial = _read(raw.initial, readings.initial.reading if readings else None)
+        final = _read(raw.final, reading)
+        raw_on_test = raw if readings else None
         again = self._judge_again(final_prompt, reading)
-        measured = measure(test, initial, final, again, self.task.labels, seed)
-        result = self._result(steps, final_prompt, measured, time.monotonic() - started)
-        return RunRecord(self.config, self.task, self.dataset, steps, initial, final, result, again)
+        measured = measure(test, initial, final, again, self.task.labels, seed, raw_on_test)
+        seconds = time.monotonic() - started
+        return RunRecord(
+            config=self.config,
+            task=self.task,
+            dataset=self.dataset,
+            steps=steps,
+            initial_verdicts=initial,
+            final_verdicts=final,
+            result=self._result(steps, final_prompt, measured, readings, seconds),
+            again_verdicts=again,
+            raw_on_test=raw_on_test,
+            raw_on_train=on_train,
+        )
+
+    def _judge_train(self, final_prompt: str) -> RawVerdicts | None:
+        """Verdicts for readings to be fitted to, if one is asked for."""
+        if self.config.reading.family == "none":
+            return None
+        train = self.dataset.train
+        return RawVerdicts(self._judge(self.judge_prompt, train), self._judge(final_prompt, train))
+
+    def _choose_readings(self, on_train: RawVerdicts) -> ReadingChoices:
+        initial, final = (
+            choose_reading(self.config.reading, self.task, self.dataset.train, verdicts)
+            for verdicts in (on_train.initial, on_train.final)
+        )
+        return ReadingChoices(initial=initial, final=final)
 
     def _judge_test(self, judge_prompt: str, sample_index: int = 0) -> list[Verdict]:
+        return self._judge(judge_prompt, self.dataset.test, sample_index)
+
+    def _judge(
+        self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
+    ) -> list[Verdict]:
         judge = configured_judge(self.engines["judge"], self.task, self.config)
-        pairs = [(judge_prompt, example) for example in self.dataset.test]
+        pairs = [(judge_prompt, example) for example in examples]
         verdicts = judge.pairs(pairs, sample_index)
         self._watch.judged(pairs, verdicts)
         return verdicts
 
-    def _judge_again(self, judge_prompt: str, reading: CutPoints | None) -> list[Verdict] | None:
+    def _judge_again(self, judge_prompt: str, reading: Reading | None) -> list[Verdict] | None:
         """The second draw for the noise floor, if it is asked for."""
         if not self.config.noise_floor:
             return None
         return _read(self._judge_test(judge_prompt, sample_index=1), reading)
 
     def _result(
-        self, steps: Sequence[Step], final_prompt: str, test: SplitResult, seconds: float
+        self,
+        steps: Sequence[Step],
+        final_prompt: str,
+        test: SplitResult,
+        readings: ReadingChoices | None,
+        seconds: float,
     ) -> RunResult:
         config, identities = self.config, self.identities
         chosen = [step.i2t_prompt for step in steps if step.i2t_prompt is not None]
@@ -195,7 +246,8 @@ class Run:
             judge_prompt_initial=self.judge_prompt,
             judge_prompt_final=final_prompt,
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
-            reading=steps[-1].reading if steps else None,
+            reading=readings.final.reading if readings else None,
+            readings=readings,
             aligned_by_chat=identities["judge"].is_chat,
             test=test,
             stopped=self.budget.stopped,
@@ -222,6 +274,9 @@ class Run:
         directory.write_text("prompts/judge_prompt_final.txt", result.judge_prompt_final)
         directory.write_text("prompts/i2t_prompt_final.txt", result.i2t_prompt_final)
         directory.write_bytes(PREDICTIONS_FILE, predictions_bytes(record))
+        on_train = train_predictions_bytes(record)
+        if on_train is not None:
+            directory.write_bytes(TRAIN_PREDICTIONS_FILE, on_train)
         directory.write_text(REPORT_FILE, render_report(record))
         result_json = result.model_dump(mode="json")
         directory.write_json(CHECKSUMS_FILE, checksums(directory.path, result_json))
@@ -258,8 +313,21 @@ def _unchanged_dataset(
     return dataset
 
 
-def _read(verdicts: list[Verdict], reading: CutPoints | None) -> list[Verdict]:
-    return [reading(verdict) for verdict in verdicts] if reading else verdicts
+def _refuse_too_few(config: RunConfig, task: Task, dataset: Dataset) -> None:
+    """Raises ConfigError for a reading that the training examples cannot carry."""
+    family = config.reading.family
+    if family in ("none", "auto"):
+        return
+    missing = too_few(family, task.labels, dataset.train)
+    if missing:
+        raise ConfigError(
+            f"reading {family}: {missing}: label more images, or take `auto`, which leaves out "
+            "what cannot be fitted"
+        )
+
+
+def _read(verdicts: Sequence[Verdict], reading: Reading | None) -> list[Verdict]:
+    return [reading(verdict) for verdict in verdicts] if reading else list(verdicts)
 
 
 def run_inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from ...data.examples import Example
 from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Proposal
 from ...models.roles.verbalizer import Verbalization
-from .cutpoints import CutPoints
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,6 @@ class Step:
     i2t_prompt: the one that led to next_judge_prompt; None where none did.
     details: what the method adds to the step's record, JSON values.
     notes: sentences for the report.
-    reading: how verdicts under next_judge_prompt are read; None for the likeliest label.
     """
 
     index: int
@@ -70,7 +68,6 @@ class Step:
     shown: Sequence[ShownCase] = ()
     i2t_prompt: str | None = None
     notes: Sequence[str] = field(default_factory=list[str])
-    reading: CutPoints | None = None
 
 
 def num_right(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> int:

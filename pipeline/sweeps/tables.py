@@ -7,7 +7,7 @@ seeds, so that its interval and its p-value count both.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import groupby
 from statistics import mean, stdev
@@ -37,6 +37,9 @@ from .sweep import SweepConfig, method_name
 Part = Literal["initial", "final", "gain"]
 PARTS: tuple[Part, ...] = get_args(Part)
 
+AS_READ = " + reading"
+"""What the name of a method ends with where its verdicts are read."""
+
 _SEED = 0
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -45,7 +48,8 @@ ROLES: tuple[Role, ...] = get_args(Role)
 class Cell:
     """A cell of the sweep: its finished run, or why there is none.
 
-    method: the method with all else that the grid varies, less task and seed.
+    method: the method with all else that the grid varies, less task and seed. is_read: whether
+    its verdicts are those of fitted readings.
     """
 
     name: str
@@ -55,6 +59,7 @@ class Cell:
     config: RunConfig
     run: PastRun | None
     error: str
+    is_read: bool = False
 
     @cached_property
     def values(self) -> dict[tuple[str, Part], Values]:
@@ -181,11 +186,20 @@ def read_cells(
 
 
 def make_tables(config: SweepConfig, cells: Sequence[Cell]) -> SweepTables:
+    """A method whose runs have a reading makes two rows, without it and with it.
+
+    Rows with a reading are compared with the reference under its reading, if it has one; that one
+    with the reference without.
+    """
+    cells = [part for cell in cells for part in _parts(cell)]
     methods = list(dict.fromkeys(cell.method for cell in cells))
     reference = config.reference or methods[0]
     rows = _rows(cells, methods)
     for method in methods:
-        _contrast([row for row in rows if row.method == method], rows, reference)
+        as_read = f"{reference}{AS_READ}"
+        has_rival = method.endswith(AS_READ) and method != as_read and as_read in methods
+        other = as_read if has_rival else reference
+        _contrast([row for row in rows if row.method == method], rows, other)
     return SweepTables(
         name=config.output.name,
         reference=reference,
@@ -193,6 +207,16 @@ def make_tables(config: SweepConfig, cells: Sequence[Cell]) -> SweepTables:
         rows=rows,
         means=_means(rows, methods),
     )
+
+
+def _parts(cell: Cell) -> list[Cell]:
+    if cell.config.reading.family == "none":
+        return [cell]
+    run, method = cell.run, f"{cell.method}{AS_READ}"
+    return [
+        replace(cell, run=run and run.by_likeliest_label),
+        replace(cell, method=method, is_read=True),
+    ]
 
 
 def _cell(name: str, config: RunConfig, point: Mapping[str, Any], error: str | None) -> Cell:
@@ -230,7 +254,8 @@ def _row(task: str, method: str, cells: tuple[Cell, ...]) -> Row:
         }
         row.calls = {role: mean(r.calls[role].asked for r in results) for role in ROLES}
         row.seconds = mean(result.seconds for result in results)
-        row.paper = [] if any(r.synthetic for r in results) else paper_results(cells[0].config)
+        is_ours = cells[0].is_read or any(r.synthetic for r in results)
+        row.paper = [] if is_ours else paper_results(cells[0].config)
     return row
 
 

@@ -9,11 +9,15 @@ from ...data.shown import shown
 from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
-from .tables import PARTS, ROLES, Row, Summary, SweepTables
+from .tables import AS_READ, PARTS, ROLES, Row, Summary, SweepTables
 from .trajectory import Trajectory, harms, reaches
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 _MISSING = "missing"
+_READ_NOTE = (
+    " Rows with a reading are compared with {0} + reading, so that a gain is the prompt's; that "
+    "row itself is compared with {0}."
+)
 
 
 def markdown(tables: SweepTables) -> str:
@@ -220,8 +224,13 @@ def _contrasts(tables: SweepTables) -> str:
         f"Final agreement minus that of {tables.reference}, paired by seed and test example. "
         "Interval and p-value (Student's t) count both the sampling of test examples and, with two "
         "seeds or more, the spread over seeds; Holm adjusts a method's p-values over the tasks."
-        + (" With one seed they say nothing about other seeds." if one_seed else ""),
+        + (" With one seed they say nothing about other seeds." if one_seed else "")
+        + (_READ_NOTE.format(tables.reference) if _has_readings(tables) else ""),
     )
+
+
+def _has_readings(tables: SweepTables) -> bool:
+    return any(method.endswith(AS_READ) for method in tables.methods)
 
 
 def _contrast_rows(row: Row) -> list[list[str]]:

@@ -11,12 +11,12 @@ from ...models.engine import EngineIdentity
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
 from ..result import CallCounts
-from ..runs.directory import INPUTS_FILE, PREDICTIONS_FILE, RESULT_FILE
+from ..runs.directory import INPUTS_FILE, RESULT_FILE
 from ..runs.measure import measure
 from ..runs.predictions import AGAIN
-from ..search.cutpoints import CutPoints
 from .findings import Findings
 from .kept import Kept, value_at
+from .readings import check_readings
 
 _PROMPTS = ("judge_prompt_initial", "judge_prompt_final", "i2t_prompt_final")
 _ROLES = ("judge", "verbalizer", "optimizer")
@@ -29,7 +29,7 @@ def check_result(kept: Kept, findings: Findings) -> Mapping[str, Any]:
     if not isinstance(kept.result.get("test"), dict):
         raise DataError(f"{kept.path / RESULT_FILE}: has no `test`: {AGAIN}")
     findings.compare_all(RESULT_FILE, "test", kept.result["test"], test)
-    _check_reading(kept, findings)
+    check_readings(kept, findings)
     _check_origin(kept, findings)
     _check_prompts(kept, findings)
     _check_calls(kept, findings)
@@ -44,7 +44,7 @@ def recomputed_test(kept: Kept) -> Mapping[str, Any]:
     if is_old:
         initial, final = _as_pairs(initial), _as_pairs(final)
     seed = seed if isinstance(seed, int) else 0
-    measured = measure(found.examples, initial, final, found.again, found.labels, seed)
+    measured = measure(found.examples, initial, final, found.again, found.labels, seed, found.raw)
     test: dict[str, Any] = measured.model_dump(mode="json")
     if found.again is None and value_at(kept.result, "test", "noise_floor") is not None:
         del test["noise_floor"]
@@ -57,31 +57,6 @@ def recomputed_test(kept: Kept) -> Mapping[str, Any]:
 def _as_pairs(verdicts: tuple[Verdict, ...]) -> tuple[Verdict, ...]:
     """Of a version that kept no more of a pair than its verdict."""
     return tuple(PairVerdict(v.label, v.probabilities, v.label_mass) for v in verdicts)
-
-
-def _check_reading(kept: Kept, findings: Findings) -> None:
-    """The final verdicts are those under the cut-points."""
-    reading = kept.result.get("reading")
-    last: Mapping[str, Any] = kept.steps[max(kept.steps)] if kept.steps else {}
-    if "reading" in last:
-        findings.compare_all(RESULT_FILE, "reading", reading, last["reading"])
-    if reading is None:
-        return
-    try:
-        cutpoints = CutPoints.model_validate(reading)
-    except ValidationError:
-        findings.differ(RESULT_FILE, "reading", str(reading), "labels and cuts")
-        return
-    findings.compare(RESULT_FILE, "reading.labels", list(cutpoints.labels), _labels(kept))
-    if list(cutpoints.labels) != _labels(kept) or len(cutpoints.cuts) != len(_labels(kept)) - 1:
-        return
-    for example, verdict in zip(kept.predictions.examples, kept.predictions.final, strict=True):
-        figure = f"final_verdict of {example.example_id!r} under the cut-points"
-        findings.compare(PREDICTIONS_FILE, figure, verdict.label, cutpoints(verdict).label)
-
-
-def _labels(kept: Kept) -> list[str]:
-    return list(kept.predictions.labels)
 
 
 def _check_origin(kept: Kept, findings: Findings) -> None:

@@ -31,13 +31,27 @@ class Findings:
     differences: list[Difference] = field(default_factory=list[Difference])
     not_checked: list[str] = field(default_factory=list[str])
 
-    def compare(self, file: str, figure: str, kept: object, recomputed: object) -> None:
+    def compare(
+        self,
+        file: str,
+        figure: str,
+        kept: object,
+        recomputed: object,
+        within: float = _ROUNDING,
+    ) -> None:
         """One figure. Floats may differ by rounding: other libraries sum in another order."""
         self.num_figures += 1
-        if not _is_same(kept, recomputed):
+        if not _is_same(kept, recomputed, within):
             self.differ(file, figure, _shown(kept), _shown(recomputed))
 
-    def compare_all(self, file: str, prefix: str, kept: object, recomputed: object) -> None:
+    def compare_all(
+        self,
+        file: str,
+        prefix: str,
+        kept: object,
+        recomputed: object,
+        within: float = _ROUNDING,
+    ) -> None:
         """Every figure in nested JSON values, by dotted name."""
         first, second = dict(_flat(kept, prefix)), dict(_flat(recomputed, prefix))
         for figure in first | second:
@@ -46,7 +60,7 @@ class Findings:
             elif figure not in second:
                 self.not_checked.append(f"{file}: {figure}: not known to this version")
             else:
-                self.compare(file, figure, first[figure], second[figure])
+                self.compare(file, figure, first[figure], second[figure], within)
 
     def differ(self, file: str, figure: str, kept: str, recomputed: str) -> None:
         self.differences.append(Difference(file, figure, kept, recomputed))
@@ -62,12 +76,12 @@ def _flat(value: object, name: str) -> list[tuple[str, object]]:
     return [(name, value)]
 
 
-def _is_same(kept: object, recomputed: object) -> bool:
+def _is_same(kept: object, recomputed: object, within: float) -> bool:
     if isinstance(kept, bool) or isinstance(recomputed, bool):
         return kept is recomputed
     if isinstance(kept, int | float) and isinstance(recomputed, int | float):
         both_nan = math.isnan(kept) and math.isnan(recomputed)
-        return both_nan or math.isclose(kept, recomputed, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+        return both_nan or math.isclose(kept, recomputed, rel_tol=within, abs_tol=within)
     return kept == recomputed
 
 

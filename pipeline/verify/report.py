@@ -21,7 +21,15 @@ from .kept import Kept, value_at
 from .page_differences import page_differences
 from .steps import check_trajectory
 
-_FROM_PREDICTIONS = ("summary", "prompts", "confusion", "probabilities", "cost")
+_FROM_PREDICTIONS = (
+    "summary",
+    "prompts",
+    "confusion",
+    "reading",
+    "probabilities",
+    "coverage",
+    "cost",
+)
 _FROM_DATASET = ("scorecard", "changes")
 _FIGURE = re.compile(r"\d[\d.,]*")
 
@@ -53,7 +61,10 @@ def check_report(
     names = _FROM_PREDICTIONS + (() if origin.dataset is None else _FROM_DATASET)
     record = _record(kept, origin, result)
     for name, drawn in render_sections(record, names).items():
-        _compare(name, sections.get(name, ""), drawn, findings)
+        if name in sections:
+            _compare(name, sections[name], drawn, findings)
+        else:
+            findings.not_checked.append(f"{REPORT_FILE}: {name}: an earlier version has none")
     findings.not_checked.append(
         f"{REPORT_FILE}: probabilities beside misjudged training examples: kept nowhere else"
     )
@@ -99,6 +110,7 @@ def _record(kept: Kept, origin: _Origin, result: RunResult) -> RunRecord:
         initial_verdicts=list(found.initial),
         final_verdicts=list(found.final),
         result=result,
+        raw_on_test=found.raw,
     )
 
 

@@ -132,12 +132,8 @@ def run_cell(bench: Bench, work: Work) -> Cell:
     found = arm.run(world)
     labels, seed = world.task.labels, setting.seed
     verdicts = bench.score(world.task, data, [point.judge_prompt for point in found.trajectory])
-    final = verdicts[-1]
-    if found.reading is not None:
-        final = [found.reading(verdict) for verdict in final]
     rights = [
-        sum(v.label == e.label for e, v in zip(data.test, each, strict=True))
-        for each in (*verdicts[:-1], final)
+        sum(v.label == e.label for e, v in zip(data.test, each, strict=True)) for each in verdicts
     ]
     return Cell(
         setting,
@@ -147,8 +143,8 @@ def run_cell(bench: Bench, work: Work) -> Cell:
         world.budget.stopped,
         [right / len(data.test) for right in rights],
         agreement(data.test, verdicts[0], labels, seed),
-        agreement(data.test, final, labels, seed),
-        gain(data.test, verdicts[0], final, labels, seed),
+        agreement(data.test, verdicts[-1], labels, seed),
+        gain(data.test, verdicts[0], verdicts[-1], labels, seed),
     )
 
 

@@ -66,7 +66,7 @@ class OwnArm:
         if not steps:
             return Found(trajectory.points)
         first, last = own_scores(self, steps)
-        return Found(trajectory.points, first, last, steps[-1].reading)
+        return Found(trajectory.points, first, last)
 
     def config(self, task: str, seed: int, **fields: Any) -> RunConfig:
         """The run's configuration; nothing is read from or written to its paths here."""

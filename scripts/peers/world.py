@@ -22,7 +22,6 @@ from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.baselines.cases import Judged
 from blpo.pipeline.runs.roles import within_budget
 from blpo.pipeline.search.budget import BudgetConfig
-from blpo.pipeline.search.cutpoints import CutPoints
 
 VERBALIZATION_TOKENS = 96
 _OPTIMIZER_TOKENS = 4096
@@ -44,13 +43,11 @@ class Found:
     trajectory: from p_0 on; the last point is the result.
     own_initial, own_final: p_0 and the result by the method's own measure, higher is better; None
         where it has measured neither.
-    reading: how verdicts under the result are read; None for the likeliest label.
     """
 
     trajectory: Sequence[Point]
     own_initial: float | None = None
     own_final: float | None = None
-    reading: CutPoints | None = None
 
     @property
     def judge_prompt(self) -> str:

@@ -62,6 +62,7 @@ def reflect(
             example.label,
             before[example.example_id].label,
             after.label,
+            example.comment,
         )
         for (example, after), text in zip(changed, texts, strict=True)
     ]

@@ -50,6 +50,7 @@ class Lint:
     def _copied(self, prompt: str) -> str | None:
         """A run of words that stands in a case and not in the current prompt."""
         shown = [case.text for case in self.cases if case.text]
+        shown += [case.comment for case in self.cases if case.comment]
         shown += [case.verbalization.text for case in self.cases if case.verbalization]
         copied = _runs(prompt) & {run for text in shown for run in _runs(text)}
         new = sorted(copied - _runs(self.current))

@@ -12,25 +12,19 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
 14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
-    `final`: what is returned is the best of all that was judged. `decode`, `calibrate`: how its
-    verdicts are read.
+    `final`: what is returned is the best of all that was judged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from contextlib import suppress
 
 from ....data.examples import Example
-from ....data.tasks import TIE
 from ....models.roles.briefing import Briefing
 from ....models.roles.judge import Verdict
 from ....models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ....models.roles.reflection import Reflection
 from ....models.roles.verbalizer import Verbalization
-from ....models.wrappers.budget import BudgetSpentError
-from ...search.cutpoints import CutPoints, choose_reading
 from ...search.paired_gain import Losses, paired_gain
 from ...search.seeds import derived_order
-from ...search.tie_band import fit_tie_band
 from ..algorithm import Published
 from ..config import BlpoConfig
 from ..records import (
@@ -201,15 +195,12 @@ class Plus(Published):
         return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
 
     def final(self, index: int, last: str, /) -> FinalChoice | None:
-        """The best of all that was judged, and how its verdicts are read."""
-        if not self.config.chooses_final:
+        """The best of all that was judged."""
+        if self.config.final != "archive":
             return None
-        by_archive = self.config.final == "archive"
-        ranked = self._archive.rank(self._first_strata()) if by_archive else []
-        chosen = last
-        if ranked:
-            chosen = choose_final(ranked, self.config.final_confidence).entry.judge_prompt
-        return FinalChoice(index, last, chosen, ranked, self._reading(chosen))
+        ranked = self._archive.rank(self._first_strata())
+        chosen = choose_final(ranked, self.config.final_confidence)
+        return FinalChoice(index, last, chosen.entry.judge_prompt, ranked)
 
     def _lineage(self, problem: InnerProblem) -> Lineage:
         if problem.index not in self._lineages:
@@ -359,25 +350,6 @@ class Plus(Published):
             for e in self.train
             if e.example_id in known
         }
-
-    def _reading(self, judge_prompt: str) -> CutPoints | None:
-        """How verdicts are read best, as far as the training examples tell."""
-        config, task = self.config, self.roles.task
-        has_ties = task.is_pairwise and TIE in task.labels
-        if not config.reads_places or not (task.kind == "ordinal" or has_ties):
-            return None
-        with suppress(BudgetSpentError):
-            return choose_reading(
-                task,
-                self.train,
-                self.judge_each([judge_prompt], self.train)[0],
-                config.final_confidence,
-                self.seed,
-                as_expected=config.decode == "expectation",
-                fitted=config.calibrate == "cutpoints",
-                fit=fit_tie_band if has_ties else None,
-            )
-        return None
 
 
 def _warm_start(step: OuterStep) -> str | None:

@@ -10,9 +10,11 @@ from rich.table import Table
 from ...bulk.evaluation import Evaluation
 from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
+from ...metrics.scorecard import Scorecard
 from ...report.conclusion import finding
 from ...report.failure_lines import departure_lines, failure_lines
 from ...report.pair_rows import print_pair_scores
+from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
 from ...runs.directory import run_task
@@ -50,8 +52,11 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
         told = finding(run.result, run_task(run.config).primary_metric)
         failures = failure_lines(run.result.failures)
-        for line in (told.sentence, *failures, *departure_lines(run.result.departures)):
+        readings = reading_lines(run.result.readings)
+        departures = departure_lines(run.result.departures)
+        for line in (told.sentence, *readings, *failures, *departures):
             console.print(f"  {line}", soft_wrap=True)
+        print_four_rows(console, run.config.output.name, run.result.test)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
@@ -112,6 +117,8 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
         scores = {"scorecard": card.model_dump(mode="json")}
+        if evaluation.unread is not None:
+            scores["unread_scorecard"] = evaluation.unread.model_dump(mode="json")
         found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
         print_json(_source_json(source) | found)
         return
@@ -119,6 +126,12 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     for name in ("accuracy", "macro_f1"):
         value = getattr(agreement, name)
         console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
+    if source.reading is not None and evaluation.unread is not None:
+        console.print(
+            f"these are under the reading {source.reading.family}; by the likeliest label: "
+            f"{_brief(evaluation.unread)}; as read: {_brief(card)}",
+            soft_wrap=True,
+        )
     print_pair_scores(console, agreement.pairs)
     console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
     _print_told(evaluation)
@@ -133,6 +146,12 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         console.print(_SYNTHETIC, style="bold")
 
 
+def _brief(card: Scorecard) -> str:
+    scores = f"accuracy {card.judge.accuracy:.3f}, macro F1 {card.judge.macro_f1:.3f}"
+    found = card.calibration
+    return scores + (f", log loss {found.judge.log_loss:.3f}" if found else "")
+
+
 def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
     """How many images got which verdict, and where the verdicts are."""
     verdicts = {label: counts.verdicts[label] for label in source.task.labels}
@@ -144,6 +163,8 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
                 "rows": counts.rows,
                 "verdicts": verdicts,
                 "no_label": without,
+                "acts": counts.num_acts,
+                "drift": counts.drift,
                 **_told_json(counts),
                 "new_calls": counts.new_calls,
                 "out": str(out),
@@ -152,6 +173,11 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
         return
     shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
     stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
+    if source.decision is not None:
+        acts = counts.num_acts or 0
+        print_line(
+            f"{source.decision.target}: act on {acts:,}, abstain from {counts.rows - acts:,}"
+        )
     _print_told(counts)
     stdout_console().print(f"verdicts: {out}")
     if source.is_synthetic:

@@ -7,21 +7,21 @@ set correct a judge whose ratings lean to one end of the scale.
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from ...data.examples import Example
-from ...data.tasks import Task
 from ...models.roles.judge import Verdict
-from .paired_gain import paired_gain
-from .seeds import derived_order
+from ..metrics.labelled import Identified
+from ..search.paired_gain import paired_gain
+from .folds import NUM_FOLDS, Places, folds, num_groups
 
 Values = NDArray[np.float64]
-Places = NDArray[np.int64]
 
-_FOLDS = 5
+_CONFIDENCE = 0.9
+"""Of the lower bound of a gain."""
 
 
 class CutPoints(BaseModel):
@@ -32,6 +32,7 @@ class CutPoints(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    family: Literal["cutpoints"] = "cutpoints"
     labels: tuple[str, ...]
     cuts: tuple[float, ...]
 
@@ -43,7 +44,7 @@ class CutPoints(BaseModel):
         return replace(verdict, label=self.labels[sum(place > cut for cut in self.cuts)])
 
 
-Fit = Callable[[Sequence[Example], Sequence[Verdict], Sequence[str]], CutPoints]
+Fit = Callable[[Sequence[Identified], Sequence[Verdict], Sequence[str]], CutPoints]
 """Examples, the verdicts on them and the declared labels -> cut-points."""
 
 
@@ -58,51 +59,36 @@ def expected_place(verdict: Verdict, labels: Sequence[str]) -> float:
     return sum(place * probabilities[label] for place, label in enumerate(labels))
 
 
-def choose_reading(
-    task: Task,
-    train: Sequence[Example],
-    verdicts: Sequence[Verdict],
-    confidence: float,
-    seed: int,
-    *,
-    as_expected: bool,
-    fitted: bool,
-    fit: Fit | None = None,
+def choose_cutpoints(
+    labels: Sequence[str], train: Sequence[Identified], verdicts: Sequence[Verdict], fit: Fit
 ) -> CutPoints | None:
     """The cut-points that gain most over the likeliest label; None where none is sure to gain.
 
-    Sure: the lower bound of the gain in accuracy on the training examples is above 0. as_expected
-    tries the nearest label, fitted tries those that `fit` (`fit_cut_points` by default) finds, on
-    examples that had no part in fitting them. verdicts: of the likeliest label, on the training
-    examples.
+    Sure: the lower bound of the gain in accuracy on the training examples is above 0. Tried are
+    those half-way between neighbours, and those that `fit` finds, on examples that had no part in
+    fitting them. verdicts: of the likeliest label, with probabilities, on the training examples.
     """
-    fit = fit or fit_cut_points
-    judged = [(e, v) for e, v in zip(train, verdicts, strict=True) if v.probabilities is not None]
-    examples, before = [e for e, _ in judged], [v for _, v in judged]
-    tried: list[tuple[CutPoints, list[Verdict]]] = []
-    if as_expected:
-        middle = nearest(task.labels)
-        tried.append((middle, [middle(verdict) for verdict in before]))
-    if fitted and len(judged) >= _FOLDS:
-        cut_points = fit(examples, before, task.labels)
-        tried.append((cut_points, _cross_fitted(examples, before, task.labels, seed, fit)))
-    wrong = _wrong(examples, before)
+    middle = nearest(labels)
+    tried = [(middle, [middle(verdict) for verdict in verdicts])]
+    if num_groups(train) >= NUM_FOLDS:
+        tried.append((fit(train, verdicts, labels), _cross_fitted(train, verdicts, labels, fit)))
+    wrong = _wrong(train, verdicts)
     strata = dict.fromkeys(wrong, 0)
     gains = [
-        (paired_gain(wrong, _wrong(examples, after), strata).lower(confidence), cut_points)
+        (paired_gain(wrong, _wrong(train, after), strata).lower(_CONFIDENCE), cut_points)
         for cut_points, after in tried
     ]
-    lower, best = max(gains, key=lambda one: one[0], default=(0.0, None))
+    lower, best = max(gains, key=lambda one: one[0])
     return best if lower > 0 else None
 
 
-def _wrong(examples: Sequence[Example], verdicts: Sequence[Verdict]) -> dict[str, float]:
+def _wrong(examples: Sequence[Identified], verdicts: Sequence[Verdict]) -> dict[str, float]:
     pairs = zip(examples, verdicts, strict=True)
     return {e.example_id: float(v.label != e.label) for e, v in pairs}
 
 
 def fit_cut_points(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str]
+    examples: Sequence[Identified], verdicts: Sequence[Verdict], labels: Sequence[str]
 ) -> CutPoints:
     """The cut-points with the most examples right: exact, by dynamic programming."""
     places = np.array([expected_place(v, labels) for v in verdicts], dtype=np.float64)
@@ -135,21 +121,13 @@ def _best_segments(wanted: Places, num_labels: int) -> list[int]:
 
 
 def _cross_fitted(
-    examples: Sequence[Example],
-    verdicts: Sequence[Verdict],
-    labels: Sequence[str],
-    seed: int,
-    fit: Fit,
+    examples: Sequence[Identified], verdicts: Sequence[Verdict], labels: Sequence[str], fit: Fit
 ) -> list[Verdict]:
     """Every verdict under cut-points that were fitted without its fold."""
-    indices = derived_order(
-        range(len(examples)), lambda i: examples[i].example_id, seed, "calibration"
-    )
-    decoded = list(verdicts)
-    for fold in range(_FOLDS):
-        held = set(indices[fold::_FOLDS])
-        rest = [i for i in range(len(examples)) if i not in held]
-        cut = fit([examples[i] for i in rest], [verdicts[i] for i in rest], labels)
-        for i in held:
-            decoded[i] = cut(verdicts[i])
-    return decoded
+    read = list(verdicts)
+    for rest, held in folds(examples):
+        kept = rest.tolist()
+        cut = fit([examples[i] for i in kept], [verdicts[i] for i in kept], labels)
+        for i in held.tolist():
+            read[i] = cut(verdicts[i])
+    return read

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ...data.examples import Example
 from ...models.roles.judge import Verdict
+from ..metrics.labelled import Identified
 from .cutpoints import CutPoints, expected_place
 
 _DECIMALS = 9
@@ -17,7 +17,7 @@ _DECIMALS = 9
 
 
 def fit_tie_band(
-    examples: Sequence[Example], verdicts: Sequence[Verdict], labels: Sequence[str]
+    examples: Sequence[Identified], verdicts: Sequence[Verdict], labels: Sequence[str]
 ) -> CutPoints:
     """The band with the most pairs right, of several the narrowest. labels: A, tie, B."""
     places = np.array([expected_place(v, labels) for v in verdicts], dtype=np.float64) - 1

@@ -1,0 +1,81 @@
+"""The commands that act on verdicts: where to act, how many images have a label, what to label."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .options import AsJson, Overwrite, StoreOfRun
+
+
+def decide(
+    run: Annotated[Path, typer.Argument(help="A finished run with a reading.")],
+    target: Annotated[
+        str,
+        typer.Option(
+            metavar="TARGET",
+            help="'precision(LABEL) >= .95', 'recall(LABEL) >= .98', 'error <= .05' or "
+            "'cost <= .2'.",
+        ),
+    ],
+    costs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--cost",
+            metavar="HUMAN:VERDICT=COST",
+            help="Of a wrong verdict, for a target of cost; repeatable, 1 by default.",
+        ),
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="That the target holds.")
+    ] = 0.9,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Find which verdicts to act on so that a target holds; `judge --run` then says so for each.
+
+    The threshold is found on train, and its outcome shown on the test split.
+    """
+    from ..decisions.decide import decide as find_decision  # noqa: PLC0415
+    from ..decisions.decide import write_decision  # noqa: PLC0415
+    from .show.decisions import show_decision  # noqa: PLC0415
+
+    decision = find_decision(run, target, costs or [], confidence)
+    path = write_decision(run, decision, overwrite=overwrite)
+    show_decision(decision, path, as_json=as_json)
+
+
+def estimate(
+    verdicts: Annotated[Path, typer.Argument(help="File of verdicts that `judge --run` wrote.")],
+    run: Annotated[Path, typer.Option(help="The run; its test split corrects the count.")],
+    as_json: AsJson = False,
+) -> None:
+    """Estimate the share of each label among judged images, with intervals."""
+    from ..decisions.estimate import estimate as find_shares  # noqa: PLC0415
+    from .show.decisions import show_estimate  # noqa: PLC0415
+
+    show_estimate(find_shares(verdicts, run), as_json=as_json)
+
+
+def next_(
+    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
+    run: Annotated[Path, typer.Option(help="A finished run; its judge looks at the images.")],
+    out: Annotated[Path, typer.Option(help="CSV to write, with an empty column `label`.")],
+    number: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 50,
+    store: StoreOfRun = None,
+    overwrite: Overwrite = False,
+    as_json: AsJson = False,
+) -> None:
+    """Pick the images whose labels would tell most: disagreement, abstention, doubt, by group."""
+    from ...data.arrow import refuse_output  # noqa: PLC0415
+    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..bulk.next_labels import next_images, write_next  # noqa: PLC0415
+    from .show.decisions import show_next  # noqa: PLC0415
+    from .show.runs import show_source  # noqa: PLC0415
+
+    source = judge_source(run, None, None, [], store)
+    show_source(source, as_json=as_json)
+    refuse_output(out, dataset, overwrite=overwrite)
+    chosen = next_images(source, dataset, run, number)
+    write_next(out, chosen)
+    show_next(chosen, out, as_json=as_json)

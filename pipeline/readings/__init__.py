@@ -1,0 +1,1 @@
+"""How label probabilities are read as verdicts: fitted readings, and their choice."""

@@ -1,0 +1,135 @@
+"""Families of fitted readings, each a conditional logit over the labels (McFadden, 1974).
+
+The log-odds of the labels are linear in a few parameters, z_k = sum_p theta_p F_kp, where the
+features F come from the judge's log-probabilities. Under `identity` every family leaves the
+probabilities as they are; `spread` says how far each parameter may stray from there.
+
+temperature  one slope for all (Guo et al., ICML 2017)
+platt        slope and intercept of the log-odds of two labels (Platt, 1999)
+vector       a slope and an intercept for each label (Guo et al.)
+matrix       vector, and how far each label's log-probability speaks for another
+ordered      temperature, a slope on the expected place, and cut-points: the adjacent-category
+             logit of ordered labels (Agresti, Categorical Data Analysis)
+ties         slope of the preference and how likely a tie is (Davidson, JASA 65, 1970); both
+             images of a pair are treated alike
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import FamilyName
+
+Values = NDArray[np.float64]
+
+_SLOPE, _INTERCEPT, _CROSS = 1.0, 3.0, 0.3
+"""Standard deviations of the parameters about `identity`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A way to correct label probabilities.
+
+    features: log-probabilities [n, K] -> F [n, K, P]. identity, spread: of K labels, [P].
+    min_groups: training groups that each label has to occur in.
+    """
+
+    features: Callable[[Values], Values]
+    identity: Callable[[int], Values]
+    spread: Callable[[int], Values]
+    min_groups: int
+
+
+def _one_slope(logs: Values) -> Values:
+    return logs[:, :, None]
+
+
+def _intercepts(logs: Values) -> Values:
+    """F [n, K, K]: one for each label."""
+    return np.tile(np.eye(logs.shape[1]), (len(logs), 1, 1))
+
+
+def _own_slopes(logs: Values) -> Values:
+    """F [n, K, K]: a label's log-probability for itself."""
+    return logs[:, :, None] * np.eye(logs.shape[1])
+
+
+def _cross_slopes(logs: Values) -> Values:
+    """F [n, K, K * (K - 1)]: each label's log-probability for every other."""
+    num = logs.shape[1]
+    every = np.einsum("ni,kj->nkij", logs, np.eye(num))
+    return every[:, :, ~np.eye(num, dtype=bool)]
+
+
+def _place(logs: Values) -> Values:
+    """F [n, K, 1]: the label's place times the expected one, both from -1 to 1."""
+    places = np.linspace(-1, 1, logs.shape[1])
+    expected = np.exp(logs) @ places
+    return (expected[:, None] * places)[:, :, None]
+
+
+def _platt(logs: Values) -> Values:
+    lean = np.broadcast_to(np.array([0.0, 1.0])[:, None], (*logs.shape, 1))
+    return np.concatenate([_one_slope(logs), lean], axis=2)
+
+
+def _vector(logs: Values) -> Values:
+    return np.concatenate([_own_slopes(logs), _intercepts(logs)], axis=2)
+
+
+def _matrix(logs: Values) -> Values:
+    return np.concatenate([_vector(logs), _cross_slopes(logs)], axis=2)
+
+
+def _ordered(logs: Values) -> Values:
+    return np.concatenate([_one_slope(logs), _place(logs), _intercepts(logs)], axis=2)
+
+
+def _ties(logs: Values) -> Values:
+    tie = np.broadcast_to(np.array([0.0, 1.0, 0.0])[:, None], (*logs.shape, 1))
+    return np.concatenate([_one_slope(logs), tie], axis=2)
+
+
+def _parts(*parts: tuple[float, Callable[[int], int]]) -> Callable[[int], Values]:
+    """A vector of stretches of equal values; their lengths follow from the number of labels."""
+    return lambda num: np.concatenate([np.full(size(num), value) for value, size in parts])
+
+
+def _one(_: int) -> int:
+    return 1
+
+
+def _each(num: int) -> int:
+    return num
+
+
+def _others(num: int) -> int:
+    return num * (num - 1)
+
+
+FAMILIES: Mapping[FamilyName, Family] = {
+    "temperature": Family(_one_slope, _parts((1, _one)), _parts((_SLOPE, _one)), 5),
+    "platt": Family(
+        _platt, _parts((1, _one), (0, _one)), _parts((_SLOPE, _one), (_INTERCEPT, _one)), 10
+    ),
+    "vector": Family(
+        _vector, _parts((1, _each), (0, _each)), _parts((_SLOPE, _each), (_INTERCEPT, _each)), 10
+    ),
+    "matrix": Family(
+        _matrix,
+        _parts((1, _each), (0, _each), (0, _others)),
+        _parts((_SLOPE, _each), (_INTERCEPT, _each), (_CROSS, _others)),
+        20,
+    ),
+    "ordered": Family(
+        _ordered,
+        _parts((1, _one), (0, _one), (0, _each)),
+        _parts((_SLOPE, _one), (_INTERCEPT, _one), (_INTERCEPT, _each)),
+        10,
+    ),
+    "ties": Family(
+        _ties, _parts((1, _one), (0, _one)), _parts((_SLOPE, _one), (_INTERCEPT, _one)), 10
+    ),
+}

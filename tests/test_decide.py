@@ -1,0 +1,257 @@
+"""Targets are kept as often as promised, estimates hold the truth, and `judge` says what to do."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from blpo.data.errors import ConfigError
+from blpo.data.examples import write_dataset
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.roles.judge import Verdict
+from blpo.pipeline.decisions.control import (
+    Point,
+    controlled,
+    fewest_units,
+    labels_needed,
+    recall_points,
+    selective_points,
+)
+from blpo.pipeline.decisions.target import parse_target
+from blpo.pipeline.metrics.drift import Distribution, mass_bins
+from blpo.pipeline.metrics.prevalence import prevalence
+from blpo.pipeline.readings.config import ReadingConfig
+from blpo.pipeline.runs.engine_pool import EnginePool
+from command_line import Blpo
+from ideal_engine import IdealEngine, ideal_world
+from ideal_runs import GOOD_PROMPT, TASK, ideal_run
+from simulate_decisions import JUDGES, coverage, violations
+
+LABELS = ("Safe", "Unsafe")
+
+
+@pytest.mark.parametrize(
+    ("measure", "judge"),
+    [
+        ("precision", "good"),
+        ("precision", "leaning, too sure"),
+        ("recall", "weak"),
+        ("error", "good"),
+        ("cost", "good"),
+    ],
+)
+def test_a_target_is_broken_in_no_more_draws_than_stated(measure: str, judge: str) -> None:
+    risk = 0.05 if measure == "cost" else 0.1
+    broken, decided = violations(JUDGES[judge], measure, risk, num=200, draws=60, seed=1)
+    assert broken <= 0.1
+    assert decided > 0.5
+
+
+def test_a_judge_that_knows_nothing_decides_nothing() -> None:
+    broken, decided = violations(JUDGES["knows nothing"], "error", 0.2, 200, draws=50, seed=0)
+    assert broken == decided <= 0.1
+
+
+def test_an_interval_holds_the_true_share_and_is_shorter_than_by_labels_alone() -> None:
+    held, width, alone = coverage(JUDGES["leaning, too sure"], 100, 2000, draws=100, seed=0)
+    assert held >= 0.9
+    assert width < 0.8 * alone
+
+
+def test_a_rare_label_that_no_labelled_image_has_is_no_certainty() -> None:
+    nothing = np.zeros(50)
+    found = prevalence("x", nothing, nothing, list(map(str, range(50))), np.zeros(1000), 0.0)
+    assert found.share == 0
+    assert 0.03 < found.ci95[1] < 0.1
+
+
+def test_groups_make_an_interval_wider() -> None:
+    rng = np.random.default_rng(0)
+    has_label = np.repeat(rng.random(40) < 0.5, 5).astype(float)
+    alone = [str(i) for i in range(200)]
+    together = [str(i // 5) for i in range(200)]
+    widths = [
+        high - low
+        for low, high in (
+            prevalence("x", has_label, np.zeros(200), groups, np.zeros(10), 0.0).ci95
+            for groups in (alone, together)
+        )
+    ]
+    assert widths[1] > 1.8 * widths[0]
+
+
+def test_no_error_among_few_is_no_proof() -> None:
+    assert fewest_units(0, 0.05, 0.1) == 45
+    points = selective_points(np.linspace(1, 0.5, 40), np.zeros(40))
+    assert controlled(points, 0.05, 0.9) is None
+    assert labels_needed(points, 40, 0.05, 0.9) == pytest.approx(67, abs=5)
+    assert labels_needed([Point(0.5, 40, 40, 20.0)], 40, 0.05, 0.9) is None
+
+
+def test_an_early_error_does_not_end_everything() -> None:
+    losses = np.zeros(400)
+    losses[3] = 1
+    point = controlled(selective_points(np.linspace(1, 0.5, 400), losses), 0.05, 0.9)
+    assert point is not None
+    assert point.num_acts == 400
+
+
+def test_equal_confidences_are_acted_on_together() -> None:
+    confidences = np.array([0.9] * 60 + [0.6] * 60)
+    points = selective_points(confidences, np.zeros(120))
+    assert [point.num_acts for point in points] == [60, 120]
+    assert [p.threshold for p in recall_points(confidences, np.ones(120, bool))] == [0.6, 0.9]
+
+
+@pytest.mark.parametrize(
+    ("text", "costs", "told"),
+    [
+        ("precision(Maybe) >= .9", [], "'Maybe' is no label; choose from Safe, Unsafe"),
+        ("precision(Safe) <= .9", [], "is no target; give one such as"),
+        ("error <= 1", [], "between 0 and 1"),
+        ("error <= .1", ["Safe:Unsafe=2"], "goes with a target of `cost`"),
+        ("cost <= .1", ["Safe=2"], "expected HUMAN:VERDICT=COST"),
+        ("cost <= .1", ["Safe:Safe=2"], "costs nothing"),
+        ("cost <= 3", ["Safe:Unsafe=2"], "between 0 and 2"),
+    ],
+)
+def test_a_target_that_is_none_says_why(text: str, costs: list[str], told: str) -> None:
+    with pytest.raises(ConfigError, match=told):
+        parse_target(text, costs, LABELS)
+
+
+def test_the_confidence_of_a_cost_is_what_a_verdict_is_expected_to_cost() -> None:
+    target = parse_target("cost <= .5", ["Unsafe:Safe=4"], LABELS)
+    assert target.risk == pytest.approx(0.125)
+    verdict = Verdict("Safe", {"Safe": 0.9, "Unsafe": 0.1})
+    assert target.confidence(verdict) == pytest.approx(0.9)
+    assert target.confidence(Verdict("Unsafe", {"Safe": 0.4, "Unsafe": 0.6})) == pytest.approx(0.9)
+    assert target.confidence(Verdict("Safe")) is None
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run with a reading, and one without."""
+    folder = tmp_path_factory.mktemp("decisions")
+    dataset, engine = ideal_world(TASK, num_train=100, num_test=40)
+    write_dataset(folder / "data.parquet", [*dataset.train, *dataset.test])
+    for name, word in (("run", "auto"), ("plain", "none")):
+        reading = ReadingConfig.model_validate(word)
+        ideal_run(folder, engine, name, judge_prompt=GOOD_PROMPT, reading=reading)
+    return folder
+
+
+def decided(blpo: Blpo, run: Path, *arguments: str) -> Any:
+    outcome = blpo("decide", str(run), "--target", "error <= .4", "--json", *arguments)
+    assert outcome.code == 0, outcome.err
+    return json.loads(outcome.out)
+
+
+def test_decide_writes_the_operating_point_beside_the_run(blpo: Blpo, folder: Path) -> None:
+    found = decided(blpo, folder / "run")
+    assert found["test"]["n"] == found["test"]["num_acts"] or found["test"]["coverage"] < 1
+    assert json.loads((folder / "run" / "decision.json").read_text())["threshold"] > 0
+    again = blpo("decide", str(folder / "run"), "--target", "error <= .4")
+    assert again.code == 1
+    assert "--overwrite" in again.err
+    decided(blpo, folder / "run", "--overwrite")
+
+
+def test_a_run_without_a_reading_says_how_to_get_one(blpo: Blpo, folder: Path) -> None:
+    outcome = blpo("decide", str(folder / "plain"), "--target", "error <= .4")
+    assert outcome.code == 1
+    assert "--set reading=auto" in outcome.err
+
+
+def test_a_target_that_the_labels_cannot_support_says_how_many_would(
+    blpo: Blpo, folder: Path
+) -> None:
+    outcome = blpo("decide", str(folder / "run"), "--target", "error <= .001", "--overwrite")
+    assert outcome.code == 1
+    assert "no threshold is sure to keep error <= 0.001" in outcome.err
+
+
+# ------------------------------------------------------------------------------- new images
+
+
+def unlabelled(folder: Path, path: Path, num: int = 30) -> None:
+    """New images, two to a group, of which the first has a label."""
+    table = pl.read_parquet(folder / "data.parquet").head(num)
+    names = [f"new{i}" for i in range(num)]
+    labels = [table["label"][0], *[None] * (num - 1)]
+    groups = [f"g{i // 2}" for i in range(num)]
+    table.with_columns(
+        pl.Series("example_id", names), pl.Series("label", labels), pl.Series("group", groups)
+    ).write_parquet(path)
+
+
+@pytest.fixture
+def new(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """new.parquet in the working directory; every engine is the run's."""
+    _, engine = ideal_world(TASK, num_train=100, num_test=40)
+
+    def shared(_pool: EnginePool, _settings: EngineSettings) -> IdealEngine:
+        return engine
+
+    monkeypatch.setattr(EnginePool, "engine", shared)
+    monkeypatch.chdir(tmp_path)
+    unlabelled(folder, tmp_path / "new.parquet")
+    return folder
+
+
+def test_judge_adds_what_to_do_and_estimate_counts(blpo: Blpo, new: Path) -> None:
+    decided(blpo, new / "run", "--overwrite")
+    outcome = blpo("judge", "new.parquet", "--run", str(new / "run"), "--out", "v.parquet")
+    assert outcome.code == 0, outcome.err
+    assert "error <= 0.4: act on" in outcome.out
+    table = pl.read_parquet("v.parquet")
+    threshold = json.loads((new / "run" / "decision.json").read_text())["threshold"]
+    acts = [("act" if c >= threshold else "abstain") for c in table["confidence"]]
+    assert table["decision"].to_list() == acts
+    outcome = blpo("estimate", "v.parquet", "--run", str(new / "run"), "--json")
+    assert outcome.code == 0, outcome.err
+    shares = json.loads(outcome.out)["shares"]
+    assert sum(share["share"] for share in shares) == pytest.approx(1, abs=0.02)
+    assert all(s["ci95"][0] <= s["share"] <= s["ci95"][1] for s in shares)
+
+
+def test_a_decision_for_another_prompt_is_refused(blpo: Blpo, new: Path) -> None:
+    decided(blpo, new / "run", "--overwrite")
+    path = new / "run" / "decision.json"
+    kept = json.loads(path.read_text())
+    path.write_text(json.dumps({**kept, "result": "0"}))
+    outcome = blpo("judge", "new.parquet", "--run", str(new / "run"), "--out", "v.parquet")
+    path.write_text(json.dumps(kept))
+    assert outcome.code == 1
+    assert "belongs to another prompt or reading" in outcome.err
+
+
+def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
+    blpo: Blpo, new: Path
+) -> None:
+    arguments = ("next", "new.parquet", "--run", str(new / "run"), "--out", "next.csv")
+    outcome = blpo(*arguments, "-n", "20")
+    assert outcome.code == 0, outcome.err
+    table = pl.read_csv("next.csv")
+    assert table.columns == ["example_id", "group", "verdict", "margin", "why", "label"]
+    assert len(table) == 20
+    assert table["group"][:15].n_unique() == 15
+    assert "new0" not in table["example_id"]
+    again = blpo(*arguments)
+    assert again.code == 1
+    assert "--overwrite" in again.err
+
+
+def test_a_batch_that_is_otherwise_is_told_and_a_small_difference_is_not() -> None:
+    expected = Distribution.of([Verdict("Safe", label_mass=0.99)] * 80 + [Verdict("Unsafe")] * 20)
+    assert expected.drift({"Safe": 800_000, "Unsafe": 250_000}, {}) == []
+    assert expected.drift({"Safe": 3, "Unsafe": 7}, {}) == []
+    [told] = expected.drift({"Safe": 500, "Unsafe": 490, None: 10}, {})
+    assert told == "verdicts (no label: 1%, there 0%, Safe: 50%, there 80%, Unsafe: 49%, there 20%)"
+    sure = Distribution.of([Verdict("Safe", label_mass=0.9 + i / 1000) for i in range(100)])
+    low = mass_bins([0.5] * 200, sure.mass_edges)
+    assert sure.drift({"Safe": 200}, low) == [
+        "label mass: how much of the model's probability lies on the labels"
+    ]
