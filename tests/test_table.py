@@ -167,8 +167,8 @@ def test_comments_are_kept_and_belong_to_the_fingerprint(tmp_path: Path) -> None
     comments = [e.comment for e in (*data.train, *data.test)]
     assert sorted(filter(None, comments)) == ["a knife"]
     assert data.fingerprint != plain.fingerprint
-    left_out = {"columns": {"comment": ""}, "overwrite": True}
-    assert imported(tmp_path / "said.csv", **left_out)[1].fingerprint == plain.fingerprint
+    _, silent = imported(tmp_path / "said.csv", columns={"comment": ""}, overwrite=True)
+    assert silent.fingerprint == plain.fingerprint
 
 
 def test_an_existing_dataset_is_overwritten_only_when_told(tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def cross_fitted(
     places = [i for i, verdict in enumerate(verdicts) if verdict.probabilities]
     for rest, held in folds(given.examples):
         fitted = fit_family(reading.family, given.labels, given.logs[rest], given.human[rest])
-        for i in held.tolist():
+        for i in held:
             read[places[i]] = fitted(given.verdicts[i])
     return read
 
@@ -159,8 +159,10 @@ def too_few(family: FamilyName, labels: Sequence[str], train: Sequence[Labelled]
 
 
 def _by_log_loss(train: _Train, families: Sequence[FamilyName]) -> ReadingChoice:
-    refused = {family: too_few(family, train.labels, train.examples) for family in families}
-    fitted = [family for family in families if not refused[family]]
+    refused: dict[FamilyName, str] = {
+        family: too_few(family, train.labels, train.examples) for family in families
+    }
+    fitted: list[FamilyName] = [family for family in families if not refused[family]]
     losses = {"none": train.losses(np.exp(train.logs))}
     for family in fitted:
         losses[family] = train.losses(train.out_of_fold(family))

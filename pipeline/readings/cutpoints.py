@@ -16,9 +16,10 @@ from pydantic import BaseModel, ConfigDict
 from ...models.roles.judge import Verdict
 from ..metrics.labelled import Identified
 from ..search.paired_gain import paired_gain
-from .folds import NUM_FOLDS, Places, folds, num_groups
+from .folds import NUM_FOLDS, folds, num_groups
 
 Values = NDArray[np.float64]
+Places = NDArray[np.int64]
 
 _CONFIDENCE = 0.9
 """Of the lower bound of a gain."""
@@ -126,8 +127,7 @@ def _cross_fitted(
     """Every verdict under cut-points that were fitted without its fold."""
     read = list(verdicts)
     for rest, held in folds(examples):
-        kept = rest.tolist()
-        cut = fit([examples[i] for i in kept], [verdicts[i] for i in kept], labels)
-        for i in held.tolist():
+        cut = fit([examples[i] for i in rest], [verdicts[i] for i in rest], labels)
+        for i in held:
             read[i] = cut(verdicts[i])
     return read
