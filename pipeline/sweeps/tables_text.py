@@ -10,7 +10,6 @@ from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
 from .tables import PARTS, ROLES, Row, Summary, SweepTables
-from .trajectory import Trajectory, harms, reaches
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 _MISSING = "missing"
@@ -41,61 +40,6 @@ def csv_text(tables: SweepTables) -> str:
     return file.getvalue()
 
 
-def trajectory_markdown(tables: SweepTables, trajectories: Sequence[Trajectory]) -> str:
-    """How often a step harms, and the calls to 90 % of the best accuracy known."""
-    harm_rows = [
-        [
-            harm.method,
-            str(harm.steps),
-            str(harm.harmful),
-            "-" if harm.share is None else f"{harm.share:.3f}",
-            "-" if harm.share is None else interval_text(harm.ci95),
-        ]
-        for harm in harms(trajectories)
-    ]
-    reach_rows = [
-        [
-            reach.task,
-            reach.method,
-            f"{reach.target:.3f}",
-            f"{reach.reached} of {reach.runs}",
-            "-" if reach.calls is None else f"{reach.calls:,.0f}",
-        ]
-        for reach in reaches(trajectories)
-    ]
-    parts = [f"# {tables.name}: trajectories of its runs"]
-    if tables.synthetic:
-        parts.append(f"**{DEMO_NOTE}**")
-    parts += [
-        _section(
-            "Harmful steps",
-            _grid(["method", "steps", "harmful", "share", "95 %"], harm_rows),
-            "A step counts if it changed the judge prompt. It is harmful if test accuracy fell. "
-            "These verdicts were asked for after the runs; no run has seen them.",
-        ),
-        _section(
-            "Calls to target",
-            _grid(["task", "method", "target", "runs that reach it", "calls"], reach_rows),
-            "Target: 90 % of the highest test accuracy of any judge prompt in the sweep. Calls: "
-            "requests of all roles until a run first had such a prompt; the median over the runs "
-            "that reach it.",
-        ),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def trajectory_csv(trajectories: Sequence[Trajectory]) -> str:
-    """One row per run and judge prompt."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("task", "method", "seed", "step", "calls", "accuracy", "macro_f1"))
-    for trajectory in trajectories:
-        for step, point in enumerate(trajectory.points):
-            values = (step, point.calls, point.accuracy, point.macro_f1)
-            writer.writerow((trajectory.task, trajectory.method, trajectory.seed, *values))
-    return file.getvalue()
-
-
 def records(tables: SweepTables) -> list[dict[str, Any]]:
     """All numbers by name, for each task and method; a number that does not exist has no name."""
     return [_record(row) for row in tables.rows]
@@ -120,9 +64,9 @@ def _overview(tables: SweepTables) -> str:
     rows = [[method, *(_cells_of(tables, method))] for method in tables.methods]
     papers = [_paper_row(tables, method) for method in tables.methods]
     rows += [row for row in papers if row is not None]
-    return _section(
+    return section(
         "Final agreement, macro F1 / accuracy",
-        _grid(["method", *tables.tasks, "all tasks"], rows),
+        grid(["method", *tables.tasks, "all tasks"], rows),
         "Mean ± standard deviation over seeds, on the test split. All tasks: mean of their means."
         + (
             " The paper's figures (arXiv 2602.11340) stand where task, judge, method and "
@@ -172,9 +116,9 @@ def _task(tables: SweepTables, task: str) -> str:
         rows += _metric_rows(row, seeds) or [[method, seeds, "", *[_MISSING] * 5]]
     n = next((row.runs[0].result.test.final.n for row in tables.rows_of(task) if row.runs), None)
     note = "" if n is None else f" n = {n} test examples."
-    return _section(
+    return section(
         task,
-        _grid(heads, rows),
+        grid(heads, rows),
         "Mean ± standard deviation over seeds; 95 % intervals of the mean are over test examples, "
         f"with the seeds as they are.{note}",
     )
@@ -214,9 +158,9 @@ def _contrasts(tables: SweepTables) -> str:
             name = METRIC_NAMES[metric]
             rows.append([method, "all tasks", "", name, *_estimate_cells(estimate), ""])
     one_seed = any(c.num_seeds == 1 for row in tables.rows for c in row.contrasts.values())
-    return _section(
+    return section(
         f"Difference from {tables.reference}",
-        _grid(heads, rows),
+        grid(heads, rows),
         f"Final agreement minus that of {tables.reference}, paired by seed and test example. "
         "Interval and p-value (Student's t) count both the sampling of test examples and, with two "
         "seeds or more, the spread over seeds; Holm adjusts a method's p-values over the tasks."
@@ -260,9 +204,9 @@ def _cost(tables: SweepTables) -> str:
         ]
         for row in tables.rows
     ]
-    return _section(
+    return section(
         "Cost of a run",
-        _grid(heads, rows),
+        grid(heads, rows),
         "Mean calls by role that a run asks, whether a model or the store answers, its two passes "
         "over the test split included. Seconds: wall time of a run among the others that shared "
         "its engine, in the session that finished it.",
@@ -270,15 +214,17 @@ def _cost(tables: SweepTables) -> str:
 
 
 def _missing(tables: SweepTables) -> str:
-    rows = [[name, _as_code(error)] for name, error in tables.missing.items()]
-    return _section("Missing cells", _grid(["cell", "why"], rows), "")
+    rows = [[name, as_code(error)] for name, error in tables.missing.items()]
+    return section("Missing cells", grid(["cell", "why"], rows), "")
 
 
-def _section(title: str, grid: str, note: str) -> str:
-    return "\n\n".join(filter(None, [f"## {title}", grid, note]))
+def section(title: str, table: str, note: str) -> str:
+    """A table under its title, and what its columns mean."""
+    return "\n\n".join(filter(None, [f"## {title}", table, note]))
 
 
-def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
 
@@ -287,7 +233,7 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _as_code(text: str) -> str:
+def as_code(text: str) -> str:
     """A server's words: Markdown would follow a link or load an image in them."""
     return "`" + shown(text).replace("`", "'") + "`"
 

@@ -6,6 +6,8 @@ from typing import Any
 from rich.table import Table
 
 from ...sweeps.compare import Comparisons, Difference, RunComparison, in_words
+from ...sweeps.draws import DrawnTables
+from ...sweeps.draws_text import drawn_markdown, drawn_records
 from ...sweeps.tables import SweepTables
 from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 from .printing import print_json, print_line, stdout_console
@@ -40,13 +42,15 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         )
 
 
-def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
+def show_tables(tables: SweepTables | DrawnTables, folder: Path, *, as_json: bool) -> None:
     """The sweep's tables as they stand in tables.md; as JSON, the rows of tables.csv."""
+    over_draws = isinstance(tables, DrawnTables)
     if as_json:
-        print_json(records(tables))
+        print_json(drawn_records(tables) if over_draws else records(tables))
         return
-    print_line(markdown(tables))
-    print_line(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
+    print_line(drawn_markdown(tables) if over_draws else markdown(tables))
+    plots = "" if over_draws else f", {folder / 'plots'}"
+    print_line(f"{folder / 'tables.md'}, {folder / 'tables.csv'}{plots}")
 
 
 def _comparison_table(comparison: RunComparison) -> Table:
