@@ -9,9 +9,8 @@ from ..metrics.agreement import GAIN_METRICS
 from ..metrics.nested import NestedMean
 from ..runs.demo import DEMO_NOTE
 from .draws import DrawnRow, DrawnTables
-from .tables_text import as_code, grid, section
+from .tables_text import METRIC_NAMES, as_code, grid, section
 
-_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
 _RULE = "A gain: the lower bounds of macro F1 and of kappa are both above 0."
 
 
@@ -66,7 +65,7 @@ def _draws(tables: DrawnTables) -> str:
 
 
 def _gains(tables: DrawnTables) -> str:
-    heads = ["method", *tables.tasks, *(f"{_NAMES[m]}, 95 %" for m in GAIN_METRICS), "a gain"]
+    heads = ["method", *tables.tasks, *(f"{METRIC_NAMES[m]}, 95 %" for m in GAIN_METRICS), "a gain"]
     rows = [
         [
             row.method,
@@ -85,7 +84,12 @@ def _gains(tables: DrawnTables) -> str:
 
 
 def _differences(tables: DrawnTables) -> str:
-    heads = ["method", *(f"{_NAMES[m]}, 95 %" for m in GAIN_METRICS), "accuracy, check", "a gain"]
+    heads = [
+        "method",
+        *(f"{METRIC_NAMES[m]}, 95 %" for m in GAIN_METRICS),
+        "accuracy, check",
+        "a gain",
+    ]
     rows = [
         [
             row.method,

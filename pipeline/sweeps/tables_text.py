@@ -6,12 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...data.shown import shown
+from ..metrics.agreement import is_gain
 from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
 from .tables import PARTS, ROLES, Row, Summary, SweepTables
 
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
+GAIN_RULE = (
+    "A gain: the lower 95 % bounds of the metric and of kappa are both above 0, see "
+    "docs/statistics.md."
+)
 _MISSING = "missing"
 
 
@@ -108,19 +113,19 @@ def paper_text(results: Sequence[PaperResult]) -> str:
 
 
 def _task(tables: SweepTables, task: str) -> str:
-    heads = ["method", "seeds", "metric", "initial", "final", "95 %", "gain", "95 %"]
+    heads = ["method", "seeds", "metric", "initial", "final", "95 %", "gain", "95 %", "a gain"]
     rows: list[list[str]] = []
     for method in tables.methods:
         row = tables.row(task, method)
         seeds = f"{len(row.runs)} of {len(row.cells)}"
-        rows += _metric_rows(row, seeds) or [[method, seeds, "", *[_MISSING] * 5]]
+        rows += _metric_rows(row, seeds) or [[method, seeds, "", *[_MISSING] * 6]]
     n = next((row.runs[0].result.test.final.n for row in tables.rows_of(task) if row.runs), None)
     note = "" if n is None else f" n = {n} test examples."
     return section(
         task,
         grid(heads, rows),
         "Mean ± standard deviation over seeds; 95 % intervals of the mean are over test examples, "
-        f"with the seeds as they are.{note}",
+        f"with the seeds as they are.{note} {GAIN_RULE}",
     )
 
 
@@ -135,9 +140,17 @@ def _metric_rows(row: Row, seeds: str) -> list[list[str]]:
             interval_text(parts["final"].ci95),
             _signed_with_sd(parts["gain"]),
             interval_text(parts["gain"].ci95, signed=True),
+            gain_text(metric, parts["gain"].ci95, row.metrics["kappa"]["gain"].ci95),
         ]
         for metric, parts in row.metrics.items()
     ]
+
+
+def gain_text(metric: str, interval: Interval, kappa: Interval) -> str:
+    """Whether the one rule for a gain holds of a metric; of kappa alone it says nothing."""
+    if metric == "kappa":
+        return ""
+    return "yes" if is_gain(interval, kappa) else "no"
 
 
 def _signed_with_sd(summary: Summary) -> str:
@@ -146,7 +159,7 @@ def _signed_with_sd(summary: Summary) -> str:
 
 
 def _contrasts(tables: SweepTables) -> str:
-    heads = ["method", "task", "seeds", "metric", "difference", "95 %", "p", "p (Holm)"]
+    heads = ["method", "task", "seeds", "metric", "difference", "95 %", "p", "p (Holm)", "a gain"]
     rows: list[list[str]] = []
     for method in tables.methods:
         if method == tables.reference:
@@ -155,8 +168,9 @@ def _contrasts(tables: SweepTables) -> str:
             rows += _contrast_rows(tables.row(task, method))
         found = next((mean for mean in tables.means if mean.method == method), None)
         for metric, estimate in (found.contrasts if found else {}).items():
-            name = METRIC_NAMES[metric]
-            rows.append([method, "all tasks", "", name, *_estimate_cells(estimate), ""])
+            name, kappa = METRIC_NAMES[metric], found.contrasts["kappa"].ci95 if found else (0, 0)
+            cells = [*_estimate_cells(estimate), "", gain_text(metric, estimate.ci95, kappa)]
+            rows.append([method, "all tasks", "", name, *cells])
     one_seed = any(c.num_seeds == 1 for row in tables.rows for c in row.contrasts.values())
     return section(
         f"Difference from {tables.reference}",
@@ -164,13 +178,14 @@ def _contrasts(tables: SweepTables) -> str:
         f"Final agreement minus that of {tables.reference}, paired by seed and test example. "
         "Interval and p-value (Student's t) count both the sampling of test examples and, with two "
         "seeds or more, the spread over seeds; Holm adjusts a method's p-values over the tasks."
+        + f" {GAIN_RULE}"
         + (" With one seed they say nothing about other seeds." if one_seed else ""),
     )
 
 
 def _contrast_rows(row: Row) -> list[list[str]]:
     if not row.contrasts:
-        return [[row.method, row.task, "", "", *[_MISSING] * 4]]
+        return [[row.method, row.task, "", "", *[_MISSING] * 5]]
     return [
         [
             row.method,
@@ -179,6 +194,7 @@ def _contrast_rows(row: Row) -> list[list[str]]:
             METRIC_NAMES[metric],
             *_estimate_cells(contrast.estimate),
             p_text(contrast.p_holm),
+            gain_text(metric, contrast.estimate.ci95, row.contrasts["kappa"].estimate.ci95),
         ]
         for metric, contrast in row.contrasts.items()
     ]

@@ -5,14 +5,12 @@ from typing import Any
 
 from rich.table import Table
 
-from ...sweeps.compare import Comparisons, Difference, RunComparison, in_words
+from ...sweeps.compare import Comparisons, Difference, RunComparison, gain_in_words, in_words
 from ...sweeps.draws import DrawnTables
 from ...sweeps.draws_text import drawn_markdown, drawn_records
 from ...sweeps.tables import SweepTables
 from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 from .printing import print_json, print_line, stdout_console
-
-_COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
 
 
 def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
@@ -67,7 +65,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
         "detectable",
     ):
         table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
-    for metric, name in _COMPARED.items():
+    for metric, name in METRIC_NAMES.items():
         part: Difference = getattr(comparison, metric)
         table.add_row(
             name,
@@ -84,10 +82,11 @@ def _comparison_table(comparison: RunComparison) -> Table:
 
 
 def _sentences(comparison: RunComparison, n: int) -> list[str]:
-    return [
+    by_metric = [
         in_words(name[0].upper() + name[1:], getattr(comparison, metric), n)
-        for metric, name in _COMPARED.items()
+        for metric, name in METRIC_NAMES.items()
     ]
+    return [*by_metric, gain_in_words(comparison)]
 
 
 def _comparisons_json(found: Comparisons) -> dict[str, Any]:
@@ -96,8 +95,9 @@ def _comparisons_json(found: Comparisons) -> dict[str, Any]:
         comparison.model_dump(mode="json")
         | {
             "distinguishable": {
-                metric: getattr(comparison, metric).is_distinguishable for metric in _COMPARED
+                metric: getattr(comparison, metric).is_distinguishable for metric in METRIC_NAMES
             },
+            "is_gain": comparison.is_gain,
             "in_words": _sentences(comparison, found.n),
         }
         for comparison in found.runs
