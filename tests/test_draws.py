@@ -11,6 +11,7 @@ import yaml
 from blpo.data.errors import ConfigError
 from blpo.data.micro.graded import load_world
 from blpo.pipeline.metrics.nested import nested_mean, resampled_weights
+from blpo.pipeline.sweeps.step_counts import StepCounts, count_steps
 from blpo.pipeline.sweeps.sweep import load_sweep, method_name, sweep_cells
 from command_line import Blpo
 
@@ -79,13 +80,31 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     text = (tmp_path / "sweep/tables.md").read_text()
     assert "1 tasks; draws for each: 2 of `rubric`, 1 of `data`, 1 of `seed`" in text
     assert "## Difference from none" in text
-    assert "| none | 0 | 0 | 0 | 0.0 | 0 | 0 of 2 | 0 of 2 |" in text
+    assert "| none | 0 | 0 | 0 | 0.0 | 0 | - | 0 of 2 | 0 of 2 |" in text
     with (tmp_path / "sweep/tables.csv").open() as file:
         rows = {(row["method"], row["what"]): row for row in csv.DictReader(file)}
     assert float(rows["none", "accuracy_gain"]["value"]) == 0
     assert float(rows["twice", "calls_judge"]["value"]) == 8
     assert rows["twice", "kappa_difference"]["low"]
     assert json.loads(blpo("table", path, "--json").out)[0]["method"] == "none"
+
+
+def test_a_step_after_a_rejected_one_repeats_if_it_proposes_only_what_that_one_tried(
+    tmp_path: Path,
+) -> None:
+    steps = [("a", "a", ["q1"]), ("a", "a", ["q1", "q0"]), ("a", "b", ["q1", "q2"]), ("b", "b", [])]
+    (tmp_path / "steps").mkdir()
+    for number, (before, after, proposed) in enumerate(steps):
+        record = {
+            "judge_prompt": before,
+            "next_judge_prompt": after,
+            "baseline": {"i2t_prompt": "q0"},
+            "candidates": [{"i2t_prompt": prompt} for prompt in proposed],
+            "tried": [{}] if proposed else [],
+            "calls": {"judge": 10 * min(number, 2) + 10},
+        }
+        (tmp_path / f"steps/step-{number}.json").write_text(json.dumps(record))
+    assert count_steps(tmp_path) == StepCounts(done=3, after_rejected=2, repeating=1)
 
 
 # ------------------------------------------------------------------------------------ nested means

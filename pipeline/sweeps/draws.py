@@ -6,7 +6,6 @@ examples are a sample is part of how far the draws of data differ.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from statistics import mean
 from typing import Any
 
@@ -16,9 +15,9 @@ from ..config import RunConfig
 from ..metrics.agreement import GAIN_METRICS, is_gain
 from ..metrics.nested import NestedMean, Path, nested_mean
 from ..result import RunResult
-from ..runs.directory import step_records
 from .cells import finished_result
 from .points import DRAW_KEYS
+from .step_counts import NO_STEPS, StepCounts, count_steps
 from .sweep import SweepConfig, method_name
 
 _SEED = 0
@@ -28,8 +27,8 @@ _SEED = 0
 class DrawnRun:
     """A cell of the sweep. path: its rubric, data and seed.
 
-    result: None where there is none, and `error` says why. steps: those that tried a prompt, the
-    last one perhaps cut short by a budget. own_length: steps that the method takes by itself.
+    result: None where there is none, and `error` says why. steps: the last one perhaps cut short
+    by a budget. own_length: steps that the method takes by itself.
     """
 
     name: str
@@ -38,7 +37,7 @@ class DrawnRun:
     path: Path
     own_length: int
     result: RunResult | None = None
-    steps: int = 0
+    steps: StepCounts = NO_STEPS
     error: str = ""
 
 
@@ -48,7 +47,10 @@ class DrawnRow:
 
     gains: over p_0, by metric; by_task: in accuracy. differences: from the reference, by metric,
     over the draws that both have finished; empty for the reference.
-    calls: of the search, mean by role. below: runs whose accuracy ends below p_0's beyond chance.
+    calls: of the search, mean by role. steps, own_length: mean number of steps, and that of the
+    method by itself. num_after_rejected, num_repeating: see `StepCounts`, over all runs.
+    num_stopped: runs that a budget ended. num_below: those whose accuracy ends below p_0's beyond
+    chance.
     """
 
     method: str
@@ -58,6 +60,8 @@ class DrawnRow:
     calls: Mapping[Role, float]
     steps: float
     own_length: int
+    num_after_rejected: int
+    num_repeating: int
     num_stopped: int
     num_below: int
     num_runs: int
@@ -128,7 +132,7 @@ def _drawn_run(name: str, cell: RunConfig, point: Mapping[str, Any], error: str 
     if result is None:
         told = error or "missing: it has not finished yet"
         return DrawnRun(name, cell.task, method, path, length, error=told)
-    return DrawnRun(name, cell.task, method, path, length, result, _num_steps(cell))
+    return DrawnRun(name, cell.task, method, path, length, result, count_steps(cell.output))
 
 
 def _own_length(cell: RunConfig) -> int:
@@ -136,16 +140,6 @@ def _own_length(cell: RunConfig) -> int:
     search = cell.search
     section = type(getattr(cell, search.section))
     return search.fixed.get(search.length, getattr(section(), search.length))
-
-
-def _num_steps(cell: RunConfig) -> int:
-    """Steps that tried a prompt and asked for something to do so."""
-    records = step_records(cell.output)
-    calls = [0, *(sum(record["calls"].values()) for record in records)]
-    return sum(
-        bool(record["tried"]) and after > before
-        for record, (before, after) in zip(records, pairwise(calls), strict=True)
-    )
 
 
 def _row(method: str, own: _Runs, reference: _Runs) -> DrawnRow:
@@ -164,7 +158,9 @@ def _row(method: str, own: _Runs, reference: _Runs) -> DrawnRow:
             for metric in (GAIN_METRICS if others else ())
         },
         calls={role: mean(_search_calls(result, role) for result in results) for role in ROLES},
-        steps=mean(run.steps for run in own.values()),
+        steps=mean(run.steps.done for run in own.values()),
+        num_after_rejected=sum(run.steps.after_rejected for run in own.values()),
+        num_repeating=sum(run.steps.repeating for run in own.values()),
         own_length=next(iter(own.values())).own_length,
         num_stopped=sum(result.stopped is not None for result in results),
         num_below=sum(result.test.gain.ci95["accuracy"][1] < 0 for result in results),

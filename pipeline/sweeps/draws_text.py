@@ -44,6 +44,7 @@ def _numbers(row: DrawnRow) -> list[dict[str, Any]]:
     plain = {f"accuracy_gain_{task}": value for task, value in row.by_task.items()}
     plain |= {f"calls_{role}": value for role, value in row.calls.items()}
     plain |= {"steps": row.steps, "own_length": row.own_length, "runs": row.num_runs}
+    plain |= {"after_rejected": row.num_after_rejected, "repeating": row.num_repeating}
     plain |= {"stopped": row.num_stopped, "below_p0": row.num_below}
     return [
         {"what": name, "value": found.value, "low": found.ci95[0], "high": found.ci95[1]}
@@ -109,13 +110,14 @@ def _differences(tables: DrawnTables) -> str:
 
 
 def _cost(tables: DrawnTables) -> str:
-    heads = ["method", *ROLES, "steps", "own length", "stopped by budget", "below p_0"]
+    heads = ["method", *ROLES, "steps", "own length", "repeating", "stopped", "below p_0"]
     rows = [
         [
             row.method,
             *(f"{row.calls[role]:,.0f}" for role in ROLES),
             f"{row.steps:.1f}",
             str(row.own_length),
+            f"{row.num_repeating} of {row.num_after_rejected}" if row.num_after_rejected else "-",
             f"{row.num_stopped} of {row.num_runs}",
             f"{row.num_below} of {row.num_runs}",
         ]
@@ -126,7 +128,9 @@ def _cost(tables: DrawnTables) -> str:
         grid(heads, rows),
         "Mean calls of a search, its final test left out. Steps: those that tried a prompt, the "
         "last one cut short where the budget stopped it; own length: those of the method's "
-        "defaults. Below p_0: the 95 % interval of a run's gain in accuracy lies below 0.",
+        "defaults. Repeating: of BLPO's steps after a step that kept the judge prompt, those that "
+        "proposed only I2T prompts which that one had tried. Stopped: by the budget. Below p_0: the "
+        "95 % interval of a run's gain in accuracy lies below 0.",
     )
 
 

@@ -14,8 +14,8 @@ from .tables import PARTS, ROLES, Row, Summary, SweepTables
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
 GAIN_RULE = (
-    "A gain: the lower 95 % bounds of the metric and of kappa are both above 0, see "
-    "docs/statistics.md."
+    "A gain: the lower 95 % bounds of the metric and of kappa are both above 0 (see "
+    "docs/statistics.md)."
 )
 _MISSING = "missing"
 
