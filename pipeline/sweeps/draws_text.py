@@ -129,8 +129,8 @@ def _cost(tables: DrawnTables) -> str:
         "Mean calls of a search, its final test left out. Steps: those that tried a prompt, the "
         "last one cut short where the budget stopped it; own length: those of the method's "
         "defaults. Repeating: of BLPO's steps after a step that kept the judge prompt, those that "
-        "proposed only I2T prompts which that one had tried. Stopped: by the budget. Below p_0: the "
-        "95 % interval of a run's gain in accuracy lies below 0.",
+        "proposed only I2T prompts which that one had tried. Stopped: by the budget. Below p_0: "
+        "the 95 % interval of a run's gain in accuracy lies below 0.",
     )
 
 
