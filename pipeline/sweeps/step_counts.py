@@ -13,7 +13,8 @@ from ..runs.directory import step_records
 class StepCounts:
     """done: steps that tried a prompt and asked for something to do so.
 
-    after_rejected: of BLPO, steps that start where the one before has kept the judge prompt.
+    after_rejected: of searches that learn an I2T prompt, steps that start where the one before has
+        kept the judge prompt.
     repeating: of these, such as propose only I2T prompts that the one before has tried.
     """
 
@@ -43,8 +44,8 @@ def count_steps(run: Path) -> StepCounts:
 
 
 def _proposed(record: Mapping[str, Any]) -> set[str]:
-    """The I2T prompts that a step has proposed; none of a method without them."""
-    return _prompts(record.get("candidates", []))
+    """The I2T prompts that a step has proposed; none where the method learns none."""
+    return _prompts(record["candidates"]) if record.get("baseline") else set()
 
 
 def _tried(record: Mapping[str, Any]) -> set[str]:
