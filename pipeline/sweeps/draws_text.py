@@ -105,7 +105,8 @@ def _differences(tables: DrawnTables) -> str:
         f"Difference from {tables.reference}",
         grid(heads, rows),
         "Paired by task, rubric, data and seed. Check: Student's t on the means of the rubrics, "
-        f"which for balanced draws is the interval of a nested mixed model. {_RULE}",
+        "which for balanced draws is the interval of a nested mixed model; go by it where there "
+        f"are two or three rubrics. {_RULE}",
     )
 
 
