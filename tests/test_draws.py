@@ -92,10 +92,15 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
 def test_a_step_after_a_rejected_one_repeats_if_it_proposes_only_what_that_one_tried(
     tmp_path: Path,
 ) -> None:
-    steps = [("a", "a", ["q1"]), ("a", "a", ["q1", "q0"]), ("a", "b", ["q1", "q2"]), ("b", "b", [])]
+    steps: list[tuple[str, str, list[str]]] = [
+        ("a", "a", ["q1"]),
+        ("a", "a", ["q1", "q0"]),
+        ("a", "b", ["q1", "q2"]),
+        ("b", "b", []),
+    ]
     (tmp_path / "steps").mkdir()
     for number, (before, after, proposed) in enumerate(steps):
-        record = {
+        record: dict[str, Any] = {
             "judge_prompt": before,
             "next_judge_prompt": after,
             "baseline": {"i2t_prompt": "q0"},

@@ -8,6 +8,7 @@ import numpy as np
 from ..search.seeds import derived_seed
 from .intervals import (
     RESAMPLES,
+    Counts,
     Estimate,
     Interval,
     Values,
@@ -63,7 +64,8 @@ def resampled_weights(paths: Sequence[Path], seed: int, resamples: int = RESAMPL
     """
     generator = np.random.default_rng(seed)
     children = _children(paths)
-    drawn = {(): np.full(resamples, max(len(children[()]) - 1, 1))}
+    first = np.full(resamples, max(len(children[()]) - 1, 1))
+    drawn: dict[Path, Counts] = {(): first}
     for parent in sorted(children, key=len):
         own = children[parent]
         number = len(own)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from statistics import mean
 from typing import Any
 
+from pydantic import BaseModel
+
 from ...data.errors import BlpoError
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
@@ -138,8 +140,8 @@ def _drawn_run(name: str, cell: RunConfig, point: Mapping[str, Any], error: str 
 def _own_length(cell: RunConfig) -> int:
     """Steps that the method takes where nothing else is said."""
     search = cell.search
-    section = type(getattr(cell, search.section))
-    return search.fixed.get(search.length, getattr(section(), search.length))
+    section: BaseModel = getattr(cell, search.section)
+    return search.fixed.get(search.length, getattr(type(section)(), search.length))
 
 
 def _row(method: str, own: _Runs, reference: _Runs) -> DrawnRow:

@@ -27,7 +27,8 @@ def drawn_markdown(tables: DrawnTables) -> str:
 def drawn_csv(tables: DrawnTables) -> str:
     """One row per method and number, with both ends of its interval where it has one."""
     file = io.StringIO()
-    writer = csv.DictWriter(file, ("method", "what", "value", "low", "high"), lineterminator="\n")
+    columns: list[str] = ["method", "what", "value", "low", "high"]
+    writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     writer.writerows(drawn_records(tables))
     return file.getvalue()
