@@ -11,6 +11,7 @@ from command_line import Blpo
 SWEEPS = Path(__file__).parents[1] / "pipeline/sweeps/shipped"
 LIST = ("sweep", "list")
 NAMES = sorted(path.stem for path in SWEEPS.glob("*.yaml"))
+GRADED = [name for name in NAMES if name.startswith("graded-")]
 
 
 @pytest.fixture(scope="module")
@@ -20,16 +21,31 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(name: str, folder: Path) -> SweepConfig:
-    return load_sweep(name, [f"output={folder}"])
+    """The sweep; of one over draws a single small one."""
+    small = ["world.draw.num_train=2", "world.draw.num_test=2", "grid.rubric=[0]", "grid.data=[0]"]
+    return load_sweep(name, [f"output={folder}", *(small if name in GRADED else [])])
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_cell_of_a_shipped_sweep_is_a_valid_run(name: str, folder: Path) -> None:
     cells = sweep_cells(load(name, folder), name)
     assert {cell.task for cell in cells.values()} <= set(task_names())
-    assert len({cell.seed for cell in cells.values()}) == 5
     is_micro = name.startswith("micro-")
     assert all((cell.judge.model == "micro") == is_micro for cell in cells.values())
+
+
+def test_seeds_vary_in_every_sweep_or_else_draws_do() -> None:
+    for name in NAMES:
+        grid = load_sweep(name).grid
+        assert len(grid["seed"]) == 5 or len(grid["rubric"]) * len(grid["data"]) >= 4
+
+
+@pytest.mark.parametrize("name", GRADED)
+def test_graded_sweeps_are_developed_on_draws_that_no_table_is_made_of(name: str) -> None:
+    sweep = load_sweep(name)
+    assert sweep.world is not None
+    assert sweep.world["draw"] == {"draws": "dev"}
+    assert sweep.base["optimizer"]["own_draws"]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -39,7 +55,7 @@ def test_results_of_a_shipped_sweep_lie_under_its_own_name(name: str) -> None:
 
 
 def test_every_sweep_has_a_micro_twin_with_the_same_grid_but_for_the_tasks() -> None:
-    real = {name for name in NAMES if not name.startswith("micro-")}
+    real = {name for name in NAMES if not name.startswith(("micro-", "graded-"))}
     assert real
     assert real <= {name.removeprefix("micro-") for name in NAMES if name.startswith("micro-")}
     for name in real:

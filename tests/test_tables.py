@@ -187,15 +187,24 @@ def test_the_command_draws_the_tables_again(folder: Path, blpo: Blpo) -> None:
 
 def paper_setting(**fields: Any) -> RunConfig:
     judge = EngineSettings(model="/weights/Qwen2.5-VL-32B-Instruct")
-    base = {"task": "agin", "dataset": "a.parquet", "output": "out", "judge": judge}
+    optimizer = {
+        "engine": {"kind": "openai", "model": "o3", "endpoint": "https://api.openai.com/v1"}
+    }
+    base: dict[str, Any] = {
+        "task": "seetrue",
+        "dataset": "a.parquet",
+        "output": "out",
+        "judge": judge,
+    }
+    base["optimizer"] = optimizer
     return RunConfig.model_validate(base | fields)
 
 
-def test_the_papers_figures_stand_beside_the_same_task_judge_and_method() -> None:
+def test_the_papers_figures_stand_beside_the_papers_own_setting() -> None:
     [found] = paper_results(paper_setting())
-    assert (found.macro_f1, found.accuracy) == (0.17, 0.14)
+    assert (found.macro_f1, found.accuracy) == (0.82, 0.82)
     [initial] = paper_results(paper_setting(method="none"))
-    assert (initial.macro_f1, initial.accuracy) == (0.09, 0.08)
+    assert (initial.macro_f1, initial.accuracy) == (0.71, 0.75)
     scout = EngineSettings(model="meta-llama/Llama-4-Scout-17B-16E-Instruct")
     both = paper_results(paper_setting(task="unsafebench", judge=scout))
     assert [(r.table, r.macro_f1, r.accuracy) for r in both] == [(1, 0.83, 0.84), (2, 0.81, 0.82)]
@@ -205,6 +214,11 @@ def test_the_papers_figures_stand_beside_the_same_task_judge_and_method() -> Non
     "fields",
     [
         {"task": "micro-agin"},
+        {"task": "agin"},
+        {"optimizer": {"engine": {"kind": "lexicon"}}},
+        {"optimizer": {}},
+        {"budget": {"judge_calls": 800}},
+        {"method": "opro", "opro": {"steps": 3}},
         {"judge": EngineSettings(model="micro")},
         {"judge": EngineSettings(model="Qwen/Qwen2.5-VL-7B-Instruct")},
         {"judge": EngineSettings(model="/weights/Qwen2.5-VL-32B-Instruct", quantization="fp8")},

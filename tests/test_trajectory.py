@@ -11,8 +11,8 @@ from blpo.pipeline.runs.directory import load_run
 from blpo.pipeline.sweeps.plots import write_trajectory_plot
 from blpo.pipeline.sweeps.sweep import load_sweep, sweep_cells
 from blpo.pipeline.sweeps.tables import Cell, make_tables, read_cells
-from blpo.pipeline.sweeps.tables_text import trajectory_csv, trajectory_markdown
 from blpo.pipeline.sweeps.trajectory import Point, Trajectory, harms, judge_trajectories, reaches
+from blpo.pipeline.sweeps.trajectory_text import trajectory_csv, trajectory_markdown
 from ideal_engine import IdealEngine
 from ideal_runs import TASK, ideal_dataset, ideal_run
 from killable_run import IdealPool

@@ -112,7 +112,7 @@ def match_columns(
         if role not in found and not _is_left_out(role, task):
             if role == "label" and has_labels:
                 continue
-            aliases = (_PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+            aliases = (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
             problems.add(f"column for the {role}", _missing(role, aliases, names))
     problems.raise_if_any()
     return FoundColumns(found, list(ratings))

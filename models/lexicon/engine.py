@@ -30,6 +30,7 @@ from .reading import (
     lexicon_words,
     listed,
     read_case,
+    remixed,
     scored_i2t_prompts,
     strongest_edits,
     toggled,
@@ -123,7 +124,8 @@ def _prompt(meta_prompt: str, draw: int) -> str | None:
         return improve_judge_prompt(meta_prompt)
     if "<i2t_prompt" in meta_prompt:
         several = reflection.is_asked(meta_prompt)
-        return (reflection.propose_i2t_prompts if several else propose_i2t_prompt)(meta_prompt)
+        propose = reflection.propose_i2t_prompts if several else propose_i2t_prompt
+        return propose(meta_prompt, draw)
     if "<judge_prompt>" in meta_prompt:
         return baselines.paraphrase(meta_prompt, draw)
     return None
@@ -138,14 +140,17 @@ def improve_judge_prompt(meta_prompt: str) -> str:
     return with_aspects(judge_prompt, toggled(named, changed)) if changed else judge_prompt
 
 
-def propose_i2t_prompt(meta_prompt: str) -> str:
-    """Ask for what the judge prompt names, what did well so far, and a few new aspects."""
+def propose_i2t_prompt(meta_prompt: str, draw: int) -> str:
+    """Ask for what the judge prompt names, what did well so far, and a few new aspects.
+
+    With none new left, a further draw asks for tried ones, put together anew.
+    """
     judge_prompt = block(meta_prompt, "judge_prompt")
     history = scored_i2t_prompts(meta_prompt)
     named = lexicon_words(judge_prompt)
     tried = {name for _, names in history for name in names}
     unnamed = by_hash(lexicon(meta_prompt, judge_prompt), judge_prompt)
-    new = [name for name in unnamed if name not in tried]
+    new = [name for name in unnamed if name not in tried] or remixed(unnamed, judge_prompt, draw)
     best_score, best = max(history, key=lambda item: item[0], default=(0.0, list[str]()))
     good = [name for name in best if name not in named] if best_score > 0 else list[str]()
     asked = dict.fromkeys([*named, *good[:NUM_KEPT_ASPECTS], *new[:NUM_NEW_ASPECTS]])

@@ -226,6 +226,11 @@ def by_hash(names: Iterable[str], salt: str) -> list[str]:
     return sorted(names, key=lambda name: hashlib.sha256(f"{salt}/{name}".encode()).digest())
 
 
+def remixed(names: Sequence[str], judge_prompt: str, draw: int) -> list[str]:
+    """The names in another order for each further draw; none for the first."""
+    return by_hash(names, f"{draw}/{judge_prompt}") if draw else []
+
+
 def listed(names: Iterable[str]) -> str:
     """ "the color, the count and the size" """
     phrases = [f"the {name}" for name in names]

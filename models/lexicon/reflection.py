@@ -14,6 +14,7 @@ from .reading import (
     lexicon_words,
     listed,
     read_case,
+    remixed,
     scored_i2t_prompts,
 )
 
@@ -25,11 +26,12 @@ def is_asked(meta_prompt: str) -> bool:
     return bool(_NUM_PROMPTS.search(meta_prompt)) or "<reflection>" in meta_prompt
 
 
-def propose_i2t_prompts(meta_prompt: str) -> str:
+def propose_i2t_prompts(meta_prompt: str, draw: int) -> str:
     """As many I2T prompts as are asked for, with the tags between them.
 
     Each asks for what the judge prompt names, what did well so far, and a few aspects of its own:
-    new ones first, then those tried before that are not known to mislead.
+    new ones first, then those tried before that are not known to mislead, which a further draw puts
+    together anew.
     """
     judge_prompt = block(meta_prompt, "judge_prompt")
     count = int(found[1]) if (found := _NUM_PROMPTS.search(meta_prompt)) else 1
@@ -39,8 +41,11 @@ def propose_i2t_prompts(meta_prompt: str) -> str:
     kept = kept[:NUM_KEPT_ASPECTS]
     tried = {name for _, names in history for name in names}
     unnamed = by_hash(lexicon(meta_prompt, judge_prompt), judge_prompt)
-    further = [name for name in unnamed if name not in kept and effects[name] >= 0]
-    further.sort(key=lambda name: name in tried)
+    further = [
+        *(name for name in unnamed if name not in tried),
+        *(name for name in remixed(unnamed, judge_prompt, draw) or unnamed if name in tried),
+    ]
+    further = [name for name in further if name not in kept and effects[name] >= 0]
     prompts: list[str] = []
     for place in range(count):
         own = further[place * NUM_NEW_ASPECTS :][:NUM_NEW_ASPECTS]

@@ -313,6 +313,7 @@ class Apo:
     """The methods `apo` and `apo-image`. Contract: `methods.base.Search`."""
 
     section = "apo"
+    length = "rounds"
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)
 

@@ -165,6 +165,7 @@ class Opro:
     """The method `opro`. Contract: `methods.base.Search`."""
 
     section = "opro"
+    length = "steps"
     fixed: Mapping[str, Any] = {}
     sees_images = False
     run = staticmethod(search)

@@ -191,6 +191,7 @@ class TextGrad:
     """The method `textgrad`. Contract: `methods.base.Search`."""
 
     section = "textgrad"
+    length = "steps"
     fixed: Mapping[str, Any] = {}
     sees_images = False
     run = staticmethod(search)

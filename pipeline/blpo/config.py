@@ -185,6 +185,7 @@ PLUS: Mapping[str, Any] = {
     "final": "archive",
     "update_q": "reflective",
     "warm_start_q": True,
+    "remember_tried": True,
     "q0_competes": True,
     "parent": "pareto",
     "patience": 5,

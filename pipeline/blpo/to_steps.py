@@ -237,6 +237,7 @@ class Blpo:
     """The method `blpo`, and those that fix some of its values. Contract: `methods.base.Search`."""
 
     section = "algorithm"
+    length = "outer_steps"
     sees_images = False
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)

@@ -11,13 +11,17 @@ from ..search.step import Step
 class Search(Protocol):
     """How a method searches, and which values of its settings it decides.
 
-    section: key of the method's settings in a run file.
+    section: key of the method's settings in a run file. length: the one among them that says how
+        many steps it takes.
     fixed: values of that section that the method decides.
     sees_images: whether the optimizer is shown images.
     """
 
     @property
     def section(self) -> str: ...
+
+    @property
+    def length(self) -> str: ...
 
     @property
     def fixed(self) -> Mapping[str, Any]: ...

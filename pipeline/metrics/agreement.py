@@ -60,7 +60,12 @@ class Gain(BaseModel):
         kappa required as well, that happens in at most one test in forty
         (`scripts/study_chance.py`).
         """
-        return self.ci95[metric][0] > 0 and self.ci95["kappa"][0] > 0
+        return is_gain(self.ci95[metric], self.ci95["kappa"])
+
+
+def is_gain(metric: Interval, kappa: Interval) -> bool:
+    """The one rule for a gain, see `Gain.is_found`: both lower bounds are above 0."""
+    return metric[0] > 0 and kappa[0] > 0
 
 
 def agreement(

@@ -144,6 +144,14 @@ def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
     return stored_config(path), RunDirectory(path, _run_id(path))
 
 
+def step_records(path: Path) -> list[dict[str, Any]]:
+    """The records of the steps of a run's directory, in order."""
+    directory = RunDirectory(path, run_id="")
+    names = [file.name for file in (path / "steps").glob("step-*[0-9].json")]
+    ordered = sorted(names, key=lambda name: int(name.removesuffix(".json").rpartition("-")[2]))
+    return [directory.read_json(f"steps/{name}") for name in ordered]
+
+
 def run_task(config: RunConfig) -> Task:
     """The task of the run in `config.output`, as that directory keeps it.
 

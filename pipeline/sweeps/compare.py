@@ -1,17 +1,15 @@
 """Finished runs compared on the test split they share: effect and interval first, then tests."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
 
 from ...data.errors import ConfigError
-from ..metrics.agreement import GAIN_METRICS, accuracy, macro_f1, resample
+from ..metrics.agreement import GAIN_METRICS, is_gain, resample
 from ..metrics.intervals import (
     LEVEL,
-    Counts,
     Interval,
-    Values,
     detectable_difference,
     holm,
     mcnemar,
@@ -23,10 +21,6 @@ from ..runs.directory import kept_task, run_differences
 from ..runs.finished_run import PastRun, read_past_run, refuse_other_test
 
 _SEED = 0
-METRICS: dict[str, Callable[[Counts | Values], Values]] = {
-    "accuracy": accuracy,
-    "macro_f1": macro_f1,
-}
 
 
 class Difference(BaseModel):
@@ -73,6 +67,11 @@ class RunComparison(BaseModel):
     kappa: Difference
     won: int
     lost: int
+
+    @property
+    def is_gain(self) -> bool:
+        """By the one rule for a gain, of macro F1 and kappa."""
+        return is_gain(self.macro_f1.ci95, self.kappa.ci95)
 
 
 class Comparisons(BaseModel):
@@ -170,6 +169,15 @@ def _adjusted(compared: Sequence[RunComparison]) -> list[RunComparison]:
             for comparison, part, p_holm in zip(adjusted, parts, corrected, strict=True)
         ]
     return adjusted
+
+
+def gain_in_words(comparison: RunComparison) -> str:
+    """Whether the run gains on the reference, in one sentence."""
+    if comparison.is_gain:
+        return "A gain: the lower 95 % bounds of macro F1 and of kappa are both above 0."
+    return (
+        "No gain over the reference: that takes lower 95 % bounds above 0 in macro F1 and in kappa."
+    )
 
 
 def in_words(name: str, part: Difference, n: int) -> str:

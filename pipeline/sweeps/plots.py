@@ -9,12 +9,12 @@ from typing import Any
 
 from ...data.arrow import atomic_path
 from .tables import Cell, Row, SweepTables
-from .tables_text import METRIC_NAMES
 from .trajectory import Trajectory
 
 # Okabe and Ito's colors, apart for every kind of color vision; the markers tell the rest.
 _COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_PLOTTED = {"accuracy": "accuracy", "macro_f1": "macro F1"}
 _GRAY = "#767676"
 _DASHES = (0, (2, 2))
 _SETTINGS = {
@@ -102,13 +102,13 @@ def _agreement(figure: Figure, tables: SweepTables) -> None:
     grid = figure.subplots(len(tables.tasks), 2, squeeze=False, sharex="col", sharey=True)
     figure.suptitle(_title(tables, "final agreement on the test split"))
     for panels, task in zip(grid, tables.tasks, strict=True):
-        for axes, metric in zip(panels, METRIC_NAMES, strict=True):
+        for axes, metric in zip(panels, _PLOTTED, strict=True):
             _agreement_panel(axes, [tables.row(task, m) for m in tables.methods], metric)
         panels[0].set_title(task, loc="left")
         # Shared with the other panels: the first method on top.
         panels[0].set_yticks(range(len(tables.methods)), tables.methods)
         panels[0].set_ylim(len(tables.methods) - 0.4, -0.6)
-    for axes, name in zip(grid[-1], METRIC_NAMES.values(), strict=True):
+    for axes, name in zip(grid[-1], _PLOTTED.values(), strict=True):
         axes.set_xlabel(f"{name} (share, 0 to 1)")
     figure.get_layout_engine().set(wspace=0.06)
     lines: Any = import_module("matplotlib.lines")
@@ -255,7 +255,7 @@ def _curve(figure: Figure, tables: SweepTables, key: str) -> None:
     name = key.replace("_", " ")
     figure.suptitle(_title(tables, f"final agreement against {name}"))
     methods = list(dict.fromkeys(str(row.cells[0].config.method) for row in tables.rows))
-    lines = [(method, metric) for method in methods for metric in METRIC_NAMES]
+    lines = [(method, metric) for method in methods for metric in _PLOTTED]
     styles = _styles([" ".join(line) for line in lines])
 
     def draw(axes: Axes, task: str) -> None:
@@ -264,7 +264,7 @@ def _curve(figure: Figure, tables: SweepTables, key: str) -> None:
             if points:
                 color, marker = styles[f"{method} {metric}"]
                 x, y, sd = zip(*points, strict=True)
-                label = f"{method}, {METRIC_NAMES[metric]}"
+                label = f"{method}, {_PLOTTED[metric]}"
                 axes.errorbar(
                     x, y, yerr=sd, color=color, marker=marker, capsize=3, linewidth=1.2, label=label
                 )

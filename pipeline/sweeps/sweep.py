@@ -12,6 +12,17 @@ grid:                                   # every combination is a cell
   method: [blpo, blpo-fixed-i2t]
   seed: [0, 1, 2]
   algorithm.inner_steps: [3, 5]
+
+A sweep over draws of the graded bench has its knobs in it, and the draws in its grid:
+
+world: {draw: {draws: dev}, judge: {reads: meaning, saliency: 0.25}}
+named:                                  # values of a grid that stand for several keys
+  method:
+    plus: {method: blpo, preset: plus}
+grid:
+  rubric: [0, 1]
+  data: [0, 1]
+  method: [blpo, plus]
 """
 
 import csv
@@ -30,6 +41,7 @@ from ...data.micro.graded import load_world
 from ..config import RunConfig, load_config, parse_config
 from ..runs.demo import graded_dataset, is_micro, micro_dataset
 from ..runs.run_many import FailedRun, FinishedRun
+from .points import DRAW_KEYS, enter_world, refuse_unknown_names, set_point
 from .slurm_settings import SlurmSettings
 
 _COLUMNS = (
@@ -44,12 +56,14 @@ _COLUMNS = (
     "error",
 )
 # What the tables give a row or a mean of its own; all else that a grid varies is part of a method.
-_OWN_COLUMNS = frozenset({"task", "method", "seed"})
+_OWN_COLUMNS = frozenset({"task", "method", "seed", *DRAW_KEYS})
 
 
 class SweepConfig(BaseModel):
     """A grid of runs. Keys of `grid` are dotted keys of a run file, values the lists to combine.
 
+    world: knobs of the graded bench, as in a world file; judge and optimizer are those of `base`.
+    named: by key of the grid, values that stand for several keys, which are set together.
     reference: the method, as the tables name it, that they compare the others with; the first.
     """
 
@@ -59,6 +73,8 @@ class SweepConfig(BaseModel):
     store: Path = Path("store")
     base: dict[str, Any] = {}
     datasets: dict[str, Path] = {}
+    world: dict[str, Any] | None = None
+    named: dict[str, dict[str, dict[str, Any]]] = {}
     grid: dict[str, list[Any]] = Field(min_length=1)
     reference: str | None = None
     slurm: SlurmSettings = SlurmSettings()
@@ -69,6 +85,11 @@ class SweepConfig(BaseModel):
         return [
             dict(zip(self.grid, values, strict=True)) for values in product(*self.grid.values())
         ]
+
+    @property
+    def varies_draws(self) -> bool:
+        """Whether rubrics or data are drawn several times."""
+        return any(key in self.grid for key in DRAW_KEYS)
 
 
 def load_sweep(name_or_path: str | Path, overrides: Sequence[str] = ()) -> SweepConfig:
@@ -114,6 +135,9 @@ def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
     Raises ConfigError if a cell is not a valid run, two cells have one name, a task has no
     dataset, or `reference` is no method of the grid.
     """
+    refuse_unknown_names(config.grid, config.named, source)
+    if config.varies_draws and config.world is None:
+        raise ConfigError(f"{source}: `grid` draws rubrics or data: give the knobs under `world`")
     cells: dict[str, RunConfig] = {}
     for chosen in config.points:
         name = _cell_name(chosen)
@@ -128,9 +152,13 @@ def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
 
 
 def method_name(config: RunConfig, point: Mapping[str, Any]) -> str:
-    """ "blpo", or "blpo, inner_steps=3" where the grid varies that, too."""
+    """ "blpo", or "blpo, inner_steps=3" where the grid varies that, too.
+
+    A method, or a value, that has a name in the sweep goes by that.
+    """
     varied = {key.rpartition(".")[2]: v for key, v in point.items() if key not in _OWN_COLUMNS}
-    return ", ".join([str(config.method), *(f"{key}={value}" for key, value in varied.items())])
+    method = str(point.get("method", config.method))
+    return ", ".join([method, *(f"{key}={value}" for key, value in varied.items())])
 
 
 def write_summary(config: SweepConfig, cells: Mapping[str, FinishedRun | FailedRun]) -> Path:
@@ -163,22 +191,13 @@ def _cell_config(
         "output": str(config.output / "cells" / name),
         "store": str(config.store),
     }
-    for key, value in chosen.items():
-        _set(fields, key, value)
+    if config.world is not None:
+        fields["world"] = config.world
+    set_point(fields, chosen, config.named)
+    enter_world(fields, config.output / "worlds", f"{source}, cell {name}")
     if "dataset" not in fields:
         fields["dataset"] = str(_dataset(config, fields, source))
     return parse_config(RunConfig, fields, f"{source}, cell {name}")
-
-
-def _set(fields: dict[str, Any], key: str, value: Any) -> None:
-    """Set a dotted key without touching the groups that other cells share."""
-    name, _, rest = key.partition(".")
-    if not rest:
-        fields[name] = value
-        return
-    group = dict(fields.get(name) or {})
-    _set(group, rest, value)
-    fields[name] = group
 
 
 def _dataset(config: SweepConfig, fields: Mapping[str, Any], source: str) -> Path:

@@ -18,7 +18,7 @@ import numpy as np
 from ...data.errors import BlpoError, ConfigError
 from ...models.wrappers.ledger import Role
 from ..config import RunConfig, comparable, differences
-from ..metrics.agreement import resample
+from ..metrics.agreement import GAIN_METRICS, resample
 from ..metrics.intervals import (
     Counts,
     Estimate,
@@ -30,7 +30,6 @@ from ..metrics.intervals import (
     seeds_component,
 )
 from ..runs.finished_run import PastRun, read_past_run, refuse_other_test
-from .compare import METRICS
 from .paper_results import PaperResult, paper_results
 from .sweep import SweepConfig, method_name
 
@@ -73,8 +72,8 @@ class Cell:
         }
         for part, by_group in sides.items():
             counts = np.concatenate([[by_group.sum(axis=0)], resample(by_group, _SEED)])
-            found |= {(metric, part): compute(counts) for metric, compute in METRICS.items()}
-        for metric in METRICS:
+            found |= {(metric, part): compute(counts) for metric, compute in GAIN_METRICS.items()}
+        for metric in GAIN_METRICS:
             found[metric, "gain"] = found[metric, "final"] - found[metric, "initial"]
         return found
 
@@ -250,7 +249,7 @@ def _row(task: str, method: str, cells: tuple[Cell, ...]) -> Row:
                 part: _summary([cell.values[metric, part] for cell in row.finished])
                 for part in PARTS
             }
-            for metric in METRICS
+            for metric in GAIN_METRICS
         }
         row.calls = {role: mean(r.calls[role].asked for r in results) for role in ROLES}
         row.seconds = mean(result.seconds for result in results)
@@ -271,7 +270,7 @@ def _summary(by_seed: Sequence[Values]) -> Summary:
 
 def _contrast(rows: Sequence[Row], all_rows: Sequence[Row], reference: str) -> None:
     """Set the contrasts of one method's rows, with Holm over the tasks."""
-    for metric in METRICS:
+    for metric in GAIN_METRICS:
         found: dict[str, tuple[Estimate, int]] = {}
         for row in rows:
             other = next(r for r in all_rows if (r.task, r.method) == (row.task, reference))
@@ -325,11 +324,12 @@ def _means(rows: Sequence[Row], methods: Sequence[str]) -> list[MethodMean]:
             continue
         contrasts = {
             metric: mean_estimate([row.contrasts[metric].estimate for row in own])
-            for metric in METRICS
+            for metric in GAIN_METRICS
             if all(metric in row.contrasts for row in own)
         }
         final = {
-            metric: mean(row.metrics[metric]["final"].mean for row in own) for metric in METRICS
+            metric: mean(row.metrics[metric]["final"].mean for row in own)
+            for metric in GAIN_METRICS
         }
         found.append(MethodMean(method, final, contrasts))
     return found

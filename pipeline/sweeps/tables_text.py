@@ -6,13 +6,17 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...data.shown import shown
+from ..metrics.agreement import is_gain
 from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
 from .tables import AS_READ, PARTS, ROLES, Row, Summary, SweepTables
-from .trajectory import Trajectory, harms, reaches
 
-METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1"}
+METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
+GAIN_RULE = (
+    "A gain: the lower 95 % bounds of the metric and of kappa are both above 0 (see "
+    "docs/statistics.md)."
+)
 _MISSING = "missing"
 _READ_NOTE = (
     " Rows with a reading are compared with {0} + reading, so that a gain is the prompt's; that "
@@ -45,61 +49,6 @@ def csv_text(tables: SweepTables) -> str:
     return file.getvalue()
 
 
-def trajectory_markdown(tables: SweepTables, trajectories: Sequence[Trajectory]) -> str:
-    """How often a step harms, and the calls to 90 % of the best accuracy known."""
-    harm_rows = [
-        [
-            harm.method,
-            str(harm.steps),
-            str(harm.harmful),
-            "-" if harm.share is None else f"{harm.share:.3f}",
-            "-" if harm.share is None else interval_text(harm.ci95),
-        ]
-        for harm in harms(trajectories)
-    ]
-    reach_rows = [
-        [
-            reach.task,
-            reach.method,
-            f"{reach.target:.3f}",
-            f"{reach.reached} of {reach.runs}",
-            "-" if reach.calls is None else f"{reach.calls:,.0f}",
-        ]
-        for reach in reaches(trajectories)
-    ]
-    parts = [f"# {tables.name}: trajectories of its runs"]
-    if tables.synthetic:
-        parts.append(f"**{DEMO_NOTE}**")
-    parts += [
-        _section(
-            "Harmful steps",
-            _grid(["method", "steps", "harmful", "share", "95 %"], harm_rows),
-            "A step counts if it changed the judge prompt. It is harmful if test accuracy fell. "
-            "These verdicts were asked for after the runs; no run has seen them.",
-        ),
-        _section(
-            "Calls to target",
-            _grid(["task", "method", "target", "runs that reach it", "calls"], reach_rows),
-            "Target: 90 % of the highest test accuracy of any judge prompt in the sweep. Calls: "
-            "requests of all roles until a run first had such a prompt; the median over the runs "
-            "that reach it.",
-        ),
-    ]
-    return "\n\n".join(parts) + "\n"
-
-
-def trajectory_csv(trajectories: Sequence[Trajectory]) -> str:
-    """One row per run and judge prompt."""
-    file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(("task", "method", "seed", "step", "calls", "accuracy", "macro_f1"))
-    for trajectory in trajectories:
-        for step, point in enumerate(trajectory.points):
-            values = (step, point.calls, point.accuracy, point.macro_f1)
-            writer.writerow((trajectory.task, trajectory.method, trajectory.seed, *values))
-    return file.getvalue()
-
-
 def records(tables: SweepTables) -> list[dict[str, Any]]:
     """All numbers by name, for each task and method; a number that does not exist has no name."""
     return [_record(row) for row in tables.rows]
@@ -124,9 +73,9 @@ def _overview(tables: SweepTables) -> str:
     rows = [[method, *(_cells_of(tables, method))] for method in tables.methods]
     papers = [_paper_row(tables, method) for method in tables.methods]
     rows += [row for row in papers if row is not None]
-    return _section(
+    return section(
         "Final agreement, macro F1 / accuracy",
-        _grid(["method", *tables.tasks, "all tasks"], rows),
+        grid(["method", *tables.tasks, "all tasks"], rows),
         "Mean ± standard deviation over seeds, on the test split. All tasks: mean of their means."
         + (
             " The paper's figures (arXiv 2602.11340) stand where task, judge, method and "
@@ -168,19 +117,19 @@ def paper_text(results: Sequence[PaperResult]) -> str:
 
 
 def _task(tables: SweepTables, task: str) -> str:
-    heads = ["method", "seeds", "metric", "initial", "final", "95 %", "gain", "95 %"]
+    heads = ["method", "seeds", "metric", "initial", "final", "95 %", "gain", "95 %", "a gain"]
     rows: list[list[str]] = []
     for method in tables.methods:
         row = tables.row(task, method)
         seeds = f"{len(row.runs)} of {len(row.cells)}"
-        rows += _metric_rows(row, seeds) or [[method, seeds, "", *[_MISSING] * 5]]
+        rows += _metric_rows(row, seeds) or [[method, seeds, "", *[_MISSING] * 6]]
     n = next((row.runs[0].result.test.final.n for row in tables.rows_of(task) if row.runs), None)
     note = "" if n is None else f" n = {n} test examples."
-    return _section(
+    return section(
         task,
-        _grid(heads, rows),
+        grid(heads, rows),
         "Mean ± standard deviation over seeds; 95 % intervals of the mean are over test examples, "
-        f"with the seeds as they are.{note}",
+        f"with the seeds as they are.{note} {GAIN_RULE}",
     )
 
 
@@ -195,9 +144,17 @@ def _metric_rows(row: Row, seeds: str) -> list[list[str]]:
             interval_text(parts["final"].ci95),
             _signed_with_sd(parts["gain"]),
             interval_text(parts["gain"].ci95, signed=True),
+            gain_text(metric, parts["gain"].ci95, row.metrics["kappa"]["gain"].ci95),
         ]
         for metric, parts in row.metrics.items()
     ]
+
+
+def gain_text(metric: str, interval: Interval, kappa: Interval) -> str:
+    """Whether the one rule for a gain holds of a metric; of kappa alone it says nothing."""
+    if metric == "kappa":
+        return ""
+    return "yes" if is_gain(interval, kappa) else "no"
 
 
 def _signed_with_sd(summary: Summary) -> str:
@@ -206,7 +163,7 @@ def _signed_with_sd(summary: Summary) -> str:
 
 
 def _contrasts(tables: SweepTables) -> str:
-    heads = ["method", "task", "seeds", "metric", "difference", "95 %", "p", "p (Holm)"]
+    heads = ["method", "task", "seeds", "metric", "difference", "95 %", "p", "p (Holm)", "a gain"]
     rows: list[list[str]] = []
     for method in tables.methods:
         if method == tables.reference:
@@ -215,15 +172,17 @@ def _contrasts(tables: SweepTables) -> str:
             rows += _contrast_rows(tables.row(task, method))
         found = next((mean for mean in tables.means if mean.method == method), None)
         for metric, estimate in (found.contrasts if found else {}).items():
-            name = METRIC_NAMES[metric]
-            rows.append([method, "all tasks", "", name, *_estimate_cells(estimate), ""])
+            name, kappa = METRIC_NAMES[metric], found.contrasts["kappa"].ci95 if found else (0, 0)
+            cells = [*_estimate_cells(estimate), "", gain_text(metric, estimate.ci95, kappa)]
+            rows.append([method, "all tasks", "", name, *cells])
     one_seed = any(c.num_seeds == 1 for row in tables.rows for c in row.contrasts.values())
-    return _section(
+    return section(
         f"Difference from {tables.reference}",
-        _grid(heads, rows),
+        grid(heads, rows),
         f"Final agreement minus that of {tables.reference}, paired by seed and test example. "
         "Interval and p-value (Student's t) count both the sampling of test examples and, with two "
         "seeds or more, the spread over seeds; Holm adjusts a method's p-values over the tasks."
+        + f" {GAIN_RULE}"
         + (" With one seed they say nothing about other seeds." if one_seed else "")
         + (_READ_NOTE.format(tables.reference) if _has_readings(tables) else ""),
     )
@@ -235,7 +194,7 @@ def _has_readings(tables: SweepTables) -> bool:
 
 def _contrast_rows(row: Row) -> list[list[str]]:
     if not row.contrasts:
-        return [[row.method, row.task, "", "", *[_MISSING] * 4]]
+        return [[row.method, row.task, "", "", *[_MISSING] * 5]]
     return [
         [
             row.method,
@@ -244,6 +203,7 @@ def _contrast_rows(row: Row) -> list[list[str]]:
             METRIC_NAMES[metric],
             *_estimate_cells(contrast.estimate),
             p_text(contrast.p_holm),
+            gain_text(metric, contrast.estimate.ci95, row.contrasts["kappa"].estimate.ci95),
         ]
         for metric, contrast in row.contrasts.items()
     ]
@@ -269,9 +229,9 @@ def _cost(tables: SweepTables) -> str:
         ]
         for row in tables.rows
     ]
-    return _section(
+    return section(
         "Cost of a run",
-        _grid(heads, rows),
+        grid(heads, rows),
         "Mean calls by role that a run asks, whether a model or the store answers, its two passes "
         "over the test split included. Seconds: wall time of a run among the others that shared "
         "its engine, in the session that finished it.",
@@ -279,15 +239,17 @@ def _cost(tables: SweepTables) -> str:
 
 
 def _missing(tables: SweepTables) -> str:
-    rows = [[name, _as_code(error)] for name, error in tables.missing.items()]
-    return _section("Missing cells", _grid(["cell", "why"], rows), "")
+    rows = [[name, as_code(error)] for name, error in tables.missing.items()]
+    return section("Missing cells", grid(["cell", "why"], rows), "")
 
 
-def _section(title: str, grid: str, note: str) -> str:
-    return "\n\n".join(filter(None, [f"## {title}", grid, note]))
+def section(title: str, table: str, note: str) -> str:
+    """A table under its title, and what its columns mean."""
+    return "\n\n".join(filter(None, [f"## {title}", table, note]))
 
 
-def _grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def grid(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [heads, ["---"] * len(heads), *rows]
     return "\n".join("| " + " | ".join(map(_escaped, line)) + " |" for line in lines)
 
@@ -296,7 +258,7 @@ def _escaped(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _as_code(text: str) -> str:
+def as_code(text: str) -> str:
     """A server's words: Markdown would follow a link or load an image in them."""
     return "`" + shown(text).replace("`", "'") + "`"
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Any
 
 from ...data.errors import DataError
 from ...data.examples import Dataset, read_dataset
@@ -18,7 +17,7 @@ from ...models.roles.pair_judge import PairJudge
 from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval, wilson
-from ..runs.directory import RunDirectory, run_task
+from ..runs.directory import run_task, step_records
 from ..runs.engine_pool import EnginePool
 from ..runs.finished_run import AGAIN, PastRun
 from ..runs.progress import Tracked, progress
@@ -165,20 +164,12 @@ def _trajectory(cell: Cell, run: PastRun, pool: EnginePool) -> Trajectory:
 def _way(run: PastRun) -> list[tuple[str, int]]:
     """Judge prompts in order with the calls asked before each."""
     way = [(run.result.judge_prompt_initial, 0)]
-    for step in _steps(run):
+    for step in step_records(run.path):
         for key, what in (("calls", "calls"), ("next_judge_prompt", "prompts")):
             if key not in step:
                 raise DataError(f"{run.path}: its steps do not tell their {what}; {AGAIN}")
         way.append((step["next_judge_prompt"], sum(step["calls"].values())))
     return way
-
-
-def _steps(run: PastRun) -> list[dict[str, Any]]:
-    """The records of a run's steps in order."""
-    directory = RunDirectory(run.path, run_id="")
-    names = [path.name for path in (run.path / "steps").glob("step-*[0-9].json")]
-    ordered = sorted(names, key=lambda name: int(name.removesuffix(".json").rpartition("-")[2]))
-    return [directory.read_json(f"steps/{name}") for name in ordered]
 
 
 def _point(

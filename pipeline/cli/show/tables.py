@@ -5,12 +5,12 @@ from typing import Any
 
 from rich.table import Table
 
-from ...sweeps.compare import Comparisons, Difference, RunComparison, in_words
+from ...sweeps.compare import Comparisons, Difference, RunComparison, gain_in_words, in_words
+from ...sweeps.draws import DrawnTables
+from ...sweeps.draws_text import drawn_markdown, drawn_records
 from ...sweeps.tables import SweepTables
 from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
 from .printing import print_json, print_line, stdout_console
-
-_COMPARED = {**METRIC_NAMES, "kappa": "kappa"}
 
 
 def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
@@ -40,13 +40,15 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         )
 
 
-def show_tables(tables: SweepTables, folder: Path, *, as_json: bool) -> None:
+def show_tables(tables: SweepTables | DrawnTables, folder: Path, *, as_json: bool) -> None:
     """The sweep's tables as they stand in tables.md; as JSON, the rows of tables.csv."""
+    over_draws = isinstance(tables, DrawnTables)
     if as_json:
-        print_json(records(tables))
+        print_json(drawn_records(tables) if over_draws else records(tables))
         return
-    print_line(markdown(tables))
-    print_line(f"{folder / 'tables.md'}, {folder / 'tables.csv'}, {folder / 'plots'}")
+    print_line(drawn_markdown(tables) if over_draws else markdown(tables))
+    plots = "" if over_draws else f", {folder / 'plots'}"
+    print_line(f"{folder / 'tables.md'}, {folder / 'tables.csv'}{plots}")
 
 
 def _comparison_table(comparison: RunComparison) -> Table:
@@ -63,7 +65,7 @@ def _comparison_table(comparison: RunComparison) -> Table:
         "detectable",
     ):
         table.add_column(heading, justify="left" if heading in {"", "test"} else "right")
-    for metric, name in _COMPARED.items():
+    for metric, name in METRIC_NAMES.items():
         part: Difference = getattr(comparison, metric)
         table.add_row(
             name,
@@ -80,10 +82,11 @@ def _comparison_table(comparison: RunComparison) -> Table:
 
 
 def _sentences(comparison: RunComparison, n: int) -> list[str]:
-    return [
+    by_metric = [
         in_words(name[0].upper() + name[1:], getattr(comparison, metric), n)
-        for metric, name in _COMPARED.items()
+        for metric, name in METRIC_NAMES.items()
     ]
+    return [*by_metric, gain_in_words(comparison)]
 
 
 def _comparisons_json(found: Comparisons) -> dict[str, Any]:
@@ -92,8 +95,9 @@ def _comparisons_json(found: Comparisons) -> dict[str, Any]:
         comparison.model_dump(mode="json")
         | {
             "distinguishable": {
-                metric: getattr(comparison, metric).is_distinguishable for metric in _COMPARED
+                metric: getattr(comparison, metric).is_distinguishable for metric in METRIC_NAMES
             },
+            "is_gain": comparison.is_gain,
             "in_words": _sentences(comparison, found.n),
         }
         for comparison in found.runs
