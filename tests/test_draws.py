@@ -16,7 +16,7 @@ from blpo.pipeline.sweeps.sweep import load_sweep, method_name, sweep_cells
 from command_line import Blpo
 
 WORLD: dict[str, Any] = {"draw": {"draws": "dev", "num_train": 8, "num_test": 8}}
-TWICE = {"method": {"twice": {"method": "none", "algorithm.calibrate": "cutpoints"}}}
+TWICE = {"method": {"twice": {"method": "none", "reading": "auto"}}}
 
 
 def write_sweep(folder: Path, **fields: Any) -> Path:
@@ -53,7 +53,7 @@ def test_every_draw_has_a_world_and_data_of_its_own_and_methods_keep_their_names
     assert len({cell.dataset for cell in cells.values()}) == 2
     points = dict(zip(cells, sweep.points, strict=True))
     assert {method_name(cells[name], points[name]) for name in cells} == {"none", "twice"}
-    assert cells["1-0-micro-agin-twice-0"].algorithm.calibrate == "cutpoints"
+    assert cells["1-0-micro-agin-twice-0"].reading.family == "auto"
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     with (tmp_path / "sweep/tables.csv").open() as file:
         rows = {(row["method"], row["what"]): row for row in csv.DictReader(file)}
     assert float(rows["none", "accuracy_gain"]["value"]) == 0
-    assert float(rows["twice", "calls_judge"]["value"]) == 8
+    assert float(rows["twice", "calls_judge"]["value"]) == 16
     assert rows["twice", "kappa_difference"]["low"]
     assert json.loads(blpo("table", path, "--json").out)[0]["method"] == "none"
 
