@@ -10,7 +10,7 @@ DISMISSALS = frozenset(
     excused excusing pardon pardons pardoned pardoning tolerate tolerates tolerated tolerating
     accept accepts accepted accepting allow allows allowed allowing permit permits permitted
     bypass bypassed bypassing miss misses missed missing waive waived spare spared condone
-    condoned discard discarded exempt exempted neutral irrelevant unimportant immaterial
+    condoned discard discarded exempt exempted irrelevant unimportant immaterial
     insignificant negligible harmless acceptable okay ok tolerable forgivable excusable trivial
     unrelated meaningless inconsequential inessential unobjectionable pointless secondary
     optional extraneous permissible innocuous benign
@@ -45,8 +45,14 @@ NEGATIONS = frozenset(
 
 PRETENDING = ("pretend", "assume", "suppose", "as if", "as though")
 
-DOUBLE = ("double", "doubly", "twice", "two", "2", "twofold", "second")
-TRIPLE = ("triple", "triply", "thrice", "three", "3", "threefold")
+STEPS = {
+    "one": 1, "1": 1, "once": 1, "slightly": 1, "double": 2, "doubly": 2, "twice": 2, "two": 2,
+    "2": 2, "twofold": 2, "second": 2, "triple": 3, "triply": 3, "thrice": 3, "three": 3, "3": 3,
+    "threefold": 3,
+}  # fmt: skip
+LOWERING = frozenset({"lower", "lowers", "lowered", "drop", "drops", "reduce", "reduces"})
+MUCH = ("a lot", "markedly", "much", "strongly", "sharply", "considerably", "substantially")
+"""How many steps a fault costs; more than one where it lowers the rating by much."""
 
 BAD = frozenset(
     """
@@ -66,6 +72,8 @@ FINE = frozenset(
 FINE_PHRASES = ("as it should be", "as they should be", "all right", "as wanted", "in order")
 EXCUSES = ("excuses", "makes up for", "make up for", "outweighs", "justifies", "compensates for")
 
+IMAGES = ("image", "images", "picture", "pictures", "photo", "photos", "scene", "scenes", "one")
+
 SUBORDINATORS = (
     "but not if", "but not when", "but not where", "but not in images with",
     "but not in images where", "but is forgiven if", "but is forgiven where",
@@ -84,6 +92,12 @@ SUBORDINATORS = (
 )  # fmt: skip
 """What opens a condition."""
 
+PRESENCE = (
+    "only together with", "only along with", "only alongside", "only beside", "only next to",
+    "only with", "in the presence of",
+)  # fmt: skip
+"""Of these, what states by itself that the aspect behind it is at fault."""
+
 REVERSING = frozenset(
     {"unless", "except where", "except when", "except if", "except in images where"}
 )
@@ -95,7 +109,7 @@ OTHERS = (
 )  # fmt: skip
 ALONE = (
     "alone", "by itself", "by themselves", "on its own", "on their own", "in isolation", "as such",
-    "in itself", "taken by itself", "per se",
+    "in itself", "in themselves", "taken by itself", "per se",
 )  # fmt: skip
 ALL = (
     "every aspect", "all aspects", "everything", "every fault", "all faults", "any fault",
@@ -142,8 +156,9 @@ VERBS_AFTER_AND = (
 )  # fmt: skip
 CONTRASTS_WITHIN = ("rather than", "instead of", "in place of", "as opposed to", "without")
 AFTER_COMMA = (
-    "but", "not", "never", "it is", "only", "look", "rate", "judge", "check", "weigh", "consider",
-    "and not", "whatever", "regardless of", "irrespective of", "no matter", "without",
+    "but", "nor", "neither", "and neither", "while", "whereas", "not", "never", "it is", "only",
+    "look", "rate", "judge", "check", "weigh", "consider", "and not", "whatever", "regardless of",
+    "irrespective of", "no matter", "without",
 )  # fmt: skip
 VERBS_OF_CLAUSES = ("matters?", "counts?", "decides?", "does", "do", "is", "are", "should")
 """Words that begin a clause, behind "and", anywhere, and behind a comma; verbs that it has."""
@@ -154,3 +169,12 @@ OPENERS = (
     "rather",
 )  # fmt: skip
 """Words with which a sentence opens whose first clause ends at a comma."""
+
+WHEN = (
+    "if", "when", "whenever", "where", "wherever", "once", "unless", "as soon as", "as long as",
+    "provided", "even if", "only if",
+)  # fmt: skip
+UNSAFE = frozenset({"unsafe", "dangerous", "harmful"})
+SAFE = frozenset({"safe", "harmless"})
+TOGETHER = ("with", "together", "at the same time", "at once", "both", "combined")
+"""Words of a sentence that tells when an image is unsafe, and of faults that must meet."""
