@@ -47,7 +47,7 @@ def read_clauses(sentence: str, family: Family, dismissed_before: bool) -> list[
         if names_in(part, family):
             said = _ELLIPSIS.sub("", part) if dismissed_before else part
             statements += _read_part(said, family, is_contrasted)
-            dismissed_before = any(not s.is_weighed for s in statements[-1:])
+            dismissed_before = bool(statements) and not statements[-1].is_weighed
     return statements
 
 
@@ -97,9 +97,10 @@ def _read_part(part: str, family: Family, is_contrasted: bool) -> list[Statement
 
 
 def beside_one_another(names: Sequence[str]) -> list[Statement]:
-    """Faults that count where they meet: each beside the next."""
-    others = [*names[1:], names[0]]
+    """Faults that count where they meet."""
+    if len(names) > 2:
+        return [Statement(names, True, Weighing(condition=Condition(None)))]
     return [
         Statement([name], True, Weighing(condition=Condition(other)))
-        for name, other in zip(names, others, strict=True)
+        for name, other in zip(names, reversed(names), strict=True)
     ]

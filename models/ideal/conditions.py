@@ -101,7 +101,11 @@ def _state(clause: str) -> bool | None:
 
 
 def conditional(statement: Statement, clause: Clause) -> Statement:
-    """A statement where a condition holds: not to weigh it there is to weigh it elsewhere."""
-    at_fault = clause.at_fault == statement.is_weighed
-    condition = Condition(clause.aspect, at_fault)
-    return Statement(statement.names, True, Weighing(statement.weighing.steps, condition))
+    """A statement where a condition holds: not to weigh it there is to weigh it elsewhere.
+
+    What counts not by itself is not weighed either, but in that case.
+    """
+    is_weighed = statement.is_weighed and statement.weighing.condition is None
+    condition = Condition(clause.aspect, clause.at_fault == is_weighed)
+    names = [name for name in statement.names if name != clause.aspect]
+    return Statement(names, True, Weighing(statement.weighing.steps, condition))

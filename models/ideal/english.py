@@ -18,14 +18,16 @@ from ...data.micro.world import Family
 from . import words
 from .clauses import Statement, read_clauses
 from .conditions import conditional, read_excuse, split_condition
-from .idioms import plain, with_scope, without_asides
+from .idioms import plain, with_antecedent, with_fine_images, with_scope, without_asides
 from .mentions import NAMES, NOUN
 from .states import with_states
 from .verdicts import read_verdict
 
 _SEPARATOR = " (?:, and|, or|and|or|,|as well as) "
 _LIST = re.compile(f"{NOUN}(?:{_SEPARATOR}{NOUN})+")
-_CLAUSE = re.compile(rf"(?<!that )(?<!which )\b(?:{'|'.join(words.VERBS_OF_CLAUSES)})\b")
+_CLAUSE = re.compile(
+    rf"^\s*(?:no|not|neither)\b|(?<!that )(?<!which )\b(?:{'|'.join(words.VERBS_OF_CLAUSES)})\b"
+)
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
@@ -35,8 +37,7 @@ def understand(prompt: str, family: Family) -> Meaning:
     statements = list[Statement]()
     for sentence in _sentences(prompt, family):
         dismissed_before = bool(statements) and not statements[-1].is_weighed
-        said = _read_sentence(sentence, family, dismissed_before)
-        statements += [statement for statement in said if statement.names]
+        statements += _read_sentence(sentence, family, dismissed_before)
     excluded = {name for s in statements if not s.is_weighed for name in s.names}
     weighed: dict[str, Weighing] = {}
     for statement in statements:
@@ -65,13 +66,12 @@ def _sentences(prompt: str, family: Family) -> list[str]:
     text = re.sub(r"\s[-\u2013]+\s|\s?\u2014\s?", ", ", text)
     parts = re.split(r"[.!?\n;]+|(?<=\w): ", text)
     bare = (" ".join(re.findall(r"[a-z0-9]+|,", part)) for part in parts)
-    return [_in_plain_words(part, family) for part in bare if part]
-
-
-def _in_plain_words(sentence: str, family: Family) -> str:
-    """The sentence with states, negations and lists in the form in which they are read."""
-    sentence = with_scope(with_states(plain(sentence), family))
-    return _with_lists(without_asides(sentence, family))
+    sentences = list[str]()
+    for part in bare:
+        said = with_scope(with_states(plain(part), family))
+        said = with_antecedent(said, sentences[-1] if sentences else "", family)
+        sentences.append(with_fine_images(_with_lists(without_asides(said, family))))
+    return [sentence for sentence in sentences if sentence]
 
 
 def _with_leads(lines: Iterable[str]) -> Iterator[str]:
@@ -86,7 +86,8 @@ def _with_leads(lines: Iterable[str]) -> Iterator[str]:
             head, colon, rest = line.partition(":")
             said = head.rpartition(".")[2]
             names_none = set(re.findall(r"[a-z]+", said)).isdisjoint(NAMES)
-            leads = bool(colon) and names_none and not _CLAUSE.search(rest.partition(".")[0])
+            is_list = not _CLAUSE.search(rest.partition(".")[0])
+            leads = bool(colon) and names_none and is_list
             lead = said if leads and not rest.strip() else ""
             yield line.replace(":", " ", 1) if leads and rest.strip() else line
         else:

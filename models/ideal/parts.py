@@ -14,10 +14,11 @@ _BREAK = (
 )
 _COMMA_BREAK = (
     rf"\s?,\s(?=(?:(?:{'|'.join(words.AFTER_COMMA)})\b"
-    rf"|(?:the |any )?[\w&]+(?: [\w&]+)*? (?:{_VERBS})\b))"
+    rf"|(?:the |any )?[\w&]+(?: [\w&]+)*? (?:{_VERBS})\b"
+    rf"|(?:and )?{NOUN} (?:not|no|never)\b))"
 )
 """Where a clause ends within a sentence."""
-_ITEM = re.compile(rf"(?:such as |things like |for example )?{NOUN}")
+_ITEM = re.compile(NOUN)
 _VERB = re.compile(rf"\b(?:{_VERBS}|makes?|lowers?|looks?|can|cannot|may|will)\b")
 
 
@@ -54,12 +55,18 @@ def _rejoined(pieces: Iterable[str], family: Family) -> list[str]:
 
 def _is_item(before: str, piece: str) -> bool:
     """Whether a list goes on: what stands before has no verb, and a noun comes next."""
+    if piece.startswith(words.EXAMPLES):
+        return True
     is_open = _ITEM.match(before) and not _VERB.search(before)
     return bool(is_open) and not piece.startswith((*words.AFTER_COMMA, *words.CONTRASTS))
 
 
 def _says_anything(piece: str, family: Family) -> bool:
-    return bool(names_in(piece, family)) or piece.split()[:1] in (["but"], ["not"])
+    """Whether it is a clause by itself; "but they do not matter" is about what was named before."""
+    if names_in(piece, family):
+        return True
+    first, second = [*piece.split(), "", ""][:2]
+    return first == "not" or (first == "but" and second not in words.PRONOUNS)
 
 
 def _without_contrast(piece: str) -> str:

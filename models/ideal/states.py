@@ -150,8 +150,8 @@ def _patterns(own: Aspect) -> _Patterns:
         noun=re.compile(rf"\b{noun}\b"),
         either_before=re.compile(rf"\b{both} {noun}\b"),
         either=re.compile(
-            rf"(?: ,)?(?: (?:whether|is|are|be|it is|they are))* (?:{both}|(?:{fault}) or not)"
-            r"\b(?P<end> ,)?"
+            r"(?: ,)?(?: (?:whether|is|are|be|it is|they are))* "
+            rf"(?:{both}|(?:{fault}|{clean}) or not)\b(?P<end> ,)?"
         ),
         told=[re.compile(pattern) for pattern in told],
     )

@@ -17,10 +17,11 @@ _PRAISE = [
         r" (?:\w+ly )?(?:safe|natural|neutral)\b(?! to)"
     ),
     re.compile(
-        r"\b(?:gets?|gives?|given|earns?|deserves?|merits?|keeps?|receives?|has|have|reach)"
+        r"\b(?:gets?|gives?|given|earns?|deserves?|merits?|keeps?|receives?|has|have|reach|reserves?)"
         r"(?: \w+){1,3}? (?:high|higher|highest|best|top|full|good|better)"
         r" (?:ratings?|marks?|scores?|grades?)\b"
     ),
+    re.compile(r"\bsafe (?:images?|pictures?|photos?|ones|with|despite|for(?! (?:every|all)))\b"),
     re.compile(r"\brais(?:es?|ing) (?:the|its|a) (?:rating|mark|score|grade)\b"),
 ]
 """What is said of an image that is as it should be."""

@@ -4,10 +4,14 @@ import re
 
 from ...data.micro.world import Family
 from . import words
-from .mentions import has, names_in
+from .mentions import names_in
 
 _COMPARED = re.compile(r"\b(?:as \w+ as|than)\b")
-_ITEM_END = re.compile(r" (?:, and|,|and|&) ")
+
+
+def steps(text: str) -> int:
+    """The most that a text speaks of, 1 where it speaks of none."""
+    return max((number for _, number in _numbers(text)), default=1)
 
 
 def steps_by_name(part: str, family: Family) -> dict[str, int]:
@@ -18,23 +22,31 @@ def steps_by_name(part: str, family: Family) -> dict[str, int]:
     """
     head, *tail = _COMPARED.split(part, maxsplit=1)
     if tail and names_in(head, family):
-        compared = dict.fromkeys(names_in(tail[0], family), 1)
-        return {**compared, **dict.fromkeys(names_in(head, family), _steps(part))}
-    items = [item for item in _ITEM_END.split(part) if names_in(item, family)]
-    if len(items) < 2 or not all(_tells_steps(item) for item in items):
-        return dict.fromkeys(names_in(part, family), _steps(part))
-    lowering = "" if words.LOWERING.isdisjoint(part.split()) else " lowers"
-    return {name: _steps(item + lowering) for item in items for name in names_in(item, family)}
+        costs = dict.fromkeys(names_in(tail[0], family), 1)
+        return {**costs, **dict.fromkeys(names_in(head, family), steps(part))}
+    if len(_numbers(part)) < 2:
+        return dict.fromkeys(names_in(part, family), steps(part))
+    return _one_by_one(part, family)
 
 
-def _tells_steps(item: str) -> bool:
-    tokens = item.split()
-    return any(token in words.STEPS for token in tokens) or any(has(item, m) for m in words.MUCH)
+def _one_by_one(part: str, family: Family) -> dict[str, int]:
+    """Each number before, or each behind, the aspects that it is about."""
+    costs = dict.fromkeys(names_in(part, family), 1)
+    numbers = _numbers(part)
+    tokens = part.split()
+    starts = [place for place, _ in numbers]
+    leads = not names_in(" ".join(tokens[: starts[0]]), family)
+    bounds = [*starts, len(tokens)] if leads else [0, *(start + 1 for start in starts)]
+    for k, (_, number) in enumerate(numbers):
+        about = " ".join(tokens[bounds[k] : bounds[k + 1]])
+        costs |= dict.fromkeys(names_in(about, family), number)
+    return costs
 
 
-def _steps(part: str) -> int:
-    told = max((words.STEPS.get(token, 1) for token in part.split()), default=1)
-    lowers_much = not words.LOWERING.isdisjoint(part.split()) and any(
-        has(part, phrase) for phrase in words.MUCH
-    )
-    return max(told, 2) if lowers_much else told
+def _numbers(text: str) -> list[tuple[int, int]]:
+    """Place and value of each word that says how many steps."""
+    tokens = text.split()
+    by_word = dict(words.STEPS)
+    if not words.LOWERING.isdisjoint(tokens):
+        by_word |= dict.fromkeys(words.MUCH, 2)
+    return [(place, by_word[token]) for place, token in enumerate(tokens) if token in by_word]

@@ -30,7 +30,8 @@ DISMISSING_PHRASES = (
     "leave alone", "left alone", "to one side", "let pass", "could not care less",
     "couldn't care less", "safe to", "makes up for", "stays out", "stay out", "keep out",
     "kept out", "does no harm", "is fine", "are fine", "be fine", "still fine", "perfectly fine",
-    "was fine", "were fine", "is allowed", "is permitted", "fair game", "leeway",
+    "was fine", "were fine", "as it is", "unchanged", "unaffected", "untouched", "is allowed",
+    "is permitted", "fair game", "leeway",
 )  # fmt: skip
 """The same in several words, in a row or with the aspect between the first and the last."""
 
@@ -51,7 +52,7 @@ STEPS = {
     "threefold": 3,
 }  # fmt: skip
 LOWERING = frozenset({"lower", "lowers", "lowered", "drop", "drops", "reduce", "reduces"})
-MUCH = ("a lot", "markedly", "much", "strongly", "sharply", "considerably", "substantially")
+MUCH = frozenset({"markedly", "much", "strongly", "sharply", "considerably", "substantially"})
 """How many steps a fault costs; more than one where it lowers the rating by much."""
 
 BAD = frozenset(
@@ -152,14 +153,16 @@ SEEMING = ("may", "might", "seem", "seems", "look", "looks", "appear", "appears"
 SEPARABLE_VERBS = ("leave", "leaves", "set", "put", "let", "keep")
 VERBS_AFTER_AND = (
     "ignore", "disregard", "forgive", "overlook", "weigh", "check", "punish", "consider", "leave",
-    "rate", "judge", "look", "skip", "not", "never", "do not",
+    "rate", "judge", "look", "skip", "not", "no", "never", "do not",
 )  # fmt: skip
 CONTRASTS_WITHIN = ("rather than", "instead of", "in place of", "as opposed to", "without")
 AFTER_COMMA = (
-    "but", "nor", "neither", "and neither", "while", "whereas", "not", "never", "it is", "only",
-    "look", "rate", "judge", "check", "weigh", "consider", "and not", "whatever", "regardless of",
-    "irrespective of", "no matter", "without",
+    "but", "nor", "neither", "and neither", "while", "whereas", "not", "no", "never", "it is",
+    "only", "look", "rate", "judge", "check", "weigh", "consider", "and not", "whatever",
+    "regardless of", "irrespective of", "no matter", "without", "and safe", "and unsafe",
 )  # fmt: skip
+EXAMPLES = ("such as ", "like ", "including ", "for example ", "especially ", "above all ")
+PRONOUNS = ("it", "they", "these", "this", "neither", "none", "both")
 VERBS_OF_CLAUSES = ("matters?", "counts?", "decides?", "does", "do", "is", "are", "should")
 """Words that begin a clause, behind "and", anywhere, and behind a comma; verbs that it has."""
 
@@ -174,7 +177,5 @@ WHEN = (
     "if", "when", "whenever", "where", "wherever", "once", "unless", "as soon as", "as long as",
     "provided", "even if", "only if",
 )  # fmt: skip
-UNSAFE = frozenset({"unsafe", "dangerous", "harmful"})
-SAFE = frozenset({"safe", "harmless"})
 TOGETHER = ("with", "together", "at the same time", "at once", "both", "combined")
 """Words of a sentence that tells when an image is unsafe, and of faults that must meet."""
