@@ -49,6 +49,8 @@ def split_condition(sentence: str, family: Family) -> tuple[Clause | None, str]:
             continue
         if names and not names_in(main, family):
             return None, sentence
+        if names and names[0] in names_in(main, family):  # "a seam counts if it is split"
+            return None, main
         at_fault = state != (opener in words.REVERSING)
         return Clause(None if others and not names else names[0], at_fault), main
     return None, sentence

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ...data.micro.meaning import Meaning, Weighing
-from ...data.micro.world import Family
+from ...data.micro.world import ASPECTS, Family
 from . import words
 from .clauses import Statement, read_clauses
 from .conditions import conditional, read_excuse, split_condition
@@ -28,6 +28,7 @@ _LIST = re.compile(f"{NOUN}(?:{_SEPARATOR}{NOUN})+")
 _CLAUSE = re.compile(
     rf"^\s*(?:no|not|neither)\b|(?<!that )(?<!which )\b(?:{'|'.join(words.VERBS_OF_CLAUSES)})\b"
 )
+_OF_LABELS = {*NAMES, "the", "a", "an", "and", "or", *(v for a in ASPECTS for v in a.values)}
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
@@ -75,25 +76,35 @@ def _sentences(prompt: str, family: Family) -> list[str]:
 
 
 def _with_leads(lines: Iterable[str]) -> Iterator[str]:
-    """Lines, the items of a list each behind the words that lead to it: "ignore:", "- the tint".
-
-    So is what follows a lead in its own line.
-    """
+    """Lines, the items of a list each behind the words that lead to it: "ignore:", "- the tint"."""
     lead = ""
     for line in lines:
         item = _ITEM.match(line)
         if item is None:
-            head, colon, rest = line.partition(":")
-            said = head.rpartition(".")[2]
-            names_none = set(re.findall(r"[a-z]+", said)).isdisjoint(NAMES)
-            is_list = not _CLAUSE.search(rest.partition(".")[0])
-            leads = bool(colon) and names_none and is_list
-            lead = said if leads and not rest.strip() else ""
-            yield line.replace(":", " ", 1) if leads and rest.strip() else line
+            sentences = [_without_colon(part) for part in re.split(r"(?<=[.;!?])\s+", line)]
+            head, colon, rest = sentences[-1].partition(":")
+            lead = head if colon and not rest.strip() and not _words(head) & NAMES.keys() else ""
+            yield " ".join(sentences)
         else:
-            text = line[item.end() :]
+            text = _without_colon(line[item.end() :])
             is_noun = re.split(r"\W", text, maxsplit=1)[0] in NAMES
             yield f"{lead} the {text}" if is_noun else f"{lead} {text}"
+
+
+def _without_colon(sentence: str) -> str:
+    """A lead or a label and what follows it as one: "ignore: the tint", "tint: ignore it"."""
+    head, colon, rest = sentence.partition(":")
+    if not colon or not rest.strip():
+        return sentence
+    names = _words(head) & NAMES.keys()
+    is_label = bool(names) and _words(head) <= _OF_LABELS and not _words(rest) & NAMES.keys()
+    if is_label:
+        return f"{head}, {rest}"
+    return sentence if names or _CLAUSE.search(rest) else f"{head} {rest}"
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"[a-z]+", text))
 
 
 def _with_lists(sentence: str) -> str:

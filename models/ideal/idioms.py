@@ -18,6 +18,7 @@ _PLAINER = [
         (r"\b(rating|score) (?:drops|falls|sinks|goes down)\b", r"\1 lowers"),
         (r"\b(?:one|two|three|[1-9]) (?:things|aspects|dangers|objects|signs|criteria)\b", "these"),
         (r"\b(?:an?|most|least|to|from|of|below|above|than) [1-7]\b(?! (?:point|step|level))", ""),
+        (r" , unlike [^,]*,(?= (?:does|do|is|are|should) not\b)", ""),
         (r"(?:^|, )otherwise (?=\w).*", ""),
         (r"\ba lot\b", "markedly"),
         (r"(?<=,) \w+ or not(?= ,|$)", ""),
@@ -32,8 +33,8 @@ _PLAINER = [
     )
 ]
 _ASIDE = re.compile(
-    r"(?: ,)? (where|whether or not|whatever|no matter|regardless of|even (?:if|when|though|where))"
-    r" ([^,]*)(?: ,)?"
+    r"(?:^|(?: ,)? )(where|whether or not|whatever|no matter|regardless of"
+    r"|even (?:if|when|though|where)) ([^,]*)(?: ,)?"
 )
 _ALONE_WITHOUT = re.compile(
     rf"\b({'|'.join(words.ALONE)}) ,? ?(?:without|where|when|if|with no) [^,]*?(?= ,| {_VERB}\b|$)"
@@ -110,5 +111,7 @@ def tidy(sentence: str) -> str:
     """No comma after another, at an end, or between a noun and its verb."""
     sentence = re.sub(r"(?:, )+,", ",", " ".join(sentence.split())).strip(" ,")
     if not sentence.startswith(words.OPENERS):
-        sentence = re.sub(rf" ,(?= {_VERB}\b)", "", sentence)
+        sentence = re.sub(
+            r" ,(?= (?:does|do|is|are|can|cannot|should|makes|lowers)\b)", "", sentence
+        )
     return sentence

@@ -145,7 +145,8 @@ def _patterns(own: Aspect) -> _Patterns:
         rf"\b(?P<no>there (?:is|are) no|(?:absence|lack) of) {_ARTICLE}{mark}{noun}\b",
     ]
     if own.name in _TELLING:
-        told.append(rf"(?<!bad )(?<!fine )\b(?P<lone>{_any_of(_TELLING[own.name])})\b")
+        lone = _any_of(_TELLING[own.name])
+        told.append(rf"(?<!bad )(?<!fine )(?<!may be )(?<!can be )\b(?P<lone>{lone})\b")
     return _Patterns(
         noun=re.compile(rf"\b{noun}\b"),
         either_before=re.compile(rf"\b{both} {noun}\b"),

@@ -22,6 +22,7 @@ _PRAISE = [
         r" (?:ratings?|marks?|scores?|grades?)\b"
     ),
     re.compile(r"\bsafe (?:images?|pictures?|photos?|ones|with|despite|for(?! (?:every|all)))\b"),
+    re.compile(r"^safe\b(?! to)"),
     re.compile(r"\brais(?:es?|ing) (?:the|its|a) (?:rating|mark|score|grade)\b"),
 ]
 """What is said of an image that is as it should be."""

@@ -31,12 +31,14 @@ def read_verdict(sentence: str, family: Family) -> list[Statement] | None:
     if told is None or is_bad is None:
         return None
     main, case = told
+    case, _, exception = case.partition(" but not ")
     separator = r" or | , | & " if has(case, "together with") else r" or | , "
-    return [
+    said = [
         statement
         for alternative in re.split(separator, case)
         for statement in _read_case(alternative, family, is_bad, steps(main))
     ]
+    return [*said, Statement(names_in(exception, family), not is_bad)] if exception else said
 
 
 def _main_and_case(sentence: str, family: Family) -> tuple[str, str] | None:

@@ -80,7 +80,7 @@ SUBORDINATORS = (
     "but not in images where", "but is forgiven if", "but is forgiven where",
     "but are forgiven if", "but forgive it if", "if and only if", "only in images where",
     "only in images with", "only in cases where", "only in case", "only together with",
-    "only along with", "only alongside", "only beside", "only next to", "only with",
+    "only along with", "only alongside", "only beside", "only next to", "only with", "only in",
     "only as long as", "only as far as", "only so far as", "only provided", "only if", "only when",
     "only where", "only while", "only once", "just when", "just where", "just in case",
     "solely if", "solely when", "solely in images with", "solely where", "exclusively when",
