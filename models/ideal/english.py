@@ -29,6 +29,7 @@ _CLAUSE = re.compile(
     rf"^\s*(?:no|not|neither)\b|(?<!that )(?<!which )\b(?:{'|'.join(words.VERBS_OF_CLAUSES)})\b"
 )
 _OF_LABELS = {*NAMES, "the", "a", "an", "and", "or", *(v for a in ASPECTS for v in a.values)}
+_VERBS = {"count", "counts", "focus"}
 _ITEM = re.compile(r"\s*(?:[-*\u2022]|\d+[.)])\s+")
 
 
@@ -97,7 +98,9 @@ def _without_colon(sentence: str) -> str:
     if not colon or not rest.strip():
         return sentence
     names = _words(head) & NAMES.keys()
-    is_label = bool(names) and _words(head) <= _OF_LABELS and not _words(rest) & NAMES.keys()
+    is_label = (
+        bool(names) and _words(head) <= _OF_LABELS and not (_words(rest) - _VERBS) & NAMES.keys()
+    )
     if is_label:
         return f"{head}, {rest}"
     return sentence if names or _CLAUSE.search(rest) else f"{head} {rest}"

@@ -32,6 +32,7 @@ _PLAINER = [
         (rf"(?: ,)? (?:{'|'.join(words.ALONE)}) or (?:in )?(?:{_THAN_ALONE})\b[^,]*", " "),
     )
 ]
+"""Turns of phrase and what stands for them, in the order in which they are replaced."""
 _ASIDE = re.compile(
     r"(?:^|(?: ,)? )(where|whether or not|whatever|no matter|regardless of"
     r"|even (?:if|when|though|where)) ([^,]*)(?: ,)?"
@@ -42,8 +43,6 @@ _ALONE_WITHOUT = re.compile(
 _WITHOUT = re.compile(rf"({NOUN}) without (?:an? |any |the )?(?:bad )?([^,]*?{NOUN}) (?={_VERB}\b)")
 _IMAGE_WITHOUT = re.compile(rf"\b({'|'.join(words.IMAGES)}) without ({NOUN}(?: & {NOUN})*)")
 _NOR = re.compile(rf"\bnor (?!{_INVERTED}\b){_PREPOSITION}")
-
-
 _ANAPHORA = re.compile(
     r"(?:they|these|those|both|all of (?:these|them)|(?P<no>neither|none)(?: of (?:these|them))?)"
     r"(?: \w+)? (?P<said>(?:do|does|are|is|should|must|make|makes|matter|matters|count|counts)\b.*?"
@@ -57,7 +56,7 @@ def plain(sentence: str) -> str:
     """The sentence in plainer words."""
     for pattern, plainer in _PLAINER:
         sentence = pattern.sub(plainer, sentence)
-    return tidy(sentence)
+    return _squeezed(sentence)
 
 
 def with_scope(sentence: str) -> str:
@@ -75,7 +74,8 @@ def without_asides(sentence: str, family: Family) -> str:
         rest = sentence.replace(aside[0], " , ")
         if _is_aside(aside[1], aside[2], rest, family):
             sentence = rest
-    return tidy(_WITHOUT.sub(r"\1 where fine \2 ", sentence))
+    sentence = _joined_to_verb(_squeezed(sentence))
+    return _squeezed(_WITHOUT.sub(r"\1 where fine \2 ", sentence))
 
 
 def with_fine_images(sentence: str) -> str:
@@ -107,11 +107,13 @@ def with_antecedent(sentence: str, before: str, family: Family) -> str:
     return f"{'not ' if found['no'] else ''}{' & '.join(names)} {found['said']}"
 
 
-def tidy(sentence: str) -> str:
-    """No comma after another, at an end, or between a noun and its verb."""
-    sentence = re.sub(r"(?:, )+,", ",", " ".join(sentence.split())).strip(" ,")
-    if not sentence.startswith(words.OPENERS):
-        sentence = re.sub(
-            r" ,(?= (?:does|do|is|are|can|cannot|should|makes|lowers)\b)", "", sentence
-        )
-    return sentence
+def _squeezed(sentence: str) -> str:
+    """No comma after another or at an end."""
+    return re.sub(r"(?:, )+,", ",", " ".join(sentence.split())).strip(" ,")
+
+
+def _joined_to_verb(sentence: str) -> str:
+    """No comma between a noun and its verb."""
+    if sentence.split(" ", 1)[0] in words.OPENERS:
+        return sentence
+    return re.sub(r" ,(?= (?:does|do|is|are|can|cannot|should|makes|lowers)\b)", "", sentence)

@@ -157,7 +157,7 @@ VERBS_AFTER_AND = (
 )  # fmt: skip
 CONTRASTS_WITHIN = ("rather than", "instead of", "in place of", "as opposed to", "without")
 AFTER_COMMA = (
-    "but", "nor", "neither", "and neither", "while", "whereas", "not", "no", "never", "it is",
+    "but", "nor", "neither", "and neither", "while", "whereas", "so", "not", "no", "never", "it is",
     "only", "look", "rate", "judge", "check", "weigh", "consider", "and not", "whatever",
     "regardless of", "irrespective of", "no matter", "without", "and safe", "and unsafe",
 )  # fmt: skip
