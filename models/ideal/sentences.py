@@ -1,4 +1,4 @@
-"""A prompt as sentences in plain words: "bad" and "fine" for states, "&" between items of a list."""
+"""A prompt as sentences in plain words: "bad" and "fine" for states, "&" within a list."""
 
 import re
 from collections.abc import Iterable, Iterator
