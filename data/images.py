@@ -150,7 +150,7 @@ def _formats(data: bytes) -> tuple[str, ...]:
 @cache
 def _register_heif() -> None:
     """Teach Pillow HEIF, on the first of its images: few datasets have any."""
-    import pi_heif  # noqa: PLC0415
+    import pi_heif  # noqa: PLC0415  # pyright: ignore[reportMissingTypeStubs]
 
     heif: Any = pi_heif
     heif.register_heif_opener()

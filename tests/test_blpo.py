@@ -11,6 +11,7 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
+from blpo.models.roles.briefing import Briefing
 from blpo.models.roles.judge import Verdict
 from blpo.models.roles.optimizer import Case, Proposal, ScoredPrompt
 from blpo.models.roles.reflection import Reflection
@@ -68,9 +69,13 @@ class ScriptedRoles:
         ]
 
     def update_judge_prompts(
-        self, judge_prompt: str, cases: Sequence[Sequence[Case]]
+        self,
+        judge_prompt: str,
+        cases: Sequence[Sequence[Case]],
+        briefings: Sequence[Briefing] = (),
     ) -> list[Proposal]:
         assert judge_prompt.startswith("p")
+        assert not briefings
         self.cases.extend(cases)
         return [self._updated(some) for some in cases]
 

@@ -57,7 +57,7 @@ READERS = 19
 
 FUZZ = int(os.environ.get("BLPO_FUZZ", "0"))
 # As many as are asked for take as long as they take.
-pytestmark = pytest.mark.timeout(0) if FUZZ else []
+pytestmark = [pytest.mark.timeout(0)] * bool(FUZZ)
 
 PROFILE = settings(
     max_examples=max(30, FUZZ // READERS),

@@ -18,7 +18,7 @@ from blpo.models.ideal.english import understand
 
 ONE = Weighing()
 UNDERSTOOD = {
-    "weighed": 0.95, "excluded": 0.88, "excluded_list": 0.6, "except": 0.95, "contrast": 0.75,
+    "weighed": 0.95, "excluded": 0.88, "excluded_list": 0.75, "except": 0.95, "contrast": 0.75,
     "conditional": 0.9, "forgiven": 0.7, "alone": 0.65, "double": 0.85,
 }  # fmt: skip
 """The share of held-out prompts that the parser reads right, at least."""

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.tasks import load_task
-from user_files import SAFETY, imported, png, put, refused, write_csv, write_jsonl
+from user_files import SAFETY, Row, imported, png, put, refused, write_csv, write_jsonl
 
 LABEL = SAFETY.labels.__getitem__
 Builder = Callable[[Path], Path]
@@ -111,7 +111,7 @@ def test_a_layout_is_read(
 
 
 def labelbox(folder: Path) -> Path:
-    row = {"data_row": {"external_id": "0.png"}, "projects": {"p": {"labels": []}}}
+    row: Row = {"data_row": {"external_id": "0.png"}, "projects": {"p": {"labels": []}}}
     return write_jsonl(folder / "labelbox.ndjson", [row])
 
 

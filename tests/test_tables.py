@@ -168,6 +168,7 @@ def test_a_varied_parameter_gets_a_curve(folder: Path) -> None:
     for name, cell in sweep.items():
         ideal_run(folder, engine, f"curve/cells/{name}", algorithm=cell.algorithm)
     tables = write_tables(config, sweep)
+    assert isinstance(tables, SweepTables)
     assert tables.methods == ["none, minibatch_size=3", "none, minibatch_size=6"]
     assert (folder / "curve" / "plots" / "curve-minibatch_size.png").exists()
     make_sweep(folder)

@@ -10,7 +10,7 @@ DISMISSALS = frozenset(
     excused excusing pardon pardons pardoned pardoning tolerate tolerates tolerated tolerating
     accept accepts accepted accepting allow allows allowed allowing permit permits permitted
     bypass bypassed bypassing miss misses missed missing waive waived spare spared condone
-    condoned discard discarded exempt exempted neutral irrelevant unimportant immaterial
+    condoned discard discarded exempt exempted irrelevant unimportant immaterial
     insignificant negligible harmless acceptable okay ok tolerable forgivable excusable trivial
     unrelated meaningless inconsequential inessential unobjectionable pointless secondary
     optional extraneous permissible innocuous benign
@@ -30,7 +30,8 @@ DISMISSING_PHRASES = (
     "leave alone", "left alone", "to one side", "let pass", "could not care less",
     "couldn't care less", "safe to", "makes up for", "stays out", "stay out", "keep out",
     "kept out", "does no harm", "is fine", "are fine", "be fine", "still fine", "perfectly fine",
-    "was fine", "were fine", "is allowed", "is permitted", "fair game", "leeway",
+    "was fine", "were fine", "as it is", "unchanged", "unaffected", "untouched", "is allowed",
+    "is permitted", "fair game", "leeway",
 )  # fmt: skip
 """The same in several words, in a row or with the aspect between the first and the last."""
 
@@ -45,8 +46,14 @@ NEGATIONS = frozenset(
 
 PRETENDING = ("pretend", "assume", "suppose", "as if", "as though")
 
-DOUBLE = ("double", "doubly", "twice", "two", "2", "twofold", "second")
-TRIPLE = ("triple", "triply", "thrice", "three", "3", "threefold")
+STEPS = {
+    "one": 1, "1": 1, "once": 1, "slightly": 1, "double": 2, "doubly": 2, "twice": 2, "two": 2,
+    "2": 2, "twofold": 2, "second": 2, "triple": 3, "triply": 3, "thrice": 3, "three": 3, "3": 3,
+    "threefold": 3,
+}  # fmt: skip
+LOWERING = frozenset({"lower", "lowers", "lowered", "drop", "drops", "reduce", "reduces"})
+MUCH = frozenset({"markedly", "much", "strongly", "sharply", "considerably", "substantially"})
+"""How many steps a fault costs; more than one where it lowers the rating by much."""
 
 BAD = frozenset(
     """
@@ -66,12 +73,14 @@ FINE = frozenset(
 FINE_PHRASES = ("as it should be", "as they should be", "all right", "as wanted", "in order")
 EXCUSES = ("excuses", "makes up for", "make up for", "outweighs", "justifies", "compensates for")
 
+IMAGES = ("image", "images", "picture", "pictures", "photo", "photos", "scene", "scenes", "one")
+
 SUBORDINATORS = (
     "but not if", "but not when", "but not where", "but not in images with",
     "but not in images where", "but is forgiven if", "but is forgiven where",
     "but are forgiven if", "but forgive it if", "if and only if", "only in images where",
     "only in images with", "only in cases where", "only in case", "only together with",
-    "only along with", "only alongside", "only beside", "only next to", "only with",
+    "only along with", "only alongside", "only beside", "only next to", "only with", "only in",
     "only as long as", "only as far as", "only so far as", "only provided", "only if", "only when",
     "only where", "only while", "only once", "just when", "just where", "just in case",
     "solely if", "solely when", "solely in images with", "solely where", "exclusively when",
@@ -84,6 +93,12 @@ SUBORDINATORS = (
 )  # fmt: skip
 """What opens a condition."""
 
+PRESENCE = (
+    "only together with", "only along with", "only alongside", "only beside", "only next to",
+    "only with", "in the presence of",
+)  # fmt: skip
+"""Of these, what states by itself that the aspect behind it is at fault."""
+
 REVERSING = frozenset(
     {"unless", "except where", "except when", "except if", "except in images where"}
 )
@@ -95,7 +110,7 @@ OTHERS = (
 )  # fmt: skip
 ALONE = (
     "alone", "by itself", "by themselves", "on its own", "on their own", "in isolation", "as such",
-    "in itself", "taken by itself", "per se",
+    "in itself", "in themselves", "taken by itself", "per se",
 )  # fmt: skip
 ALL = (
     "every aspect", "all aspects", "everything", "every fault", "all faults", "any fault",
@@ -138,13 +153,16 @@ SEEMING = ("may", "might", "seem", "seems", "look", "looks", "appear", "appears"
 SEPARABLE_VERBS = ("leave", "leaves", "set", "put", "let", "keep")
 VERBS_AFTER_AND = (
     "ignore", "disregard", "forgive", "overlook", "weigh", "check", "punish", "consider", "leave",
-    "rate", "judge", "look", "skip", "not", "never", "do not",
+    "rate", "judge", "look", "skip", "not", "no", "never", "do not",
 )  # fmt: skip
 CONTRASTS_WITHIN = ("rather than", "instead of", "in place of", "as opposed to", "without")
 AFTER_COMMA = (
-    "but", "not", "never", "it is", "only", "look", "rate", "judge", "check", "weigh", "consider",
-    "and not", "whatever", "regardless of", "irrespective of", "no matter", "without",
+    "but", "nor", "neither", "and neither", "while", "whereas", "so", "not", "no", "never", "it is",
+    "only", "look", "rate", "judge", "check", "weigh", "consider", "and not", "whatever",
+    "regardless of", "irrespective of", "no matter", "without", "and safe", "and unsafe",
 )  # fmt: skip
+EXAMPLES = ("such as ", "like ", "including ", "for example ", "especially ", "above all ")
+PRONOUNS = ("it", "they", "these", "this", "neither", "none", "both")
 VERBS_OF_CLAUSES = ("matters?", "counts?", "decides?", "does", "do", "is", "are", "should")
 """Words that begin a clause, behind "and", anywhere, and behind a comma; verbs that it has."""
 
@@ -154,3 +172,10 @@ OPENERS = (
     "rather",
 )  # fmt: skip
 """Words with which a sentence opens whose first clause ends at a comma."""
+
+WHEN = (
+    "if", "when", "whenever", "where", "wherever", "once", "unless", "as soon as", "as long as",
+    "provided", "even if", "only if",
+)  # fmt: skip
+TOGETHER = ("with", "together", "at the same time", "at once", "both", "combined")
+"""Words of a sentence that tells when an image is unsafe, and of faults that must meet."""

@@ -15,11 +15,12 @@ from ...data.errors import DataError
 from ...data.image_files import image_path, read_image_file
 from ...data.images import ImageBounds, ImageRef, check_image, decode_image
 from ...data.problems import Problems
+from ...data.sources.base import TableRow
+from ...data.sources.listing import list_folder
+from ...data.sources.opening import open_source
 from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
-from ...data.table.sources import TableRow, open_source
 from ...data.tasks import Task
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 _SHOWN_AS_THEY_ARE = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
 _JPEG_QUALITY = 95
 _OUTSIDE = "copy the images into one folder with the table"
@@ -74,10 +75,8 @@ def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
             f"{folder}: is a folder, and task {task.name} is about {what}: give a table (csv, "
             f"jsonl, Parquet) with the columns {', '.join(_columns(task))}"
         )
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in _SUFFIXES and path.is_file():
-            name = path.relative_to(folder).as_posix()
-            yield TableRow(name, {"image": name}, folder)
+    for path in list_folder(folder).images:
+        yield TableRow(str(path), {"image": str(path)}, folder)
 
 
 def _table_rows(table: Path, task: Task) -> Iterator[TableRow]:

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import DataError
+from ...data.sources.base import IMAGE_SUFFIXES
+from ...data.sources.opening import open_source
 from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
-from ...data.table.sources import open_source
 from ...data.tasks import label_text
 
-_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff"}
 _MOST_LABELS = 20
 """A column with more values is no label."""
 
@@ -64,7 +64,7 @@ def _column(
 
 
 def _is_image(path: Path) -> bool:
-    return path.suffix.lower() in _SUFFIXES
+    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def _sorted(labels: set[str]) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class PeerStandIn:
             judge_prompt=block(prompt, "judge_prompt"),
             history=[ScoredPrompt(component, 0.0)],
         )
-        return f"```\n{propose_i2t_prompt(meta_prompt)}\n```"
+        return f"```\n{propose_i2t_prompt(meta_prompt, 0)}\n```"
 
     def _first_prompts(self, prompt: str, draw: int) -> str:
         number = int(_between(prompt, "Create overall ", " prompts"))
