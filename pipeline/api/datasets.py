@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...data.errors import DataError
 from ...data.frames import pl
 from ...data.table.options import TableOptions
 from ...data.table.report import ImportReport
@@ -42,4 +43,7 @@ def import_table(
         written = Path(folder) / "frame.parquet"
         table.write_parquet(written)
         given = replace(given, image_root=root or Path.cwd())
-        return import_file(written, Path(out), loaded, given, overwrite=overwrite)
+        try:
+            return import_file(written, Path(out), loaded, given, overwrite=overwrite)
+        except DataError as error:
+            raise DataError(str(error).replace(str(written), "frame")) from None
