@@ -4,12 +4,14 @@ import base64
 import hashlib
 import io
 import re
+import shlex
 import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
@@ -43,14 +45,17 @@ from blpo.pipeline.blpo.records import (
     Scored,
 )
 from blpo.pipeline.blpo.to_steps import make_step
+from blpo.pipeline.cli.show.runs import next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
+from blpo.pipeline.report.conclusion import Tone
 from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
 from blpo.pipeline.report.html import render_report
 from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
 from blpo.pipeline.report.prompt_diff import PromptDiff
 from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
 from blpo.pipeline.search.step import ShownCase
+from documented_commands import parse_blpo
 from PIL import Image
 
 NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}
@@ -580,8 +585,19 @@ def test_the_day_and_the_name_of_the_data_are_on_top(record: RunRecord, report: 
 def test_commands_hold_nothing_that_a_task_or_model_has_written(record: RunRecord) -> None:
     html = render_report(with_texts(record, "$(reboot)"))
     commands = sections_of(html)["use"]
-    assert "blpo judge IMAGES --run" in commands
     assert "reboot" not in commands
+    told = re.findall(r"<code [^>]*>(.*?)</code>", commands)
+    assert len(told) == 5
+    for command in told:
+        parse_blpo(shlex.split(unescape(re.sub("<[^>]*>", "", command)))[1:])
+
+
+@pytest.mark.parametrize("tone", ["better", "worse", "unclear", "same", "failed"])
+def test_a_run_ends_with_a_command_that_goes_on(tone: Tone) -> None:
+    told, _, command = next_line(tone, Path("my runs/1")).partition(": ")
+    parse_blpo(shlex.split(command)[1:])
+    assert "'my runs/1'" in command
+    assert ("blpo judge" in command) == (tone == "better"), told
 
 
 def test_calls_add_up(report: str) -> None:
