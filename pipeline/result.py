@@ -167,6 +167,7 @@ class RunRecord:
         again_verdicts: those of the final prompt's second draw, for the noise floor.
     raw_on_test, raw_on_train: where the configuration asks for a reading, which was fitted to those
         on train.
+    began: the day on which the run began, as YYYY-MM-DD; empty where it is not kept.
     """
 
     config: RunConfig
@@ -179,3 +180,4 @@ class RunRecord:
     again_verdicts: list[Verdict] | None = None
     raw_on_test: RawVerdicts | None = None
     raw_on_train: RawVerdicts | None = None
+    began: str = ""

@@ -20,6 +20,9 @@ from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, bu
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
 hypothesis.settings.load_profile("repeatable")
 
+# Runs that are compared begin on one day, also around midnight.
+os.environ.setdefault("SOURCE_DATE_EPOCH", "1764374400")
+
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 

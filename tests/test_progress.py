@@ -1,5 +1,6 @@
 """Plain lines of progress, off a terminal."""
 
+import logging
 import threading
 
 import pytest
@@ -24,3 +25,22 @@ def test_no_line_before_anything_is_done(
     lines = capsys.readouterr().err.splitlines()
     assert lines
     assert all(line.startswith("500 of 1,000 calls, ") for line in lines)
+
+
+def test_who_asked_for_quiet_sees_warnings_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_LINE_S", 0.001)
+    monkeypatch.setattr(progress, "_is_quiet", False)
+    log = logging.getLogger("blpo")
+    before = log.level
+    try:
+        log.setLevel(logging.INFO)
+        progress.be_quiet()
+        with progress.progress({"judge": progress.Tracked(threading.active_count, 9)}, "calls"):
+            names = [thread.name for thread in threading.enumerate()]
+        assert not any("_lines" in name for name in names)
+        assert log.getEffectiveLevel() == logging.WARNING
+    finally:
+        log.setLevel(before)
+    assert capsys.readouterr().err == ""

@@ -1,16 +1,23 @@
 """The report, drawn from records of micro-world images with hand-made verdicts."""
 
+import base64
+import hashlib
+import io
 import re
+import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from blpo.data.examples import Dataset, Example, Split
 from blpo.data.images import ImageBounds, ImageRef
@@ -38,13 +45,18 @@ from blpo.pipeline.blpo.records import (
     Scored,
 )
 from blpo.pipeline.blpo.to_steps import make_step
+from blpo.pipeline.cli.show.runs import next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
+from blpo.pipeline.report.conclusion import Tone
+from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
 from blpo.pipeline.report.html import render_report
 from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
 from blpo.pipeline.report.prompt_diff import PromptDiff
 from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
 from blpo.pipeline.search.step import ShownCase
+from documented_commands import parse_blpo
+from PIL import Image
 
 NAMED = {"objects": ("shape", "color", "count", "border"), "symbols": ("flame", "skull", "blade")}
 JUDGE_PROMPTS = [
@@ -277,16 +289,21 @@ def test_nothing_is_loaded_from_outside(report: str) -> None:
     assert "http:" not in report
     assert "https:" not in report
     assert set(re.findall(r"url\((.)", report)) <= {"#"}
-    assert "<script" not in report
     assert "<link" not in report
     assert all(
         s.startswith("data:image/jpeg;base64,") for s in re.findall(r'src="([^"]*)"', report)
     )
 
 
+def test_no_script_runs_but_that_of_the_page(report: str) -> None:
+    [script] = re.findall(r"<script[^>]*>(.*?)</script>", report, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert re.findall(r'script-src ([^;"]*)"', report) == [f"'sha256-{digest}'"]
+
+
 def test_the_sections_of_a_page_are_found_again(report: str) -> None:
     found = sections_of(report)
-    assert tuple(found) == SECTIONS
+    assert tuple(found) == tuple(SECTIONS)
     assert found["summary"].startswith('<div class="finding')
     assert found["cost"].endswith("prefix cache.</p>")
     parts = [f'<section id="{name}">\n{text}\n</section>' for name, text in found.items()]
@@ -312,7 +329,7 @@ def test_every_prompt_and_model_text_is_escaped(outer_steps: list[OuterStep]) ->
         record, dataset=replace(record.dataset, test=(first, *record.dataset.test[1:]))
     )
     html = render_report(with_result(record, i2t_prompt_final=attack))
-    assert "<script" not in html
+    assert html.count("<script") == 1
     assert "onerror=x>" not in html
     assert html.count("&lt;script&gt;alert(1)&lt;/script&gt;{{ 7 * 7 }}") > 10
 
@@ -381,7 +398,7 @@ class TextsOfPage(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.attributes += [value or "" for _, value in attrs]
-        if tag not in ("meta", "img", "path", "use", "rect"):
+        if tag not in ("meta", "img", "input", "path", "use", "rect"):
             self._open.append(tag == "bdi" or ("dir", "auto") in attrs)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -493,19 +510,94 @@ def test_every_tried_i2t_prompt_stands_with_score_and_fate(
     assert "no usable I2T prompt (unparsable; unparsable; error: model overloaded)" in text
 
 
-def test_the_gallery_shows_the_minibatch_and_at_most_12_changed_examples(
+def test_the_gallery_shows_every_test_image_by_what_became_of_it(
     record: RunRecord, report: str
 ) -> None:
     num_misjudged = len(record.steps[-1].shown)
-    num_changed = sum(
-        a.label != b.label
-        for a, b in zip(record.initial_verdicts, record.final_verdicts, strict=True)
-    )
-    assert num_changed > 12
-    assert report.count("<article") == num_misjudged + 12
+    assert report.count("<article") == num_misjudged + len(record.dataset.test)
     assert "mood: cheerful. smoke: rising." in report
     assert "flame: unlit. skull: hidden. blade: drawn." in report
-    assert f"12 of {num_changed}" in text_of(report)
+    shown = re.findall(r'data-outcome="(\w+)" data-human="(\d)" data-verdict="(\d)"', report)
+    assert [outcome for outcome, *_ in shown] == sorted(
+        (outcome for outcome, *_ in shown), key=list(OUTCOMES).index
+    )
+    expected = Counter(
+        (outcome_of(example.label, before.label, after.label), example.label, after.label)
+        for example, before, after in zip(
+            record.dataset.test, record.initial_verdicts, record.final_verdicts, strict=True
+        )
+    )
+    labels = record.task.labels
+    assert Counter((o, labels[int(h)], labels[int(v)]) for o, h, v in shown) == expected
+    fixed = sum(number for (outcome, *_), number in expected.items() if outcome == "fixed")
+    assert f"Of 40 verdicts, {fixed} became right" in text_of(report)
+
+
+def outcome_of(human: str, before: str | None, after: str | None) -> str:
+    was, is_right = before == human, after == human
+    return {(0, 0): "wrong", (0, 1): "fixed", (1, 0): "broken", (1, 1): "right"}[was, is_right]
+
+
+def test_a_verdict_without_a_label_is_an_outcome_of_its_own(record: RunRecord) -> None:
+    test = record.dataset.test[:3]
+    label = test[0].label
+    other = next(name for name in record.task.labels if name != label)
+    cases = Gallery.make(
+        [replace(example, label=label) for example in test],
+        [Verdict(label), Verdict(other), Verdict(None)],
+        [Verdict(None), Verdict(None), Verdict(label)],
+    )
+    assert cases.counts == {"unlabelled": 2, "fixed": 1}
+    assert not cases.has_confidence
+
+
+def test_a_page_holds_so_many_images_and_mistakes_come_first(record: RunRecord) -> None:
+    example = record.dataset.test[0]
+    other = next(name for name in record.task.labels if name != example.label)
+    num = MAX_IMAGES + 1
+    right, wrong = Verdict(example.label), Verdict(other)
+    cases = Gallery.make([example] * num, [wrong] * num, [*[right] * (num - 1), wrong])
+    assert len(cases.cases) == MAX_IMAGES
+    assert cases.cases[0].outcome == "wrong"
+    assert cases.counts["fixed"] == num - 1
+
+
+def test_a_page_of_200_large_images_stays_under_15_mb() -> None:
+    noise = np.random.default_rng(0).integers(0, 255, (512, 512, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).save(buffer, "PNG")
+    worst = len(thumbnail(ImageRef(buffer.getvalue(), ImageBounds())))
+    assert 200 * worst < 15_000_000
+
+
+def test_a_step_shows_what_it_changed_and_a_kept_prompt_shows_nothing(report: str) -> None:
+    changes = re.findall(r'<details class="change">(.*?)</details>', report, re.DOTALL)
+    assert len(changes) == 2
+    assert "<ins>Look for any flame before you decide.</ins>" in changes[0]
+
+
+def test_the_day_and_the_name_of_the_data_are_on_top(record: RunRecord, report: str) -> None:
+    assert "Dataset rows , blpo 0" in text_of(report)
+    dated = render_report(replace(record, began="2026-11-29"))
+    assert "run of 2026-11-29 , blpo" in text_of(dated)
+
+
+def test_commands_hold_nothing_that_a_task_or_model_has_written(record: RunRecord) -> None:
+    html = render_report(with_texts(record, "$(reboot)"))
+    commands = sections_of(html)["use"]
+    assert "reboot" not in commands
+    told = re.findall(r"<code [^>]*>(.*?)</code>", commands)
+    assert len(told) == 5
+    for command in told:
+        parse_blpo(shlex.split(unescape(re.sub("<[^>]*>", "", command)))[1:])
+
+
+@pytest.mark.parametrize("tone", ["better", "worse", "unclear", "same", "failed"])
+def test_a_run_ends_with_a_command_that_goes_on(tone: Tone) -> None:
+    told, _, command = next_line(tone, Path("my runs/1")).partition(": ")
+    parse_blpo(shlex.split(command)[1:])
+    assert "'my runs/1'" in command
+    assert ("blpo judge" in command) == (tone == "better"), told
 
 
 def test_calls_add_up(report: str) -> None:
@@ -529,7 +621,8 @@ def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     assert "method “none” runs no optimization" in text
     assert "No steps" in text
     assert "No step had misjudged examples." in text
-    assert "No verdict on the test split changed." in text
+    assert "became right 0" not in text
+    assert "0 became right, 0 became wrong" in text
 
 
 def test_a_step_without_misjudgments_ends_the_trajectory(
@@ -597,7 +690,7 @@ def test_a_broken_image_leaves_a_note_in_place_of_the_thumbnail(record: RunRecor
     assert thumbnail(broken) == ""
     test = tuple(replace(example, image=broken) for example in record.dataset.test)
     html = render_report(replace(record, dataset=replace(record.dataset, test=test)))
-    assert html.count("image cannot be decoded") == 12
+    assert html.count("image cannot be decoded") == len(test)
 
 
 @pytest.mark.parametrize(

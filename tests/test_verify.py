@@ -285,6 +285,25 @@ def test_a_plot_that_shows_something_else_is_found(run: Path) -> None:
         assert "plot" in told[0]
 
 
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        ("what this step changed", "step 0: change of the judge prompt"),
+        ('<p class="outcome ', "gallery: "),
+        ("blpo judge IMAGES", "use: "),
+    ],
+)
+def test_a_change_an_outcome_or_a_command_that_is_not_the_run_s_is_found(
+    run: Path, shown: str, told: str
+) -> None:
+    (run / "checksums.json").unlink()
+    report = (run / "report.html").read_text()
+    assert shown in report
+    (run / "report.html").write_text(report.replace(shown, f"sooner {shown}", 1))
+    [difference] = verify_run(run).differences
+    assert difference.figure.startswith(told)
+
+
 @pytest.mark.parametrize("key", ["accuracy", "macro_f1", "n", "unparsable_share"])
 def test_a_figure_of_a_step_is_found(run: Path, key: str) -> None:
     path = run / "steps" / "step-0.json"

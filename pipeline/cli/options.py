@@ -23,6 +23,9 @@ StartOver = Annotated[
     bool,
     typer.Option(help="Remove what an earlier run left in the run directory; the store is kept."),
 ]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Print the result and warnings only: no progress.")
+]
 Overwrite = Annotated[bool, typer.Option(help="Replace an existing output.")]
 StoreFolder = Annotated[Path, typer.Option("--store", help="Folder of the reply store.")]
 StoreOfRun = Annotated[

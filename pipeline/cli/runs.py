@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_methods, say
+from .options import EXIT_PROBLEM, AsJson, Overrides, Quiet, StartOver, known_methods, say
 
 if TYPE_CHECKING:
     from ..config import RunConfig
@@ -65,18 +65,23 @@ def optimize(
             help="--dry-run: prices of a million tokens, such as optimizer=2/8; repeatable.",
         ),
     ] = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Optimize a judge prompt as described in a run file; the same command resumes."""
     from ..config import load_run_config  # noqa: PLC0415
+    from ..runs.progress import be_quiet  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
-    from .show.runs import show_runs  # noqa: PLC0415
+    from .show.runs import show_run  # noqa: PLC0415
 
+    if quiet:
+        be_quiet()
     config = load_run_config(run_file, overrides or [])
     if dry_run:
         _show_plan(config, prices or [], probe=probe, as_json=as_json)
         return
-    show_runs(execute_runs([config], start_over=start_over), as_json=as_json)
+    [run] = execute_runs([config], start_over=start_over)
+    show_run(run, as_json=as_json)
 
 
 def _show_plan(config: "RunConfig", prices: list[str], *, probe: bool, as_json: bool) -> None:

@@ -5,19 +5,19 @@ The same record gives the same bytes.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, zip_longest
-from typing import Any, Literal
+from importlib import metadata
+from typing import Any
 
 import numpy as np
 
-from ...data.examples import Example
-from ...models.roles.judge import Verdict, answer_instruction
+from ...models.roles.judge import answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Counts
 from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
 from .failure_lines import departure_lines, failure_lines
+from .gallery import OUTCOMES, Gallery
 from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
@@ -25,9 +25,7 @@ from .prompt_diff import PromptDiff
 from .reading_view import coverage_view, reading_view
 from .scorecard_view import scorecard_view
 
-Change = Literal["fixed", "broken", "other"]
-
-_GALLERY_SIZE = 12
+_MAX_SHOWN_CASES = 12
 
 
 def render_report(record: RunRecord) -> str:
@@ -45,8 +43,8 @@ def render_sections(record: RunRecord, names: Iterable[str]) -> dict[str, str]:
 def _view(record: RunRecord) -> dict[str, Any]:
     """What the templates are given."""
     result = record.result
-    steps = [StepView(step, _on_train(step, record.task.labels)) for step in record.steps]
-    changes = _changes(record.dataset.test, record.initial_verdicts, record.final_verdicts)
+    steps = [StepView.make(step, record.task.labels) for step in record.steps]
+    verdicts = record.initial_verdicts, record.final_verdicts
     return {
         "record": record,
         "result": result,
@@ -64,8 +62,9 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "steps": steps,
         "trajectory_plot": on_train_plot({view.step.index: view.on_train for view in steps}),
         "last_shown": _last_shown(record.steps),
-        "changes": changes,
-        "shown_changes": _spread(changes, _GALLERY_SIZE),
+        "gallery": Gallery.make(record.dataset.test, *verdicts),
+        "outcomes": OUTCOMES,
+        "version": metadata.version("blpo"),
         "total_calls": _total(result.calls.values()),
         "pair_rows": pair_rows(result.test.initial.pairs, result.test.final.pairs),
         "pair_note": pair_note(record.task, record.config.orders),
@@ -101,10 +100,17 @@ class OnTrain:
 
 @dataclass(frozen=True, slots=True)
 class StepView:
-    """A step as the trajectory shows it."""
+    """A step as the trajectory shows it. diff: from its judge prompt to the next one."""
 
     step: Step
     on_train: OnTrain
+    diff: PromptDiff
+
+    @classmethod
+    def make(cls, step: Step, labels: Sequence[str]) -> "StepView":
+        confusion = group_confusions(step.examples, step.verdicts, labels).sum(axis=0)
+        diff = PromptDiff.make(step.judge_prompt, step.next_judge_prompt)
+        return cls(step, OnTrain.make(confusion), diff)
 
 
 def on_train_plot(by_step: Mapping[int, OnTrain]) -> str:
@@ -115,51 +121,10 @@ def on_train_plot(by_step: Mapping[int, OnTrain]) -> str:
     return trajectory_plot([(i, found.macro_f1, found.accuracy) for i, found in judged.items()])
 
 
-def _on_train(step: Step, labels: Sequence[str]) -> OnTrain:
-    return OnTrain.make(group_confusions(step.examples, step.verdicts, labels).sum(axis=0))
-
-
-# -------------------------------------------------------------------------------------- gallery
-
-
-@dataclass(frozen=True, slots=True)
-class ChangeView:
-    """A test example whose verdict is another one under the final prompt."""
-
-    example: Example
-    before: Verdict
-    after: Verdict
-
-    @property
-    def kind(self) -> Change:
-        if self.after.label == self.example.label:
-            return "fixed"
-        return "broken" if self.before.label == self.example.label else "other"
-
-
 def _last_shown(steps: Sequence[Step]) -> tuple[Step, Sequence[ShownCase]] | None:
     """The last step whose optimizer was shown examples, and the first of them."""
     step = next((step for step in reversed(steps) if step.shown), None)
-    return (step, step.shown[:_GALLERY_SIZE]) if step else None
-
-
-def _changes(
-    examples: Sequence[Example], initial: Sequence[Verdict], final: Sequence[Verdict]
-) -> dict[Change, list[ChangeView]]:
-    """Test examples with another verdict, by what became of them, in test order."""
-    changes: dict[Change, list[ChangeView]] = {"fixed": [], "broken": [], "other": []}
-    for example, before, after in zip(examples, initial, final, strict=True):
-        if before.label != after.label:
-            view = ChangeView(example, before, after)
-            changes[view.kind].append(view)
-    return changes
-
-
-def _spread(changes: dict[Change, list[ChangeView]], size: int) -> list[ChangeView]:
-    """At most `size` of them, every kind as often as its number allows."""
-    turns = chain.from_iterable(zip_longest(*changes.values()))
-    chosen = [view for view in turns if view is not None][:size]
-    return [view for kind in changes for view in chosen if view.kind == kind]
+    return (step, step.shown[:_MAX_SHOWN_CASES]) if step else None
 
 
 def _total(calls: Iterable[CallCounts]) -> CallCounts:

@@ -6,10 +6,12 @@ nothing but numbers and fixed words.
 """
 
 import base64
+import hashlib
 import io
 import re
 from collections.abc import Mapping
 from functools import cache
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -22,25 +24,27 @@ from ...data.shown import shown
 from ..metrics.intervals import Interval
 from .conclusion import excludes_zero, signed, signed_interval
 
-SECTIONS = (
-    "summary",
-    "prompts",
-    "trajectory",
-    "confusion",
-    "scorecard",
-    "reading",
-    "probabilities",
-    "coverage",
-    "misjudged",
-    "changes",
-    "cost",
-)
-"""In the order of the page; each has a template of its name."""
+SECTIONS = {
+    "summary": "Result",
+    "use": "Use",
+    "prompts": "Prompts",
+    "gallery": "Test images",
+    "trajectory": "Trajectory",
+    "confusion": "Confusion",
+    "scorecard": "References",
+    "reading": "Reading",
+    "probabilities": "Probabilities",
+    "coverage": "Coverage",
+    "misjudged": "Misjudged",
+    "cost": "Cost",
+}
+"""What the page's table of contents calls them, in order; each has a template of its name."""
 
-_THUMBNAIL_PX = 160
+_THUMBNAIL_PX = 256
+_TEMPLATES = "templates"
 _NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
 _SECTION = re.compile(
-    r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</body>)', re.DOTALL
+    r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</main>)', re.DOTALL
 )
 
 
@@ -50,8 +54,20 @@ def render_section(name: str, view: Mapping[str, Any]) -> Markup:
 
 
 def render_page(sections: Mapping[str, Markup], view: Mapping[str, Any]) -> str:
-    """The whole page."""
-    return _environment().get_template("report.html.j2").render(view, sections=sections)
+    """The whole page. Its policy lets no script run but its own."""
+    script = _own("report.js")
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            view,
+            sections=sections,
+            titles=SECTIONS,
+            css=Markup(_own("report.css")),
+            script=Markup(script),
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
 
 
 def call_macro(template: str, macro: str, value: object) -> str:
@@ -65,9 +81,14 @@ def sections_of(page: str) -> dict[str, str]:
 
 
 @cache
+def _own(name: str) -> str:
+    return (files(__package__ or "") / _TEMPLATES / name).read_text("utf-8")
+
+
+@cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("blpo.pipeline.report"),
+        loader=PackageLoader("blpo.pipeline.report", _TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,
@@ -92,14 +113,14 @@ def _environment() -> Environment:
 
 
 def thumbnail(image: ImageRef) -> str:
-    """A data URI of the image, at most 160 px a side; empty if it cannot be decoded."""
+    """A data URI of the image, at most 256 px a side; empty if it cannot be decoded."""
     try:
         pixels = decode_image(image)
     except DataError:
         return ""
     pixels.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX), Image.Resampling.LANCZOS)
     buffer = io.BytesIO()
-    pixels.save(buffer, format="JPEG", quality=88)
+    pixels.save(buffer, format="JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 

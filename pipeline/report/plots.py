@@ -19,7 +19,8 @@ from ..result import SplitResult
 METRICS = {"macro_f1": "macro F1", "accuracy": "accuracy"}
 """What the metrics are called, by field name of `Agreement` and `Gain`."""
 
-_WIDTH_IN = 9.6
+# On a phone the text of a plot of this width is still as large as small print.
+_WIDTH_IN = 4.6
 # Colors that matplotlib draws with, and what the page draws in their place: its colors depend on
 # the reader's light or dark scheme.
 _INK, _MUTED, _INITIAL, _FINAL = "#010203", "#010204", "#010205", "#010206"
@@ -32,7 +33,7 @@ _PAGE_COLORS = {
 _SETTINGS = {
     "svg.hashsalt": "blpo",
     "svg.fonttype": "none",
-    "font.size": 9,
+    "font.size": 10,
     "axes.edgecolor": _MUTED,
     "axes.labelcolor": _MUTED,
     "axes.spines.right": False,
@@ -56,12 +57,12 @@ Axes = Any
 
 def interval_plot(test: SplitResult) -> str:
     """Both metrics under both prompts, and beside them the paired gain around 0."""
-    return _svg(lambda figure: _draw_intervals(figure, test), height_in=1.8)
+    return _svg(lambda figure: _draw_intervals(figure, test), height_in=2.9)
 
 
 def trajectory_plot(trajectory: Sequence[tuple[int, float, float]]) -> str:
     """Agreement on train over the steps; rows of step, macro F1, accuracy."""
-    return _svg(lambda figure: _draw_trajectory(figure, trajectory), height_in=2.3)
+    return _svg(lambda figure: _draw_trajectory(figure, trajectory), height_in=2.5)
 
 
 def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
@@ -92,26 +93,26 @@ def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
 def _as_page_element(svg: str) -> str:
     """Without what only a file of its own needs, and in the page's colors."""
     svg = re.sub(r'\s+xmlns(:\w+)?="[^"]*"', "", svg[svg.index("<svg") :])
+    svg = svg.replace("<svg", '<svg role="img" aria-label="plot"', 1)
     for drawn, shown in _PAGE_COLORS.items():
         svg = svg.replace(drawn, shown)
     return svg
 
 
 def _draw_intervals(figure: Figure, test: SplitResult) -> None:
-    values, gains = figure.subplots(1, 2, width_ratios=(3, 2), sharey=True)
-    figure.get_layout_engine().set(wspace=0.08)
+    values, gains = figure.subplots(2, 1, height_ratios=(3, 2))
     for row, metric in enumerate(reversed(METRICS)):
         _draw_interval(values, test.initial, metric, row + 0.14, _INITIAL)
         _draw_interval(values, test.final, metric, row - 0.14, _FINAL)
         _draw_interval(gains, test.gain, metric, row, _INK)
-    values.set(xlim=(0, 1), ylim=(-0.5, len(METRICS) - 0.5), xlabel="value, 95 % interval")
-    values.set_yticks(range(len(METRICS)), list(reversed(METRICS.values())))
+    values.set(xlim=(0, 1), xlabel="value, 95 % interval")
     gains.axvline(0, color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
     gains.set(xlim=_gain_limits(test.gain), xlabel="paired gain, 95 % interval")
     for axes in (values, gains):
+        axes.set(ylim=(-0.5, len(METRICS) - 0.5))
+        axes.set_yticks(range(len(METRICS)), list(reversed(METRICS.values())))
         axes.tick_params(axis="y", length=0)
         axes.spines["left"].set_visible(False)
-    gains.tick_params(axis="y", labelleft=False)
 
 
 def _draw_interval(
@@ -135,7 +136,7 @@ def _draw_trajectory(figure: Figure, trajectory: Sequence[tuple[int, float, floa
     axes.set(xlabel="step", ylabel="on train", ylim=_padded([*macro_f1s, *accuracies]))
     axes.set_xlim(steps[0] - 0.3, steps[-1] + 0.3)
     axes.set_xticks(steps)
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), reverse=True)
+    _add_legend(axes)
 
 
 def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin]]) -> None:
@@ -149,8 +150,8 @@ def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin
             axes.plot((one.confidence, one.confidence), interval, color=color, linewidth=1)
     lowest = min(one.confidence for own in bins.values() for one in own)
     axes.set(xlim=(max(0, lowest - 0.05), 1.01), ylim=(0, 1.01))
-    axes.set(xlabel="confidence: probability of the likeliest label", ylabel="accuracy")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set(xlabel="confidence: probability of the label", ylabel="accuracy")
+    _add_legend(axes)
 
 
 def _draw_coverage(figure: Figure, curves: Mapping[str, Curve]) -> None:
@@ -160,8 +161,13 @@ def _draw_coverage(figure: Figure, curves: Mapping[str, Curve]) -> None:
         axes.plot(coverages, errors, drawstyle="steps-pre", color=color, label=name)
     highest = max(error for curve in curves.values() for _, error in curve)
     axes.set(xlim=(0, 1.01), ylim=(0, min(1.02, max(0.1, highest * 1.1))))
-    axes.set(xlabel="coverage: share of the verdicts, the most confident first", ylabel="error")
-    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
+    axes.set(xlabel="coverage: share of verdicts, most confident first", ylabel="error")
+    _add_legend(axes)
+
+
+def _add_legend(axes: Axes) -> None:
+    """Above the axes, where it takes no width."""
+    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
 
 
 def _padded(values: Sequence[float]) -> Interval:

@@ -3,7 +3,7 @@
     config.json        the resolved configuration; `store` is relative to this directory
     task.yaml          the task as it was; a task file, too
     inputs.json        fingerprint of the data, revisions of the models
-    run_id             names this run in the reply store's rows
+    run_id             names this run in the reply store's rows; below, the day on which it began
     steps/step-N.json  prompts, scores, metrics and calls so far of every step of the search
     prompts/           judge_prompt_initial.txt, judge_prompt_final.txt, i2t_prompt_final.txt
     predictions.parquet  verdicts of the initial and the final prompt on the test split
@@ -14,8 +14,9 @@
     result.json        the result, written last
     ledger.jsonl       calls, tokens and seconds by role of every session that asked models
 
-Every file but run_id, ledger.jsonl and the key `seconds` of result.json is a function of
-configuration, dataset, replies and, as to who paid for them, of the runs that share the store.
+Every file but run_id, with its day in report.html, ledger.jsonl and the key `seconds` of
+result.json is a function of configuration, dataset, replies and, as to who paid for them, of the
+runs that share the store.
 """
 
 import contextlib
@@ -25,6 +26,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,11 +67,15 @@ _REMEDY = "restore the file, or pass --start-over (replies in the store are kept
 
 
 class RunDirectory:
-    """A directory that belongs to one configuration."""
+    """A directory that belongs to one configuration.
 
-    def __init__(self, path: Path, run_id: str) -> None:
+    began: day of the first session, as YYYY-MM-DD; empty in a run of an earlier version.
+    """
+
+    def __init__(self, path: Path, run_id: str, began: str = "") -> None:
         self.path = path
         self.run_id = run_id
+        self.began = began
 
     @property
     def is_finished(self) -> bool:
@@ -116,7 +122,7 @@ def open_run_directory(
         _remove_run(path)
     refuse_other_use(config, task, inputs)
     path.mkdir(parents=True, exist_ok=True)
-    directory = RunDirectory(path, _run_id(path))
+    directory = RunDirectory(path, *_run_id(path))
     if not (path / CONFIG_FILE).exists():
         directory.write_json(INPUTS_FILE, dict(inputs))
         directory.write_task(task)
@@ -141,7 +147,7 @@ def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
     """
     if not (path / CONFIG_FILE).exists():
         raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
-    return stored_config(path), RunDirectory(path, _run_id(path))
+    return stored_config(path), RunDirectory(path, *_run_id(path))
 
 
 def step_records(path: Path) -> list[dict[str, Any]]:
@@ -212,16 +218,24 @@ def _from_here(path: Path, store: str) -> str:
     return absolute if from_here.startswith(os.pardir) else from_here
 
 
-def _run_id(path: Path) -> str:
-    """The directory's run id, made by whoever comes first."""
+def _run_id(path: Path) -> tuple[str, str]:
+    """The directory's run id and, on a second line, its day; made by whoever comes first."""
     file = path / _RUN_ID_FILE
     if not file.exists():
         temporary = path / f".{uuid.uuid4().hex}.tmp"
-        temporary.write_text(uuid.uuid4().hex + "\n", "utf-8")
+        temporary.write_text(f"{uuid.uuid4().hex}\n{_today()}\n", "utf-8")
         with contextlib.suppress(FileExistsError):
             os.link(temporary, file)
         temporary.unlink()
-    return read_text(file, ConfigError).strip()
+    run_id, _, began = read_text(file, ConfigError).strip().partition("\n")
+    return run_id, began
+
+
+def _today() -> str:
+    """In UTC. SOURCE_DATE_EPOCH stands in for the clock, as in all reproducible builds."""
+    seconds = os.environ.get("SOURCE_DATE_EPOCH", "")
+    now = datetime.fromtimestamp(int(seconds), UTC) if seconds.isdigit() else datetime.now(UTC)
+    return now.date().isoformat()
 
 
 def _refuse_foreign(path: Path) -> None:

@@ -1,5 +1,6 @@
 """Progress of long work: bars with rate and remaining time, plain lines off a terminal."""
 
+import logging
 import sys
 import threading
 import time
@@ -23,6 +24,14 @@ from ...data.shown import shown
 
 _REFRESH_S = 0.25
 _PLAIN_LINE_S = 10.0
+_is_quiet = False
+
+
+def be_quiet() -> None:
+    """Show no progress in this process, and of the log only warnings."""
+    global _is_quiet  # noqa: PLW0603
+    _is_quiet = True
+    logging.getLogger("blpo").setLevel(logging.WARNING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,9 @@ class Tracked:
 @contextmanager
 def progress(tracked: Mapping[str, Tracked], unit: str) -> Generator[None]:
     """Show on stderr how far each tracked piece of work is, while the block runs."""
+    if _is_quiet:
+        yield
+        return
     stop = threading.Event()
     show = _bars if Console(stderr=True).is_terminal else _lines
     thread = threading.Thread(target=show, args=(tracked, unit, stop), daemon=True)

@@ -191,6 +191,7 @@ class Run:
             again_verdicts=again,
             raw_on_test=raw_on_test,
             raw_on_train=on_train,
+            began=self.directory.began,
         )
 
     def _judge_train(self, final_prompt: str) -> RawVerdicts | None:

@@ -23,6 +23,7 @@ from .steps import check_trajectory
 
 _FROM_PREDICTIONS = (
     "summary",
+    "use",
     "prompts",
     "confusion",
     "reading",
@@ -30,7 +31,7 @@ _FROM_PREDICTIONS = (
     "coverage",
     "cost",
 )
-_FROM_DATASET = ("scorecard", "changes")
+_FROM_DATASET = ("scorecard", "gallery")
 _FIGURE = re.compile(r"\d[\d.,]*")
 
 

@@ -10,6 +10,7 @@ from ..metrics.agreement import Agreement
 from ..metrics.intervals import wilson
 from ..report.html import OnTrain, on_train_plot
 from ..report.page import call_macro
+from ..report.prompt_diff import PromptDiff
 from ..runs.directory import REPORT_FILE
 from .findings import Findings
 from .kept import Kept
@@ -45,6 +46,7 @@ def check_trajectory(
             told += f"{step['num_shown']} shown to the optimizer"
         _expect(findings, f"step {index}", part, f"<small>{told}")
         _check_tried(findings, index, part, step.get("tried"))
+        _check_change(findings, index, part, step)
 
 
 def _check_train(index: int, train: Agreement, findings: Findings) -> OnTrain:
@@ -85,6 +87,14 @@ def _check_tried(findings: Findings, index: int, part: str, tried: object) -> No
             findings.differ(REPORT_FILE, f"step {index}, {name}", "other figures", told)
             return
         findings.num_figures += 3
+
+
+def _check_change(findings: Findings, index: int, part: str, step: Mapping[str, Any]) -> None:
+    """What the step changed in the judge prompt."""
+    prompts = [step.get(name) for name in ("judge_prompt", "next_judge_prompt")]
+    diff = PromptDiff.make(*(str(prompt) for prompt in prompts))
+    if call_macro("trajectory_figures", "step_diff", diff).strip() not in part:
+        findings.differ(REPORT_FILE, f"step {index}: change of the judge prompt", "another", "this")
 
 
 def _expect(findings: Findings, what: str, part: str, told: str) -> None:

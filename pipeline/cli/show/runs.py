@@ -1,5 +1,6 @@
 """What the commands print: tables for people on stdout, or one JSON document."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
@@ -11,7 +12,7 @@ from ...bulk.evaluation import Evaluation
 from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
-from ...report.conclusion import finding
+from ...report.conclusion import Tone, finding
 from ...report.failure_lines import departure_lines, failure_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.reading_rows import print_four_rows, reading_lines
@@ -22,6 +23,23 @@ from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
 
 _SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
+
+
+def show_run(run: FinishedRun, *, as_json: bool) -> None:
+    """The result of a run, and the command that goes on from it."""
+    show_runs([run], as_json=as_json)
+    if not as_json:
+        tone = finding(run.result, run_task(run.config).primary_metric).tone
+        print_line(next_line(tone, run.config.output))
+
+
+def next_line(tone: Tone, run: Path) -> str:
+    """What to do after a run: use a prompt that is better, else find labels that tell more."""
+    named = shlex.quote(str(run))
+    if tone == "better":
+        return f"next: blpo judge IMAGES --run {named} --out verdicts.parquet"
+    command = f"blpo next IMAGES.parquet --run {named} --out next.csv"
+    return f"next, to label what would tell most: {command}"
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:

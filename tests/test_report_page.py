@@ -1,0 +1,139 @@
+"""The report in a real browser: what a reader can do with it, at phone and desktop width."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from blpo.pipeline.report.html import render_report
+from browser import chromium, opened
+from playwright.sync_api import Browser, Page
+from test_report import make_record, with_result
+
+PHONE, DESKTOP = 360, 1280
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def binary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """40 test images; every other one of them with annotators who disagree."""
+    record = make_record()
+    test = tuple(
+        replace(example, ratings=record.task.labels if i % 2 else ())
+        for i, example in enumerate(record.dataset.test)
+    )
+    record = replace(record, dataset=replace(record.dataset, test=test))
+    file = tmp_path_factory.mktemp("it's a run") / "report.html"
+    file.write_text(render_report(record))
+    return file
+
+
+@pytest.fixture(scope="module")
+def seven_labels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    record = with_result(make_record("objects", "alignment", "imagereward"), synthetic=True)
+    file = tmp_path_factory.mktemp("seven") / "page.html"
+    file.write_text(render_report(record))
+    return file
+
+
+def violations(page: Page) -> list[str]:
+    found = Axe().run(page).response["violations"]
+    return [f"{one['id']}: {one['nodes'][0]['html']}" for one in found]
+
+
+@pytest.mark.parametrize("name", ["binary", "seven_labels"])
+def test_the_page_is_accessible_and_fits_a_phone_and_a_desktop(
+    name: str, browser: Browser, request: pytest.FixtureRequest
+) -> None:
+    file: Path = request.getfixturevalue(name)
+    for width in (PHONE, DESKTOP):
+        with opened(browser, file, width=width) as page:
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            for box in page.locator(".scroll").all():
+                assert box.evaluate("box => box.scrollWidth - box.clientWidth") <= 0
+            for text in page.locator("figure svg text").all()[:3]:
+                assert text.evaluate("text => text.getBoundingClientRect().height") >= 8
+            assert violations(page) == []
+            if width == DESKTOP:
+                page.emulate_media(color_scheme="dark")
+                assert violations(page) == []
+
+
+def visible(page: Page) -> int:
+    return page.locator("#cases .card:visible").count()
+
+
+def test_the_gallery_is_filtered_ordered_and_drawn_piece_by_piece(
+    browser: Browser, binary: Path
+) -> None:
+    with opened(browser, binary) as page:
+        assert visible(page) == 24
+        page.click("#more")
+        assert visible(page) == 40
+        page.click("button[data-outcome=fixed]")
+        fixed = visible(page)
+        assert fixed == int(page.inner_text("button[data-outcome=fixed] small"))
+        assert page.inner_text(".filters [role=status]") == f"{fixed} of 40 match"
+        page.select_option("[name=human]", label="Unsafe")
+        unsafe = visible(page)
+        page.select_option("[name=human]", label="Safe")
+        assert visible(page) + unsafe == fixed
+        page.select_option("[name=human]", "")
+        page.check("[name=disputed]")
+        assert 0 < visible(page) < fixed
+        page.click("button[data-outcome='']")
+        assert page.inner_text(".filters [role=status]") == "20 of 40 match"
+        page.select_option("[name=confidence]", "0.7,0.9")
+        page.select_option("[name=order]", "1")
+        found = page.eval_on_selector_all(
+            "#cases .card:not([hidden])", "cards => cards.map(c => Number(c.dataset.confidence))"
+        )
+        assert found == sorted(found)
+        assert 0.7 <= found[0] <= found[-1] < 0.9
+
+
+def test_keys_lead_through_the_gallery_and_into_the_enlarged_view(
+    browser: Browser, binary: Path
+) -> None:
+    with opened(browser, binary) as page:
+        names = page.eval_on_selector_all("#cases .card", "cards => cards.map(c => c.ariaLabel)")
+        page.focus("#cases .card >> nth=0")
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        for _ in range(25):
+            page.keyboard.press("ArrowRight")
+        assert page.get_attribute("#enlarged .card", "aria-label") == names[26]
+        assert violations(page) == []
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.ariaLabel") == names[26]
+        page.click("#cases .card:visible .thumb img >> nth=0")
+        assert page.get_attribute("#enlarged .card", "aria-label") == names[0]
+        assert page.is_disabled("#earlier")
+
+
+def test_commands_name_the_folder_and_are_copied_whole(browser: Browser, binary: Path) -> None:
+    with opened(browser, binary) as page:
+        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        page.click("[aria-label='Copy command that verifies']")
+        copied = page.evaluate("navigator.clipboard.readText()")
+        folder = str(binary.parent).replace("'", "'\\''")
+        assert copied == f"blpo verify '{folder}'"
+        page.click("[aria-label='Copy Judge prompt']")
+        prompt = make_record(num_steps=2).result.judge_prompt_final
+        assert page.evaluate("navigator.clipboard.readText()") == prompt
+
+
+def test_another_name_leaves_the_folder_open_and_print_leaves_the_tools_out(
+    browser: Browser, seven_labels: Path
+) -> None:
+    with opened(browser, seven_labels) as page:
+        assert "blpo verify RUN" in page.inner_text("#use")
+        page.emulate_media(media="print")
+        assert page.locator("button:visible, select:visible, nav:visible").count() == 0
+        assert page.locator("#cases .card:visible").count() == 24
