@@ -11,6 +11,7 @@ from ..models.roles.judge import Verdict
 from ..models.wrappers.ledger import Role
 from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
+from .metrics.coverage import OperatingPoint
 from .metrics.noise_floor import NoiseFloor
 from .readings.choose import Reading, ReadingChoice
 from .search.failures import Tally, commonest
@@ -167,6 +168,7 @@ class RunRecord:
         again_verdicts: those of the final prompt's second draw, for the noise floor.
     raw_on_test, raw_on_train: where the configuration asks for a reading, which was fitted to those
         on train.
+    operating_point: where it was decided, after the run, on which verdicts to act.
     """
 
     config: RunConfig
@@ -179,3 +181,4 @@ class RunRecord:
     again_verdicts: list[Verdict] | None = None
     raw_on_test: RawVerdicts | None = None
     raw_on_train: RawVerdicts | None = None
+    operating_point: OperatingPoint | None = None
