@@ -11,6 +11,7 @@ from ..models.roles.judge import Verdict
 from ..models.wrappers.ledger import Role
 from .config import RunConfig
 from .metrics.agreement import Agreement, Gain
+from .metrics.coverage import OperatingPoint
 from .metrics.noise_floor import NoiseFloor
 from .readings.choose import Reading, ReadingChoice
 from .search.failures import Tally, commonest
@@ -168,6 +169,7 @@ class RunRecord:
     raw_on_test, raw_on_train: where the configuration asks for a reading, which was fitted to those
         on train.
     began: the day on which the run began, as YYYY-MM-DD; empty where it is not kept.
+    operating_point: where it was decided, after the run, on which verdicts to act.
     """
 
     config: RunConfig
@@ -181,3 +183,4 @@ class RunRecord:
     raw_on_test: RawVerdicts | None = None
     raw_on_train: RawVerdicts | None = None
     began: str = ""
+    operating_point: OperatingPoint | None = None

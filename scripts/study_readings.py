@@ -32,26 +32,30 @@ draw: {{draws: report, rubric_seed: {draw}, data_seed: {draw}}}
 people: {{disagreement: 0.05, raters: 3, share_rated: 0.3}}
 judge: {{reads: meaning, leniency: {leniency}, flatness: {flatness}}}
 """
+DRAWS = [0, 1, 3]
+"""In draw 2 no training image of the seven-label task has its lowest label."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("study-readings"), help="folder of runs")
-    parser.add_argument("--draws", type=int, default=3, help="of rubric and data (3)")
+    parser.add_argument(
+        "--draws", type=int, nargs="+", default=DRAWS, help=f"of rubric and data {DRAWS}"
+    )
     parser.add_argument("--seeds", type=int, default=3, help="of the search (3)")
     parser.add_argument("--task", action="append", help="micro task; repeatable (all)")
-    parser.add_argument("--leniency", type=float, default=1.0, help="steps too good (1)")
+    parser.add_argument("--leniency", type=float, default=0.3, help="steps too good (0.3)")
     parser.add_argument("--flatness", type=float, default=0.3, help="drawn to the middle (0.3)")
     given = parser.parse_args()
     tasks: list[str] = given.task or list(MICRO_TASKS)
     configs = [
         run_config(given.out, world_file(given, draw), task, seed)
-        for draw in range(given.draws)
+        for draw in given.draws
         for task in tasks
         for seed in range(given.seeds)
     ]
     results = [run.result for run in execute_runs(configs)]
-    size = len(results) // given.draws
+    size = len(results) // len(given.draws)
     by_draw = [results[i : i + size] for i in range(0, len(results), size)]
     for task in (*tasks, "all"):
         print_table(task, [[r for r in own if task in (r.task, "all")] for own in by_draw])

@@ -1,6 +1,7 @@
 """Targets are kept as often as promised, estimates hold the truth, and `judge` says what to do."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,12 @@ from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.drift import Distribution, mass_bins
 from blpo.pipeline.metrics.prevalence import prevalence
 from blpo.pipeline.readings.config import ReadingConfig
+from blpo.pipeline.report.page import sections_of
 from blpo.pipeline.runs.engine_pool import EnginePool
+from blpo.pipeline.verify.decisions import check_decision
+from blpo.pipeline.verify.findings import Findings
+from blpo.pipeline.verify.kept import read_kept
+from blpo.pipeline.verify.run import verify_run
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import GOOD_PROMPT, TASK, ideal_run
@@ -159,6 +165,53 @@ def test_decide_writes_the_operating_point_beside_the_run(blpo: Blpo, folder: Pa
     decided(blpo, folder / "run", "--overwrite")
 
 
+@pytest.fixture
+def run(folder: Path, tmp_path: Path) -> Path:
+    """A copy of the run, to be changed."""
+    return Path(shutil.copytree(folder / "run", tmp_path / "run"))
+
+
+def test_the_report_marks_the_operating_point_and_verify_checks_it(blpo: Blpo, run: Path) -> None:
+    for target in ("recall(Unsafe) >= .5", "cost <= .6"):
+        outcome = blpo("decide", str(run), "--target", target, "--overwrite")
+        assert outcome.code == 0, outcome.err
+        section = sections_of((run / "report.html").read_text())["coverage"]
+        assert target.partition(" ")[0] in section
+        assert section.count("<svg") == 2
+        assert "decided for" in section
+    assert verify_run(run).differences == []
+    (run / "decision.json").unlink()
+    assert any("coverage" in d.figure for d in verify_run(run).differences)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("threshold", 0.123, "threshold"),
+        ("result", "0", "result"),
+        ("train", {}, "decision"),
+        ("target", {"measure": "error", "bound": 0.001}, "threshold"),
+        ("target", {"measure": "precision", "bound": 0.9, "label": "Maybe"}, "threshold"),
+    ],
+)
+def test_verify_finds_what_is_changed_in_a_decision(
+    blpo: Blpo, run: Path, key: str, value: Any, told: str
+) -> None:
+    decided(blpo, run, "--overwrite")
+    path, findings = run / "decision.json", Findings()
+    path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
+    check_decision(read_kept(run), findings)
+    assert told in {d.figure for d in findings.differences}
+
+
+def test_a_report_that_was_changed_gets_no_new_checksum(blpo: Blpo, run: Path) -> None:
+    page = (run / "report.html").read_text()
+    (run / "report.html").write_text(page.replace("</body>", "more</body>"))
+    before = (run / "checksums.json").read_bytes()
+    decided(blpo, run, "--overwrite")
+    assert (run / "checksums.json").read_bytes() == before
+
+
 def test_a_run_without_a_reading_says_how_to_get_one(blpo: Blpo, folder: Path) -> None:
     outcome = blpo("decide", str(folder / "plain"), "--target", "error <= .4")
     assert outcome.code == 1
@@ -242,6 +295,27 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     again = blpo(*arguments)
     assert again.code == 1
     assert "--overwrite" in again.err
+
+
+def test_with_labels_added_only_the_new_images_are_asked_for(tmp_path: Path) -> None:
+    dataset, engine = ideal_world(TASK, num_train=120, num_test=20)
+    reading = ReadingConfig.model_validate("auto")
+    new_calls: dict[int, int] = {}
+    for num in (100, 120):
+        write_dataset(tmp_path / "data.parquet", [*dataset.train[:num], *dataset.test])
+        engine.asked.clear()
+        ideal_run(tmp_path, engine, f"of-{num}", judge_prompt=GOOD_PROMPT, reading=reading)
+        new_calls[num] = len(engine.asked)
+    assert new_calls == {100: 100 + 20, 120: 20}
+
+
+def test_a_search_with_labels_added_asks_nothing_twice(tmp_path: Path) -> None:
+    dataset, engine = ideal_world(TASK, num_train=24, num_test=8)
+    for num in (20, 24):
+        write_dataset(tmp_path / "data.parquet", [*dataset.train[:num], *dataset.test])
+        ideal_run(tmp_path, engine, f"of-{num}", method="blpo")
+    assert len(engine.asked) > 2 * 24 + 8
+    assert len(engine.asked) == len(set(engine.asked))
 
 
 def test_a_batch_that_is_otherwise_is_told_and_a_small_difference_is_not() -> None:

@@ -38,10 +38,12 @@ def decide(
     """
     from ..decisions.decide import decide as find_decision  # noqa: PLC0415
     from ..decisions.decide import write_decision  # noqa: PLC0415
+    from ..decisions.in_report import mark_in_report  # noqa: PLC0415
     from .show.decisions import show_decision  # noqa: PLC0415
 
     decision = find_decision(run, target, costs or [], confidence)
     path = write_decision(run, decision, overwrite=overwrite)
+    mark_in_report(run, decision)
     show_decision(decision, path, as_json=as_json)
 
 

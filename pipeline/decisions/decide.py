@@ -14,6 +14,7 @@ from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
 from ...data.text_files import read_own_json
 from ...models.roles.judge import Verdict
+from ..metrics.coverage import FEWEST_COVERED, OperatingPoint
 from ..metrics.intervals import Interval, Values, bootstrap_weights, percentiles, wilson
 from ..metrics.labelled import Labelled
 from ..readings.choose import cross_fitted
@@ -92,10 +93,14 @@ class _Judged:
 
 
 def decide(run: Path, target_text: str, costs: Sequence[str], confidence: float) -> Decision:
-    """Raises ConfigError for a run that kept no verdicts on train, a target that is none, and a
-    target that the training images cannot support: it says how many would."""
+    """Raises ConfigError for a target that is none, and what `decided` does."""
     past = read_past_run(run)
-    target = parse_target(target_text, costs, past.labels)
+    return decided(past, parse_target(target_text, costs, past.labels), confidence)
+
+
+def decided(past: PastRun, target: Target, confidence: float) -> Decision:
+    """Raises ConfigError for a run that kept no verdicts on train, and for a target that the
+    training images cannot support: it says how many would."""
     train = _train(past).one_per_group()
     points = _points(train, target)
     point = controlled(points, target.risk, confidence)
@@ -109,6 +114,25 @@ def decide(run: Path, target_text: str, costs: Sequence[str], confidence: float)
         threshold=point.threshold,
         train=_outcome(train, target, point.threshold),
         test=_outcome(test, target, point.threshold),
+    )
+
+
+def operating_point(past: PastRun, decision: Decision) -> OperatingPoint:
+    """A decision as the report shows it, with all thresholds of the test split."""
+    target, outcome = decision.target, decision.test
+    points = _points(_Judged(past.examples, past.final), target)
+    return OperatingPoint(
+        target=str(target),
+        measure=target.measure,
+        bound=target.bound,
+        curve=[
+            (p.num_acts / outcome.n, _stated(target, (p.total_loss / p.num_units,))[0])
+            for p in points
+            if p.num_units >= FEWEST_COVERED
+        ],
+        coverage=outcome.coverage,
+        value=outcome.value,
+        ci95=outcome.ci95.get("value"),
     )
 
 

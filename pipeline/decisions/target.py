@@ -40,6 +40,12 @@ class Target(BaseModel):
             return f"{self.measure} <= {self.bound:g}"
         return f"{self.measure}({self.label}) >= {self.bound:g}"
 
+    def is_for(self, labels: Sequence[str]) -> bool:
+        """Whether label and costs are those of a task with these labels."""
+        tables = [self.costs, *self.costs.values()] if self.costs else []
+        is_known = self.label is None or self.label in labels
+        return is_known and all(set(table) == set(labels) for table in tables)
+
     @property
     def risk(self) -> float:
         """The largest mean loss allowed, where losses are from 0 to 1."""

@@ -12,7 +12,9 @@ import numpy as np
 
 from ...models.roles.judge import answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
+from ..metrics.coverage import OperatingPoint
 from ..metrics.intervals import Counts
+from ..metrics.labelled import Labelled
 from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
@@ -38,6 +40,17 @@ def render_sections(record: RunRecord, names: Iterable[str]) -> dict[str, str]:
     """Some sections of the report."""
     view = _view(record)
     return {name: str(render_section(name, view)).strip("\n") for name in names}
+
+
+def render_coverage(
+    test: Sequence[Labelled],
+    initial: Sequence[Verdict],
+    final: Sequence[Verdict],
+    point: OperatingPoint | None,
+) -> str:
+    """The section on coverage, of the verdicts on the test split."""
+    view = coverage_view(test, initial, final, point)
+    return str(render_section("coverage", view)).strip("\n")
 
 
 def _view(record: RunRecord) -> dict[str, Any]:
@@ -69,7 +82,12 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "pair_rows": pair_rows(result.test.initial.pairs, result.test.final.pairs),
         "pair_note": pair_note(record.task, record.config.orders),
         "reading": reading_view(record),
-        "coverage": coverage_view(record),
+        **coverage_view(
+            record.dataset.test,
+            record.initial_verdicts,
+            record.final_verdicts,
+            record.operating_point,
+        ),
         **scorecard_view(record),
     }
 

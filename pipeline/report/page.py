@@ -80,6 +80,15 @@ def sections_of(page: str) -> dict[str, str]:
     return {name: text for name, text in _SECTION.findall(page) if name in SECTIONS}
 
 
+def with_section(page: str, name: str, text: str) -> str:
+    """The page with another text for one of its sections; as it is if it has no such section."""
+
+    def other(match: re.Match[str]) -> str:
+        return f'\n<section id="{name}">\n{text}\n</section>' if match[1] == name else match[0]
+
+    return _SECTION.sub(other, page)
+
+
 @cache
 def _own(name: str) -> str:
     return (files(__package__ or "") / _TEMPLATES / name).read_text("utf-8")

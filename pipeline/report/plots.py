@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from ..metrics.agreement import Agreement, Gain
-from ..metrics.coverage import Curve
+from ..metrics.coverage import Curve, OperatingPoint
 from ..metrics.intervals import Interval, wilson
 from ..metrics.probabilities import ReliabilityBin
 from ..result import SplitResult
@@ -73,6 +73,11 @@ def reliability_plot(bins: Mapping[str, Sequence[ReliabilityBin]]) -> str:
 def coverage_plot(curves: Mapping[str, Curve]) -> str:
     """The share of wrong verdicts among the most confident ones, by how many these are."""
     return _svg(lambda figure: _draw_coverage(figure, curves), height_in=2.6)
+
+
+def operating_point_plot(point: OperatingPoint) -> str:
+    """What a target bounds, by how much is acted on, with the point that was decided for."""
+    return _svg(lambda figure: _draw_operating_point(figure, point), height_in=2.6)
 
 
 def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
@@ -168,6 +173,25 @@ def _draw_coverage(figure: Figure, curves: Mapping[str, Curve]) -> None:
 def _add_legend(axes: Axes) -> None:
     """Above the axes, where it takes no width."""
     axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+
+
+def _draw_operating_point(figure: Figure, point: OperatingPoint) -> None:
+    axes = figure.subplots()
+    axes.axhline(point.bound, color=_MUTED, linewidth=1, linestyle=(0, (3, 3)), label="target")
+    values = [point.bound]
+    if point.curve:
+        coverages, own = zip(*point.curve, strict=True)
+        axes.plot(coverages, own, drawstyle="steps-pre", color=_FINAL, label=point.measure)
+        values += own
+    if point.value is not None and point.ci95 is not None:
+        at = (point.coverage, point.coverage)
+        axes.plot(at, point.ci95, color=_INK, linewidth=2)
+        axes.plot(at[:1], [point.value], "o", color=_INK, markersize=6, label="decided for")
+        values += [*point.ci95, point.value]
+    margin = 0.05 * (max(values) - min(values)) + 0.005
+    axes.set(xlim=(0, 1.01), ylim=(min(values) - margin, max(values) + margin))
+    axes.set(xlabel="coverage: share that is acted on", ylabel=point.measure)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _padded(values: Sequence[float]) -> Interval:

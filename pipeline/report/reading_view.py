@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...models.roles.judge import Verdict
-from ..metrics.coverage import risk_coverage
+from ..metrics.coverage import OperatingPoint, risk_coverage
+from ..metrics.labelled import Labelled
 from ..metrics.probabilities import Calibration, calibration
 from ..metrics.scores import to_steps
 from ..result import RunRecord
-from .plots import coverage_plot, reliability_plot
+from .plots import coverage_plot, operating_point_plot, reliability_plot
 from .reading_rows import considered_rows, four_rows, gain_rows
 from .scorecard_rows import probability_columns, score_cell
 
@@ -32,14 +33,22 @@ def reading_view(record: RunRecord) -> dict[str, Any] | None:
     }
 
 
-def coverage_view(record: RunRecord) -> str:
-    """The plot of risk and coverage; empty without probabilities."""
-    test = record.dataset.test
-    initial = risk_coverage(test, record.initial_verdicts)
-    final = risk_coverage(test, record.final_verdicts)
-    if not initial or not final:
-        return ""
-    return coverage_plot({"initial prompt": initial, "final prompt": final})
+def coverage_view(
+    test: Sequence[Labelled],
+    initial: Sequence[Verdict],
+    final: Sequence[Verdict],
+    point: OperatingPoint | None,
+) -> dict[str, Any]:
+    """The plots of risk and coverage; empty without probabilities, and without a decision."""
+    curves = {
+        "initial prompt": risk_coverage(test, initial),
+        "final prompt": risk_coverage(test, final),
+    }
+    return {
+        "coverage": coverage_plot(curves) if all(curves.values()) else "",
+        "operating_point": point,
+        "operating_point_plot": operating_point_plot(point) if point else "",
+    }
 
 
 def _calibration(record: RunRecord, verdicts: Sequence[Verdict]) -> Calibration | None:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +12,7 @@ from ...data.examples import Dataset, Example, read_dataset
 from ...data.images import ImageBounds, ImageRef
 from ...data.tasks import Task
 from ..config import RunConfig
+from ..metrics.coverage import OperatingPoint
 from ..report.html import OnTrain, render_sections
 from ..report.page import sections_of
 from ..result import RunRecord, RunResult
@@ -45,9 +46,14 @@ class _Origin:
 
 
 def check_report(
-    kept: Kept, test: Mapping[str, Any], on_train: Mapping[int, OnTrain], findings: Findings
+    kept: Kept,
+    test: Mapping[str, Any],
+    on_train: Mapping[int, OnTrain],
+    findings: Findings,
+    point: OperatingPoint | None = None,
 ) -> None:
-    """Draw the report's sections again and compare. test: of result.json, computed again."""
+    """Draw the report's sections again and compare. test: of result.json, computed again. point:
+    see `check_decision`."""
     sections = sections_of(kept.report)
     if not sections:
         findings.not_checked.append(f"{REPORT_FILE}: an earlier version has written it")
@@ -60,7 +66,7 @@ def check_report(
         findings.not_checked.append(f"{REPORT_FILE}: {error}")
         return
     names = _FROM_PREDICTIONS + (() if origin.dataset is None else _FROM_DATASET)
-    record = _record(kept, origin, result)
+    record = replace(_record(kept, origin, result), operating_point=point)
     for name, drawn in render_sections(record, names).items():
         if name in sections:
             _compare(name, sections[name], drawn, findings)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..runs.checksums import checksums
 from ..runs.directory import CHECKSUMS_FILE
+from .decisions import check_decision
 from .figures import check_result
 from .findings import Findings
 from .kept import Kept, read_kept, read_mapping
@@ -21,7 +22,8 @@ def verify_run(path: Path) -> Findings:
     kept = read_kept(path)
     findings = Findings()
     test = check_result(kept, findings)
-    check_report(kept, test, check_steps(kept, findings), findings)
+    point = check_decision(kept, findings)
+    check_report(kept, test, check_steps(kept, findings), findings, point)
     _check_files(kept, findings)
     return findings
 

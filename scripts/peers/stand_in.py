@@ -72,7 +72,7 @@ class PeerStandIn:
 
     def _answer(self, prompt: str, draw: int) -> str | None:
         if prompt.startswith("I provided an assistant") and "<judge_prompt>" in prompt:
-            return self._i2t_component(prompt)
+            return self._i2t_component(prompt, draw)
         if "create diverse system prompts" in prompt:
             return self._first_prompts(prompt, draw)
         role = _ROLE.search(prompt)
@@ -80,14 +80,14 @@ class PeerStandIn:
             return f"{labels_line(self._task)}\n<case>{block(prompt, 'case')}</case>"
         return answer_text(prompt, draw)
 
-    def _i2t_component(self, prompt: str) -> str:
+    def _i2t_component(self, prompt: str, draw: int) -> str:
         component = _between(prompt, "for me:\n```\n", "\n```\n")
         meta_prompt = load_template("update_i2t_prompt").render(
             task=self._task,
             judge_prompt=block(prompt, "judge_prompt"),
             history=[ScoredPrompt(component, 0.0)],
         )
-        return f"```\n{propose_i2t_prompt(meta_prompt, 0)}\n```"
+        return f"```\n{propose_i2t_prompt(meta_prompt, draw)}\n```"
 
     def _first_prompts(self, prompt: str, draw: int) -> str:
         number = int(_between(prompt, "Create overall ", " prompts"))

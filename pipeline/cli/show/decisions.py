@@ -10,6 +10,7 @@ from rich.table import Table
 from ...bulk.next_labels import Candidate
 from ...decisions.decide import Decision, Outcome
 from ...decisions.estimate import Estimate
+from ...runs.directory import REPORT_FILE
 from .printing import print_json, print_line, stdout_console
 
 
@@ -32,6 +33,7 @@ def show_decision(decision: Decision, path: Path, *, as_json: bool) -> None:
         "the test split, which has had no part in this"
     )
     print_line(f"decision: {path}; `blpo judge --run` now adds `decision` and `confidence`")
+    print_line(f"its operating point is marked in {path.parent / REPORT_FILE}")
 
 
 def show_estimate(found: Estimate, *, as_json: bool) -> None:
