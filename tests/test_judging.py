@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from blpo.data.arrow import pq
-from blpo.data.errors import EngineError
+from blpo.data.errors import ConfigError, DataError, EngineError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
@@ -31,6 +31,7 @@ from blpo.pipeline.bulk.shards import (
     JudgeManifest,
     collect_shards,
     judge_manifest,
+    judge_missing,
     judge_shard,
     shard_folder,
     write_manifest,
@@ -348,3 +349,61 @@ def test_a_folder_is_judged_in_shards_as_the_dataset_is(world: World) -> None:
         judge_shard(manifest.folder, number, Workers(IdealPool(world.engine)))
     collect_shards(manifest.folder)
     assert pl.read_parquet("merged.parquet").equals(verdicts[1])
+
+
+def shards_of(out: str = "verdicts", prompt: str = PROMPT) -> JudgeManifest:
+    source = JudgeSource(load_task(TASK), prompt, JudgeConfig())
+    paths = Path("data.parquet"), Path(out), Path("store")
+    return judge_manifest(source, *paths, 4, own_stores=True)
+
+
+def test_a_folder_of_parts_is_finished_where_it_was_left(world: World) -> None:
+    world.judge("whole.parquet")
+    manifest = shards_of()
+    counts = judge_missing(manifest, Workers(IdealPool(world.engine)))
+    assert (counts.rows, counts.new_calls) == (40, 40)
+    assert sorted(path.name for path in Path("verdicts").iterdir()) == [
+        "_manifest.json",
+        *(f"part-0000{number}.parquet" for number in range(4)),
+    ]
+    assert {path.name for path in Path("store").glob("shard-*")} == {
+        f"shard-0000{number}" for number in range(4)
+    }
+    whole = pl.read_parquet("whole.parquet")
+    assert pl.read_parquet("verdicts/part-*.parquet").equals(whole)
+    Path("verdicts/part-00002.parquet").unlink()
+    Path("verdicts/part-00001.parquet").write_bytes(b"is not read")
+    assert manifest.missing() == [2]
+    judge_shard(Path("verdicts"), 1, Workers(IdealPool(world.engine)))
+    assert judge_shard(Path("verdicts"), 2, Workers(IdealPool(world.engine))).new_calls == 0
+
+
+def test_parts_of_another_job_or_dataset_are_refused(world: World) -> None:
+    judge_missing(shards_of(), Workers(IdealPool(world.engine)))
+    with pytest.raises(ConfigError, match="judge_prompt: "):
+        shard_folder(shards_of(prompt="Is it safe?"))
+    world.write(world.examples[1:])
+    with pytest.raises(ConfigError, match="contents of the dataset"):
+        shard_folder(shards_of())
+    with pytest.raises(DataError, match="other rows than when it was judged"):
+        collect_shards(Path("verdicts"))
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("")
+    with pytest.raises(DataError, match="is no folder of shards"):
+        shard_folder(shards_of("mine"))
+
+
+@pytest.mark.usefixtures("world")
+def test_shards_on_this_machine_become_a_folder_of_parts(blpo: Blpo) -> None:
+    judge = ["judge", "data.parquet", "--task", TASK, "--set", "judge.kind=lexicon"]
+    judge += ["--max-failed-share", "1", "--shards", "3", "--out"]
+    assert "drop --shard" in blpo(*judge, "verdicts", "--shard", "1/3").err
+    for _ in range(2):
+        judged = blpo(*judge, "verdicts")
+        assert judged.code == 0, judged.err
+        assert "40 images" in judged.out
+    assert len(list(Path("verdicts").glob("part-*.parquet"))) == 3
+    assert blpo(*judge, "one.parquet").code == 0
+    parts = pl.read_parquet("verdicts/part-*.parquet")
+    assert pl.read_parquet("one.parquet").equals(parts)
+    assert "--own-stores" in blpo(*judge[:-3], "--own-stores", "--out", "two.parquet").err
