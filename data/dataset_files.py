@@ -1,14 +1,14 @@
 """The Parquet files that a dataset is: one, or all of a folder."""
 
 import hashlib
-import os
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from .arrow import ARROW_ERRORS, open_parquet, pq
 from .errors import DataError
+from .remote import address, files_below, kind_of, open_binary
 
 _MAGIC = b"PAR1"
 _FOOTER_TAIL = 8
@@ -19,37 +19,40 @@ def dataset_files(path: Path) -> list[Path]:
 
     Raises DataError for a folder without one.
     """
-    if not path.is_dir():
+    if kind_of(path) != "folder":
         return [path]
     found = parquet_files(path)
     if not found:
-        raise DataError(f"{path}: a folder without Parquet files; `blpo import table` makes one")
+        raise DataError(
+            f"{address(path)}: a folder without Parquet files; `blpo import table` makes one"
+        )
     return found
 
 
 def parquet_files(folder: Path) -> list[Path]:
     """Below a folder, sorted, without those that are hidden or lie in a hidden folder."""
-    found = (file for file in folder.rglob("*.parquet") if file.is_file())
+    found = (file for file in files_below(folder) if file.suffix == ".parquet")
     return sorted(file for file in found if not _is_hidden(file.relative_to(folder)))
 
 
 def has_example_ids(path: Path) -> bool:
     """Whether a Parquet file has the ids of a dataset; raises `ARROW_ERRORS` for a damaged one."""
-    return "example_id" in pq.read_schema(path).names
+    with open_binary(path) as file:
+        return "example_id" in pq.read_schema(file).names
 
 
 @contextmanager
 def opened_dataset_file(path: Path) -> Generator[Any]:
     """The Parquet file, open; whatever is wrong with it while the block reads is a DataError."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such dataset file; make one with `blpo import table`")
+    if kind_of(path) != "file":
+        raise DataError(f"{address(path)}: no such dataset file; make one with `blpo import table`")
     try:
         if _is_other_format(path):
             raise DataError(
                 f"{path}: not a Parquet file, as dataset files are: `blpo import table` makes one; "
                 "for images without labels see docs/results.md"
             )
-        with open_parquet(path) as file:
+        with open_binary(path) as opened, open_parquet(opened) as file:
             yield file
     except ARROW_ERRORS as error:
         raise DataError(
@@ -74,10 +77,12 @@ def groups_with(metadata: Any, rows: range) -> tuple[list[int], int]:
     return found, first
 
 
-def batches_within(file: Any, rows: range, batch_rows: int, columns: list[str]) -> Generator[Any]:
+def batches_within(
+    file: Any, rows: range, batch_rows: int, columns: Sequence[str]
+) -> Generator[Any]:
     """Those rows of a Parquet file in batches; no other row group is read."""
     groups, start = groups_with(file.metadata, rows)
-    for batch in file.iter_batches(batch_rows, groups, columns, use_threads=False):
+    for batch in file.iter_batches(batch_rows, groups, list(columns), use_threads=False):
         first, stop = max(rows.start - start, 0), min(rows.stop - start, batch.num_rows)
         start += batch.num_rows
         if first < stop:
@@ -89,8 +94,8 @@ def footer_digest(path: Path) -> str:
 
     Files with other contents differ in it unless all of their columns take the same bytes.
     """
-    with path.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
+    with open_binary(path) as file:
+        size: int = file.size()
         file.seek(max(size - _FOOTER_TAIL, 0))
         length = int.from_bytes(file.read(4), "little") + _FOOTER_TAIL
         file.seek(max(size - length, 0))
@@ -99,7 +104,7 @@ def footer_digest(path: Path) -> str:
 
 def _is_other_format(path: Path) -> bool:
     """Whether a file starts as no Parquet file does; an empty one has lost its contents."""
-    with path.open("rb") as file:
+    with open_binary(path) as file:
         return file.read(len(_MAGIC)) not in (_MAGIC, b"")
 
 

@@ -2,21 +2,25 @@
 
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from blpo.data import remote
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.examples import iter_dataset, read_dataset, write_dataset
 from blpo.data.images import ImageBounds
+from blpo.data.remote import address
 from blpo.data.shards import Shard
 from blpo.data.table.extent import Cut, Extent
 from blpo.data.table.items import is_dataset, items_extent, iter_items
 from blpo.data.tasks import load_task
 from ideal_engine import ideal_world
+from moto.server import ThreadedMotoServer
 from PIL import Image
+from pyarrow.fs import S3FileSystem
 
 TASK = load_task("micro-unsafebench")
 
@@ -153,3 +157,40 @@ def test_a_folder_of_parts_is_read_as_one_dataset(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="a folder without Parquet files"):
         read_dataset(tmp_path / "empty", TASK)
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The file system of a local S3 server with an empty bucket `photos`."""
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    options = {"access_key": "key", "secret_key": "secret", "allow_bucket_creation": True}
+    system = S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", **options)
+    system.create_dir("photos")
+    yield system
+    remote._system.cache_clear()  # pyright: ignore[reportPrivateUsage]
+    server.stop()
+
+
+def test_a_dataset_in_an_object_store_is_read_as_one_here(tmp_path: Path, bucket: Any) -> None:
+    ids = write_parts(tmp_path / "data", [(4, 5), (3,)], b"image")
+    for file in (tmp_path / "data").iterdir():
+        with bucket.open_output_stream(f"photos/data/{file.name}") as out:
+            out.write(file.read_bytes())
+    path = Path("s3://photos/data")
+    assert address(path) == "s3://photos/data"
+    assert is_dataset(path)
+    assert items_extent(path, TASK) == items_extent(tmp_path / "data", TASK)
+    shards = [ids_of(path, Shard(k, 2)) for k in (1, 2)]
+    assert [name for shard in shards for name in shard] == ids
+    assert ids_of(path / "part-1.parquet", Shard()) == ids[9:]
+    with pytest.raises(DataError, match="s3://photos/nothing: no such dataset file"):
+        ids_of(Path("s3://photos/nothing"), Shard())
+    with bucket.open_output_stream("photos/table/rows.csv") as out:
+        out.write(b"image")
+    with pytest.raises(DataError, match="s3://photos/table: holds no Parquet with example ids"):
+        ids_of(Path("s3://photos/table"), Shard())

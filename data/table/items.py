@@ -15,6 +15,7 @@ from ..errors import DataError
 from ..examples import Item, iter_dataset
 from ..images import ImageBounds, ImageRef
 from ..problems import Problems
+from ..remote import address, is_remote, kind_of
 from ..sources.base import TableRow, TableSource
 from ..sources.files import TABLE_SUFFIXES, TARS
 from ..sources.opening import open_images
@@ -40,10 +41,11 @@ NO_ITEM_OPTIONS = ItemOptions()
 
 def is_dataset(path: Path) -> bool:
     """Whether a path is a file with example ids, a folder of them, or nothing that is known."""
-    if path.is_dir():
+    kind = kind_of(path)
+    if kind == "folder":
         files = parquet_files(path)
         return bool(files) and is_dataset(files[0])
-    if not path.is_file():
+    if not kind:
         return True
     if path.name.lower().endswith((*TABLE_SUFFIXES, *TARS, ".arrow")):
         return False
@@ -96,6 +98,11 @@ def _dataset_cuts(path: Path, cuts: Sequence[Cut] | None) -> list[tuple[Path, ra
 
 
 def _opened(path: Path, task: Task, options: ItemOptions) -> tuple[TableSource, RowReader]:
+    if is_remote(path):
+        raise DataError(
+            f"{address(path)}: holds no Parquet with example ids, which is what is read from an "
+            "object store: import it, or copy it here"
+        )
     table = open_images(path)
     found = match_columns(
         str(path),

@@ -9,7 +9,7 @@ has no suffix. A launcher keeps its own files beside them, under names with a `_
 readers of partitioned Parquet pass over.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -209,10 +209,10 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
         )
     if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
         raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
-    files = [open_parquet(manifest.part(number)) for number in range(manifest.num_shards)]
-    counts = JudgedCounts(
-        other_judge=next(filter(None, map(_other_judge, files)), ""), expected=manifest.expected
-    )
+    parts = map(manifest.part, range(manifest.num_shards))
+    files: list[Any] = [open_parquet(part) for part in parts]
+    others = [_other_judge(file) for file in files]
+    counts = JudgedCounts(other_judge=next(filter(None, others), ""), expected=manifest.expected)
     warn_of_other_judge(counts.other_judge)
     if manifest.is_merged:
         _merge(files, manifest, counts)
@@ -234,7 +234,7 @@ def read_manifest(folder: Path) -> JudgeManifest:
     return manifest.model_copy(update={"out": out})
 
 
-def _merge(files: list[Any], manifest: JudgeManifest, counts: JudgedCounts) -> None:
+def _merge(files: Sequence[Any], manifest: JudgeManifest, counts: JudgedCounts) -> None:
     """One file of all shards, which are in the order of the dataset already."""
     schema = files[0].schema_arrow.remove_metadata()
     with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
@@ -244,7 +244,7 @@ def _merge(files: list[Any], manifest: JudgeManifest, counts: JudgedCounts) -> N
         counts.check(manifest.judge.max_failed_share.judge)
 
 
-def _tables(files: list[Any], columns: tuple[str, ...] | list[str]) -> Iterator[Any]:
+def _tables(files: Sequence[Any], columns: Sequence[str]) -> Iterator[Any]:
     """Rows of all files, a few at a time, as far as they have these columns."""
     for file in files:
         names = [name for name in columns if name in file.schema_arrow.names]
