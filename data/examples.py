@@ -3,15 +3,15 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
 
-from .arrow import ARROW_ERRORS, atomic_path, open_parquet, pa, pq
+from .arrow import atomic_path, pa, pq
+from .dataset_files import batches_within, dataset_files, opened_dataset_file
 from .errors import DataError
 from .images import ImageBounds, ImageRef, check_image
 from .label_sets import explain_contradiction, unknown_label
@@ -81,8 +81,6 @@ _OPTIONAL = ("score", "ratings", "score_sd", "comment")
 _GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
 _BATCH_ROWS = 256
-_ID_BATCH_ROWS = 1024
-_MAGIC = b"PAR1"
 _REMEDY = "make the file with `blpo import table`"
 _LAYOUT: dict[str, Any] = {
     "compression": dict.fromkeys(_STRINGS, "zstd"),
@@ -164,7 +162,7 @@ def write_dataset(path: Path, rows: Iterable[Example], *, comments: bool = False
 
 
 def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> Dataset:
-    """All examples of a dataset file, checked against the task.
+    """All examples of a dataset file, or of a folder of them, checked against the task.
 
     Raises DataError for a file that is missing, not Parquet or without one of the columns, and
     for rows that the task cannot use, all of them in one message: an unknown label or split, a
@@ -205,35 +203,24 @@ def iter_dataset(
     task: Task,
     bounds: ImageBounds | None = None,
     batch_rows: int = 256,
-    row_group: int | None = None,
+    rows: range | None = None,
 ) -> Iterator[list[Item]]:
-    """Items of a dataset file of any size in file order, at most `batch_rows` in memory at once.
+    """Items of a dataset of any size in its order, at most `batch_rows` in memory at once.
 
     Only `example_id` and `image` are needed, `image_b` for pairs and `text` where the task carries
-    one; `label` is read where present. row_group: only this one, from 0. Raises DataError as
-    `read_dataset` does for the file, and for a row without one of what is needed.
+    one; `label` is read where present. rows: of one file only these, from 0; row groups without
+    one of them are not read. Raises DataError as `read_dataset` does for the file, and for a row
+    without one of what is needed.
     """
     texts = ("example_id", "text") if task.carries_text else ("example_id",)
     needed = (*texts, *_image_columns(pairs=task.is_pairwise))
-    for start, batch in _batches(path, needed, ("label",), batch_rows, row_group):
-        problems = Problems(str(path))
-        for row, record in enumerate(batch, start):
-            _check_presence(problems, row, record, texts)
-        problems.raise_if_any()
-        yield [_item(record, bounds or ImageBounds()) for record in batch]
-
-
-def num_row_groups(path: Path) -> int:
-    """Row groups of a dataset file. Raises DataError as `read_dataset` does for the file."""
-    with _opened(path) as file:
-        return file.metadata.num_row_groups
-
-
-def iter_example_ids(path: Path) -> Iterator[str | None]:
-    """The example_id of every row. Raises DataError as `read_dataset` does for the file."""
-    for _, batch in _batches(path, ("example_id",), (), _ID_BATCH_ROWS):
-        for record in batch:
-            yield record["example_id"]
+    for file in dataset_files(path):
+        for start, batch in _batches(file, needed, ("label",), batch_rows, rows):
+            problems = Problems(str(file))
+            for row, record in enumerate(batch, start):
+                _check_presence(problems, row, record, texts)
+            problems.raise_if_any()
+            yield [_item(record, bounds or ImageBounds()) for record in batch]
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
@@ -324,8 +311,9 @@ def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
     images = _image_columns(pairs=task.is_pairwise)
     needed = ("example_id", *images, *_STRINGS[1:])
     optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
-    for _, batch in _batches(path, needed, optional, _BATCH_ROWS):
-        yield from batch
+    for file in dataset_files(path):
+        for _, batch in _batches(file, needed, optional, _BATCH_ROWS):
+            yield from batch
 
 
 def _batches(
@@ -333,42 +321,17 @@ def _batches(
     needed: tuple[str, ...],
     optional: tuple[str, ...],
     batch_rows: int,
-    row_group: int | None = None,
+    rows: range | None = None,
 ) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Batches of rows, each with the number of its first row (the file's first row is row 1)."""
-    with _opened(path) as file:
+    with opened_dataset_file(path) as file:
         _check_columns(path, file.schema_arrow, needed, optional)
         columns = [name for name in (*needed, *optional) if name in file.schema_arrow.names]
-        row = 1 + sum(file.metadata.row_group(group).num_rows for group in range(row_group or 0))
-        wanted = None if row_group is None else [row_group]
-        for batch in file.iter_batches(batch_rows, wanted, columns, use_threads=False):
+        rows = range(file.metadata.num_rows) if rows is None else rows
+        row = 1 + rows.start
+        for batch in batches_within(file, rows, batch_rows, columns):
             yield row, batch.to_pylist()
             row += batch.num_rows
-
-
-@contextmanager
-def _opened(path: Path) -> Generator[Any]:
-    """The Parquet file, open; whatever is wrong with it while the block reads is a DataError."""
-    if not path.is_file():
-        raise DataError(f"{path}: no such dataset file; make one with `blpo import table`")
-    try:
-        if _is_other_format(path):
-            raise DataError(
-                f"{path}: not a Parquet file, as dataset files are: `blpo import table` makes one; "
-                "for images without labels see docs/results.md"
-            )
-        with open_parquet(path) as file:
-            yield file
-    except ARROW_ERRORS as error:
-        raise DataError(
-            f"{path}: not a whole Parquet file ({error}): copy it again or repeat the import"
-        ) from error
-
-
-def _is_other_format(path: Path) -> bool:
-    """Whether a file starts as no Parquet file does; an empty one has lost its contents."""
-    with path.open("rb") as file:
-        return file.read(len(_MAGIC)) not in (_MAGIC, b"")
 
 
 def _check_columns(

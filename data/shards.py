@@ -1,18 +1,19 @@
 """Shards: a dataset divided among jobs that know nothing of one another."""
 
-import hashlib
 import re
+from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from .errors import DataError
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """Share number `index`, from 1 to `count`, of the examples of a dataset.
+    """Share number `index`, from 1 to `count`, of the rows of a dataset.
 
-    An example's shard follows from its id alone: each is in exactly one, whatever the order of
-    the rows and whatever other examples there are.
+    Shares are contiguous: one after the other they are the dataset in its order.
     """
 
     index: int = 1
@@ -21,14 +22,21 @@ class Shard:
     def __str__(self) -> str:
         return f"{self.index}/{self.count}"
 
-    def holds(self, example_id: str) -> bool:
-        return shard_of(example_id, self.count) == self.index
+    def rows(self, groups: Sequence[int]) -> range:
+        """Which rows, from 0, of a dataset whose row groups have so many rows each.
 
+        Whole row groups, as equal as they allow. Where there are fewer of them than shares, shares
+        are equal and a row group is read by each that has rows of it.
+        """
+        ends = [0, *accumulate(groups)]
+        return range(self._boundary(ends, self.index - 1), self._boundary(ends, self.index))
 
-def shard_of(example_id: str, count: int) -> int:
-    """Which of `count` shards holds an example, from 1."""
-    digest = hashlib.sha256(example_id.encode()).digest()
-    return int.from_bytes(digest[:8], "big") % count + 1
+    def _boundary(self, ends: Sequence[int], number: int) -> int:
+        row = ends[-1] * number // self.count
+        if len(ends) <= self.count:
+            return row
+        place = bisect_left(ends, row)
+        return min(ends[max(place - 1, 0) : place + 1], key=lambda end: (abs(end - row), -end))
 
 
 def parse_shard(text: str) -> Shard:

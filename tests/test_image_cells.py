@@ -14,7 +14,7 @@ from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.images import ImageBounds
 from blpo.data.table.downloads import Downloads
-from blpo.data.table.items import ItemOptions, is_dataset_file, iter_item_ids, iter_items
+from blpo.data.table.items import ItemOptions, is_dataset, iter_items
 from user_files import (
     ALIGNMENT,
     SAFETY,
@@ -209,8 +209,7 @@ def test_a_folder_a_table_and_parquet_are_judged_as_they_are(tmp_path: Path) -> 
     by_hash = items(tmp_path / "one.parquet")
     assert list(by_hash.values()) == list(pictures.values())
     assert items(tmp_path / "parts") == by_hash
-    assert [*iter_item_ids(tmp_path / "one.parquet", SAFETY)] == list(by_hash)
-    assert not is_dataset_file(tmp_path / "one.parquet")
+    assert not is_dataset(tmp_path / "one.parquet")
 
 
 def test_a_labelled_folder_may_be_judged_too_and_texts_are_needed_where_the_task_has_them(

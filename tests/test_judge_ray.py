@@ -15,12 +15,12 @@ import numpy as np
 import polars as pl
 import pytest
 from blpo.data.examples import write_dataset
-from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource, judged_table, write_judged
+from blpo.pipeline.bulk.judging import JudgeSource
+from blpo.pipeline.bulk.shards import judge_manifest, judge_missing, shard_folder, write_manifest
 from blpo.pipeline.config import JudgeConfig
-from blpo.pipeline.launchers.ray import JudgeActor, judged_by_actors
+from blpo.pipeline.launchers.ray import JudgeActor
 from command_line import Blpo
 from ideal_engine import ideal_world
 from test_openai_engine import Server, completion, make_handler
@@ -96,32 +96,33 @@ def test_ray_writes_what_judge_writes_and_asks_for_nothing_twice(
 
 
 @pytest.mark.usefixtures("server")
-def test_what_an_actor_has_to_say_is_said_once_and_not_written(
+def test_actors_judge_the_shards_that_slurm_and_this_machine_judge(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     num_rows = write_data()
     settings = EngineSettings(kind="openai", model="any", endpoint="pool:pool", max_retries=1)
     config = JudgeConfig(judge=settings)
     source = JudgeSource(load_task(TASK), "Is it safe?", config, aligned={"model": "another"})
-    actor = JudgeActor(source, Path("data.parquet"), Path("store"))
-    tables = [*actor({"id": np.array([0])}), *actor({"id": np.array([0])})]
-    counts = JudgedCounts()
-    write_judged(judged_by_actors(tables, counts), Path("out.parquet"), source, Shard(), counts)
-    assert (counts.rows, counts.new_calls) == (2 * num_rows, num_rows)
-    assert [record.getMessage() for record in caplog.records] == [
-        "this prompt was aligned with another judge: model another, here any"
-    ]
-    judged = pl.read_parquet("out.parquet").columns
-    assert judged == [field.name for field in judged_table([], [], source).schema]
+    manifest = judge_manifest(source, Path("data.parquet"), Path("out"), Path("store"), 3)
+    write_manifest(shard_folder(manifest), manifest)
+    actor = JudgeActor(Path("out"))
+    done = [table.to_pylist() for table in actor({"item": np.array([0, 2])})]
+    said = "this prompt was aligned with another judge: model another, here any"
+    assert [record.getMessage() for record in caplog.records] == [said] * 2
+    assert manifest.missing() == [1]
+    counts = judge_missing(manifest)
+    assert counts.new_calls + sum(row["new_calls"] for [row] in done) == counts.rows == num_rows
 
 
 @needs_ray
-def test_verdicts_without_a_label_are_told_on_ray_too(blpo: Blpo, server: Counting) -> None:
+def test_verdicts_without_a_label_are_told_on_ray_too(
+    blpo: Blpo, server: Counting, caplog: pytest.LogCaptureFixture
+) -> None:
     num_rows = write_data()
     server.words = ("perhaps", "neither")
     ray = ["--launcher", "ray", "--max-running", "1", "--max-failed-share", "1"]
-    judged = blpo(*judging("out.parquet"), *ray)
-    assert f"{num_rows} of {num_rows} verdicts have no label" in judged.err
+    assert blpo(*judging("out.parquet"), *ray).code == 0
+    assert f"{num_rows} of {num_rows} verdicts have no label" in caplog.text
 
 
 @needs_ray

@@ -5,12 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 import pytest
 from blpo.data.arrow import pq
-from blpo.data.errors import EngineError
+from blpo.data.errors import ConfigError, DataError, EngineError
 from blpo.data.examples import Example, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
@@ -20,6 +21,7 @@ from blpo.pipeline.bulk import judging
 from blpo.pipeline.bulk.judging import (
     JudgedCounts,
     JudgeSource,
+    Workers,
     judge_dataset,
     judge_source,
     map_ahead,
@@ -29,6 +31,7 @@ from blpo.pipeline.bulk.shards import (
     JudgeManifest,
     collect_shards,
     judge_manifest,
+    judge_missing,
     judge_shard,
     shard_folder,
     write_manifest,
@@ -104,24 +107,20 @@ def test_the_output_has_a_row_per_image_in_file_order(world: World) -> None:
     assert Path("again.parquet").read_bytes() == Path("out.parquet").read_bytes()
 
 
-def test_each_row_is_in_one_shard_whatever_the_order_of_the_rows(world: World) -> None:
+def test_the_shards_one_after_the_other_are_the_dataset(world: World) -> None:
     found: list[list[str]] = []
     for index in range(1, 4):
         world.judge(f"{index}.parquet", Shard(index, 3))
         found.append(pl.read_parquet(f"{index}.parquet")["example_id"].to_list())
         metadata = pq.read_metadata(f"{index}.parquet").metadata
         assert metadata[b"blpo.shard"] == f"{index}/3".encode()
-    ids = [example_id for shard in found for example_id in shard]
-    assert Counter(ids) == Counter(example.example_id for example in world.examples)
-    assert all(5 < len(shard) < 25 for shard in found)
-    world.write(world.examples[::-1])
-    world.judge("reversed.parquet", Shard(2, 3))
-    assert pl.read_parquet("reversed.parquet")["example_id"].to_list() == found[1][::-1]
+    assert [*chain.from_iterable(found)] == [example.example_id for example in world.examples]
+    assert [len(shard) for shard in found] == [13, 13, 14]
 
 
 def test_a_shard_without_rows_gives_a_file_without_rows(world: World) -> None:
-    world.write([example for example in world.examples if Shard(1, 2).holds(example.example_id)])
-    counts = world.judge(shard=Shard(2, 2))
+    world.write(world.examples[:1])
+    counts = world.judge(shard=Shard(1, 2))
     assert (counts.rows, counts.verdicts) == (0, Counter())
     assert pl.read_parquet("out.parquet").shape == (0, 6)
     assert world.engine.asked == []
@@ -345,4 +344,66 @@ def test_a_folder_is_judged_in_shards_as_the_dataset_is(world: World) -> None:
     assert found[1] == {f"{name}.png": verdict for name, verdict in found[0].items()}
     manifest = judge_manifest(source, Path("new"), Path("merged.parquet"), Path("store"), 3)
     assert JudgeManifest.model_validate_json(manifest.model_dump_json()) == manifest
-    assert list(manifest.item_ids()) == verdicts[1]["example_id"].to_list()
+    write_manifest(shard_folder(manifest), manifest)
+    for number in (2, 0, 1):
+        judge_shard(manifest.folder, number, Workers(IdealPool(world.engine)))
+    collect_shards(manifest.folder)
+    assert pl.read_parquet("merged.parquet").equals(verdicts[1])
+
+
+def shards_of(out: str = "verdicts", prompt: str = PROMPT) -> JudgeManifest:
+    source = JudgeSource(load_task(TASK), prompt, JudgeConfig())
+    paths = Path("data.parquet"), Path(out), Path("store")
+    return judge_manifest(source, *paths, 4, own_stores=True)
+
+
+def test_a_folder_of_parts_is_finished_where_it_was_left(world: World) -> None:
+    world.judge("whole.parquet")
+    manifest = shards_of()
+    counts = judge_missing(manifest, Workers(IdealPool(world.engine)))
+    assert (counts.rows, counts.new_calls) == (40, 40)
+    assert sorted(path.name for path in Path("verdicts").iterdir()) == [
+        "_manifest.json",
+        *(f"part-0000{number}.parquet" for number in range(4)),
+    ]
+    assert {path.name for path in Path("store").glob("shard-*")} == {
+        f"shard-0000{number}" for number in range(4)
+    }
+    whole = pl.read_parquet("whole.parquet")
+    assert pl.read_parquet("verdicts/part-*.parquet").equals(whole)
+    Path("verdicts/part-00002.parquet").unlink()
+    Path("verdicts/part-00001.parquet").write_bytes(b"is not read")
+    assert manifest.missing() == [2]
+    judge_shard(Path("verdicts"), 1, Workers(IdealPool(world.engine)))
+    assert judge_shard(Path("verdicts"), 2, Workers(IdealPool(world.engine))).new_calls == 0
+
+
+def test_parts_of_another_job_or_dataset_are_refused(world: World) -> None:
+    judge_missing(shards_of(), Workers(IdealPool(world.engine)))
+    with pytest.raises(ConfigError, match="judge_prompt: "):
+        shard_folder(shards_of(prompt="Is it safe?"))
+    world.write(world.examples[1:])
+    with pytest.raises(ConfigError, match="contents of the dataset"):
+        shard_folder(shards_of())
+    with pytest.raises(DataError, match="other rows than when it was judged"):
+        collect_shards(Path("verdicts"))
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("")
+    with pytest.raises(DataError, match="is no folder of shards"):
+        shard_folder(shards_of("mine"))
+
+
+@pytest.mark.usefixtures("world")
+def test_shards_on_this_machine_become_a_folder_of_parts(blpo: Blpo) -> None:
+    judge = ["judge", "data.parquet", "--task", TASK, "--set", "judge.kind=lexicon"]
+    judge += ["--max-failed-share", "1", "--shards", "3", "--out"]
+    assert "drop --shard" in blpo(*judge, "verdicts", "--shard", "1/3").err
+    for _ in range(2):
+        judged = blpo(*judge, "verdicts")
+        assert judged.code == 0, judged.err
+        assert "40 images" in judged.out
+    assert len(list(Path("verdicts").glob("part-*.parquet"))) == 3
+    assert blpo(*judge, "one.parquet").code == 0
+    parts = pl.read_parquet("verdicts/part-*.parquet")
+    assert pl.read_parquet("one.parquet").equals(parts)
+    assert "--own-stores" in blpo(*judge[:-3], "--own-stores", "--out", "two.parquet").err

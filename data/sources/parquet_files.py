@@ -2,14 +2,17 @@
 
 import json
 import re
+import sys
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
 from ..arrow import ARROW_ERRORS, open_parquet, pa, pq
+from ..dataset_files import batches_within, footer_digest, group_rows
 from ..errors import DataError
 from .base import SPLIT_NAMES, Plain, TableRow, flattened
 
@@ -55,10 +58,14 @@ class ParquetSource(Plain):
         return declared or [c.name for c in self.schema if _is_image_type(c.type)]
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        return self.rows_within(columns, range(sys.maxsize))
+
+    def rows_within(self, columns: Sequence[str], rows: range) -> Iterator[TableRow]:
+        """These rows, from 0. Row groups of a Parquet file without one of them are not read."""
         wanted = _top_level(columns, self.schema.names)
         class_names = _class_names(self.schema)
         try:
-            for row, values in enumerate(self._records(wanted), 1):
+            for row, values in enumerate(self._records(wanted, rows), rows.start + 1):
                 for name, names in class_names.items():
                     number = values.get(name)
                     if isinstance(number, int) and 0 <= number < len(names):
@@ -67,18 +74,37 @@ class ParquetSource(Plain):
         except ARROW_ERRORS as error:
             raise self._damaged(error) from error
 
-    def _records(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+    def group_rows(self) -> tuple[int, ...]:
+        """Rows of each row group; an Arrow file is read from its start and counts as one."""
+        try:
+            if self._is_arrow:
+                with _arrow_reader(self.path) as reader:
+                    return (sum(batch.num_rows for batch in reader),)
+            return group_rows(pq.read_metadata(self.path))
+        except ARROW_ERRORS as error:
+            raise self._damaged(error) from error
+
+    def digest(self) -> str:
+        """Of what is in the file, without reading its rows."""
         if self._is_arrow:
-            with _arrow_reader(self.path) as reader:
-                for batch in reader:
-                    # A damaged file may point outside itself; Arrow would follow it there.
-                    batch.validate(full=True)
-                    for start in range(0, batch.num_rows, _BATCH_ROWS):
-                        yield from batch.select(columns).slice(start, _BATCH_ROWS).to_pylist()
+            return f"{self.path.stat().st_size} bytes"
+        return footer_digest(self.path)
+
+    def _records(self, columns: Sequence[str], rows: range) -> Iterator[dict[str, Any]]:
+        if self._is_arrow:
+            yield from islice(self._arrow_records(columns), rows.start, rows.stop)
             return
         with open_parquet(self.path) as file:
-            for batch in file.iter_batches(_BATCH_ROWS, columns=columns, use_threads=False):
+            for batch in batches_within(file, rows, _BATCH_ROWS, columns):
                 yield from batch.to_pylist()
+
+    def _arrow_records(self, columns: Sequence[str]) -> Iterator[dict[str, Any]]:
+        with _arrow_reader(self.path) as reader:
+            for batch in reader:
+                # A damaged file may point outside itself; Arrow would follow it there.
+                batch.validate(full=True)
+                for start in range(0, batch.num_rows, _BATCH_ROWS):
+                    yield from batch.select(columns).slice(start, _BATCH_ROWS).to_pylist()
 
     def _damaged(self, error: Exception) -> DataError:
         kind = "Arrow" if self._is_arrow else "Parquet"
@@ -110,11 +136,20 @@ class PartsSource(Plain):
         return list(dict.fromkeys(n for _, part in self.parts for n in part.image_columns()))
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
-        for split, part in self.parts:
-            name = part.path.relative_to(self.folder).as_posix()
-            for row in part.rows(columns):
-                values = row.values | ({"split": split} if split else {})
-                yield TableRow(f"{name} {row.where}", values, self.folder)
+        for name in self.files():
+            yield from self.rows_within(name, columns, range(sys.maxsize))
+
+    def files(self) -> dict[str, ParquetSource]:
+        """By their paths below the folder."""
+        return {part.path.relative_to(self.folder).as_posix(): part for _, part in self.parts}
+
+    def rows_within(self, name: str, columns: Sequence[str], rows: range) -> Iterator[TableRow]:
+        """These rows, from 0, of one of `files`."""
+        part = self.files()[name]
+        split = next(split for split, other in self.parts if other is part)
+        for row in part.rows_within(columns, rows):
+            values = row.values | ({"split": split} if split else {})
+            yield TableRow(f"{name} {row.where}", values, self.folder)
 
 
 def split_in_name(path: Path, folder: Path) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -15,11 +14,12 @@ from ...data.arrow import atomic_path, pa, pq, refuse_output
 from ...data.errors import ConfigError
 from ...data.examples import Example, Item
 from ...data.shards import Shard
+from ...data.table.extent import Cut
 from ...data.table.items import (
     NO_ITEM_OPTIONS,
     ItemOptions,
-    is_dataset_file,
-    iter_item_ids,
+    is_dataset,
+    items_extent,
     iter_items,
 )
 from ...data.tasks import Task, load_task
@@ -214,6 +214,19 @@ def judge_source(
     )
 
 
+class Workers:
+    """Engines, stores and threads for bulk judging, at work until they are closed."""
+
+    def __init__(self, pool: EnginePool | None = None) -> None:
+        self.pool = pool or EnginePool()
+        self.threads = ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
+
+    def close(self) -> None:
+        # First the engines: closing them wakes the threads that wait for replies.
+        self.pool.close()
+        self.threads.shutdown(cancel_futures=True)
+
+
 def judge_dataset(
     source: JudgeSource,
     dataset: Path,
@@ -227,7 +240,8 @@ def judge_dataset(
 ) -> JudgedCounts:
     """Score every row of a dataset, or of one shard of it, in file order.
 
-    dataset: a dataset file, or a table or folder of images as `iter_items` takes them.
+    dataset: a dataset file, a folder of them, or a table or folder of images as `iter_items` takes
+    them.
 
     `out` appears when it is complete; it is there, without rows, for a shard that has none.
     Interrupted and started again, it takes what is already answered from the store. Memory does
@@ -235,31 +249,49 @@ def judge_dataset(
     FailuresError if more verdicts have no label than the source allows.
     """
     refuse_output(out, dataset, overwrite=overwrite)
-    shard = shard or Shard()
-    counts = JudgedCounts(expected=source.expected)
-    total = _num_items(dataset, source, shard)
-    pool, threads = pool or EnginePool(), ThreadPoolExecutor(_BATCHES_IN_FLIGHT)
+    cuts = None
+    if shard is not None or is_dataset(dataset):
+        cuts = items_extent(dataset, source.task, options).share(shard or Shard())
+    workers = Workers(pool)
     try:
-        engine = stored_judge(source, pool, store)
-        counts.other_judge = other_judge(source, engine)
-        warn_of_other_judge(counts.other_judge)
-        items = _shard_items(dataset, source, shard, options)
-        judged = map_ahead(
-            lambda batch: (batch, source.judge(engine, batch)),
-            _batched(items, BATCH_ROWS),
-            threads,
-            _BATCHES_IN_FLIGHT,
-        )
-        with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            tables = (judged_table(*batch, source) for batch in judged)
-            write_judged(tables, out, source, shard, counts)
-        counts.new_calls = engine.ledger.session.calls
-        counts.departures = dict(engine.ledger.departures)
-        counts.warn()
+        counts = judge_cuts(source, dataset, out, store, workers, cuts, shard or Shard(), options)
     finally:
-        # First the engines: closing them wakes the threads that wait for replies.
-        pool.close()
-        threads.shutdown(cancel_futures=True)
+        workers.close()
+    return counts
+
+
+def judge_cuts(
+    source: JudgeSource,
+    dataset: Path,
+    out: Path,
+    store: Path,
+    workers: Workers,
+    cuts: Sequence[Cut] | None,
+    shard: Shard,
+    options: ItemOptions = NO_ITEM_OPTIONS,
+) -> JudgedCounts:
+    """Score the rows of a dataset that lie in the cuts of a shard; None for all rows.
+
+    Raises as `judge_dataset` does.
+    """
+    counts = JudgedCounts(expected=source.expected)
+    total = None if cuts is None else sum(len(cut.rows) for cut in cuts)
+    engine = stored_judge(source, workers.pool, store)
+    counts.other_judge = other_judge(source, engine)
+    warn_of_other_judge(counts.other_judge)
+    bounds = source.config.images.bounds
+    judged = map_ahead(
+        lambda batch: (batch, source.judge(engine, batch)),
+        iter_items(dataset, source.task, bounds, BATCH_ROWS, options, cuts),
+        workers.threads,
+        _BATCHES_IN_FLIGHT,
+    )
+    with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
+        tables = (judged_table(*batch, source) for batch in judged)
+        write_judged(tables, out, source, shard, counts)
+    counts.new_calls = engine.ledger.session.calls
+    counts.departures = dict(engine.ledger.departures)
+    counts.warn()
     return counts
 
 
@@ -293,26 +325,6 @@ def map_ahead(
             yield pending.popleft().result()
     while pending:
         yield pending.popleft().result()
-
-
-def _num_items(dataset: Path, source: JudgeSource, shard: Shard) -> int | None:
-    """Rows of the shard; None where they are known only when all has been read."""
-    if not is_dataset_file(dataset):
-        return None
-    return sum(shard.holds(name or "") for name in iter_item_ids(dataset, source.task))
-
-
-def _shard_items(
-    dataset: Path, source: JudgeSource, shard: Shard, options: ItemOptions
-) -> Iterator[Item]:
-    bounds = source.config.images.bounds
-    for items in iter_items(dataset, source.task, bounds, BATCH_ROWS, options):
-        yield from (item for item in items if shard.holds(item.example_id))
-
-
-def _batched(items: Iterator[T], size: int) -> Iterator[list[T]]:
-    while batch := list(islice(items, size)):
-        yield batch
 
 
 def write_judged(

@@ -1,14 +1,14 @@
-"""Bulk judging in shards that are judged anywhere and merged in the end.
+"""Bulk judging in shards that are judged anywhere.
 
-OUT.shards/
-    manifest.json   what is judged, how, in how many shards
-    K.parquet       verdicts of shard K, from 0; whole or absent, and so its own done-marker
+FOLDER/
+    _manifest.json      what is judged, how, in how many shards, and which rows those are
+    part-00000.parquet  verdicts of shard 0; whole or absent, and so its own done-marker
 
-A launcher keeps its own files beside them.
+The folder is OUT.shards where the output is to be one file in the end, OUT itself where its name
+has no suffix. A launcher keeps its own files beside them, under names with a `_` in front, which
+readers of partitioned Parquet pass over.
 """
 
-import hashlib
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path, open_parquet, pa, pq
 from ...data.errors import ConfigError, DataError
-from ...data.shards import Shard, shard_of
-from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, iter_item_ids
+from ...data.shards import Shard
+from ...data.table.extent import Extent
+from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, items_extent
 from ...data.tasks import Task
 from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..decisions.decide import Decision
@@ -28,23 +29,29 @@ from .judging import (
     OTHER_JUDGE_KEY,
     JudgedCounts,
     JudgeSource,
-    judge_dataset,
+    Workers,
+    judge_cuts,
     warn_of_other_judge,
 )
 
-_MANIFEST_FILE = "manifest.json"
+_MANIFEST_FILE = "_manifest.json"
 _MERGE_ROWS = 8192
+_COUNTED = ("verdict", "reason", "label_mass", "decision")
 
 
 class JudgeManifest(BaseModel):
-    """What the shards are of. ids: sha256 over the dataset's example_ids, in file order."""
+    """What the shards are of. extent: the files of the dataset when the job began.
+
+    own_stores: whether each shard has a reply store of its own below `store`.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: Path
-    ids: str
+    extent: Extent
     out: Path
     store: Path
+    own_stores: bool = False
     num_shards: int
     task: Task
     judge_prompt: str
@@ -67,9 +74,26 @@ class JudgeManifest(BaseModel):
             expected=self.expected,
         )
 
-    def item_ids(self) -> Iterator[str | None]:
-        """Of the dataset, in its order."""
-        return iter_item_ids(self.dataset, self.task, self.options)
+    @property
+    def is_merged(self) -> bool:
+        """Whether the output is one file; else it is the folder of shards."""
+        return bool(self.out.suffix)
+
+    @property
+    def folder(self) -> Path:
+        """Where the shards lie."""
+        return self.out.with_name(f"{self.out.name}.shards") if self.is_merged else self.out
+
+    def part(self, number: int) -> Path:
+        """The file of a shard, from 0."""
+        return self.folder / f"part-{number:05d}.parquet"
+
+    def missing(self) -> list[int]:
+        """Numbers of the shards that are not judged yet."""
+        return [number for number in range(self.num_shards) if not self.part(number).exists()]
+
+    def store_of(self, number: int) -> Path:
+        return self.store / f"shard-{number:05d}" if self.own_stores else self.store
 
 
 def judge_manifest(
@@ -79,13 +103,16 @@ def judge_manifest(
     store: Path,
     num_shards: int,
     options: ItemOptions = NO_ITEM_OPTIONS,
+    *,
+    own_stores: bool = False,
 ) -> JudgeManifest:
     """The manifest of a job. Raises DataError if the dataset cannot be read."""
     return JudgeManifest(
         dataset=dataset,
-        ids=_ids_digest(iter_item_ids(dataset, source.task, options)),
+        extent=items_extent(dataset, source.task, options),
         out=out,
         store=store,
+        own_stores=own_stores,
         num_shards=num_shards,
         task=source.task,
         judge_prompt=source.judge_prompt,
@@ -103,10 +130,16 @@ def shard_folder(manifest: JudgeManifest) -> Path:
 
     Raises DataError if the output exists, ConfigError if the folder belongs to another job.
     """
-    if manifest.out.exists():
+    folder = manifest.folder
+    if manifest.is_merged and manifest.out.exists():
         raise DataError(f"{manifest.out}: exists already; name another file or remove it")
-    folder = manifest.out.with_name(f"{manifest.out.name}.shards")
-    _refuse_other(folder, manifest)
+    if (folder / _MANIFEST_FILE).exists():
+        _refuse_other(manifest)
+    elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise DataError(
+            f"{folder}: exists already, and is no folder of shards: name another --out, or one "
+            "that ends in .parquet for a single file"
+        )
     return folder
 
 
@@ -116,121 +149,117 @@ def write_manifest(folder: Path, manifest: JudgeManifest) -> None:
         temporary.write_text(manifest.model_dump_json(indent=2) + "\n", "utf-8")
 
 
-def missing_shards(folder: Path, num_shards: int) -> list[int]:
-    """Numbers of the shards that are not judged yet."""
-    return [number for number in range(num_shards) if not (folder / f"{number}.parquet").exists()]
+def judge_shard(folder: Path, number: int, workers: Workers | None = None) -> JudgedCounts:
+    """Judge one shard, from 0, of a folder. One that is judged already is left alone.
 
-
-def judge_shard(folder: Path, number: int) -> JudgedCounts:
-    """Judge one shard, from 0, of a folder. One that is judged already is left alone."""
-    manifest = _read_manifest(folder)
+    workers: stay at work; None for some of its own.
+    """
+    manifest = read_manifest(folder)
     if not 0 <= number < manifest.num_shards:
         raise ConfigError(f"{folder}: shard {number} of {manifest.num_shards}, counted from 0")
-    out = folder / f"{number}.parquet"
+    out = manifest.part(number)
     if out.exists():
         return JudgedCounts()
     shard = Shard(number + 1, manifest.num_shards)
-    return judge_dataset(
-        manifest.source,
-        manifest.dataset,
-        out,
-        manifest.store,
-        shard=shard,
-        options=manifest.options,
-    )
+    at_work = workers or Workers()
+    try:
+        return judge_cuts(
+            manifest.source,
+            manifest.dataset,
+            out,
+            manifest.store_of(number),
+            at_work,
+            manifest.extent.share(shard),
+            shard,
+            manifest.options,
+        )
+    finally:
+        if workers is None:
+            at_work.close()
+
+
+def judge_missing(manifest: JudgeManifest, workers: Workers | None = None) -> JudgedCounts:
+    """Judge the shards that are missing one after the other, here, and put them together."""
+    folder = shard_folder(manifest)
+    write_manifest(folder, manifest)
+    at_work, new_calls = workers or Workers(), 0
+    try:
+        for number in manifest.missing():
+            new_calls += judge_shard(folder, number, at_work).new_calls
+    finally:
+        at_work.close()
+    _, counts = collect_shards(folder)
+    counts.new_calls = new_calls
+    return counts
 
 
 def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
-    """Merge the shards in the order of the dataset; the output and what is in it.
+    """The output, merged in the order of the dataset where it is one file, and what is in it.
 
     Raises DataError that says which shards are missing, or that the dataset is another by now;
     FailuresError if more verdicts have no label than the manifest allows.
     """
-    manifest = _read_manifest(folder)
-    missing = missing_shards(folder, manifest.num_shards)
+    manifest = read_manifest(folder)
+    missing = manifest.missing()
     if missing:
         some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
             f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
             "command that submitted them submits what is missing"
         )
-    if _ids_digest(manifest.item_ids()) != manifest.ids:
-        raise DataError(f"{manifest.dataset}: holds other examples than when it was judged")
-    readers = [_ShardReader(folder / f"{k}.parquet") for k in range(manifest.num_shards)]
-    schema = readers[0].schema
-    other = next(filter(None, (r.other_judge for r in readers)), "")
-    counts = JudgedCounts(other_judge=other, expected=manifest.expected)
+    if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
+        raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
+    parts = map(manifest.part, range(manifest.num_shards))
+    files: list[Any] = [open_parquet(part) for part in parts]
+    others = [_other_judge(file) for file in files]
+    counts = JudgedCounts(other_judge=next(filter(None, others), ""), expected=manifest.expected)
     warn_of_other_judge(counts.other_judge)
-    with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
-        for ids in _batches(manifest.item_ids()):
-            table = _merged(ids, readers)
+    if manifest.is_merged:
+        _merge(files, manifest, counts)
+    else:
+        for table in _tables(files, _COUNTED):
             counts.add(table)
-            writer.write_table(table)
         counts.check(manifest.judge.max_failed_share.judge)
     counts.warn()
     return manifest.out, counts
 
 
-class _ShardReader:
-    """Rows of a shard's file from first to last, a few at a time."""
-
-    def __init__(self, path: Path) -> None:
-        self._file: Any = open_parquet(path)
-        remarks: dict[bytes, bytes] = self._file.schema_arrow.metadata or {}
-        self.other_judge = remarks.get(OTHER_JUDGE_KEY.encode(), b"").decode()
-        self.schema: Any = self._file.schema_arrow.remove_metadata()
-        self._batches: Iterator[Any] = self._file.iter_batches(_MERGE_ROWS)
-        self._table: Any = self.schema.empty_table()
-
-    def take(self, num_rows: int) -> Any:
-        """The next rows, as a table."""
-        while self._table.num_rows < num_rows:
-            batch = pa.Table.from_batches([next(self._batches)]).cast(self.schema)
-            self._table = pa.concat_tables([self._table, batch])
-        taken = self._table.slice(0, num_rows)
-        self._table = self._table.slice(num_rows)
-        return taken
-
-
-def _merged(ids: Sequence[str | None], readers: Sequence[_ShardReader]) -> Any:
-    """The verdicts on these examples, in their order."""
-    shards = [shard_of(example_id or "", len(readers)) for example_id in ids]
-    # Stable: examples of one shard keep their order, which is that of its file.
-    order = sorted(range(len(ids)), key=shards.__getitem__)
-    sizes = Counter(shards)
-    parts = [reader.take(sizes[number]) for number, reader in enumerate(readers, start=1)]
-    places = sorted(range(len(ids)), key=order.__getitem__)
-    return pa.concat_tables(parts).take(pa.array(places))
-
-
-def _batches(ids: Iterator[str | None]) -> Iterator[list[str | None]]:
-    batch: list[str | None] = []
-    for example_id in ids:
-        batch.append(example_id)
-        if len(batch) == _MERGE_ROWS:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _ids_digest(ids: Iterator[str | None]) -> str:
-    digest = hashlib.sha256()
-    for example_id in ids:
-        digest.update(f"{example_id}\n".encode())
-    return digest.hexdigest()
-
-
-def _read_manifest(folder: Path) -> JudgeManifest:
+def read_manifest(folder: Path) -> JudgeManifest:
+    """Of a folder of shards; raises ConfigError for another folder."""
     if not (folder / _MANIFEST_FILE).exists():
         raise ConfigError(f"{folder}: not a folder of shards (no {_MANIFEST_FILE})")
-    return load_config(JudgeManifest, folder / _MANIFEST_FILE)
+    manifest = load_config(JudgeManifest, folder / _MANIFEST_FILE)
+    # Wherever the folder is now, seen from here.
+    out = folder if not manifest.is_merged else folder.with_name(manifest.out.name)
+    return manifest.model_copy(update={"out": out})
 
 
-def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
-    if not (folder / _MANIFEST_FILE).exists():
-        return
-    stored, asked_for = (_comparable(m) for m in (_read_manifest(folder), manifest))
+def _merge(files: Sequence[Any], manifest: JudgeManifest, counts: JudgedCounts) -> None:
+    """One file of all shards, which are in the order of the dataset already."""
+    schema = files[0].schema_arrow.remove_metadata()
+    with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+        for table in _tables(files, schema.names):
+            counts.add(table)
+            writer.write_table(table.cast(schema))
+        counts.check(manifest.judge.max_failed_share.judge)
+
+
+def _tables(files: Sequence[Any], columns: Sequence[str]) -> Iterator[Any]:
+    """Rows of all files, a few at a time, as far as they have these columns."""
+    for file in files:
+        names = [name for name in columns if name in file.schema_arrow.names]
+        for batch in file.iter_batches(_MERGE_ROWS, columns=names):
+            yield pa.Table.from_batches([batch])
+
+
+def _other_judge(file: Any) -> str:
+    remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
+    return remarks.get(OTHER_JUDGE_KEY.encode(), b"").decode()
+
+
+def _refuse_other(manifest: JudgeManifest) -> None:
+    folder = manifest.folder
+    stored, asked_for = (_comparable(m) for m in (read_manifest(folder), manifest))
     found = differences(stored, asked_for)
     if found:
         raise ConfigError(
@@ -243,4 +272,6 @@ def _refuse_other(folder: Path, manifest: JudgeManifest) -> None:
 
 def _comparable(manifest: JudgeManifest) -> dict[str, Any]:
     """What shapes the shards, as JSON values: what a prompt was aligned with shapes a remark."""
-    return manifest.model_dump(mode="json", exclude={"judge": set(LIMIT_FIELDS), "aligned": True})
+    left_out = {"judge": set(LIMIT_FIELDS), "aligned": True, "extent": True, "out": True}
+    found = manifest.model_dump(mode="json", exclude=left_out)
+    return found | {"contents of the dataset": manifest.extent.digest}

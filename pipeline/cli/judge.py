@@ -97,7 +97,7 @@ def judge(
     max_failed_share: MaxFailedShareOption = None,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Only the I-th of N shares, 1/N to N/N, by example_id."),
+        typer.Option(metavar="I/N", help="Only the I-th of N shares of the rows, 1/N to N/N."),
     ] = None,
     launcher: Annotated[
         str,
@@ -110,8 +110,16 @@ def judge(
     ] = "local",
     num_shards: Annotated[
         int | None,
-        typer.Option("--shards", min=1, help="slurm: how many shards, a task for each; 8."),
+        typer.Option(
+            "--shards",
+            min=1,
+            help="How many shards; slurm, ray: a task for each, 8. An --out without a suffix is a "
+            "folder of them.",
+        ),
     ] = None,
+    own_stores: Annotated[
+        bool, typer.Option("--own-stores", help="A reply store for each shard, below --store.")
+    ] = False,
     gpus: Annotated[int | None, typer.Option(min=0, help="slurm: GPUs of a task; 1.")] = None,
     max_running: Annotated[
         int | None,
@@ -143,6 +151,7 @@ def judge(
         overwrite=overwrite,
         shard=None if shard is None else parse_shard(shard),
         num_shards=num_shards,
+        own_stores=own_stores,
         gpus=gpus,
         max_running=max_running,
         sbatch_options=sbatch_options or None,

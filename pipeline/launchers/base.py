@@ -10,9 +10,13 @@ from ...data.errors import ConfigError
 from ...data.shards import Shard
 from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions
 from ..bulk.judging import JudgedCounts, JudgeSource
+from ..bulk.shards import JudgeManifest, judge_manifest
 from ..config import RunConfig
 from ..sweeps.cells import CellState, Outcome
 from ..sweeps.sweep import SweepConfig
+
+NUM_SHARDS = 8
+"""Of a dataset where nobody says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,8 @@ class JudgeJob:
     """A dataset to judge. None: not asked for, so that the launcher decides.
 
     shard: the only share of the dataset to judge. num_shards: into how many the launcher splits
-    it. gpus: of a task. max_running: tasks or actors at work at a time. options: where images are,
-    of what is no dataset file.
+    it. own_stores: whether each has a reply store of its own. gpus: of a task. max_running: tasks
+    or actors at work at a time. options: where images are, of what is no dataset file.
     """
 
     source: JudgeSource
@@ -44,10 +48,23 @@ class JudgeJob:
     overwrite: bool = False
     shard: Shard | None = None
     num_shards: int | None = None
+    own_stores: bool = False
     gpus: int | None = None
     max_running: int | None = None
     sbatch_options: Sequence[str] | None = None
     options: ItemOptions = NO_ITEM_OPTIONS
+
+    def manifest(self) -> JudgeManifest:
+        """Of the shards, which are the same for every launcher."""
+        return judge_manifest(
+            self.source,
+            self.dataset,
+            self.out,
+            self.store,
+            self.num_shards or NUM_SHARDS,
+            self.options,
+            own_stores=self.own_stores,
+        )
 
 
 @dataclass(frozen=True, slots=True)

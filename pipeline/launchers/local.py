@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from ..bulk.judging import JudgedCounts, judge_dataset
+from ..bulk.shards import judge_missing
 from ..runs.run_many import execute_cells
 from ..sweeps.cells import (
     SWEEP_FILE,
@@ -32,12 +33,20 @@ class LocalLauncher(Launcher):
 
     def judge(self, job: JudgeJob) -> JudgedCounts:
         not_taken = {
-            "--shards": job.num_shards,
             "--gpus": job.gpus,
             "--max-running": job.max_running,
             "--sbatch": job.sbatch_options,
         }
         refuse_options("local", "judges in this process", not_taken)
+        if job.num_shards is not None:
+            not_taken = {"--shard": job.shard, "--overwrite": job.overwrite or None}
+            refuse_options("local", "judges the shards that are missing", not_taken)
+            return judge_missing(job.manifest())
+        refuse_options(
+            "local",
+            "judges into one file without --shards",
+            {"--own-stores": job.own_stores or None},
+        )
         return judge_dataset(
             job.source,
             job.dataset,

@@ -1,46 +1,42 @@
-"""Bulk judging on Ray Data: row groups of the dataset, judged by actors over the same servers.
+"""Bulk judging on Ray Data: shards of the dataset, judged by actors over the same servers.
 
 The engines are not Ray's. Each actor asks the servers behind `judge.endpoint`, as every run does,
 so prompts, verdicts and columns are those of `blpo judge`, and no version of vllm is tied to one of
-Ray. An actor reads its row groups itself: images do not pass through Ray's object store. Every
-reply goes through the reply store, which is the checkpoint: the same command again asks for what is
-missing. (Ray's own, `CheckpointConfig`, waits for ever where its filter finds no CPU.)
+Ray. An actor reads the row groups of its shard and writes the shard's file (`bulk.shards`) itself:
+neither images nor verdicts pass through Ray's object store, and what Ray leaves undone, Slurm or
+this machine can finish. The files are the checkpoint, and within a shard the reply store is. (Ray's
+own, `CheckpointConfig`, waits for ever where its filter finds no CPU.)
 
 Nothing hangs for want of a CPU: the pool of actors has a fixed size, and CPUs are left for the list
-of row groups. On a Ray of its own, which this module starts where RAY_ADDRESS is not set, CPUs are
-a mere number: an actor waits for servers.
+of shards. On a Ray of its own, which this module starts where RAY_ADDRESS is not set, CPUs are a
+mere number: an actor waits for servers.
 """
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from ...data.arrow import pa, refuse_output
 from ...data.errors import BlpoError, ConfigError, EngineError
-from ...data.examples import Item, iter_dataset, iter_example_ids, num_row_groups
-from ...data.shards import Shard
-from ...data.table.items import is_dataset_file
-from ..bulk.judging import (
-    BATCH_ROWS,
-    JudgedCounts,
-    JudgeSource,
-    judged_table,
-    other_judge,
-    stored_judge,
-    warn_of_other_judge,
-    write_judged,
+from ...data.remote import is_remote
+from ..bulk.judging import JudgedCounts, Workers
+from ..bulk.shards import (
+    JudgeManifest,
+    collect_shards,
+    judge_shard,
+    shard_folder,
+    write_manifest,
 )
-from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
 from .base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 
 _SPARE_CPUS = 2
 """CPUs that are left to Ray's own tasks."""
 _NUM_ACTORS = 8
-_REMARKS = ["is_new", "other_judge", "problem"]
+_DONE: Any = pa.schema([("rows", pa.int64()), ("new_calls", pa.int64()), ("problem", pa.string())])
 
 
 class RayLauncher(Launcher):
@@ -55,109 +51,89 @@ class RayLauncher(Launcher):
     def judge(self, job: JudgeJob) -> JudgedCounts:
         not_taken = {
             "--shard": job.shard,
-            "--shards": job.num_shards,
             "--gpus": job.gpus,
             "--sbatch": job.sbatch_options,
+            "--overwrite": job.overwrite or None,
         }
-        refuse_options("ray", "judges the whole dataset over servers", not_taken)
-        if not is_dataset_file(job.dataset):
+        refuse_options("ray", "judges the shards that are missing over servers", not_taken)
+        if job.source.config.judge.kind != "openai":
             raise ConfigError(
-                f"--launcher ray: {job.dataset}: judges dataset files, which have example ids and "
-                "row groups: judge tables and folders with --launcher local or slurm"
+                "--launcher ray: asks servers, and the judge is of kind "
+                f"{job.source.config.judge.kind}: start some with slurm/pool.sbatch, and set "
+                "judge.kind=openai and judge.endpoint=pool:FOLDER"
             )
-        return judge_on_ray(
-            job.source,
-            job.dataset,
-            job.out,
-            job.store,
-            num_actors=job.max_running or _NUM_ACTORS,
-            overwrite=job.overwrite,
-        )
+        refuse_output(job.out, job.dataset, overwrite=False)
+        return judge_on_ray(job.manifest(), job.max_running or _NUM_ACTORS)
 
 
 class JudgeActor:
-    """Judges row groups of a dataset file, as Ray hands them out."""
+    """Judges shards of a folder, as Ray hands out their numbers."""
 
-    def __init__(self, source: JudgeSource, dataset: Path, store: Path) -> None:
-        self._source = source
-        self._dataset = dataset
-        pool = EnginePool()
-        pool.stop.stop_listening()  # the signals of an actor's process are Ray's
-        self._engine = stored_judge(source, pool, store)
-        self._other_judge = other_judge(source, self._engine)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._workers = Workers()
+        self._workers.pool.stop.stop_listening()  # the signals of an actor's process are Ray's
 
-    def __call__(self, row_groups: dict[str, Any]) -> Iterator[Any]:
-        """Tables of verdicts with three more columns.
+    def __call__(self, shards: dict[str, Any]) -> Iterator[Any]:
+        """A row for each shard, without verdicts: they are in its file.
 
-        is_new: true in as many rows as were asked for now. other_judge: see there. problem: why
-        there are no more rows, in a last row without verdict; an exception would come out of Ray
-        as a page of text.
+        problem: why it was not judged; an exception would come out of Ray as a page of text.
         """
-        task, bounds = self._source.task, self._source.config.images.bounds
-        try:
-            for row_group in row_groups["id"].tolist():
-                for items in iter_dataset(self._dataset, task, bounds, BATCH_ROWS, row_group):
-                    yield self._judged(items)
-        except BlpoError as error:
-            schema = self._with_remarks(judged_table([], [], self._source), []).schema
-            yield pa.Table.from_pylist([{"problem": str(error)}], schema=schema)
-
-    def _judged(self, items: list[Item]) -> Any:
-        before = self._engine.ledger.session.calls
-        verdicts = self._source.judge(self._engine, items)
-        new_calls = self._engine.ledger.session.calls - before
-        is_new = [row < new_calls for row in range(len(items))]
-        return self._with_remarks(judged_table(items, verdicts, self._source), is_new)
-
-    def _with_remarks(self, table: Any, is_new: Sequence[bool]) -> Any:
-        others = [self._other_judge] * len(is_new)
-        table = table.append_column("is_new", pa.array(is_new, pa.bool_()))
-        table = table.append_column("other_judge", pa.array(others, pa.string()))
-        return table.append_column("problem", pa.nulls(len(is_new), pa.string()))
+        for number in shards["item"].tolist():
+            try:
+                counts = judge_shard(self._folder, number, self._workers)
+                done = {"rows": counts.rows, "new_calls": counts.new_calls, "problem": None}
+            except BlpoError as error:
+                done = {"rows": 0, "new_calls": 0, "problem": str(error)}
+            yield pa.Table.from_pylist([done], schema=_DONE)
 
 
-def judge_on_ray(
-    source: JudgeSource,
-    dataset: Path,
-    out: Path,
-    store: Path,
-    *,
-    num_actors: int,
-    overwrite: bool = False,
-) -> JudgedCounts:
-    """Score every row of a dataset file in file order, by so many actors over the servers.
+def judge_on_ray(manifest: JudgeManifest, num_actors: int) -> JudgedCounts:
+    """Judge the shards that are missing by so many actors over the servers, and put all together.
 
-    Dataset and store lie on a file system that all nodes of the cluster share. An actor holds a
-    batch of rows at a time, whatever the size of row groups. Raises ConfigError if Ray is not
-    installed, if the judge is no server, or if the cluster is too small; otherwise what
-    `judge_dataset` raises.
+    Dataset, output and store lie on a file system that all nodes of the cluster share. Raises
+    ConfigError if Ray is not installed or the cluster is too small; otherwise what `judge_missing`
+    raises.
     """
-    if source.config.judge.kind != "openai":
-        raise ConfigError(
-            f"--launcher ray: asks servers, and the judge is of kind {source.config.judge.kind}: "
-            "start some with slurm/pool.sbatch, and set judge.kind=openai and "
-            "judge.endpoint=pool:FOLDER"
-        )
-    refuse_output(out, dataset, overwrite=overwrite)
-    total = sum(1 for _ in iter_example_ids(dataset))
-    counts = JudgedCounts(expected=source.expected)
+    folder = shard_folder(manifest)
+    missing = manifest.missing()
+    new_calls = _judged_by_actors(manifest, missing, num_actors) if missing else 0
+    _, counts = collect_shards(folder)
+    counts.new_calls = new_calls
+    return counts
+
+
+def _judged_by_actors(manifest: JudgeManifest, missing: list[int], num_actors: int) -> int:
+    """How many replies the engines gave. Raises EngineError for an actor's problem."""
     ray = _started_ray(num_actors)
     try:
-        num_groups = num_row_groups(dataset)
-        judged = ray.data.range(num_groups, override_num_blocks=num_groups).map_batches(
+        whole = _absolute(manifest)
+        write_manifest(whole.folder, whole)
+        judged = ray.data.from_items(missing, override_num_blocks=len(missing)).map_batches(
             JudgeActor,
             batch_size=1,
-            compute=ray.data.ActorPoolStrategy(size=min(num_actors, num_groups)),
+            compute=ray.data.ActorPoolStrategy(size=min(num_actors, len(missing))),
             num_cpus=1,
-            fn_constructor_args=(source, dataset.resolve(), store.resolve()),
+            fn_constructor_args=(whole.folder,),
         )
-        with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
-            tables = judged.iter_batches(batch_size=None, batch_format="pyarrow")
-            write_judged(judged_by_actors(tables, counts), out, source, Shard(), counts)
+        rows = new_calls = 0
+        total = manifest.extent.num_rows
+        with progress({manifest.dataset.name: Tracked(lambda: rows, total)}, "images"):
+            for done in judged.iter_batches(batch_size=None, batch_format="pyarrow"):
+                problems = done["problem"].drop_null().to_pylist()
+                if problems:
+                    raise EngineError(problems[0])
+                rows += sum(done["rows"].to_pylist())
+                new_calls += sum(done["new_calls"].to_pylist())
     finally:
         ray.shutdown()
-    counts.warn()
-    return counts
+    return new_calls
+
+
+def _absolute(manifest: JudgeManifest) -> JudgeManifest:
+    """With paths that hold in the working directory of an actor, too."""
+    names = ["out", "store", *([] if is_remote(manifest.dataset) else ["dataset"])]
+    return manifest.model_copy(update={name: getattr(manifest, name).resolve() for name in names})
 
 
 def _started_ray(num_actors: int) -> Any:
@@ -183,23 +159,5 @@ def _started_ray(num_actors: int) -> Any:
             f"take {max(available - _SPARE_CPUS, 1)} actors, or start Ray with --num-cpus"
         )
     context = ray.data.DataContext.get_current()
-    context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     return ray
-
-
-def judged_by_actors(tables: Iterable[Any], counts: JudgedCounts) -> Iterator[Any]:
-    """Verdicts of actors without their remarks, which go into `counts` and to the console.
-
-    Raises EngineError for an actor's problem.
-    """
-    for table in tables:
-        problems = table["problem"].drop_null().to_pylist()
-        if problems:
-            raise EngineError(problems[0])
-        counts.new_calls += sum(table["is_new"].to_pylist())
-        if not counts.other_judge:
-            others: list[str] = table["other_judge"].to_pylist()
-            counts.other_judge = next(filter(None, others), "")
-            warn_of_other_judge(counts.other_judge)
-        yield table.drop_columns(_REMARKS)

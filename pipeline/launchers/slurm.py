@@ -7,8 +7,8 @@
         submission.json     ids of the jobs, written when both are in the queue
 
     OUT.shards/             a dataset in shards (`bulk.shards`), a task for each; beside them:
-        jobs.jsonl          ids of what was submitted
-        logs/
+        _jobs.jsonl         ids of what was submitted
+        _logs/
 
 The scripts are `sweep.sbatch`, `judge.sbatch` and `collect.sbatch` of the package's folder `slurm`.
 """
@@ -24,8 +24,6 @@ from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
 from ..bulk.shards import (
     JudgeManifest,
-    judge_manifest,
-    missing_shards,
     shard_folder,
     write_manifest,
 )
@@ -50,8 +48,8 @@ from .slurm_commands import (
 )
 
 SUBMISSION_FILE = "submission.json"
-_JOBS_FILE = "jobs.jsonl"
-_NUM_SHARDS = 8
+_JOBS_FILE = "_jobs.jsonl"
+_LOGS = "_logs"
 _MAX_RUNNING = 8
 _GPUS = 1
 
@@ -67,10 +65,7 @@ class SlurmLauncher(Launcher):
     def judge(self, job: JudgeJob) -> Submission:
         not_taken = {"--shard": job.shard, "--overwrite": job.overwrite or None}
         refuse_options("slurm", "submits what is missing", not_taken)
-        num_shards = job.num_shards or _NUM_SHARDS
-        manifest = judge_manifest(
-            job.source, job.dataset, job.out, job.store, num_shards, job.options
-        )
+        manifest = job.manifest()
         gpus = _GPUS if job.gpus is None else job.gpus
         max_running = job.max_running or _MAX_RUNNING
         return submit_judging(manifest, job.sbatch_options or (), max_running, gpus)
@@ -120,7 +115,7 @@ def submit_judging(
     """
     folder = shard_folder(manifest)
     queued = _queued_shards(folder)
-    missing = [k for k in missing_shards(folder, manifest.num_shards) if k not in queued]
+    missing = [number for number in manifest.missing() if number not in queued]
     record = {"folder": str(folder), "shards": missing, "array": None, "collect": None}
     if queued and not missing:
         line = "all shards are judged or in the queue, nothing was submitted"
@@ -134,7 +129,7 @@ def submit_judging(
         [
             f"array {array or 'not needed'}: {len(missing)} shards",
             f"collect {collect}: when they have ended",
-            f"logs: {folder}/logs",
+            f"logs: {folder / _LOGS}",
         ],
     )
 
@@ -235,7 +230,7 @@ def _refuse_impossible_judging(manifest: JudgeManifest, options: Sequence[str], 
 
 def _submit_judging(folder: Path, array_options: Sequence[str] | None) -> tuple[str | None, str]:
     """Put the array, unless nothing is missing, and the job that merges into the queue; ids."""
-    logs = folder / "logs"
+    logs = folder / _LOGS
     logs.mkdir(exist_ok=True)
     array = submit("judge", array_options, [str(folder)], logs) if array_options else None
     after = [f"--dependency=afterany:{array}"] if array else []
