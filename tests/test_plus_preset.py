@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -180,6 +181,37 @@ def test_a_prompt_is_accepted_once() -> None:
     once, again = (plus.decide(problem, I2TSearch(), q_star) for _ in range(2))
     assert once.accepted
     assert again == Decision(False, reason="accepted before")
+
+
+class SurerRoles(CountedRoles):
+    """Under a prompt that ends in a blank, the labels stay but the human one is likelier."""
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        verdicts = super().judge_pairs(pairs)
+        return [
+            replace(verdict, probabilities={verdict.label or "": 0.51, example.label: 0.49})
+            if prompt.endswith(" ") and verdict.label != example.label
+            else verdict
+            for (prompt, example), verdict in zip(pairs, verdicts, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("more_right", [True, False])
+def test_a_loss_that_falls_is_no_reason_to_accept_while_no_more_verdicts_are_right(
+    more_right: bool,
+) -> None:
+    dataset, engine = ideal_world("micro-agin", num_train=60)
+    first = load_task("micro-agin").judge_prompt
+    config = BlpoConfig.model_validate({**PLUS, "more_right": more_right, "controls": "off"})
+    plus = Plus(SurerRoles("micro-agin", engine), dataset.train, first, config, seed=0)
+    verdicts = plus.judge_train(first)
+    problem = InnerProblem(0, first, verdicts, sample_error_minibatch(plus, verdicts, 0))
+    surer = Candidate("q", [], Proposal(f"{first} "), f"{first} ", Scored(0.5))
+    decision = plus.decide(problem, I2TSearch(), surer)
+    assert decision.gain is not None
+    assert decision.gain.mean > 0
+    assert decision.accepted is not more_right
+    assert (decision.reason == "no more verdicts are right") is more_right
 
 
 def test_a_proposal_is_scored_on_all_that_is_known_of_it() -> None:

@@ -13,7 +13,7 @@ from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
 from blpo.models.roles.optimizer import Case
 from blpo.models.roles.verbalizer import Verbalization
-from blpo.pipeline.blpo.policies.acceptance import accept_on_gain
+from blpo.pipeline.blpo.policies.acceptance import accept_on_gain, more_are_right
 from blpo.pipeline.blpo.policies.archive import Archive, choose_final, contending, pareto_weights
 from blpo.pipeline.blpo.policies.controls import control_wins, with_descriptions
 from blpo.pipeline.blpo.policies.lint import Lint
@@ -139,6 +139,14 @@ def test_items_that_the_lineage_has_seen_do_not_count() -> None:
     decision = accept_on_gain(before, after, strata, seen, 0.9)
     assert not decision.accepted
     assert decision.reason == "no gain at 90% confidence"
+
+
+def test_more_verdicts_are_right_only_by_those_that_no_optimizer_call_has_seen() -> None:
+    before, after = by_item([1, 1, 1, 0, 0, 0]), by_item([0, 0, 0, 0, 1, 0])
+    strata = right(before)
+    assert more_are_right(before, after, strata, ())
+    assert not more_are_right(before, after, strata, ["e0", "e1", "e2"])
+    assert not more_are_right(before, before, strata, ())
 
 
 # ------------------------------------------------------------------------------------- racing

@@ -60,6 +60,11 @@ class BlpoConfig(BaseModel):
         "noisy scores is often worse than p",
     )
     accept_confidence: float = Field(default=0.9, gt=0.5, lt=1, description="of the paired test")
+    more_right: bool = Field(
+        default=False,
+        description="accept: paired also asks that more verdicts are right; a loss from "
+        "probabilities can fall while they are not",
+    )
     final: Literal["last", "archive"] = Field(
         default="last",
         description="archive: of all p' that were paid for, the one whose gain over p_0 has the "
@@ -160,6 +165,7 @@ _CHOICES = (
     "selector",
     "selection",
     "accept",
+    "more_right",
     "final",
     "update_p",
     "update_q",
@@ -182,6 +188,7 @@ PLUS: Mapping[str, Any] = {
     "probe_size": 40,
     "selector": "racing",
     "accept": "paired",
+    "more_right": True,
     "final": "archive",
     "update_q": "reflective",
     "warm_start_q": True,

@@ -19,3 +19,9 @@ def accept_on_gain(
     if gain.lower(confidence) > 0:
         return Decision(True, gain)
     return Decision(False, gain, f"no gain at {confidence:.0%} confidence")
+
+
+def more_are_right(before: Losses, after: Losses, strata: Strata, seen: Collection[str]) -> bool:
+    """Whether more verdicts on unseen items are right; the losses are 0 and 1."""
+    unseen = {item: loss for item, loss in after.items() if item not in seen}
+    return paired_gain(before, unseen, strata).mean > 0

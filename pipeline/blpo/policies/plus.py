@@ -11,8 +11,9 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
     `remember_tried`: it goes back to the step in which p_t was new.
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
-14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `parent`: p_t need not be the last one.
-    `final`: what is returned is the best of all that was judged.
+14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `more_right`: and only if more verdicts
+    are right. `parent`: p_t need not be the last one. `final`: what is returned is the best of
+    all that was judged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -37,7 +38,7 @@ from ..records import (
     Scored,
 )
 from ..roles import Roles
-from .acceptance import accept_on_gain
+from .acceptance import accept_on_gain, more_are_right
 from .archive import Archive, choose_final
 from .controls import control_wins, with_descriptions
 from .effects import best_and_worst, changed_items, reflect
@@ -291,7 +292,21 @@ class Plus(Published):
             return Decision(True)
         lineage, seen = self._lineage(problem), q_star.judged.seen
         confidence = self.config.accept_confidence
-        return accept_on_gain(lineage.losses, losses, lineage.strata, seen, confidence)
+        decision = accept_on_gain(lineage.losses, losses, lineage.strata, seen, confidence)
+        if decision.accepted and self.config.more_right:
+            before, after = self._wrong(problem.judge_prompt), self._wrong(q_star.judge_prompt)
+            if not more_are_right(before, after, lineage.strata, seen):
+                return Decision(False, decision.gain, "no more verdicts are right")
+        return decision
+
+    def _wrong(self, judge_prompt: str) -> Losses:
+        """1 for each wrong verdict under a judge prompt, 0 for each right one, of those known."""
+        known = self._judgments.known(judge_prompt)
+        return {
+            example.example_id: float(known[example.example_id].label != example.label)
+            for example in self.train
+            if example.example_id in known
+        }
 
     def _judged_further(self, candidate: Candidate) -> Losses:
         """Losses of p' on all items that its lineage has not seen, and what else is known."""
