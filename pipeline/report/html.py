@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...models.roles.judge import answer_instruction
+from ...models.roles.judge import Verdict, answer_instruction
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.coverage import OperatingPoint
 from ..metrics.intervals import Counts
