@@ -1,6 +1,7 @@
 """Stores outlive the code that wrote them: older parts are read, newer ones refused by number."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -204,7 +205,6 @@ def test_a_list_of_keys_that_is_not_that_of_the_rows_is_found_by_verify(
 WITH_A_NEW_COLUMN = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 sys.path.append({tests!r})
 from blpo.data.store import replies
 from blpo.data.store.store import ReplyStore
@@ -224,6 +224,7 @@ assert ReplyStore(root).verify().damaged == []
 
 
 def test_a_new_column_is_one_line_and_breaks_no_store(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "pipeline" / "package", tmp_path / "new" / "blpo")
     shutil.copytree(ROOT / "data", tmp_path / "new" / "blpo" / "data")
     replies = tmp_path / "new" / "blpo" / "data" / "store" / "replies.py"
     last = "    cached_tokens: int\n"
@@ -233,7 +234,10 @@ def test_a_new_column_is_one_line_and_breaks_no_store(tmp_path: Path) -> None:
     def new_code(what: str) -> str:
         code = WITH_A_NEW_COLUMN.format(tests=str(ROOT / "tests"))
         command = [sys.executable, "-c", code, tmp_path / "new", store.root, what]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+        # Before anything else: the environment imports a module of ours when Python starts.
+        first = os.environ | {"PYTHONPATH": str(tmp_path / "new")}
+        done = subprocess.run(command, check=True, capture_output=True, text=True, env=first)
+        return done.stdout.strip()
 
     store = ReplyStore(tmp_path / "store")
     put(store, row(1))

@@ -39,7 +39,9 @@ app = typer.Typer(
 
 def _say_version(asked: bool) -> None:
     if asked:
-        print(f"blpo {metadata.version('blpo')}")
+        from .show.printing import print_line  # noqa: PLC0415
+
+        print_line(f"blpo {metadata.version('blpo')}")
         raise typer.Exit
 
 
