@@ -16,6 +16,7 @@ from .arrow import pa
 from .errors import DataError
 
 SCHEMES = ("s3", "gs", "hf")
+Kind = Literal["file", "folder", ""]
 
 
 def is_remote(path: Path) -> bool:
@@ -28,7 +29,7 @@ def address(path: Path) -> str:
     return f"{scheme}//{'/'.join(parts)}" if is_remote(path) else str(path)
 
 
-def kind_of(path: Path) -> Literal["file", "folder", ""]:
+def kind_of(path: Path) -> Kind:
     """What lies there, "" for nothing. Raises DataError if the store does not answer."""
     if not is_remote(path):
         return "folder" if path.is_dir() else "file" if path.is_file() else ""
@@ -38,7 +39,8 @@ def kind_of(path: Path) -> Literal["file", "folder", ""]:
     except OSError as error:
         raise _unreachable(path, error) from error
     types = _arrow_fs().FileType
-    return {types.File: "file", types.Directory: "folder"}.get(kind, "")
+    kinds: dict[Any, Kind] = {types.File: "file", types.Directory: "folder"}
+    return kinds.get(kind, "")
 
 
 def files_below(folder: Path) -> list[Path]:

@@ -115,6 +115,20 @@ ROWS_PER_S = 40.0
 """Assumed: of a writer in bulk judging, which sees each image once."""
 
 
+BULK_IMAGES = 100_000_000
+BULK_GPUS = (64, 256, 1024)
+IMAGE_BYTES = 100_000
+"""Assumed: of an encoded image of 512x512 as JPEG."""
+GROUP_BYTES, READ_BYTES = 64 * 2**20, 2**20
+"""Of a row group as imports write it, and of a request for a part of a column."""
+OTHER_COLUMNS = 2
+"""Columns of a row group that are read beside the image, with a request each: id and text."""
+FOOTER_REQUESTS = 6
+"""Of a file that is opened: its kind, its first bytes, its footer."""
+GPU_HOUR, MILLION_GETS = 2.5, 0.4
+"""Assumed: prices, in dollars."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreTraffic:
     """What the store asks of a file system, as `count_store_calls.py` counts it.
@@ -421,6 +435,19 @@ def shared_partition(
     )
 
 
+def get_requests(num_images: int, num_shards: int, image_bytes: int = IMAGE_BYTES) -> int:
+    """Requests to an object store for a dataset that is judged in shards, each of a file or two."""
+    groups = math.ceil(num_images * image_bytes / GROUP_BYTES)
+    per_group = math.ceil(GROUP_BYTES / READ_BYTES) + OTHER_COLUMNS
+    return groups * per_group + 2 * num_shards * FOOTER_REQUESTS
+
+
+def bulk_hours(judge: Judge, num_images: int, num_gpus: int) -> float:
+    """Of judging each image once, a shard for each engine, which starts once."""
+    engines = num_gpus // judge.gpus
+    return (judge.load_s + num_images / engines / judge.cold) / 3600
+
+
 def busiest_minute(times: Sequence[float]) -> int:
     """The most of these moments, in seconds, that lie in one minute."""
     counts: dict[int, int] = {}
@@ -518,6 +545,23 @@ def tell_files(rows: int = 1_000_000) -> None:
         print(f"| {part_rows:,} | {parts:,} | {megabytes:,.0f} | {asked} |")
 
 
+def tell_bulk() -> None:
+    print(f"\n{BULK_IMAGES:,} images under one prompt, each judged once\n")
+    hours = " | ".join(f"h on {count:,} GPUs" for count in BULK_GPUS)
+    print(f"| judge | GPU h per million | $ per million | {hours} |")
+    print("|---|---|---|" + "---|" * len(BULK_GPUS))
+    for judge in JUDGES:
+        gpu_hours = 1e6 / judge.cold * judge.gpus / 3600
+        cells = (f"{bulk_hours(judge, BULK_IMAGES, count):.0f}" for count in BULK_GPUS)
+        print(
+            f"| {judge.name} | {gpu_hours:.0f} | {gpu_hours * GPU_HOUR:.0f} | {' | '.join(cells)} |"
+        )
+    requests = get_requests(BULK_IMAGES, max(BULK_GPUS))
+    dollars, gigabytes = requests / 1e6 * MILLION_GETS, BULK_IMAGES * STORE.row_bytes / 1e9
+    print(f"\nObject store: {requests / 1e6:.1f} million requests, ${dollars:.2f}")
+    print(f"Reply stores: {gigabytes:.0f} GB")
+
+
 def draw(
     folder: Path,
     sweep: dict[int, dict[int, Outcome]],
@@ -575,6 +619,7 @@ def main() -> None:
     tell_preemption(preempted)
     tell_store(traffic)
     tell_files()
+    tell_bulk()
     parts = busiest_minute(sweep[1][GPUS[-1]].parts) / 60
     print(f"\nThe sweep itself, a task for each run: {parts:.0f} parts/s in its busiest minute")
     if arguments.plots:

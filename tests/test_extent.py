@@ -3,6 +3,7 @@
 import io
 import os
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from blpo.data.tasks import load_task
 from ideal_engine import ideal_world
 from moto.server import ThreadedMotoServer
 from PIL import Image
-from pyarrow.fs import S3FileSystem
 
 TASK = load_task("micro-unsafebench")
 
@@ -168,8 +168,9 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    fs: Any = import_module("pyarrow.fs")
     options = {"access_key": "key", "secret_key": "secret", "allow_bucket_creation": True}
-    system = S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", **options)
+    system: Any = fs.S3FileSystem(endpoint_override=f"{host}:{port}", scheme="http", **options)
     system.create_dir("photos")
     yield system
     remote._system.cache_clear()  # pyright: ignore[reportPrivateUsage]

@@ -15,7 +15,9 @@ from simulate_scale import (
     Run,
     Stage,
     all_runs,
+    bulk_hours,
     chain_s,
+    get_requests,
     shared_partition,
     stages_of,
     tasks_of,
@@ -117,3 +119,16 @@ def test_a_slow_file_system_makes_writers_wait_and_its_calls_are_bounded() -> No
     traffic = shared_partition(64, rows_per_s=40, calls_per_s=5000)
     assert traffic.calls_per_s == pytest.approx(5000, rel=0.2)
     assert traffic.put_s > 1.0
+
+
+def test_bulk_judging_takes_an_engines_start_and_its_share_of_the_images() -> None:
+    engines = 64 // LARGE.gpus
+    assert bulk_hours(LARGE, 0, 64) == pytest.approx(LARGE.load_s / 3600)
+    more = bulk_hours(LARGE, 2_000_000, 64) - bulk_hours(LARGE, 1_000_000, 64)
+    assert more == pytest.approx(1e6 / LARGE.cold / engines / 3600)
+
+
+def test_requests_follow_the_bytes_and_not_the_number_of_shards() -> None:
+    few, many = (get_requests(1_000_000, shards) for shards in (1, 1000))
+    assert few < many < 1.2 * few
+    assert get_requests(2_000_000, 1) == pytest.approx(2 * few, rel=0.01)
