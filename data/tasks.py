@@ -15,6 +15,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
     ValidationError,
     model_validator,
@@ -27,6 +28,7 @@ from .validation import validation_message
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Metric = Literal["macro_f1", "accuracy"]
 Compare = Literal["joint", "scores"]
+Rule = Literal["all", "any", "mean"]
 
 PAIR_LABELS = ("A", "B")
 PAIR_LABELS_WITH_TIE = ("A", "tie", "B")
@@ -62,6 +64,29 @@ Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Labels = Annotated[tuple[Text, ...], BeforeValidator(_declared_labels)]
 
 
+class Criterion(BaseModel):
+    """One of several questions about an image.
+
+    name: in messages and verdicts. question: stands between judge prompt and answer instruction,
+    never optimized. labels: its answers, the last of which speaks most for the task's last label.
+    answer_instruction: the task's own where none is given. weight: in a mean.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    name: Text
+    question: Text
+    labels: Labels
+    answer_instruction: Text | None = None
+    weight: Annotated[float, Field(gt=0)] = 1.0
+
+    @model_validator(mode="after")
+    def _check_labels(self) -> Self:
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
+            raise ValueError("`labels` of a criterion needs at least two entries, all different")
+        return self
+
+
 class Task(BaseModel):
     """A judging task.
 
@@ -77,6 +102,8 @@ class Task(BaseModel):
         asks it about each image on its own, on the labels `score_labels`, worst first, and
         prefers the image that is likelier to get the higher one. `judge_prompt` and
         `answer_instruction` fit the question that is asked.
+    criteria: questions that the judge is asked one by one about every image, each under the judge
+        prompt. rule: how their answers come to a verdict, see `criteria_judge`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -92,6 +119,8 @@ class Task(BaseModel):
     carries_text: bool = False
     compare: Compare | None = None
     score_labels: Labels = ()
+    criteria: tuple[Criterion, ...] = ()
+    rule: Rule | None = None
 
     @model_validator(mode="after")
     def _check_labels(self) -> Self:
@@ -120,6 +149,23 @@ class Task(BaseModel):
             raise ValueError("`score_labels` needs at least two different entries")
         return self
 
+    @model_validator(mode="after")
+    def _check_criteria(self) -> Self:
+        if bool(self.criteria) != bool(self.rule):
+            raise ValueError("`criteria` and `rule` go together: give both or neither")
+        if not self.criteria:
+            return self
+        if self.kind not in ("binary", "ordinal"):
+            raise ValueError("`criteria` are for binary and ordinal tasks")
+        if self.kind == "ordinal" and self.rule != "mean":
+            raise ValueError(f"`rule: {self.rule}` is for binary tasks: an ordinal one takes mean")
+        repeated = [name for name, n in Counter(c.name for c in self.criteria).items() if n > 1]
+        if repeated:
+            raise ValueError(f"`criteria` has two of the name {repeated[0]!r}")
+        if self.rule != "mean" and any(c.weight != 1 for c in self.criteria):
+            raise ValueError("`weight` of a criterion is for `rule: mean`")
+        return self
+
     @property
     def is_pairwise(self) -> bool:
         """Whether an example is two images."""
@@ -132,8 +178,9 @@ class Task(BaseModel):
 
     @property
     def asked_labels(self) -> Labels:
-        """The labels of one request: those of a single image where pairs are judged by scores."""
-        return self.score_labels or self.labels
+        """The labels of one request: those of a single image where pairs are judged by scores, and
+        of the first criterion where there are several."""
+        return self.criteria[0].labels if self.criteria else self.score_labels or self.labels
 
     def label_set(self) -> str:
         """The label set as messages print it."""

@@ -14,7 +14,7 @@ import yaml
 from blpo.data.importers.names import IMPORTER_NAMES
 from blpo.data.micro.graded import GradedWorld, load_world
 from blpo.data.table.columns import ALIASES
-from blpo.data.tasks import Task, load_task
+from blpo.data.tasks import Criterion, Task, load_task
 from blpo.pipeline.blpo.config import PLUS
 from blpo.pipeline.cli.app import app
 from blpo.pipeline.config import RunConfig, load_run_config, parse_config
@@ -182,6 +182,7 @@ def expected_tables() -> dict[tuple[str, str], dict[str, tuple[str, ...]]]:
     assert slurm is not None
     models[("docs/run-files.md", "### slurm")] = slurm
     models[("docs/tasks-and-datasets.md", "## Task files")] = Task
+    models[("docs/tasks-and-datasets.md", "## Several criteria")] = Criterion
     for name, field in GradedWorld.model_fields.items():
         knobs = section_of(field)
         assert knobs is not None

@@ -22,7 +22,7 @@ TASK = load_task("unsafebench")
 TEMPLATES = sorted(
     file.name.removesuffix(".txt")
     for file in (resources.files("blpo.models") / "prompts").iterdir()
-    if file.name not in {"cases.txt", "pairs.txt"}
+    if file.name not in {"cases.txt", "criteria.txt", "pairs.txt"}
 )
 
 

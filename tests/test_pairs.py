@@ -15,6 +15,7 @@ from blpo.data.importers.places import ImagePlace
 from blpo.data.tasks import Task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.optimizer import Case, render_cases
 from blpo.models.roles.pair_judge import (
     PairJudge,
@@ -22,8 +23,6 @@ from blpo.models.roles.pair_judge import (
     average_orders,
     compare_scores,
     is_turned,
-    make_judge,
-    num_requests,
 )
 from blpo.models.roles.verbalizer import Verbalization, Verbalizer
 from blpo.pipeline.metrics.agreement import agreement

@@ -15,7 +15,8 @@ from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.transformers import TransformersEngine
 from blpo.models.engines.vllm.engine import VllmEngine
 from blpo.models.roles.judge import ANSWER_LEAD, Judge, Shown
-from blpo.models.roles.pair_judge import Orders, is_turned, make_judge, num_requests
+from blpo.models.roles.judges import make_judge, num_requests
+from blpo.models.roles.pair_judge import Orders, is_turned
 from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.run import Run

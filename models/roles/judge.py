@@ -55,7 +55,8 @@ class Verdict:
     probabilities: P(label) normalised over the declared labels, in their order; None from an
         engine without log-probabilities.
     label_mass: how much of the model's probability lies on the declared labels, 0..1.
-    reasoning: what the model wrote before its answer; None for a direct verdict.
+    reasoning: what the model wrote before its answer; None for a direct verdict. Of several
+        criteria, what each was answered.
     is_error: the request failed: the model has said nothing.
     """
 
@@ -97,22 +98,34 @@ class Judge:
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
         """One verdict per (judge prompt, example), in order: one batch, two of reasoned ones."""
+        return self.answers([(*pair, self._task) for pair in pairs], sample_index)
+
+    def answers(
+        self, questions: Sequence[tuple[str, Shown, Task]], sample_index: int = 0
+    ) -> list[Verdict]:
+        """Like `pairs`, with the task whose labels and answer instruction a question has."""
         read = Sampling(self._answer.max_tokens, sample_index=sample_index)
+        labels = [task.labels for _, _, task in questions]
         if self._reasoning_tokens is None:
-            requests = [self._request(*pair, self._task.labels, read) for pair in pairs]
-            return [self._verdict(reply) for reply in self._engine.ask(requests)]
+            requests = [self._request(*question, read) for question in questions]
+            replies = self._engine.ask(requests)
+            return [self._verdict(*one) for one in zip(replies, labels, strict=True)]
         write = Sampling(self._written.max_tokens, sample_index=sample_index)
-        requests = [self._request(*pair, (), write) for pair in pairs]
-        written = [self._reasoned(reply) for reply in self._engine.ask(requests)]
+        requests = [replace(self._request(*one, write), labels=()) for one in questions]
+        replies = self._engine.ask(requests)
+        written = [self._reasoned(*one) for one in zip(replies, labels, strict=True)]
         requests = [
-            replace(request, labels=self._task.labels, sampling=read, reply_start=text.start)
-            for request, text in zip(requests, written, strict=True)
+            replace(request, labels=own, sampling=read, reply_start=text.start)
+            for request, text, own in zip(requests, written, labels, strict=True)
             if text.failure is None
         ]
         answers = iter(self._engine.ask(requests))
-        return [text.failure or self._concluded(text, next(answers)) for text in written]
+        return [
+            text.failure or self._concluded(text, next(answers), own)
+            for text, own in zip(written, labels, strict=True)
+        ]
 
-    def _reasoned(self, reply: Reply) -> "_Reasoned":
+    def _reasoned(self, reply: Reply, labels: Sequence[str]) -> "_Reasoned":
         if reply.finish_reason == "error":
             return _Reasoned(failure=Verdict(None, reason=reply.error, is_error=True))
         text = self._written.read(reply)
@@ -122,30 +135,30 @@ class Judge:
             failure = Verdict(None, reason=self._written.fault(text), reasoning=text.thought)
             return _Reasoned(failure=failure)
         body = _before_lead(reply.text[len(text.before) :])
-        own = None if text.missing else read_label(text.answer, self._task.labels).label
+        own = None if text.missing else read_label(text.answer, labels).label
         start = f"{text.before}{body}".rstrip() + _LEAD_START
         return _Reasoned(body.strip() or text.thought, start, own)
 
-    def _concluded(self, text: "_Reasoned", reply: Reply) -> Verdict:
+    def _concluded(self, text: "_Reasoned", reply: Reply, labels: Sequence[str]) -> Verdict:
         """The verdict behind a text; what the text names by itself where no answer followed it."""
-        verdict = self._verdict(reply)
+        verdict = self._verdict(reply, labels)
         if reply.label_logprobs is None and text.own_label is not None:
             answer = self._answer.read(reply)
             has_failed = reply.finish_reason == "error" or self._answer.fault(answer)
             verdict = Verdict(text.own_label) if has_failed else verdict
         return replace(verdict, reasoning=text.reasoning)
 
-    def _verdict(self, reply: Reply) -> Verdict:
-        return read_verdict(reply, self._task.labels, self._answer)
+    def _verdict(self, reply: Reply, labels: Sequence[str]) -> Verdict:
+        return read_verdict(reply, labels, self._answer)
 
     def _request(
-        self, judge_prompt: str, example: Shown, labels: tuple[str, ...], sampling: Sampling
+        self, judge_prompt: str, example: Shown, task: Task, sampling: Sampling
     ) -> Request:
         return Request(
-            f"{judge_prompt}\n{answer_instruction(self._task, self._reasoning_tokens)}",
+            f"{judge_prompt}\n{answer_instruction(task, self._reasoning_tokens)}",
             example.images[0],
             example.text,
-            labels,
+            task.labels,
             sampling,
             further_images=example.images[1:],
         )

@@ -131,26 +131,6 @@ class PairJudge:
         return _pair_verdict(given, 1, **{"turned" if turned else "in_order": given.label})
 
 
-def make_judge(
-    engine: Engine,
-    task: Task,
-    orders: Orders = "both",
-    reasoning_tokens: int | None = None,
-    max_tokens: int = TEXT_VERDICT_TOKENS,
-    thinking_tokens: int = 0,
-) -> Judge | PairJudge:
-    """The judge of a task. orders: for a task whose judge sees both images of a pair at once."""
-    if task.is_pairwise:
-        return PairJudge(engine, task, orders, reasoning_tokens, max_tokens, thinking_tokens)
-    return Judge(engine, task, reasoning_tokens, max_tokens, thinking_tokens)
-
-
-def num_requests(task: Task, orders: Orders, reasoning_tokens: int | None = None) -> int:
-    """Judge requests that a verdict takes."""
-    takes_two = task.compare == "scores" or (task.compare == "joint" and orders == "both")
-    return (2 if takes_two else 1) * (1 if reasoning_tokens is None else 2)
-
-
 def is_turned(example_id: str) -> bool:
     """Whether the one order in which a pair is asked has image B first: for half of the ids.
 

@@ -26,7 +26,7 @@ from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
 from ...models.engine import UNPINNED, Engine
 from ...models.roles.judge import Verdict
-from ...models.roles.pair_judge import num_requests
+from ...models.roles.judges import num_requests
 from ...models.wrappers.stored import StoredEngine
 from ..config import JudgeConfig, RunConfig, parse_config
 from ..decisions.decide import Decision, read_decision

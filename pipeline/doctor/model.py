@@ -13,6 +13,7 @@ from ...models.engine import Engine, Reply, Request, Sampling
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
+from ...models.roles.criteria_judge import as_task
 from ...models.roles.judge import TEXT_VERDICT_TOKENS, answer_instruction, read_verdict
 from ..config import THINKING_TOKENS
 from ..metrics.label_mass import LOW_LABEL_MASS
@@ -40,10 +41,13 @@ def probe_checks(
     shown = image or drawn_image()
     images = (shown,) * task.images_per_request
     prompts = (task.judge_prompt, f"{task.judge_prompt} Look at the whole image.")
+    asked, question = task, ""
+    if task.criteria:
+        asked, question = as_task(task.criteria[0], task), f"\n{task.criteria[0].question}"
     num_tokens = TEXT_VERDICT_TOKENS + thinking_budget(settings, THINKING_TOKENS)
     requests = [
         Request(
-            f"{prompt}\n{answer_instruction(task, None)}",
+            f"{prompt}{question}\n{answer_instruction(asked, None)}",
             images[0],
             "A test image." if task.carries_text else None,
             task.asked_labels,

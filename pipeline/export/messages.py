@@ -36,6 +36,8 @@ def question(bundle: Bundle) -> Question:
     task, config = bundle.task, bundle.judge
     if task.compare == "scores":
         raise _needs_blpo("each image of a pair is judged on its own, and the scores are compared")
+    if task.criteria:
+        raise _needs_blpo("every criterion is a question of its own, and a rule joins the answers")
     if (reading := bundle.rules.reading) is not None:
         raise _needs_blpo(f"its probabilities are read as fitted (reading: {reading.family})")
     prompt = f"{bundle.judge_prompt}\n{answer_instruction(task, config.reasoning)}"

@@ -55,7 +55,8 @@ class RolePlan:
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
-    """What a run would ask for. is_finished: whether it has a result already."""
+    """What a run would ask for. is_finished: whether it has a result already. questions: names of
+    the criteria that each image is judged by, if any."""
 
     config: RunConfig
     num_train: int
@@ -63,6 +64,7 @@ class RunPlan:
     num_images: int
     is_finished: bool
     roles: Mapping[Role, RolePlan]
+    questions: tuple[str, ...]
     probed: Probed | None
 
     @property
@@ -110,7 +112,8 @@ def plan_run(
         if calls.of(role)
     }
     is_finished = (config.output / RESULT_FILE).exists()
-    return RunPlan(config, *splits, num_images, is_finished, roles, probed)
+    questions = tuple(criterion.name for criterion in task.criteria)
+    return RunPlan(config, *splits, num_images, is_finished, roles, questions, probed)
 
 
 def parse_prices(values: Sequence[str]) -> dict[Role, Price]:

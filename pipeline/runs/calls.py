@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...data.tasks import Task
-from ...models.roles.pair_judge import num_requests
+from ...models.roles.judges import num_requests
 from ...models.wrappers.ledger import Role
 from ..config import RunConfig
 

@@ -15,9 +15,9 @@ from ...models.roles import baselines
 from ...models.roles.baselines import Complaint, TriedPrompt
 from ...models.roles.briefing import Briefing
 from ...models.roles.context import Context
-from ...models.roles.judge import Judge, Verdict
+from ...models.roles.judge import Verdict
+from ...models.roles.judges import AnyJudge, make_judge
 from ...models.roles.optimizer import Answer, Case, PromptOptimizer, Proposal, ScoredPrompt
-from ...models.roles.pair_judge import PairJudge, make_judge
 from ...models.roles.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ...models.roles.verbalizer import Verbalization, Verbalizer
 from ...models.wrappers.budget import Budget, BudgetedEngine
@@ -72,9 +72,7 @@ def within_budget(engines: Mapping[Role, StoredEngine], budget: Budget) -> dict[
     return {role: BudgetedEngine(engine, role, budget) for role, engine in engines.items()}
 
 
-def configured_judge(
-    engine: Engine, task: Task, config: RunConfig | JudgeConfig
-) -> Judge | PairJudge:
+def configured_judge(engine: Engine, task: Task, config: RunConfig | JudgeConfig) -> AnyJudge:
     """The judge of a task on this engine, as the configuration has it come to a verdict."""
     return make_judge(
         engine,

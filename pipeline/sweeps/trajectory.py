@@ -12,8 +12,7 @@ from statistics import median
 
 from ...data.errors import DataError
 from ...data.examples import Dataset, read_dataset
-from ...models.roles.judge import Judge
-from ...models.roles.pair_judge import PairJudge
+from ...models.roles.judges import AnyJudge
 from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import accuracy, group_confusions, macro_f1
 from ..metrics.intervals import Interval, wilson
@@ -173,7 +172,7 @@ def _way(run: PastRun) -> list[tuple[str, int]]:
 
 
 def _point(
-    judge: Judge | PairJudge, judge_prompt: str, calls: int, dataset: Dataset, labels: Sequence[str]
+    judge: AnyJudge, judge_prompt: str, calls: int, dataset: Dataset, labels: Sequence[str]
 ) -> Point:
     verdicts = judge(judge_prompt, dataset.test)
     confusion = group_confusions(dataset.test, verdicts, labels).sum(axis=0)

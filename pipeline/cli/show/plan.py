@@ -58,7 +58,18 @@ def _lines(plan: RunPlan) -> list[str]:
     lines = [_resident(plan)]
     if plan.is_finished:
         lines.append("The run is finished: it would be replayed from the store.")
-    return [*lines, _time(plan), _cost(plan)]
+    return [*lines, *_per_question(plan), _time(plan), _cost(plan)]
+
+
+def _per_question(plan: RunPlan) -> list[str]:
+    """What each criterion costs: calls of the judge come by questions, images do not."""
+    number, judge = len(plan.questions), plan.roles.get("judge")
+    if not number or judge is None:
+        return []
+    time = "" if judge.seconds is None else f", {duration(judge.seconds / number)}"
+    cost = "" if judge.cost is None else f", {judge.cost / number:,.2f}"
+    told = f"{judge.calls / number:,.0f} judge calls{time}{cost}"
+    return [f"Criteria: {', '.join(plan.questions)}; each at most {told}, over the same images."]
 
 
 def _time(plan: RunPlan) -> str:
@@ -100,6 +111,7 @@ def _plan_json(plan: RunPlan) -> dict[str, object]:
         "test": plan.num_test,
         "images": plan.num_images,
         "images_resident": plan.probed.num_resident if plan.probed else None,
+        "questions": list(plan.questions),
         "finished": plan.is_finished,
         "roles": roles,
         "seconds": plan.seconds,
