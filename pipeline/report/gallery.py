@@ -65,14 +65,14 @@ class Gallery:
     ) -> "Gallery":
         """Verdicts are those on the examples, in their order."""
         found = [TestCase(*one) for one in zip(examples, initial, final, strict=True)]
-        counts = Counter(case.outcome for case in found)
+        counts: Counter[Outcome] = Counter(case.outcome for case in found)
         most = MAX_IMAGES // max((len(example.images) for example in examples), default=1)
         return cls(sorted(found, key=_rank)[:most], counts)
 
     @property
     def shown(self) -> dict[Outcome, int]:
         """Outcomes of the cases that the page shows, without those that have none."""
-        counts = Counter(case.outcome for case in self.cases)
+        counts: Counter[Outcome] = Counter(case.outcome for case in self.cases)
         return {name: counts[name] for name in OUTCOMES if name in counts}
 
     @property
