@@ -19,6 +19,7 @@ from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.methods.registry import SEARCHES
 from blpo.pipeline.runs.run import Run
 from blpo.pipeline.verify.findings import Findings
+from blpo.pipeline.verify.page_differences import plots_agree
 from blpo.pipeline.verify.run import verify_run
 from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
@@ -283,6 +284,13 @@ def test_a_plot_that_shows_something_else_is_found(run: Path) -> None:
         told = [d.figure for d in verify_run(run).differences]
         assert len(told) == 1, told
         assert "plot" in told[0]
+
+
+def test_a_plot_agrees_with_itself_whatever_its_parts_are_called() -> None:
+    plot = '<svg><path id="m3e9171" d="M 1.50 2"/></svg>'
+    assert plots_agree(plot, plot)
+    assert plots_agree(plot, plot.replace("1.50", "1.505"))
+    assert not plots_agree(plot, plot.replace("1.50", "1.52"))
 
 
 @pytest.mark.parametrize(

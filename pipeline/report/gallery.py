@@ -20,7 +20,7 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of a verdict from the initial to the final prompt; the order of the gallery."""
 
 MAX_IMAGES = 500
-"""That a page holds, which keeps it under 15 MB; both images of a pair count."""
+"""That a page holds, both images of a pair counted: 500 photos make about 13 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ class Gallery:
     ) -> "Gallery":
         """Verdicts are those on the examples, in their order."""
         found = [TestCase(*one) for one in zip(examples, initial, final, strict=True)]
-        counts = Counter(case.outcome for case in found)
+        counts: Counter[Outcome] = Counter(case.outcome for case in found)
         most = MAX_IMAGES // max((len(example.images) for example in examples), default=1)
         return cls(sorted(found, key=_rank)[:most], counts)
 
     @property
     def shown(self) -> dict[Outcome, int]:
         """Outcomes of the cases that the page shows, without those that have none."""
-        counts = Counter(case.outcome for case in self.cases)
+        counts: Counter[Outcome] = Counter(case.outcome for case in self.cases)
         return {name: counts[name] for name in OUTCOMES if name in counts}
 
     @property
