@@ -123,8 +123,8 @@ GROUP_BYTES, READ_BYTES = 64 * 2**20, 2**20
 """Of a row group as imports write it, and of a request for a part of a column."""
 OTHER_COLUMNS = 2
 """Columns of a row group that are read beside the image, with a request each: id and text."""
-FOOTER_REQUESTS = 6
-"""Of a file that is opened: its kind, its first bytes, its footer."""
+FOOTER_REQUESTS = 12
+"""Of a file that a shard opens, as counted on a local S3 server: listings, kinds, footers."""
 GPU_HOUR, MILLION_GETS = 2.5, 0.4
 """Assumed: prices, in dollars."""
 
