@@ -468,8 +468,8 @@ def damage_dataset(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (remove_dataset, "scorecard and changes"),
-        (damage_dataset, "scorecard and changes"),
+        (remove_dataset, "scorecard and gallery"),
+        (damage_dataset, "scorecard and gallery"),
     ],
 )
 def test_without_the_dataset_all_else_is_checked(
