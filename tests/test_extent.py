@@ -2,7 +2,11 @@
 
 import io
 import os
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,8 +23,8 @@ from blpo.data.table.extent import Cut, Extent
 from blpo.data.table.items import is_dataset, items_extent, iter_items
 from blpo.data.tasks import load_task
 from ideal_engine import ideal_world
-from moto.server import ThreadedMotoServer
 from PIL import Image
+from waiting import wait_for
 
 TASK = load_task("micro-unsafebench")
 
@@ -161,10 +165,16 @@ def test_a_folder_of_parts_is_read_as_one_dataset(tmp_path: Path) -> None:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The file system of a local S3 server with an empty bucket `photos`."""
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
+    """The file system of a local S3 server with an empty bucket `photos`.
+
+    In a process of its own: beside Flask no vLLM engine starts.
+    """
+    host = "127.0.0.1"
+    with socket.create_server((host, 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "moto.server", "-H", host, "-p", str(port)]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    wait_for(lambda: _listens(host, port), "the S3 server")
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
@@ -174,7 +184,14 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     system.create_dir("photos")
     yield system
     remote._system.cache_clear()  # pyright: ignore[reportPrivateUsage]
-    server.stop()
+    server.kill()
+    server.wait()
+
+
+def _listens(host: str, port: int) -> bool:
+    with suppress(OSError), socket.create_connection((host, port)):
+        return True
+    return False
 
 
 def test_a_dataset_in_an_object_store_is_read_as_one_here(tmp_path: Path, bucket: Any) -> None:

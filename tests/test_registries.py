@@ -130,7 +130,6 @@ def test_every_registered_launcher_is_there(name: str) -> None:
         ("sweep", "ray", "ray: judges datasets and does not run sweeps"),
         ("judge", "slurm --shard 1/2 --overwrite", "missing; drop --shard, --overwrite"),
         ("judge", "ray --shard 1/2 --gpus 0", "over servers; drop --shard, --gpus"),
-        ("judge", "local --shards 2", "local: judges in this process; drop --shards"),
         ("judge", "local --sbatch=-p=gpu --gpus 0", "process; drop --gpus, --sbatch"),
         ("judge", "local --max-running 2", "process; drop --max-running"),
     ],

@@ -87,9 +87,12 @@ def without_model(**fields: Any) -> None:
 
 def stored(column: str) -> list[str]:
     """A column of all rows of the reply store, as often as they were written."""
-    parts = sorted(Path("store").rglob("part-*.parquet"))
-    tables = [open_parquet(part).read(columns=[column]) for part in parts]
-    return [value for table in tables for value in table[column].to_pylist()]
+    while True:
+        parts = sorted(Path("store").rglob("part-*.parquet"))
+        # Parts are merged meanwhile.
+        with suppress(FileNotFoundError):
+            tables = [open_parquet(part).read(columns=[column]) for part in parts]
+            return [value for table in tables for value in table[column].to_pylist()]
 
 
 def have_replies(cells: list[str]) -> bool:
