@@ -98,7 +98,7 @@ def stored(column: str) -> list[str]:
 def have_replies(cells: list[str]) -> bool:
     """Whether the store holds a reply that was asked for by one of these cells."""
     files = [Path("sweep", "cells", cell, "run_id") for cell in cells]
-    run_ids = {file.read_text().strip() for file in files if file.exists()}
+    run_ids = {file.read_text().split()[0] for file in files if file.exists()}
     return not run_ids.isdisjoint(stored("run_id"))
 
 
