@@ -11,17 +11,15 @@ from ...models.roles.judge import Verdict
 from ...models.wrappers.stored import StoredEngine
 from ..bulk.judging import (
     JudgeSource,
-    check_missing,
+    checked_missing,
     judge_source,
     judged_table,
     other_judge,
     stored_judge,
-    warn_of_missing,
     warn_of_other_judge,
 )
 from ..config import JudgeConfig, parse_config
 from ..runs.engine_pool import EnginePool
-from ..search.failures import Tally
 from .frames import Images, items
 
 
@@ -98,7 +96,7 @@ class Judge:
         """
         shown = items(images, self.task, self.source.config.images.bounds)
         verdicts = self.source.judge(self.engine, shown)
-        self._check(verdicts)
+        checked_missing(verdicts, self.source.config.max_failed_share.judge)
         table = judged_table(shown, verdicts, self.source)
         return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
 
@@ -140,12 +138,6 @@ class Judge:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _check(self, verdicts: list[Verdict]) -> None:
-        missing = Tally()
-        missing.add((v.reason or "not known") if v.label is None else None for v in verdicts)
-        check_missing(missing, self.source.config.max_failed_share.judge)
-        warn_of_missing(missing.reasons, len(verdicts))
 
 
 def _with_settings(source: JudgeSource, settings: dict[str, Any]) -> JudgeSource:

@@ -11,13 +11,11 @@ from ..metrics.scorecard import Scorecard, scorecard
 from ..result import RoleFailures, role_failures
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
-from ..search.failures import Tally
 from .judging import (
     JudgeSource,
-    check_missing,
+    checked_missing,
     open_judge,
     other_judge,
-    warn_of_missing,
     warn_of_other_judge,
 )
 
@@ -63,12 +61,7 @@ def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Examp
     """
     asked = source.ask(engine, examples)
     verdicts = source.read(asked)
-    missing = Tally()
-    missing.add(
-        (verdict.reason or "not known") if verdict.label is None else None for verdict in verdicts
-    )
-    check_missing(missing, source.config.max_failed_share.judge)
-    warn_of_missing(missing.reasons, len(verdicts))
+    missing = checked_missing(verdicts, source.config.max_failed_share.judge)
     return Evaluation(
         agreement(examples, verdicts, source.task.labels, seed=0),
         scorecard(examples, verdicts, source.task),

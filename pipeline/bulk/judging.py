@@ -303,6 +303,18 @@ def check_missing(missing: Tally, allowed: float, at_least: int = 1) -> None:
         raise failures_error(what, missing, "judge", allowed, remedy)
 
 
+def checked_missing(verdicts: Sequence[Verdict], allowed: float) -> Tally:
+    """Those of all verdicts that have no label, and why; warns of them.
+
+    Raises FailuresError if they are too many.
+    """
+    missing = Tally()
+    missing.add((v.reason or "not known") if v.label is None else None for v in verdicts)
+    check_missing(missing, allowed)
+    warn_of_missing(missing.reasons, len(verdicts))
+    return missing
+
+
 def warn_of_missing(reasons: Counter[str], num_verdicts: int) -> None:
     """Say how many verdicts have no label, and why most of them have none."""
     if not reasons:
