@@ -28,8 +28,10 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[1]
 WORK = ROOT / "build" / "mutation"
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
-# The environment of scripts/setup.sh imports a module of ours when Python starts.
-ENVIRONMENT = os.environ | {"PYTHONPATH": str(WORK / "src")}
+MUTANTS = WORK / "mutants" / "src"
+# The environment of scripts/setup.sh imports a module of ours when Python starts: the whole
+# package has to come from where its mutants are.
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(MUTANTS)}
 LEAST_KILLED = 0.85
 
 CODE = ("data", "models", "pipeline")
@@ -44,6 +46,8 @@ def lay_out() -> None:
     copy(ROOT / "pipeline/package/__init__.py", WORK / "src/blpo/__init__.py")
     for name in BESIDE:
         copy(ROOT / name, WORK / name)
+    if not MUTANTS.exists():  # as mutmut does it later: what has the same time is not mutated yet
+        shutil.copytree(WORK / "src", MUTANTS, copy_function=shutil.copy2)
 
 
 def copy(source: Path, target: Path) -> None:

@@ -12,12 +12,13 @@ import polars as pl
 import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import ConfigError, DataError, EngineError
-from blpo.data.examples import Example, write_dataset
+from blpo.data.examples import Example, Split, write_dataset
 from blpo.data.shards import Shard
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
+from blpo.pipeline.bulk.evaluation import evaluate_prompt
 from blpo.pipeline.bulk.judging import (
     JudgedCounts,
     JudgeSource,
@@ -407,3 +408,25 @@ def test_shards_on_this_machine_become_a_folder_of_parts(blpo: Blpo) -> None:
     parts = pl.read_parquet("verdicts/part-*.parquet")
     assert pl.read_parquet("one.parquet").equals(parts)
     assert "--own-stores" in blpo(*judge[:-3], "--own-stores", "--out", "two.parquet").err
+
+
+def test_an_evaluation_says_how_many_images_the_prompt_was_fitted_on(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    other = [replace(example, split="test") for example in world.examples[20:]]
+    train = [replace(example, split="train") for example in world.examples[:20]]
+    write_dataset(Path("other.parquet"), [*train, *other])
+
+    def num_fitted_on(dataset: str, split: Split, of: str | None = "data.parquet") -> int:
+        fitted_on = None if of is None else Path(of)
+        source = JudgeSource(load_task(TASK), PROMPT, JudgeConfig(), fitted_on=fitted_on)
+        pool = IdealPool(world.engine)
+        return evaluate_prompt(source, Path(dataset), split, Path("store"), pool=pool).num_fitted_on
+
+    assert num_fitted_on("data.parquet", "test") == 0
+    assert not caplog.messages
+    assert num_fitted_on("other.parquet", "test") == 4
+    assert "fitted on 4 of these 20 images" in caplog.text
+    assert num_fitted_on("other.parquet", "test", of=None) == 0
+    assert num_fitted_on("other.parquet", "test", of="gone.parquet") == 0
+    assert "gone.parquet, the dataset of the run, is not there" in caplog.text

@@ -1,7 +1,8 @@
 """A judge prompt measured against the labels of a dataset."""
 
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ...data.examples import Example, Split, read_dataset
@@ -19,6 +20,8 @@ from .judging import (
     warn_of_other_judge,
 )
 
+_log = logging.getLogger("blpo.judge")
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
@@ -26,7 +29,8 @@ class Evaluation:
 
     failures: verdicts without a label, and why. departures: how many requests were asked otherwise
     than they were to be, and in which point. unread: the scorecard by the likeliest label, of a
-    judge with a reading.
+    judge with a reading. num_fitted_on: how many of the images the prompt was fitted on, where
+    that is known: they flatter it.
     """
 
     agreement: Agreement
@@ -34,6 +38,7 @@ class Evaluation:
     failures: RoleFailures
     departures: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: Scorecard | None = None
+    num_fitted_on: int = 0
 
 
 def evaluate_prompt(
@@ -51,7 +56,31 @@ def evaluate_prompt(
         warn_of_other_judge(other_judge(source, engine))
         ledger = engine.ledger
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
-            return measured(source, engine, examples)
+            evaluation = measured(source, engine, examples)
+    return replace(evaluation, num_fitted_on=_num_fitted_on(source, examples))
+
+
+def _num_fitted_on(source: JudgeSource, examples: Sequence[Example]) -> int:
+    """How many of the images are in the train split that the prompt was fitted on."""
+    if source.fitted_on is None:
+        return 0
+    if not source.fitted_on.exists():
+        _log.warning(
+            "%s, the dataset of the run, is not there: whether its prompt was fitted on some of "
+            "these images is not known",
+            source.fitted_on,
+        )
+        return 0
+    run = read_dataset(source.fitted_on, source.task, source.config.images.bounds)
+    fitted = {example.image.digest for example in run.train}
+    count = sum(example.image.digest in fitted for example in examples)
+    if count:
+        _log.warning(
+            "the prompt was fitted on %d of these %d images: agreement on them flatters it",
+            count,
+            len(examples),
+        )
+    return count
 
 
 def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Example]) -> Evaluation:

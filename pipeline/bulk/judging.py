@@ -75,6 +75,7 @@ class JudgeSource:
     the judge that the prompt of a run was aligned with. prompt_name: where the prompt comes from.
     store: folder of the replies. decision: on which verdicts to act; None where nothing is decided.
     expected: how verdicts were distributed on the test split of the run; None without one.
+    fitted_on: dataset of the run, whose train split the prompt was fitted on; None without one.
     """
 
     task: Task
@@ -86,6 +87,7 @@ class JudgeSource:
     store: Path = Path("store")
     decision: Decision | None = None
     expected: Distribution | None = None
+    fitted_on: Path | None = None
 
     @property
     def judge_name(self) -> str:
@@ -392,6 +394,7 @@ def _source_of_run(
         store,
         read_decision(run, result),
         _expected(run),
+        config.dataset,
     )
 
 

@@ -134,9 +134,10 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     """Agreement and scorecard."""
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
-        scores = {"scorecard": card.model_dump(mode="json")}
+        scores: dict[str, Any] = {"scorecard": card.model_dump(mode="json")}
         if evaluation.unread is not None:
             scores["unread_scorecard"] = evaluation.unread.model_dump(mode="json")
+        scores["num_fitted_on"] = evaluation.num_fitted_on
         found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
         print_json(_source_json(source) | found)
         return
