@@ -8,6 +8,8 @@ from pydantic import BaseModel, ValidationError
 
 from .redaction import redacted
 
+_GROUP_EXPECTED = ("model_type", "model_attributes_type", "dict_type", "mapping_type")
+
 
 def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
     """One line per problem: source, key, value, what is wrong; a close known key for a typo."""
@@ -23,8 +25,12 @@ def _problem_text(problem: dict[str, Any], model: type[BaseModel]) -> str:
     if problem["type"] == "missing":
         return f"key `{key}` is missing"
     message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    if problem["type"] in _GROUP_EXPECTED:
+        message = "should be a group of keys"
     if not key:
         return message
+    if problem["input"] is None:
+        return f"`{key}` is empty: {message}, or drop the key"
     return f"`{key}` is {redacted(repr(problem['input']))}: {message}"
 
 

@@ -58,6 +58,8 @@ def test_overrides_reach_nested_keys_and_are_yaml(tmp_path: Path) -> None:
         (MINIMAL + "judge: {modle: x}\n", [], "did you mean `model`?"),
         ("task: a\n", [], "key `dataset` is missing"),
         (MINIMAL, ["algorithm.inner_steps=0"], "`algorithm.inner_steps` is 0"),
+        (MINIMAL + "algorithm:\n", [], "`algorithm` is empty: should be a group of keys, or drop"),
+        (MINIMAL + "judge: 3\n", [], "`judge` is 3: should be a group of keys"),
         (MINIMAL, ["method=blop"], "`method` is 'blop': no such method; choose from blpo, "),
         (MINIMAL, ["seed"], "expected key=value"),
         (MINIMAL, ["task.name=x"], "task is a value, not a group of keys"),

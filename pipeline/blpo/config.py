@@ -128,7 +128,7 @@ class BlpoConfig(BaseModel):
     @classmethod
     def _refuse_readings(cls, fields: Any) -> Any:
         for name in ("calibrate", "decode"):
-            if name in fields:
+            if isinstance(fields, dict) and name in fields:
                 raise ValueError(
                     f"`{name}` is no key of `algorithm`: how verdicts are read is the key "
                     "`reading` of the run file, such as `reading: cutpoints`"
