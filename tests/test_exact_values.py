@@ -17,8 +17,10 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
+from blpo.pipeline.metrics.agreement import agreement
+from blpo.pipeline.metrics.coverage import risk_coverage
 from blpo.pipeline.metrics.drift import Distribution
-from blpo.pipeline.metrics.intervals import Values
+from blpo.pipeline.metrics.intervals import Values, percentiles
 from blpo.pipeline.metrics.prevalence import Prevalence, prevalence
 from blpo.pipeline.metrics.scores import score
 from blpo.pipeline.readings.choose import ReadingChoice, choose_reading, cross_fitted
@@ -210,3 +212,26 @@ def test_scores_with_weights_are_those_of_rows_that_often() -> None:
     # Rank correlations know no weights.
     names = {"accuracy", "macro_f1", "kappa", "mae", "macro_mae", "within_one"}
     assert weighted.model_dump(include=names) == pytest.approx(repeated.model_dump(include=names))
+
+
+# -------------------------------------------------------------------- agreement and coverage
+
+
+def test_an_interval_leaves_out_as_much_at_either_end() -> None:
+    assert percentiles(np.arange(1001.0)) == pytest.approx((25, 975))
+
+
+def test_an_agreement_is_drawn_by_its_seed_and_has_the_mean_label_mass() -> None:
+    examples, _ = judged(np.ones((40, 2)) / 2, [0, 1] * 20)
+    verdicts = [Verdict(BINARY.labels[i % 3 == 0], label_mass=0.5 + i / 100) for i in range(40)]
+    drawn = [agreement(examples, verdicts, BINARY.labels, seed) for seed in (0, *range(5))]
+    assert drawn[0] == drawn[1]
+    assert len({found.ci95["macro_f1"] for found in drawn}) > 1
+    assert drawn[0].label_mass == pytest.approx(0.695)
+
+
+def test_coverage_grows_from_the_most_confident_verdict_and_equal_ones_come_together() -> None:
+    confident = [0.99] * 10 + [0.8] * 5 + [0.6] * 5
+    rows = np.array([[c, 1 - c] for c in reversed(confident)])
+    examples, verdicts = judged(rows, [1] * 4 + [0] * 16)
+    assert risk_coverage(examples, verdicts) == [(0.5, 0.0), (0.75, 0.0), (1.0, 0.2)]

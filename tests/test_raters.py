@@ -162,6 +162,7 @@ def test_an_export_of_argilla_counts_submitted_answers(tmp_path: Path) -> None:
 def test_cells_of_several_answers_are_told_from_labels() -> None:
     assert answers_in("Safe") is None
     assert answers_in("[not a list") is None
+    assert answers_in({"Safe": 2, "Unsafe": 10**15}) is None
     assert answers_in({"Safe": 2, "Unsafe": 1}) == [Answer(x) for x in ("Safe", "Safe", "Unsafe")]
     responses = [
         {"user_id": "a", "value": "Safe", "status": "submitted"},

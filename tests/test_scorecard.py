@@ -364,7 +364,7 @@ def test_the_table_has_the_judge_people_the_majority_and_chance() -> None:
         FIVE,
     )
     text = shown(FIVE, card)
-    for part in ("judge", "one annotator", "majority class", "chance", "QWK", "Kendall tau-b"):
+    for part in ("judge ", "one annotator", "majority class", "chance ", "QWK", "Kendall tau-b"):
         assert part in text
     assert "on 6 examples; Krippendorff's alpha 1.000 (95 % 1.000 to 1.000)" in text
     assert "-" in next(line for line in text.splitlines() if "majority" in line)

@@ -9,6 +9,9 @@ from typing import Any, cast
 _COUNTED_STATUS = ("submitted", "completed", "")
 """Of an answer; drafts and discarded ones do not count."""
 
+_MOST_VOTES = 10_000
+"""On one image; a mapping with larger numbers holds something else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -70,9 +73,13 @@ def _list_of(cell: object) -> list[Any] | None:
         cell = _parsed(cell)
     if isinstance(cell, dict):
         votes = cast("dict[object, Any]", cell)
-        if votes and all(type(count) is int and count >= 0 for count in votes.values()):
+        if votes and _are_votes(list(votes.values())):
             return [label for label, count in votes.items() for _ in range(count)]
     return list(cast("Sequence[Any]", cell)) if isinstance(cell, list | tuple) else None
+
+
+def _are_votes(counts: Sequence[Any]) -> bool:
+    return all(type(n) is int and n >= 0 for n in counts) and sum(counts) <= _MOST_VOTES
 
 
 def _parsed(text: str) -> object:
