@@ -4,6 +4,7 @@ import itertools
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,15 +12,18 @@ from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
-from blpo.models.roles.optimizer import Case
+from blpo.models.roles.optimizer import Case, Proposal
+from blpo.models.roles.reflection import Effect, Reflection
 from blpo.models.roles.verbalizer import Verbalization
 from blpo.pipeline.blpo.policies.acceptance import accept_on_gain, more_are_right
 from blpo.pipeline.blpo.policies.archive import Archive, choose_final, contending, pareto_weights
 from blpo.pipeline.blpo.policies.controls import control_wins, with_descriptions
+from blpo.pipeline.blpo.policies.effects import best_and_worst, changed_items, reflect
 from blpo.pipeline.blpo.policies.lint import Lint
 from blpo.pipeline.blpo.policies.probe import blocks, draw_probe, held_out
 from blpo.pipeline.blpo.policies.racing import race, survivors
 from blpo.pipeline.blpo.policies.verdict_memory import Judgments
+from blpo.pipeline.blpo.records import Candidate, Scored
 from blpo.pipeline.readings.choose import choose_reading
 from blpo.pipeline.readings.config import ReadingConfig
 from blpo.pipeline.readings.cutpoints import choose_cutpoints, expected_place, fit_cut_points
@@ -258,6 +262,34 @@ def test_a_probe_does_not_depend_on_the_order_of_the_rows_but_on_the_step() -> N
     one, two = (draw_probe(rows, strata, (), 20, 0, 1) for rows in (train, train[::-1]))
     assert one == two
     assert draw_probe(train, strata, (), 20, 0, 2) != one
+    assert draw_probe(train, strata, (), 20, 1, 1) != one
+
+
+def test_a_reflection_says_what_an_i2t_prompt_fixed_and_broke() -> None:
+    shown = [make_example(name) for name in ("fixed", "broken", "still wrong", "hidden", "more")]
+    before = {
+        example.example_id: Verdict("Unsafe" if example.example_id == "broken" else "Safe")
+        for example in shown
+    }
+    after = [Verdict(label) for label in ("Unsafe", "Safe", "Safe", "Unsafe", "Unsafe")]
+    candidate = Candidate("q", [], Proposal("p'"), "p'", Scored(0.2, shown, after))
+    changed = changed_items(candidate, before, lambda e: e.example_id != "hidden", limit=1)
+    assert [example.example_id for example, _ in changed] == ["fixed", "broken"]
+
+    def verbalize(i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
+        return [Verbalization(f"{i2t_prompt}: {example.example_id}") for example in examples]
+
+    assert reflect(candidate, changed, before, verbalize, is_best=True) == Reflection(
+        "q",
+        [
+            Effect("fixed", Verbalization("q: fixed"), None, "Unsafe", "Safe", "Unsafe"),
+            Effect("broken", Verbalization("q: broken"), None, "Unsafe", "Unsafe", "Safe"),
+        ],
+        is_best=True,
+    )
+    others = [replace(candidate, judged=Scored(score)) for score in (0.2, 0.5, 0.5, 0.1)]
+    assert best_and_worst(others) == [others[1], others[3]]
+    assert best_and_worst(others[:1]) == others[:1]
 
 
 def test_a_short_rest_joins_the_last_block() -> None:
