@@ -1,4 +1,4 @@
-"""Files that lie here or in an object store: s3://, gs:// and hf://.
+"""Files that lie here, in an object store (s3://, gs:// and hf://), or behind a web address.
 
 A URL travels as a Path, which keeps `s3://bucket/key` as `s3:/bucket/key`: names, suffixes and
 paths below it are those of any path. Credentials and endpoint are those of the environment
@@ -16,17 +16,30 @@ from .arrow import pa
 from .errors import DataError
 
 SCHEMES = ("s3", "gs", "hf")
+WEB_SCHEMES = ("http", "https")
 Kind = Literal["file", "folder", ""]
 
 
 def is_remote(path: Path) -> bool:
+    """Whether it lies in an object store."""
     return path.parts[:1] in {(f"{scheme}:",) for scheme in SCHEMES}
+
+
+def is_web(path: Path) -> bool:
+    return path.parts[:1] in {(f"{scheme}:",) for scheme in WEB_SCHEMES}
+
+
+def is_here(path: Path) -> bool:
+    """Whether it is a path of this machine."""
+    return not is_remote(path) and not is_web(path)
 
 
 def address(path: Path) -> str:
     """The path as its user wrote it."""
+    if is_here(path):
+        return str(path)
     scheme, *parts = path.parts
-    return f"{scheme}//{'/'.join(parts)}" if is_remote(path) else str(path)
+    return f"{scheme}//{'/'.join(parts)}"
 
 
 def kind_of(path: Path) -> Kind:

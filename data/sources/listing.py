@@ -68,7 +68,7 @@ def list_folder(folder: Path) -> Listing:
     listing = Listing(folder, [])
     for file in sorted(_files(folder)):
         refuse_undecodable(folder / file)
-        if any(map(_is_system_name, file.parts)):
+        if any(map(is_system_name, file.parts)):
             listing.left_out.skip("hidden or system file", file.as_posix())
         else:
             listing.files.append(file)
@@ -79,7 +79,7 @@ def is_split_name(name: str) -> bool:
     return name.lower() in SPLIT_NAMES
 
 
-def _is_system_name(name: str) -> bool:
+def is_system_name(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in _SYSTEM_NAMES
 
 
