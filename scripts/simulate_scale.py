@@ -131,16 +131,14 @@ class BulkCosts:
 
     cpu_us, merge_cpu_us: of judging it behind an engine that answers at once, and of merging.
     store_bytes, output_bytes: that it takes in the reply store and in the output, of a task with
-    two labels. asked_again: rows that a process which is killed asks again, of those on the wire.
-    process_mib: resident memory of a process, which does not grow with the rows.
+    two labels. in_flight: images at most that a process which is killed asks about again.
     """
 
     cpu_us: float = 82.0
     merge_cpu_us: float = 0.8
     store_bytes: float = 186.0
     output_bytes: float = 26.0
-    asked_again: float = 256 / 8
-    process_mib: float = 254.0
+    in_flight: int = 1024
 
 
 BULK = BulkCosts()
@@ -618,9 +616,8 @@ def tell_bulk(assumed: Assumed) -> None:
     read = assumed.images * assumed.image_bytes / 1e12
     print(f"\nObject store: {requests / 1e6:.2f} million requests, {read:.1f} TB")
     print(f"CPU of blpo: {cpu_hours:.1f} h; reply stores: {store:.1f} GB; output: {output:.1f} GB")
-    print(
-        f"A kill of all {max(BULK_GPUS):,} engines: {max(BULK_GPUS) * BULK.asked_again:,.0f} asked again"
-    )
+    again = max(BULK_GPUS) * BULK.in_flight
+    print(f"A kill of {max(BULK_GPUS):,} engines at once: at most {again:,} images asked again")
 
 
 def draw(

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
 from weakref import WeakSet
 
 import polars as pl
@@ -394,6 +395,18 @@ def test_stores_of_shards_that_are_judged_take_no_memory(world: World) -> None:
     judge_missing(shards_of(), workers)
     gc.collect()
     assert len(stores) <= 1  # The last shard's, as long as its threads have not gone.
+
+
+def test_a_folder_of_parts_is_a_dataset_of_hugging_face(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets: Any = pytest.importorskip("datasets")
+    judge_missing(shards_of(), Workers(IdealPool(world.engine)))
+    for arguments in [{"path": "verdicts"}, {"path": "parquet", "data_files": "verdicts/part-*"}]:
+        loaded = datasets.load_dataset(**arguments, split="train", cache_dir="cache")
+        assert loaded["example_id"][:] == [example.example_id for example in world.examples]
+        assert set(loaded[0]["probabilities"]) == {"Safe", "Unsafe"}
 
 
 def test_parts_of_another_job_or_dataset_are_refused(world: World) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..left_out import LeftOut
-from .base import IMAGE_SUFFIXES, SPLIT_NAMES, refuse_undecodable
+from .base import IMAGE_SUFFIXES, refuse_undecodable, split_of
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SYSTEM_NAMES = frozenset(
@@ -76,7 +76,7 @@ def list_folder(folder: Path) -> Listing:
 
 
 def is_split_name(name: str) -> bool:
-    return name.lower() in SPLIT_NAMES
+    return split_of(name) is not None
 
 
 def is_system_name(name: str) -> bool:
