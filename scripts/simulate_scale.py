@@ -129,12 +129,14 @@ FOOTER_REQUESTS = 12
 class BulkCosts:
     """What blpo itself takes of a row, as `bench_shards.py` measured it on 5 million.
 
-    cpu_us, merge_cpu_us: of judging it behind an engine that answers at once, and of merging.
+    cpu_us, kb_cpu_us: of judging it behind an engine that answers at once, apart from its image
+    and for each kB of it (4,000 images of 100 kB). merge_cpu_us: of merging.
     store_bytes, output_bytes: that it takes in the reply store and in the output, of a task with
     two labels. in_flight: images at most that a process which is killed asks about again.
     """
 
     cpu_us: float = 82.0
+    kb_cpu_us: float = 2.2
     merge_cpu_us: float = 0.8
     store_bytes: float = 186.0
     output_bytes: float = 26.0
@@ -479,16 +481,21 @@ def bulk_hours(judge: Judge, num_images: int, num_gpus: int) -> float:
     return (judge.load_s + num_images / engines / judge.cold) / 3600
 
 
+def bulk_cpu_hours(assumed: Assumed) -> float:
+    """Of judging all images and merging their verdicts, apart from the engines."""
+    per_row = BULK.cpu_us + BULK.kb_cpu_us * assumed.image_bytes / 1000 + BULK.merge_cpu_us
+    return assumed.images * per_row / 1e6 / 3600
+
+
 def bulk_dollars(judge: Judge, assumed: Assumed) -> dict[str, float]:
     """Dollars for a million images by what they are paid for, on the most of BULK_GPUS."""
     engines = max(BULK_GPUS) // judge.gpus
     gpu_hours = bulk_hours(judge, assumed.images, max(BULK_GPUS)) * engines * judge.gpus
-    cpu_hours = assumed.images * (BULK.cpu_us + BULK.merge_cpu_us) / 1e6 / 3600
     requests = get_requests(assumed.images, engines, assumed.image_bytes)
     kept_bytes = assumed.images * (BULK.store_bytes + BULK.output_bytes)
     whole = {
         "GPUs": gpu_hours * assumed.gpu_hour,
-        "CPU": cpu_hours * assumed.cpu_hour,
+        "CPU": bulk_cpu_hours(assumed) * assumed.cpu_hour,
         "requests": requests / 1e6 * assumed.million_gets,
         "output and store, a month": kept_bytes / 1e9 * assumed.gb_month,
     }
@@ -593,6 +600,7 @@ def tell_files(rows: int = 1_000_000) -> None:
 
 
 def tell_bulk(assumed: Assumed) -> None:
+    cpu_hours = bulk_cpu_hours(assumed)
     print(f"\n{assumed.images:,} images under one prompt, each judged once\n")
     hours = " | ".join(f"h on {count:,} GPUs" for count in BULK_GPUS)
     print(f"| judge | GPU h per million | $ per million | {hours} | CPUs per engine |")
@@ -603,7 +611,7 @@ def tell_bulk(assumed: Assumed) -> None:
         dollars = sum(bulk_dollars(judge, assumed).values())
         print(
             f"| {judge.name} | {gpu_hours:.0f} | {dollars:.2f} | {' | '.join(cells)} "
-            f"| {judge.cold * BULK.cpu_us / 1e6:.4f} |"
+            f"| {judge.cold * cpu_hours / assumed.images * 3600:.3f} |"
         )
     print("\n| $ per million for | " + " | ".join(judge.name for judge in JUDGES) + " |")
     print("|---|" + "---|" * len(JUDGES))
@@ -611,7 +619,6 @@ def tell_bulk(assumed: Assumed) -> None:
     for name in by_judge[0]:
         print(f"| {name} | {' | '.join(f'{dollars[name]:.4f}' for dollars in by_judge)} |")
     requests = get_requests(assumed.images, max(BULK_GPUS), assumed.image_bytes)
-    cpu_hours = assumed.images * (BULK.cpu_us + BULK.merge_cpu_us) / 3.6e9
     store, output = (assumed.images * n / 1e9 for n in (BULK.store_bytes, BULK.output_bytes))
     read = assumed.images * assumed.image_bytes / 1e12
     print(f"\nObject store: {requests / 1e6:.2f} million requests, {read:.1f} TB")
@@ -658,7 +665,8 @@ def main() -> None:
     for name in Assumed.__dataclass_fields__:
         default = getattr(Assumed(), name)
         option = f"--{name.replace('_', '-')}"
-        parser.add_argument(option, type=type(default), default=default, help="of bulk judging")
+        kind = int if isinstance(default, int) else float
+        parser.add_argument(option, type=kind, default=default, help="of bulk judging")
     arguments = parser.parse_args()
     assumed = Assumed(**{name: getattr(arguments, name) for name in Assumed.__dataclass_fields__})
     if arguments.bulk:
