@@ -295,6 +295,16 @@ def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:
     assert report.num_rows == 4
 
 
+def test_folders_in_a_tar_may_be_the_labels_if_told(tmp_path: Path) -> None:
+    members = {f"shots/{name}": png(n) for n, name in enumerate(classes())}
+    tar_of(tmp_path / "t.tar", members)
+    assert "(the table has: id, folder, image)" in refused(tmp_path / "t.tar")
+    _, dataset = imported(tmp_path / "t.tar", columns={"label": "folder"})
+    assert {e.label: e.example_id.split("/")[1] for e in examples_of(dataset)} == {
+        label: label for label in SAFETY.labels
+    }
+
+
 def test_a_table_beside_its_images_is_read_as_a_folder(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path / "d", 8)
     write_csv(tmp_path / "d" / "labels.csv", rows)

@@ -349,6 +349,8 @@ def test_sources_that_are_not_there_or_empty_are_errors(tmp_path: Path) -> None:
     assert "no such file or folder" in refused(tmp_path / "none.csv")
     (tmp_path / "folder").mkdir()
     assert "holds no metadata.csv" in refused(tmp_path / "folder")
+    told = refused(Path("https://example.org/labels.csv"))
+    assert "https://example.org/labels.csv: is not on this machine: copy it here" in told
 
 
 # ------------------------------------------------------------------- what must not pass silently

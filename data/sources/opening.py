@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
 from ..image_files import refuse_outside_link
+from ..remote import address, is_here
 from .base import TableSource, split_of
 from .files import TABLE_SUFFIXES, TARS, open_file
 from .folders import BesideImages, ClassFolders, ImageFiles, InFolder, SplitParts, WithMetadata
@@ -22,6 +23,11 @@ def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> 
     sheet: which one of a spreadsheet. allow_outside: whether the metadata file of a folder may be
     a link that leads out of it.
     """
+    if not is_here(path):
+        raise DataError(
+            f"{address(path)}: is not on this machine: copy it here; images without labels are for "
+            "`blpo judge`, which takes some addresses as they are"
+        )
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if not path.is_dir():
