@@ -75,7 +75,7 @@ def site() -> Generator[str]:
         "/photos/": ("text/html;charset=UTF-8", APACHE),
         "/photos/more/": ("text/html", NGINX),
         "/empty/": ("text/html", "<html><a href='../'>up</a></html>"),
-        "/list.txt": ("text/plain", "# made today\nphotos/2.png\n\n/photos/a%20b.PNG\n"),
+        "/list.txt": ("text/plain", "# made today\nphotos/2.png\n\n/photos/a b.PNG\n"),
         "/photos/list.csv": ("text/csv", "name,image\nx,2.png\ny,more/3.jpg\n"),
         "/data": ("application/octet-stream", "?"),
     }

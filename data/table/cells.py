@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
-from urllib.parse import unquote, unquote_to_bytes, urljoin
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
 from ..errors import DataError
 from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
@@ -30,6 +30,8 @@ _STEP = re.compile(r"\?d=|[/\\]+")
 """Where a path may be cut: Label Studio writes local files as `/data/local-files/?d=PATH`."""
 
 
+_WRITTEN = "%/:?#[]@!$&'()*+,;=~"
+"""Characters that an address has as they are."""
 _IMAGE_KEYS = ("bytes", "path", "url", "src")
 """Of an object in place of an image, the first that has a value."""
 
@@ -101,7 +103,8 @@ class ImageReader:
 
     def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
         if self.image_root is None and is_web(folder):
-            url = urljoin(f"{address(folder)}/", text)
+            # As an index page has it, so that an image has one address.
+            url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
             return FoundImage(self._remote(url, url.partition(":")[0], role), url, "URL")
         root = self.image_root or (self.source if self.source.is_dir() else folder)
         base = self.image_root or folder
