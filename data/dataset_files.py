@@ -8,7 +8,7 @@ from typing import Any
 
 from .arrow import ARROW_ERRORS, open_parquet, pq
 from .errors import DataError
-from .remote import address, files_below, kind_of, open_binary
+from .remote import address, files_below, is_here, kind_of, open_binary, reaching
 
 _MAGIC = b"PAR1"
 _FOOTER_TAIL = 8
@@ -45,8 +45,11 @@ def has_example_ids(path: Path) -> bool:
 def opened_dataset_file(path: Path) -> Generator[Any]:
     """The Parquet file, open; whatever is wrong with it while the block reads is a DataError."""
     if kind_of(path) != "file":
-        raise DataError(f"{address(path)}: no such dataset file; make one with `blpo import table`")
-    try:
+        remedy = "make one with `blpo import table`"
+        if not is_here(path):
+            remedy = "check the address, and that the credentials in the environment may read it"
+        raise DataError(f"{address(path)}: no such dataset file; {remedy}")
+    with reaching(path), _whole(path):
         if _is_other_format(path):
             raise DataError(
                 f"{path}: not a Parquet file, as dataset files are: `blpo import table` makes one; "
@@ -54,9 +57,16 @@ def opened_dataset_file(path: Path) -> Generator[Any]:
             )
         with open_binary(path) as opened, open_parquet(opened) as file:
             yield file
+
+
+@contextmanager
+def _whole(path: Path) -> Generator[None]:
+    try:
+        yield
     except ARROW_ERRORS as error:
         raise DataError(
-            f"{path}: not a whole Parquet file ({error}): copy it again or repeat the import"
+            f"{address(path)}: not a whole Parquet file ({error}): copy it again or repeat the "
+            "import"
         ) from error
 
 

@@ -7,6 +7,7 @@ rates of GPUs are ASSUMPTIONS, what the store does to a file system was measured
 simpy (extra `dev`).
 
     .venv/bin/python scripts/simulate_scale.py [--plots scripts/scale]
+    .venv/bin/python scripts/simulate_scale.py --bulk [--images 100000000] [--gpu-hour 2.5]
 
 Prints tables, draws plots, and ends with a line of JSON. The same seed gives the same figures.
 `slurm/SCALE.md` says what follows from them.
@@ -115,18 +116,50 @@ ROWS_PER_S = 40.0
 """Assumed: of a writer in bulk judging, which sees each image once."""
 
 
-BULK_IMAGES = 100_000_000
 BULK_GPUS = (64, 256, 1024)
-IMAGE_BYTES = 100_000
-"""Assumed: of an encoded image of 512x512 as JPEG."""
 GROUP_BYTES, READ_BYTES = 64 * 2**20, 2**20
 """Of a row group as imports write it, and of a request for a part of a column."""
 OTHER_COLUMNS = 2
 """Columns of a row group that are read beside the image, with a request each: id and text."""
 FOOTER_REQUESTS = 12
 """Of a file that a shard opens, as counted on a local S3 server: listings, kinds, footers."""
-GPU_HOUR, MILLION_GETS = 2.5, 0.4
-"""Assumed: prices, in dollars."""
+
+
+@dataclass(frozen=True, slots=True)
+class BulkCosts:
+    """What blpo itself takes of a row, as `bench_shards.py` measured it on 5 million.
+
+    cpu_us, kb_cpu_us: of judging it behind an engine that answers at once, apart from its image
+    and for each kB of it (4,000 images of 100 kB). merge_cpu_us: of merging.
+    store_bytes, output_bytes: that it takes in the reply store and in the output, of a task with
+    two labels. in_flight: images at most that a process which is killed asks about again.
+    """
+
+    cpu_us: float = 82.0
+    kb_cpu_us: float = 2.2
+    merge_cpu_us: float = 0.8
+    store_bytes: float = 186.0
+    output_bytes: float = 26.0
+    in_flight: int = 1024
+
+
+BULK = BulkCosts()
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What bulk judging costs beyond what is measured here: put in your own.
+
+    image_bytes: of an encoded image of 512x512 as JPEG. gpu_hour, cpu_hour, million_gets, gb_month:
+    prices in dollars, of storage for a month.
+    """
+
+    images: int = 100_000_000
+    image_bytes: int = 100_000
+    gpu_hour: float = 2.5
+    cpu_hour: float = 0.04
+    million_gets: float = 0.4
+    gb_month: float = 0.023
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,7 +468,7 @@ def shared_partition(
     )
 
 
-def get_requests(num_images: int, num_shards: int, image_bytes: int = IMAGE_BYTES) -> int:
+def get_requests(num_images: int, num_shards: int, image_bytes: int) -> int:
     """Requests to an object store for a dataset that is judged in shards, each of a file or two."""
     groups = math.ceil(num_images * image_bytes / GROUP_BYTES)
     per_group = math.ceil(GROUP_BYTES / READ_BYTES) + OTHER_COLUMNS
@@ -446,6 +479,27 @@ def bulk_hours(judge: Judge, num_images: int, num_gpus: int) -> float:
     """Of judging each image once, a shard for each engine, which starts once."""
     engines = num_gpus // judge.gpus
     return (judge.load_s + num_images / engines / judge.cold) / 3600
+
+
+def bulk_cpu_hours(assumed: Assumed) -> float:
+    """Of judging all images and merging their verdicts, apart from the engines."""
+    per_row = BULK.cpu_us + BULK.kb_cpu_us * assumed.image_bytes / 1000 + BULK.merge_cpu_us
+    return assumed.images * per_row / 1e6 / 3600
+
+
+def bulk_dollars(judge: Judge, assumed: Assumed) -> dict[str, float]:
+    """Dollars for a million images by what they are paid for, on the most of BULK_GPUS."""
+    engines = max(BULK_GPUS) // judge.gpus
+    gpu_hours = bulk_hours(judge, assumed.images, max(BULK_GPUS)) * engines * judge.gpus
+    requests = get_requests(assumed.images, engines, assumed.image_bytes)
+    kept_bytes = assumed.images * (BULK.store_bytes + BULK.output_bytes)
+    whole = {
+        "GPUs": gpu_hours * assumed.gpu_hour,
+        "CPU": bulk_cpu_hours(assumed) * assumed.cpu_hour,
+        "requests": requests / 1e6 * assumed.million_gets,
+        "output and store, a month": kept_bytes / 1e9 * assumed.gb_month,
+    }
+    return {name: dollars / assumed.images * 1e6 for name, dollars in whole.items()}
 
 
 def busiest_minute(times: Sequence[float]) -> int:
@@ -545,21 +599,32 @@ def tell_files(rows: int = 1_000_000) -> None:
         print(f"| {part_rows:,} | {parts:,} | {megabytes:,.0f} | {asked} |")
 
 
-def tell_bulk() -> None:
-    print(f"\n{BULK_IMAGES:,} images under one prompt, each judged once\n")
+def tell_bulk(assumed: Assumed) -> None:
+    cpu_hours = bulk_cpu_hours(assumed)
+    print(f"\n{assumed.images:,} images under one prompt, each judged once\n")
     hours = " | ".join(f"h on {count:,} GPUs" for count in BULK_GPUS)
-    print(f"| judge | GPU h per million | $ per million | {hours} |")
-    print("|---|---|---|" + "---|" * len(BULK_GPUS))
+    print(f"| judge | GPU h per million | $ per million | {hours} | CPUs per engine |")
+    print("|---|---|---|" + "---|" * len(BULK_GPUS) + "---|")
     for judge in JUDGES:
         gpu_hours = 1e6 / judge.cold * judge.gpus / 3600
-        cells = (f"{bulk_hours(judge, BULK_IMAGES, count):.0f}" for count in BULK_GPUS)
+        cells = (f"{bulk_hours(judge, assumed.images, count):.1f}" for count in BULK_GPUS)
+        dollars = sum(bulk_dollars(judge, assumed).values())
         print(
-            f"| {judge.name} | {gpu_hours:.0f} | {gpu_hours * GPU_HOUR:.0f} | {' | '.join(cells)} |"
+            f"| {judge.name} | {gpu_hours:.0f} | {dollars:.2f} | {' | '.join(cells)} "
+            f"| {judge.cold * cpu_hours / assumed.images * 3600:.3f} |"
         )
-    requests = get_requests(BULK_IMAGES, max(BULK_GPUS))
-    dollars, gigabytes = requests / 1e6 * MILLION_GETS, BULK_IMAGES * STORE.row_bytes / 1e9
-    print(f"\nObject store: {requests / 1e6:.1f} million requests, ${dollars:.2f}")
-    print(f"Reply stores: {gigabytes:.0f} GB")
+    print("\n| $ per million for | " + " | ".join(judge.name for judge in JUDGES) + " |")
+    print("|---|" + "---|" * len(JUDGES))
+    by_judge = [bulk_dollars(judge, assumed) for judge in JUDGES]
+    for name in by_judge[0]:
+        print(f"| {name} | {' | '.join(f'{dollars[name]:.4f}' for dollars in by_judge)} |")
+    requests = get_requests(assumed.images, max(BULK_GPUS), assumed.image_bytes)
+    store, output = (assumed.images * n / 1e9 for n in (BULK.store_bytes, BULK.output_bytes))
+    read = assumed.images * assumed.image_bytes / 1e12
+    print(f"\nObject store: {requests / 1e6:.2f} million requests, {read:.1f} TB")
+    print(f"CPU of blpo: {cpu_hours:.1f} h; reply stores: {store:.1f} GB; output: {output:.1f} GB")
+    again = max(BULK_GPUS) * BULK.in_flight
+    print(f"A kill of {max(BULK_GPUS):,} engines at once: at most {again:,} images asked again")
 
 
 def draw(
@@ -596,7 +661,17 @@ def draw(
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--plots", type=Path, help="folder to draw the plots into")
+    parser.add_argument("--bulk", action="store_true", help="nothing but bulk judging")
+    for name in Assumed.__dataclass_fields__:
+        default = getattr(Assumed(), name)
+        option = f"--{name.replace('_', '-')}"
+        kind = int if isinstance(default, int) else float
+        parser.add_argument(option, type=kind, default=default, help="of bulk judging")
     arguments = parser.parse_args()
+    assumed = Assumed(**{name: getattr(arguments, name) for name in Assumed.__dataclass_fields__})
+    if arguments.bulk:
+        tell_bulk(assumed)
+        return
     runs = all_runs()
     longest = longest_hours(runs)
     sweep = {
@@ -619,7 +694,7 @@ def main() -> None:
     tell_preemption(preempted)
     tell_store(traffic)
     tell_files()
-    tell_bulk()
+    tell_bulk(assumed)
     parts = busiest_minute(sweep[1][GPUS[-1]].parts) / 60
     print(f"\nThe sweep itself, a task for each run: {parts:.0f} parts/s in its busiest minute")
     if arguments.plots:

@@ -199,7 +199,8 @@ def csv_of(folder: Path, text: str, encoding: str = "utf-8", count: int = 8) -> 
         ("image,label\n*\n,\n,\n", "utf-8", {"empty row": 2}),
         ("image,label,done\n*\n,,FALSE\n", "utf-8", {"empty row": 1}),
         ("\nimage,label\n*\n\n\n", "utf-8", {}),
-        ("image,label,,\n*,,\n", "utf-8", {"column without a name and without values": 2}),
+        ("image,label,,\n*,,\n", "utf-8", {"column without a name": 2}),
+        ('"image"; "label"\n*\n', "utf-8", {}),
         ("image,label\n*,,\n", "utf-8", {}),
         ("image,label\n*\n", "utf-16", {}),
         ("image,label\n*\n", "utf-16-le", {}),
@@ -215,6 +216,17 @@ def test_csv_as_spreadsheets_write_it(
     report, dataset = imported(source)
     assert labels_of(dataset) == {f"images/{n}.png": LABEL(n % 2) for n in range(8)}
     assert report.left_out.skipped == (left_out or {})
+
+
+def test_the_numbers_of_rows_that_pandas_writes_are_no_column(tmp_path: Path) -> None:
+    rows_with_images(tmp_path, 8)
+    lines = [f"{n},images/{n}.png,{LABEL(n % 2)}" for n in range(8)]
+    (tmp_path / "t.csv").write_text("\n".join([",image,label", *lines]))
+    report, dataset = imported(tmp_path / "t.csv")
+    assert labels_of(dataset) == {f"images/{n}.png": LABEL(n % 2) for n in range(8)}
+    assert report.left_out.skipped == {"column without a name": 1}
+    (tmp_path / "t.csv").write_text("\n".join([",image,label", *lines, "x,images/0.png,Safe"]))
+    assert "line 10: column 1 has values and no name" in refused(tmp_path / "t.csv")
 
 
 @pytest.mark.parametrize(

@@ -212,3 +212,65 @@ def test_a_dataset_in_an_object_store_is_read_as_one_here(tmp_path: Path, bucket
         out.write(b"image")
     with pytest.raises(DataError, match="s3://photos/table: holds no Parquet with example ids"):
         ids_of(Path("s3://photos/table"), Shard())
+
+
+@pytest.fixture
+def stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in place of the Hub and of every bucket of Google's, behind their file systems."""
+    fs: Any = import_module("pyarrow.fs")
+    local: Any = import_module("fsspec.implementations.local").LocalFileSystem()
+    folders: Any = import_module("fsspec.implementations.dirfs").DirFileSystem
+    hub: Any = import_module("huggingface_hub")
+    monkeypatch.setattr(hub, "HfFileSystem", lambda: folders(str(tmp_path / "hub"), local))
+    system = remote._system  # pyright: ignore[reportPrivateUsage]
+
+    def with_google(scheme: str, bucket: str) -> Any:
+        google = fs.PyFileSystem(fs.FSSpecHandler(folders(str(tmp_path / "google"), local)))
+        return google if scheme == "gs" else system(scheme, bucket)
+
+    monkeypatch.setattr(remote, "_system", with_google)
+    system.cache_clear()
+    yield tmp_path
+    system.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [("hf://datasets/me/photos/data", "hub/datasets/me/photos/data"), ("gs://photos/data",) * 2],
+)
+def test_datasets_of_the_hub_and_of_google_are_read_as_those_here(
+    stores: Path, url: str, place: str
+) -> None:
+    here = stores / place.replace("gs://", "google/")
+    here.parent.mkdir(parents=True)
+    ids = write_parts(here, [(4, 5), (3,)], b"image")
+    path = Path(url)
+    assert address(path) == url
+    assert is_dataset(path)
+    assert items_extent(path, TASK) == items_extent(here, TASK)
+    shards = [ids_of(path, Shard(k, 2)) for k in (1, 2)]
+    assert [name for shard in shards for name in shard] == ids
+    with pytest.raises(DataError, match=f"{url}/none: no such dataset file; check the address"):
+        ids_of(path / "none", Shard())
+    (here / "part-1.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(DataError, match=f"{url}/part-1.parquet: not a whole Parquet file"):
+        ids_of(path / "part-1.parquet", Shard())
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("no route"), "cannot be read .no route.: check the address, the network and"),
+        (ImportError(name="huggingface_hub"), "needs the package huggingface_hub: pip install hug"),
+        (ValueError("Repository id must be"), "cannot be read .Repository id must be"),
+    ],
+)
+def test_what_goes_wrong_with_a_store_is_told_with_the_address(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, message: str
+) -> None:
+    def fails(*_: object) -> Any:
+        raise error
+
+    monkeypatch.setattr(remote, "_system", fails)
+    with pytest.raises(DataError, match=f"hf://datasets/me/none: {message}"):
+        is_dataset(Path("hf://datasets/me/none"))

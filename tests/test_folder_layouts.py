@@ -1,11 +1,14 @@
 """Image folders as the Hub, desktops, notebooks and archives leave them."""
 
 import io
+import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blpo.data.arrow import pa, pq
+from blpo.data.sources.base import split_of
 from PIL import Image
 from user_files import (
     HEIC,
@@ -63,6 +66,54 @@ def test_a_validation_folder_is_left_out_and_counted_or_goes_where_it_is_told(
     assert (len(dataset.train), len(dataset.test)) == (8, 16)
     _, dataset = imported(folder, validation="train", overwrite=True)
     assert (len(dataset.train), len(dataset.test)) == (16, 8)
+
+
+@pytest.mark.parametrize(
+    "names", [("train_set", "test_set"), ("Training Data", "test-split"), ("train2017", "test2017")]
+)
+def test_splits_are_known_in_other_spellings(tmp_path: Path, names: tuple[str, str]) -> None:
+    _, dataset = imported(put(tmp_path / "d", *classes(*names)))
+    assert (len(dataset.train), len(dataset.test)) == (8, 8)
+    assert {e.example_id.split("/")[0] for e in dataset.test} == {names[1]}
+    assert split_of("trainer") is split_of("test1") is split_of("set") is None
+
+
+def coco(numbers: Iterable[int]) -> str:
+    """A file of whole images in which those with odd numbers are of the second label."""
+    images = [{"id": n, "file_name": f"{n}.png"} for n in numbers]
+    return json.dumps(
+        {
+            "images": images[::-1],
+            "annotations": [{"image_id": i["id"], "category_id": i["id"] % 2} for i in images],
+            "categories": [{"id": k, "name": label} for k, label in enumerate(SAFETY.labels)],
+        }
+    )
+
+
+def test_annotations_in_a_folder_beside_the_images_are_read(tmp_path: Path) -> None:
+    folder = put(tmp_path / "d", *(f"images/deeper/{n}.png" for n in range(8)))
+    (folder / "annotations").mkdir()
+    (folder / "annotations/instances_default.json").write_text(coco(range(8)))
+    report, dataset = imported(folder)
+    expected = {str(n): SAFETY.labels[n % 2] for n in range(8)}
+    assert labels_of(dataset) == expected
+    assert report.layout == "a COCO file, in a folder of annotations beside the images"
+    pictures = {e.example_id: e.image.data for e in examples_of(dataset)}
+    assert pictures["3"] == (folder / "images/deeper/3.png").read_bytes()
+
+
+def test_annotations_of_splits_are_of_the_images_in_their_folders(tmp_path: Path) -> None:
+    splits = {"train2017": range(4), "val2017": range(4, 8)}
+    folder = put(tmp_path / "d", *(f"{s}/{n}.png" for s in splits for n in range(8)))
+    (folder / "annotations").mkdir()
+    for split, numbers in splits.items():
+        (folder / f"annotations/instances_{split}.json").write_text(coco(numbers))
+    _, dataset = imported(folder)
+    assert {e.example_id for e in dataset.test} == {"4", "5", "6", "7"}
+    pictures = {e.example_id: e.image.data for e in examples_of(dataset)}
+    assert pictures["5"] == (folder / "val2017/5.png").read_bytes()
+    (folder / "annotations/other.json").write_text(coco(range(8)))
+    assert "other.json: keep one of them" in refused(folder)
 
 
 def test_validation_is_the_test_where_there_is_no_other(tmp_path: Path) -> None:
@@ -242,6 +293,16 @@ def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:
     assert {e.category for e in examples_of(dataset)} == {"shop"}
     report, _ = imported(folder / "train-000000.tar", overwrite=True)
     assert report.num_rows == 4
+
+
+def test_folders_in_a_tar_may_be_the_labels_if_told(tmp_path: Path) -> None:
+    members = {f"shots/{name}": png(n) for n, name in enumerate(classes())}
+    tar_of(tmp_path / "t.tar", members)
+    assert "(the table has: id, folder, image)" in refused(tmp_path / "t.tar")
+    _, dataset = imported(tmp_path / "t.tar", columns={"label": "folder"})
+    assert {e.label: e.example_id.split("/")[1] for e in examples_of(dataset)} == {
+        label: label for label in SAFETY.labels
+    }
 
 
 def test_a_table_beside_its_images_is_read_as_a_folder(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Judging in bulk: streamed, in shards, and after a kill only what was in flight again."""
 
+import gc
 import threading
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -7,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
+from typing import Any
+from weakref import WeakSet
 
 import polars as pl
 import pytest
@@ -14,6 +17,7 @@ from blpo.data.arrow import pq
 from blpo.data.errors import ConfigError, DataError, EngineError
 from blpo.data.examples import Example, Split, write_dataset
 from blpo.data.shards import Shard
+from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
@@ -377,6 +381,33 @@ def test_a_folder_of_parts_is_finished_where_it_was_left(world: World) -> None:
     assert manifest.missing() == [2]
     judge_shard(Path("verdicts"), 1, Workers(IdealPool(world.engine)))
     assert judge_shard(Path("verdicts"), 2, Workers(IdealPool(world.engine))).new_calls == 0
+
+
+def test_stores_of_shards_that_are_judged_take_no_memory(world: World) -> None:
+    stores = WeakSet[ReplyStore]()
+
+    class Pool(IdealPool):
+        def store(self, root: Path) -> ReplyStore:
+            store = super().store(root)
+            stores.add(store)
+            return store
+
+    workers = Workers(Pool(world.engine))
+    judge_missing(shards_of(), workers)
+    gc.collect()
+    assert len(stores) <= 1  # The last shard's, as long as its threads have not gone.
+
+
+def test_a_folder_of_parts_is_a_dataset_of_hugging_face(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    datasets: Any = pytest.importorskip("datasets")
+    judge_missing(shards_of(), Workers(IdealPool(world.engine)))
+    for arguments in [{"path": "verdicts"}, {"path": "parquet", "data_files": "verdicts/part-*"}]:
+        loaded = datasets.load_dataset(**arguments, split="train", cache_dir="cache")
+        assert loaded["example_id"][:] == [example.example_id for example in world.examples]
+        assert set(loaded[0]["probabilities"]) == {"Safe", "Unsafe"}
 
 
 def test_parts_of_another_job_or_dataset_are_refused(world: World) -> None:

@@ -1,6 +1,7 @@
 """The simulation of scale against closed forms, where there are such."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from simulate_scale import (
     DATASETS,
     JUDGES,
     STORE,
+    Assumed,
     Cluster,
     Run,
     Stage,
     all_runs,
+    bulk_dollars,
     bulk_hours,
     chain_s,
     get_requests,
@@ -129,6 +132,17 @@ def test_bulk_judging_takes_an_engines_start_and_its_share_of_the_images() -> No
 
 
 def test_requests_follow_the_bytes_and_not_the_number_of_shards() -> None:
-    few, many = (get_requests(1_000_000, shards) for shards in (1, 100))
+    few, many = (get_requests(1_000_000, shards, 100_000) for shards in (1, 100))
     assert few < many < 1.05 * few
-    assert get_requests(2_000_000, 1) == pytest.approx(2 * few, rel=0.01)
+    assert get_requests(2_000_000, 1, 100_000) == pytest.approx(2 * few, rel=0.01)
+
+
+def test_bulk_judging_costs_what_its_prices_say() -> None:
+    free = Assumed(gpu_hour=0, cpu_hour=0, million_gets=0, gb_month=0)
+    assert set(bulk_dollars(SMALL, free).values()) == {0}
+    dollars = bulk_dollars(SMALL, replace(free, gpu_hour=2, million_gets=10))
+    assert dollars["GPUs"] == pytest.approx(2 * 1e6 / SMALL.cold / 3600, rel=0.1)
+    requests = get_requests(free.images, 1024, free.image_bytes)
+    assert dollars["requests"] == pytest.approx(requests / free.images * 10)
+    large = bulk_dollars(SMALL, Assumed(image_bytes=1_000_000))
+    assert large["CPU"] > bulk_dollars(SMALL, Assumed())["CPU"]

@@ -280,7 +280,7 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
         ),
         ("image,text,score,rating", {}, "column for the label: could be rating, score"),
         ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
-        ("image,text,label, label", {}, "column for the label: could be label, ' label'; choose"),
+        ("image,text,label, label", {}, "column 'label' stands in the header 2 times"),
         ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
         ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
@@ -349,6 +349,8 @@ def test_sources_that_are_not_there_or_empty_are_errors(tmp_path: Path) -> None:
     assert "no such file or folder" in refused(tmp_path / "none.csv")
     (tmp_path / "folder").mkdir()
     assert "holds no metadata.csv" in refused(tmp_path / "folder")
+    told = refused(Path("https://example.org/labels.csv"))
+    assert "https://example.org/labels.csv: is not on this machine: copy it here" in told
 
 
 # ------------------------------------------------------------------- what must not pass silently

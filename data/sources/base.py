@@ -1,5 +1,6 @@
 """What every source of rows is, and what all of them share."""
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,14 @@ SPLIT_NAMES: Mapping[str, SplitName] = {
     "testing": "test",
 }
 """Names of folders, files and cells that say which split rows are of, in lower case."""
+_AROUND_SPLIT = re.compile(r"(set|split|data|images)?((19|20)\d\d)?$")
+"""What may follow such a name: "train_set", "val2017"."""
+
+
+def split_of(name: str) -> SplitName | None:
+    """The split that a folder or a cell names, in any spelling; None for another name."""
+    bare = re.sub(r"[\s_.-]+", "", name.lower())
+    return SPLIT_NAMES.get(bare) or SPLIT_NAMES.get(_AROUND_SPLIT.sub("", bare, count=1))
 
 
 @dataclass(frozen=True, slots=True)

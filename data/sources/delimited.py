@@ -39,7 +39,8 @@ class CsvSource(Plain):
     """A header, then a row per line.
 
     UTF-8 or UTF-16; a first line `sep=;` names the delimiter, else the header tells it. Lines
-    without a field are no rows. Columns without a name have to be empty.
+    without a field are no rows. Columns without a name have to be empty; the first one may
+    have the numbers of rows, as pandas writes them.
     """
 
     path: Path
@@ -52,7 +53,7 @@ class CsvSource(Plain):
     def left_out(self) -> LeftOut:
         found = LeftOut()
         for _ in range(sum(not name.strip() for name in self._header.names)):
-            found.skip("column without a name and without values", f"line {self._header.line}")
+            found.skip("column without a name", f"line {self._header.line}")
         return found
 
     def columns(self) -> list[str]:
@@ -102,6 +103,8 @@ class CsvSource(Plain):
                 "put fields that hold the delimiter in double quotes"
             )
         for number, (name, field) in enumerate(zip(names, fields, strict=False), 1):
+            if number == 1 and not name.strip() and field.strip().isdecimal():
+                continue  # The numbers of rows, as pandas writes them.
             if field.strip() and not name.strip():
                 raise DataError(
                     f"{self.path}: line {line}: column {number} has values and no name: name it in "
@@ -120,7 +123,7 @@ class CsvSource(Plain):
 
     def _reader(self, lines: Iterator[str], delimiter: str) -> Any:
         csv.field_size_limit(_FIELD_LIMIT)
-        return csv.reader(lines, delimiter=delimiter, strict=True)
+        return csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=True)
 
     def _checked(self, reader: Any, lines_before: int) -> Iterator[list[str]]:
         line = lines_before + 1

@@ -8,11 +8,15 @@ from .base import TableSource
 from .cvat import CvatSource
 from .delimited import CsvSource
 from .json_files import JsonLinesSource, JsonSource
+from .lines import LinesSource
 from .parquet_files import ParquetSource
 from .webdataset import WebDatasetSource
 
 SPREADSHEETS = (".xlsx", ".xlsm", ".xls", ".ods")
 TABLE_SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".xml", *SPREADSHEETS)
+TEXT_LISTS = (".txt",)
+"""Tables where they are named themselves; in a folder they may be anything."""
+
 _SOURCES: Mapping[str, Callable[[Path], TableSource]] = {
     ".csv": CsvSource,
     ".tsv": CsvSource,
@@ -22,8 +26,9 @@ _SOURCES: Mapping[str, Callable[[Path], TableSource]] = {
     ".parquet": ParquetSource,
     ".arrow": ParquetSource,
     ".xml": CvatSource,
+    ".txt": LinesSource,
 }
-_ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
+ARCHIVES = (".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".rar")
 TARS = (".tar", ".tar.gz", ".tgz")
 
 
@@ -42,11 +47,12 @@ def open_file(path: Path, sheet: str = "") -> TableSource:
         from .spreadsheets import SpreadsheetSource  # noqa: PLC0415
 
         return SpreadsheetSource(path, sheet)
-    if suffix in _ARCHIVES:
+    if suffix in ARCHIVES:
         raise DataError(f"{path}: an archive: unpack it and give the folder or file in it")
     if suffix not in _SOURCES:
         raise DataError(
             f"{path}: cannot read {suffix or 'a file without a suffix'} as a table: give .csv, "
-            ".tsv, .xlsx, .jsonl, .ndjson, .json, .parquet, .tar, the .xml of CVAT, or a folder"
+            ".tsv, .xlsx, .jsonl, .ndjson, .json, .parquet, .tar, the .xml of CVAT, a folder, or a "
+            ".txt of images without labels"
         )
     return _SOURCES[suffix](path)

@@ -1,9 +1,10 @@
 """Image folders: with metadata files, or with a subfolder for each label."""
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..errors import DataError
@@ -137,6 +138,49 @@ class WithMetadata:
         names = [self._named(row.values) for row in self.table.rows(self._file_columns)]
         tops = {parts[0] for name in names if (parts := PurePosixPath(name).parts)}
         return bool(tops) and all(map(is_split_name, tops))
+
+
+@dataclass(frozen=True)
+class BesideImages:
+    """What a tool wrote into a folder of its own, and the images elsewhere in `folder`.
+
+    A name is that of the only image whose path ends like it; any other stays as it is.
+    """
+
+    table: TableSource
+    folder: Path
+    images: Sequence[PurePosixPath]
+
+    @property
+    def layout(self) -> str:
+        return f"{self.table.layout}, in a folder of annotations beside the images"
+
+    def left_out(self) -> LeftOut:
+        return self.table.left_out()
+
+    def columns(self) -> list[str]:
+        return self.table.columns()
+
+    def image_columns(self) -> list[str]:
+        return self.table.image_columns()
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        named = [name for name in self.table.columns() if name.strip().lower() in _FILE_NAMES]
+        for row in self.table.rows(columns):
+            found = {name: self._paths.get(str(row.values.get(name))) for name in named}
+            values = row.values | {name: path for name, path in found.items() if path}
+            yield TableRow(row.where, values, self.folder)
+
+    @cached_property
+    def _paths(self) -> dict[str, str]:
+        """Images by the ends of their paths, as far as an end tells one from the others."""
+        ends = [
+            ("/".join(image.parts[start:]), image.as_posix())
+            for image in self.images
+            for start in range(len(image.parts))
+        ]
+        count = Counter(end for end, _ in ends)
+        return {end: path for end, path in ends if count[end] == 1}
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ..left_out import LeftOut
-from .base import IMAGE_SUFFIXES, SPLIT_NAMES, refuse_undecodable
+from .base import IMAGE_SUFFIXES, refuse_undecodable, split_of
 
 METADATA_NAMES = ("metadata.csv", "metadata.jsonl", "metadata.parquet")
 _SYSTEM_NAMES = frozenset(
@@ -68,7 +68,7 @@ def list_folder(folder: Path) -> Listing:
     listing = Listing(folder, [])
     for file in sorted(_files(folder)):
         refuse_undecodable(folder / file)
-        if any(map(_is_system_name, file.parts)):
+        if any(map(is_system_name, file.parts)):
             listing.left_out.skip("hidden or system file", file.as_posix())
         else:
             listing.files.append(file)
@@ -76,10 +76,10 @@ def list_folder(folder: Path) -> Listing:
 
 
 def is_split_name(name: str) -> bool:
-    return name.lower() in SPLIT_NAMES
+    return split_of(name) is not None
 
 
-def _is_system_name(name: str) -> bool:
+def is_system_name(name: str) -> bool:
     return name.startswith((".", "~$")) or name.lower() in _SYSTEM_NAMES
 
 

@@ -4,13 +4,16 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
 from ..image_files import refuse_outside_link
-from .base import TableSource
+from ..remote import address, is_here
+from .base import TableSource, split_of
 from .files import TABLE_SUFFIXES, TARS, open_file
-from .folders import ClassFolders, ImageFiles, InFolder, SplitParts, WithMetadata
+from .folders import BesideImages, ClassFolders, ImageFiles, InFolder, SplitParts, WithMetadata
 from .listing import Listing, is_split_name, list_folder
 from .parquet_files import ParquetSource, PartsSource, split_in_name
 from .webdataset import WebDatasetSource
 
+_EXPORTS = ("annotations",)
+"""The folder in which tools put their files beside `images`."""
 _LINKED = "put the file itself there, or pass --allow-outside if you trust the folder"
 
 
@@ -20,6 +23,11 @@ def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> 
     sheet: which one of a spreadsheet. allow_outside: whether the metadata file of a folder may be
     a link that leads out of it.
     """
+    if not is_here(path):
+        raise DataError(
+            f"{address(path)}: is not on this machine: copy it here; images without labels are for "
+            "`blpo judge`, which takes some addresses as they are"
+        )
     if not path.exists():
         raise DataError(f"{path}: no such file or folder")
     if not path.is_dir():
@@ -35,6 +43,12 @@ def open_images(path: Path) -> TableSource:
         if is_bare and listing.images:
             return ImageFiles(listing)
     return open_source(path)
+
+
+def _of_split(listing: Listing, split: str) -> list[PurePosixPath]:
+    """The images in folders of a split; all where no folder is of one."""
+    own = [i for i in listing.images if split_of(split) in {split_of(part) for part in i.parts}]
+    return own or listing.images
 
 
 class _Folder:
@@ -60,6 +74,14 @@ class _Folder:
             return self._tars(listing, tars)
         if listing.metadata:
             return self._image_folder(listing), [*listing.metadata, *listing.images]
+        return self._tables(listing)
+
+    def _tables(self, listing: Listing) -> tuple[TableSource, list[PurePosixPath]]:
+        exports = [
+            file for file in listing.with_suffix(".json", ".xml") if file.parts[:-1] == _EXPORTS
+        ]
+        if exports and listing.images:
+            return self._annotated(listing, exports), [*exports, *listing.images]
         tables = [file for file in listing.with_suffix(*TABLE_SUFFIXES) if len(file.parts) == 1]
         if len(tables) == 1 and len(listing.top_folders()) < 2:
             return self._with_metadata(listing, tables[0]), [*tables, *listing.images]
@@ -76,6 +98,23 @@ class _Folder:
             self._refuse_link(path)
         tables = [open_file(path) for path in paths]
         return SplitParts(list(zip(splits, tables, strict=True)))
+
+    def _annotated(self, listing: Listing, files: list[PurePosixPath]) -> TableSource:
+        paths = [listing.folder / file for file in files]
+        for path in paths:
+            self._refuse_link(path)
+        splits = [split_in_name(path, listing.folder) for path in paths]
+        if len(files) == 1:
+            return BesideImages(open_file(paths[0]), listing.folder, listing.images)
+        if not all(splits):
+            names = ", ".join(map(str, files))
+            raise DataError(f"{listing.folder}: holds {names}: keep one of them")
+        return SplitParts(
+            [
+                (split, BesideImages(open_file(path), listing.folder, _of_split(listing, split)))
+                for split, path in zip(splits, paths, strict=True)
+            ]
+        )
 
     def _parts(
         self, listing: Listing, files: list[PurePosixPath]

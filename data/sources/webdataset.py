@@ -4,7 +4,7 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, cast
 
 from ..errors import DataError
@@ -20,7 +20,7 @@ _MOST_TEXT_BYTES = 2**24
 
 @dataclass(frozen=True)
 class WebDatasetSource(Plain):
-    """Tars of samples, in the order of their names. `id` is a sample's name.
+    """Tars of samples, in the order of their names. `id` is a sample's name, `folder` where it is.
 
     parts: tars with the split that their name tells, "" for none. An image is the column `image`,
     or the words between the first dot and its suffix: `0.left.png` is `left`.
@@ -47,7 +47,8 @@ class WebDatasetSource(Plain):
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
         for split, path in self.parts:
             for name, sample in _samples(path):
-                values = {"id": name} | sample | ({"split": split} if split else {})
+                folder = {"folder": PurePosixPath(name).parent.name} if "/" in name else {}
+                values = {"id": name} | folder | sample | ({"split": split} if split else {})
                 yield TableRow(f"{path.name}: {name}", flattened(values), self.folder)
 
 

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import cast
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
 from ..errors import DataError
 from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
 from ..images import is_image_start
+from ..remote import address, is_web
 from ..shown import shortened
 from ..sources.base import IMAGE_SUFFIXES
 from .downloads import Downloads
@@ -29,6 +30,8 @@ _STEP = re.compile(r"\?d=|[/\\]+")
 """Where a path may be cut: Label Studio writes local files as `/data/local-files/?d=PATH`."""
 
 
+_WRITTEN = "%/:?#[]@!$&'()*+,;=~"
+"""Characters that an address has as they are."""
 _IMAGE_KEYS = ("bytes", "path", "url", "src")
 """Of an object in place of an image, the first that has a value."""
 
@@ -78,12 +81,12 @@ class ImageReader:
         has_prefix = bool(self.prefix) and text.startswith(self.prefix)
         if not has_prefix and (scheme := _SCHEME.match(text)):
             if scheme[1].lower() == "file":
-                return self._of_path(unquote(text[len("file://") :]), folder)
+                return self._of_path(unquote(text[len("file://") :]), folder, role)
             return FoundImage(self._remote(text, scheme[1].lower(), role), text, "URL")
         content = _base64_image(text)
         if content is not None:
             return FoundImage(content, how="base64")
-        return self._of_path(text, folder)
+        return self._of_path(text, folder, role)
 
     def _remote(self, url: str, scheme: str, role: str) -> bytes:
         if scheme not in {"http", "https"}:
@@ -98,7 +101,11 @@ class ImageReader:
             )
         return self.downloads.read(url)
 
-    def _of_path(self, text: str, folder: Path) -> FoundImage:
+    def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
+        if self.image_root is None and is_web(folder):
+            # As an index page has it, so that an image has one address.
+            url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
+            return FoundImage(self._remote(url, url.partition(":")[0], role), url, "URL")
         root = self.image_root or (self.source if self.source.is_dir() else folder)
         base = self.image_root or folder
         candidates = list(self._candidates(text))

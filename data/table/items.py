@@ -5,7 +5,9 @@ else by its path, else by the hash of its bytes: the same whenever and wherever 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -15,10 +17,11 @@ from ..errors import DataError
 from ..examples import Item, iter_dataset
 from ..images import ImageBounds, ImageRef
 from ..problems import Problems
-from ..remote import address, is_remote, kind_of
+from ..remote import address, is_remote, is_web, kind_of
 from ..sources.base import TableRow, TableSource
-from ..sources.files import TABLE_SUFFIXES, TARS
+from ..sources.files import TABLE_SUFFIXES, TARS, TEXT_LISTS
 from ..sources.opening import open_images
+from ..sources.web import open_web
 from ..tasks import Task
 from .cells import ImageReader
 from .columns import match_columns
@@ -37,17 +40,20 @@ class ItemOptions:
 
 
 NO_ITEM_OPTIONS = ItemOptions()
+_DOWNLOADS_AT_ONCE = 16
 
 
 def is_dataset(path: Path) -> bool:
     """Whether a path is a file with example ids, a folder of them, or nothing that is known."""
+    if is_web(path):
+        return False
     kind = kind_of(path)
     if kind == "folder":
         files = parquet_files(path)
         return bool(files) and is_dataset(files[0])
     if not kind:
         return True
-    if path.name.lower().endswith((*TABLE_SUFFIXES, *TARS, ".arrow")):
+    if path.name.lower().endswith((*TABLE_SUFFIXES, *TEXT_LISTS, *TARS, ".arrow")):
         return False
     try:
         return has_example_ids(path)
@@ -77,10 +83,7 @@ def iter_items(
     found = [table.rows(wanted)] if cuts is None else [rows_of_cut(table, wanted, c) for c in cuts]
     rows = (row for row in chain.from_iterable(found) if not reader.is_empty(row))
     while batch := list(islice(rows, batch_rows)):
-        problems = Problems(str(path))
-        items = [_item(row, reader, bounds, problems) for row in batch]
-        problems.raise_if_any()
-        yield [item for item in items if item is not None]
+        yield _items(batch, reader, bounds, address(path))
 
 
 def items_extent(path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS) -> Extent:
@@ -103,30 +106,50 @@ def _opened(path: Path, task: Task, options: ItemOptions) -> tuple[TableSource, 
             f"{address(path)}: holds no Parquet with example ids, which is what is read from an "
             "object store: import it, or copy it here"
         )
-    table = open_images(path)
+    downloads = None if options.downloads is None else Downloads(options.downloads)
+    table = _opened_web(path, downloads) if is_web(path) else open_images(path)
     found = match_columns(
-        str(path),
+        address(path),
         table.columns(),
         {"label": "", "ratings": "", "split": "", "rater": ""} | dict(options.columns),
         task,
         images=table.image_columns(),
         needs_labels=False,
     )
-    downloads = None if options.downloads is None else Downloads(options.downloads)
     images = ImageReader(path, options.image_root, downloads=downloads)
     return table, RowReader(found.roles, task, images, needs_labels=False)
 
 
-def _item(row: TableRow, reader: RowReader, bounds: ImageBounds, problems: Problems) -> Item | None:
+def _opened_web(path: Path, downloads: Downloads | None) -> TableSource:
+    if downloads is None:
+        raise DataError(
+            f"{address(path)}: is on a server: download the images first, or pass --download"
+        )
+    return open_web(path, downloads.folder, downloads.client)
+
+
+def _items(
+    rows: Sequence[TableRow], reader: RowReader, bounds: ImageBounds, source: str
+) -> list[Item]:
+    """Items of rows, in order; what is downloaded for them is asked for at once."""
+    problems = Problems(source)
+    with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE if reader.images.downloads else 1) as threads:
+        found = list(threads.map(partial(_item, reader=reader, bounds=bounds), rows))
+    for row, item in zip(rows, found, strict=True):
+        if isinstance(item, DataError):
+            problems.add(row.where, str(item))
+    problems.raise_if_any()
+    return [item for item in found if isinstance(item, Item)]
+
+
+def _item(row: TableRow, reader: RowReader, bounds: ImageBounds) -> Item | DataError:
     text = reader.text(row)
     if text is None and reader.task.carries_text:
-        problems.add(row.where, "has no text: fill it in or drop the row")
-        return None
+        return DataError("has no text: fill it in or drop the row")
     try:
         found = [reader.image(row, role) for role in reader.image_roles]
     except DataError as error:
-        problems.add(row.where, str(error))
-        return None
+        return error
     image, *other = [ImageRef(each.data, bounds) for each in found]
     name = reader.item_id(row, found, text)
     return Item(name, image, text, None, other[0] if other else None)

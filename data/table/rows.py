@@ -10,7 +10,7 @@ from ..errors import DataError
 from ..images import ImageFacts, check_image
 from ..label_sets import spelling, unknown_label
 from ..shown import shortened
-from ..sources.base import SPLIT_NAMES, SplitName, TableRow
+from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Task, label_text
 from .answers import Answer, answers_in, single
 from .cells import FoundImage, ImageReader, unwrapped
@@ -193,7 +193,7 @@ class RowReader:
         if "split" not in self.columns:
             return None
         name = self._string(row, "split") or ""
-        split = SPLIT_NAMES.get(name.lower())
+        split = split_of(name)
         if split is None:
             noticed.problem(
                 "an unknown split",

@@ -174,6 +174,8 @@ def judge_shard(folder: Path, number: int, workers: Workers | None = None) -> Ju
             manifest.options,
         )
     finally:
+        if manifest.own_stores:
+            at_work.pool.forget_store(manifest.store_of(number))
         if workers is None:
             at_work.close()
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from ...data.arrow import pa, refuse_output
 from ...data.errors import BlpoError, ConfigError, EngineError
-from ...data.remote import is_remote
+from ...data.remote import is_here
 from ..bulk.judging import JudgedCounts, Workers
 from ..bulk.shards import (
     JudgeManifest,
@@ -132,7 +132,7 @@ def _judged_by_actors(manifest: JudgeManifest, missing: list[int], num_actors: i
 
 def _absolute(manifest: JudgeManifest) -> JudgeManifest:
     """With paths that hold in the working directory of an actor, too."""
-    names = ["out", "store", *([] if is_remote(manifest.dataset) else ["dataset"])]
+    names = ["out", "store", *(["dataset"] if is_here(manifest.dataset) else [])]
     return manifest.model_copy(update={name: getattr(manifest, name).resolve() for name in names})
 
 

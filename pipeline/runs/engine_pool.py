@@ -37,6 +37,11 @@ class EnginePool:
         with self._lock:
             return self._stores.setdefault(root.resolve(), ReplyStore(root))
 
+    def forget_store(self, root: Path) -> None:
+        """Let go of what a store holds in memory; one that is asked for again is opened anew."""
+        with self._lock:
+            self._stores.pop(root.resolve(), None)
+
     def in_flight(self, role: Role, store: Path) -> InFlight:
         """Shared by the runs over one store: what one of them asks is not stored in another's."""
         with self._lock:

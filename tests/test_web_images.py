@@ -1,0 +1,179 @@
+"""Images behind web addresses: index pages of Apache, nginx and Python, and lists."""
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from blpo.data.errors import DataError
+from blpo.data.images import ImageBounds
+from blpo.data.shards import Shard
+from blpo.data.sources import web
+from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
+from command_line import Blpo
+from user_files import SAFETY, png, write_csv
+
+APACHE = """<html><head><title>Index of /photos</title></head><body><h1>Index of /photos</h1><table>
+<tr><th><a href="?C=N;O=D">Name</a></th><th><a href="?C=M;O=A">Last modified</a></th></tr>
+<tr><td><a href="/">Parent Directory</a></td></tr>
+<tr><td><a href="2.png">2.png</a></td></tr><tr><td><a href="a%20b.PNG">a b.PNG</a></td></tr>
+<tr><td><a href="more/">more/</a></td></tr><tr><td><a href="notes.pdf">notes.pdf</a></td></tr>
+<tr><td><a href="._2.png">._2.png</a></td></tr>
+<tr><td><a href="http://elsewhere.invalid/9.png">9</a></td></tr></table></body></html>"""
+NGINX = """<html><head><title>Index of /photos/more/</title></head><body><pre>
+<a href="../">../</a>
+<a href="3.jpg">3.jpg</a>   01-Nov-2026 10:00  1234
+</pre></body></html>"""
+PICTURES = {"/photos/2.png": 2, "/photos/a%20b.PNG": 7, "/photos/more/3.jpg": 3}
+
+
+class Site(BaseHTTPRequestHandler):
+    """Pages and lists by path; what a request came for is kept in `asked`."""
+
+    pages: ClassVar[dict[str, tuple[str, str]]] = {}
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        if f"{self.path}/" in self.pages:
+            self.send_response(301)
+            self.send_header("Location", f"{self.path}/")
+            self.end_headers()
+            return
+        kind, page = self.pages.get(self.path, ("", ""))
+        content = png(PICTURES[self.path]) if self.path in PICTURES else page.encode()
+        self.send_response(200 if content else 404)
+        self.send_header("Content-Type", kind or "image/png")
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        pass
+
+
+@contextmanager
+def served() -> Generator[str]:
+    server = HTTPServer(("127.0.0.1", 0), Site)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.fixture
+def site() -> Generator[str]:
+    Site.asked = []
+    Site.pages = {
+        "/photos/": ("text/html;charset=UTF-8", APACHE),
+        "/photos/more/": ("text/html", NGINX),
+        "/empty/": ("text/html", "<html><a href='../'>up</a></html>"),
+        "/list.txt": ("text/plain", "# made today\nphotos/2.png\n\n/photos/a b.PNG\n"),
+        "/photos/list.csv": ("text/csv", "name,image\nx,2.png\ny,more/3.jpg\n"),
+        "/data": ("application/octet-stream", "?"),
+    }
+    with served() as address:
+        yield address
+
+
+def items(path: Path, kept: Path | None, **more: Any) -> dict[str, bytes]:
+    batches = iter_items(path, SAFETY, ImageBounds(), 3, ItemOptions(downloads=kept), **more)
+    return {item.example_id: item.image.data for batch in batches for item in batch}
+
+
+def pictures_of(site: str) -> dict[str, bytes]:
+    return {f"{site}{path}": png(number) for path, number in PICTURES.items()}
+
+
+def test_an_index_page_and_the_folders_below_it_are_images_by_their_addresses(
+    tmp_path: Path, site: str
+) -> None:
+    found = items(Path(f"{site}/photos/"), tmp_path)
+    assert found == pictures_of(site)
+    assert list(found) == sorted(found)
+    assert not [path for path in Site.asked if "elsewhere" in path or "._" in path or "?" in path]
+    asked = Site.asked.copy()
+    assert items(Path(f"{site}/photos"), tmp_path) == found
+    assert {*Site.asked[len(asked) :]} == {"/photos", "/photos/", "/photos/more/"}
+
+
+def test_shards_of_an_index_page_fetch_their_own_images(tmp_path: Path, site: str) -> None:
+    path = Path(f"{site}/photos")
+    extent = items_extent(path, SAFETY, ItemOptions(downloads=tmp_path))
+    assert extent.num_rows == 3
+    assert not {*PICTURES} & {*Site.asked}
+    first = items(path, tmp_path, cuts=extent.share(Shard(1, 3)))
+    assert len(first) == len({*PICTURES} & {*Site.asked}) == 1
+    rest = [items(path, tmp_path, cuts=extent.share(Shard(k, 3))) for k in (2, 3)]
+    assert first | rest[0] | rest[1] == pictures_of(site)
+
+
+def test_lists_name_images_by_paths_from_where_they_lie(tmp_path: Path, site: str) -> None:
+    pictures = pictures_of(site)
+    by_path = {path: f"{site}{path}" for path in PICTURES}
+    found = items(Path(f"{site}/list.txt"), tmp_path)
+    assert found == {by_path[path]: pictures[by_path[path]] for path in list(PICTURES)[:2]}
+    found = items(Path(f"{site}/photos/list.csv"), tmp_path)
+    assert {*found} == {by_path["/photos/2.png"], by_path["/photos/more/3.jpg"]}
+
+
+def test_a_list_of_the_web_names_no_files_of_this_machine(tmp_path: Path, site: str) -> None:
+    secret = tmp_path / "secret.png"
+    secret.write_bytes(png(1))
+    Site.pages["/list.txt"] = ("text/plain", f"{secret}\nfile://{secret}\n../../secret.png\n")
+    with pytest.raises(DataError, match="3 problems") as raised:
+        items(Path(f"{site}/list.txt"), tmp_path)
+    assert str(raised.value).count("the server says 404") == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("none/", "list http.*/none: cannot be downloaded .the server says 404.: check the"),
+        ("empty/", "links to no images below it: give the index page of a folder"),
+        ("data", "application/octet-stream is no list of images"),
+        ("photos.parquet", "no list of images: download it first, and give the file"),
+        ("photos/2.png", "no list of images: download it first"),
+    ],
+)
+def test_an_address_that_is_no_list_of_images_is_refused(
+    tmp_path: Path, site: str, path: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        items(Path(f"{site}/{path}"), tmp_path)
+
+
+def test_what_is_fetched_is_bounded(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(web, "MAX_FOLDERS", 1)
+    with pytest.raises(DataError, match="more than 1 folders"):
+        items(Path(f"{site}/photos"), tmp_path)
+    small = replace(web._LIST, max_bytes=20)  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(web, "_LIST", small)
+    with pytest.raises(DataError, match=r"list .*: more than the 20 bytes .*: divide it"):
+        items(Path(f"{site}/photos"), tmp_path)
+
+
+def test_nothing_is_fetched_unless_told(site: str, blpo: Blpo) -> None:
+    path = Path(f"{site}/photos")
+    assert not is_dataset(path)
+    judged = blpo("judge", f"{site}/photos/", "--task", "unsafebench", "--out", "v.parquet")
+    assert judged.code == 1
+    assert f"{site}/photos: is on a server" in judged.err
+    assert "pass --download" in judged.err
+    assert Site.asked == []
+
+
+def test_a_list_of_lines_may_lie_here(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(1))
+    write_csv(tmp_path / "other.csv", [{"image": "a.png"}])
+    (tmp_path / "list.txt").write_text("\ufeff# photos\n\n a.png \n", "utf-8")
+    assert items(tmp_path / "list.txt", None) == {"a.png": png(1)}
