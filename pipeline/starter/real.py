@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...data.arrow import atomic_path
-from ...data.errors import ConfigError
+from ...data.errors import ConfigError, DataError
 from ...data.hub import Repository, look_up, snapshot_in
 from ...data.importers.driver import import_source
 from ...data.importers.genai_bench import GenAiBench
@@ -157,15 +157,16 @@ def plan_real(
 def prepare(plan: RealPlan, on_row: Callable[[], None]) -> Manifest | None:
     """Fetch what is missing, import the data, write the run file; None if the dataset was there.
 
-    on_row: called for rows and images of the import. Raises DataError, and ConfigError if the run
-    file is there and says something else.
+    The data come first: they are small, and an import may fail. on_row: called for rows and images
+    of the import. Raises DataError, and ConfigError if the run file is there and says something
+    else.
     """
-    if isinstance(plan.judge.place, Repository):
-        plan.judge.place.fetch()
     manifest = None
     if not plan.run.dataset.exists():
         manifest = _import(plan, on_row)
     _write_run_file(plan)
+    if isinstance(plan.judge.place, Repository):
+        plan.judge.place.fetch()
     return manifest
 
 
@@ -176,7 +177,13 @@ def _import(plan: RealPlan, on_row: Callable[[], None]) -> Manifest:
     train, test = plan.per_generator
     options = ImportOptions(plan=SamplePlan("category", train, test))
     plan.run.dataset.parent.mkdir(parents=True, exist_ok=True)
-    return import_source(DATA, folder, plan.run.dataset, options, revision=commit, on_row=on_row)
+    try:
+        return import_source(
+            DATA, folder, plan.run.dataset, options, revision=commit, on_row=on_row
+        )
+    except DataError as error:
+        remedy = "other numbers of images may do: --num-train, --num-test"
+        raise DataError(f"{error}\n{remedy}") from error
 
 
 def _write_run_file(plan: RealPlan) -> None:
