@@ -57,7 +57,7 @@ def test_every_prompt_and_step_is_told_with_its_calls(
         *[(True, False), (True, False), (False, True)] * 2,
         (False, False),
     ]
-    assert "on step 0 (95 % interval" in found[5]
+    assert "over step 0 (95 % interval" in found[5]
     assert (
         found[6]
         == "run: search over after 2 steps; judging first and final prompt on 8 test images"

@@ -1,5 +1,6 @@
 """`blpo demo --real`: the plan first, then on a yes all that it says."""
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from ...data.errors import ConfigError
-from .options import say
 
 if TYPE_CHECKING:
     from ..starter.real import RealPlan
+
+_log = logging.getLogger("blpo.demo")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ def refuse_options(what: str, given: Mapping[str, object]) -> None:
         raise ConfigError(f"demo: {what} does not take {named}: leave it out")
 
 
-def run_real(wanted: RealDemo, *, yes: bool, start_over: bool, as_json: bool) -> None:
+def run_real(wanted: RealDemo, *, yes: bool, start_over: bool, quiet: bool, as_json: bool) -> None:
     """Plan, question, downloads, import, run, result."""
     from ..config import load_run_config  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
@@ -43,7 +45,8 @@ def run_real(wanted: RealDemo, *, yes: bool, start_over: bool, as_json: bool) ->
 
     judge = wanted.judge or DEFAULT_JUDGE
     plan = plan_real(wanted.out, judge, wanted.data, wanted.sizes, wanted.overrides)
-    show_real_plan(plan)
+    if not (quiet and yes):
+        show_real_plan(plan)
     _confirm(yes=yes)
     _prepare(plan)
     config = load_run_config(plan.run_file, wanted.overrides)
@@ -69,7 +72,7 @@ def _prepare(plan: "RealPlan") -> None:
     with counting("import", "rows and images") as count:
         manifest = prepare(plan, count)
     if manifest is None:
-        say(f"{plan.run.dataset}: there already")
+        _log.info("%s: there already", plan.run.dataset)
         return
     num, skipped = len(manifest.examples), sum(s.count for s in manifest.skipped.values())
-    say(f"{plan.run.dataset}: {num:,} images; rows left out: {skipped:,}; see its manifest")
+    _log.info("%s: %d images; rows left out: %d; see its manifest", plan.run.dataset, num, skipped)

@@ -72,7 +72,7 @@ def demo(
     if real:
         refuse_options("--real", {"--task": tasks, "--method": methods, "--seed": seeds})
         wanted = RealDemo(out, judge, data, (num_train, num_test), overrides or [])
-        run_real(wanted, yes=yes, start_over=start_over, as_json=as_json)
+        run_real(wanted, yes=yes, start_over=start_over, quiet=quiet, as_json=as_json)
         return
     refuse_options("without --real", {"--judge": judge, "--data": data, "--set": overrides})
     _demo(out, tasks, methods, seeds, start_over=start_over, as_json=as_json)
@@ -89,12 +89,12 @@ def _demo(
 ) -> None:
     from ..runs.demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
-    from .show.runs import show_runs  # noqa: PLC0415
+    from .show.runs import show_demo  # noqa: PLC0415
 
     names = demo_tasks(tasks)
     say(DEMO_NOTE)
     configs = demo_configs(out, names, methods or ["blpo"], seeds or [0])
-    show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
+    show_demo(execute_runs(configs, start_over=start_over), as_json=as_json)
 
 
 def optimize(

@@ -125,7 +125,7 @@ class Story:
         gain = paired_gain(_losses(self._last), _losses(step), _one_stratum(step.examples))
         low, high = gain.lower(_TWO_SIDED), gain.upper(_TWO_SIDED)
         bounds = f"95 % interval {signed(low)} to {signed(high)}"
-        return [f"{told}, {signed(gain.mean)} on step {self._last.index} ({bounds})"]
+        return [f"{told}, {signed(gain.mean)} over step {self._last.index} ({bounds})"]
 
     def _tell(self, detail: Detail, line: str) -> None:
         if self.detail >= detail:

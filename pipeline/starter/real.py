@@ -78,7 +78,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RealPlan:
-    """What the run takes. overrides: "key=value" for its configuration. calls: by role, at most."""
+    """What the run takes. overrides: "key=value" for its configuration. calls: by role, at most.
+
+    effort: on a GPU; None where models run on the CPU.
+    """
 
     data: Source
     judge: Source
@@ -87,7 +90,7 @@ class RealPlan:
     overrides: Sequence[str]
     per_generator: tuple[int, int]
     calls: Mapping[Role, int]
-    effort: Effort
+    effort: Effort | None
 
     @property
     def num_train(self) -> int:
@@ -141,7 +144,8 @@ def plan_real(
     splits = per_generator[0] * _NUM_GENERATORS, per_generator[1] * _NUM_GENERATORS
     planned = planned_calls(config, load_task(config.task), *splits)
     calls = {role: planned.of(role) for role in ROLES}
-    effort = Effort.of(config, calls, sum(splits), found_judge.num_bytes)
+    has_gpu = config.judge.device == "cuda"
+    effort = Effort.of(config, calls, sum(splits), found_judge.num_bytes) if has_gpu else None
     return RealPlan(
         found_data,
         found_judge,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ...starter.effort import BANDWIDTH, FLOPS
+from ...starter.effort import BANDWIDTH, FLOPS, Effort
 from ...starter.real import RealPlan, Source
 from ..options import say
 from .plan import duration
@@ -28,11 +28,17 @@ def _lines(plan: RealPlan) -> Iterator[str]:
         yield "download: nothing, all is here"
     calls = ", ".join(f"{number:,} of the {role}" for role, number in plan.calls.items())
     yield f"calls:    at most {calls}; what the store holds is not asked again"
-    yield (
-        f"time:     about {duration(plan.effort.seconds)} after the download. Arithmetic, not "
-        f"measured: a GPU that reaches {FLOPS / 1e12:.0f} TFLOP/s and {BANDWIDTH / 1e12:.0f} TB/s"
-    )
+    yield f"time:     {_time(plan.effort)}"
     yield f"writes:   {plan.run_file}, {plan.run.dataset}, {plan.run.store}, {plan.run.output}"
+
+
+def _time(effort: Effort | None) -> str:
+    if effort is None:
+        return "not known: models run on the CPU here"
+    return (
+        f"about {duration(effort.seconds)} after the download. Arithmetic, not measured: a GPU "
+        f"that reaches {FLOPS / 1e12:.0f} TFLOP/s and {BANDWIDTH / 1e12:.0f} TB/s"
+    )
 
 
 def _source(source: Source) -> str:
