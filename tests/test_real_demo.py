@@ -37,6 +37,10 @@ class Disk(NamedTuple):
     free: int
 
 
+def nearly_full(_: Path) -> Disk:
+    return Disk(5 * GB)
+
+
 class FakeHub:
     """The Hub's client: files of a judge and of a dataset, by size; down without them."""
 
@@ -127,7 +131,7 @@ def test_what_is_missing_is_named_with_a_remedy_before_anything_is_fetched(
     on_gpu(8 * GB)
     assert "9.0 GB of weights" in blpo("demo", "--real", "--yes").err
     on_gpu(24 * GB)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: Disk(5 * GB))
+    monkeypatch.setattr(shutil, "disk_usage", nearly_full)
     refused = blpo("demo", "--real", "--yes")
     assert "5.0 GB are free, and 11.4 GB needed" in refused.err
     assert "HF_HOME" in refused.err

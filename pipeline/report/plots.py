@@ -184,7 +184,7 @@ def _draw_learning(figure: Figure, curves: Mapping[int, Learning]) -> None:
 def _draw_differences(figure: Figure, runs: Mapping[int, Differences]) -> None:
     axes = figure.subplots()
     axes.axvline(0, color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
-    for row, metrics in enumerate(reversed(runs.values())):
+    for row, metrics in enumerate(reversed(list(runs.values()))):
         for place, (name, (value, interval)) in enumerate(metrics.items()):
             height = row + 0.2 * (1 - place)
             color = (_INITIAL, _FINAL, _INK)[place]
@@ -196,7 +196,7 @@ def _draw_differences(figure: Figure, runs: Mapping[int, Differences]) -> None:
     ]
     axes.set(xlabel="difference, 95 % interval", ylim=(-0.5, len(runs) - 0.5))
     axes.set_xlim(min(-0.05, min(ends) - 0.02), max(0.05, max(ends) + 0.02))
-    axes.set_yticks(range(len(runs)), [f"run {number}" for number in reversed(runs)])
+    axes.set_yticks(range(len(runs)), [f"run {number}" for number in reversed(list(runs))])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     _add_legend(axes, num_columns=3)

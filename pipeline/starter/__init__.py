@@ -1,1 +1,1 @@
-"""The first task file and run file of a project: `blpo init`."""
+"""First steps: a project's task file and run file (`blpo init`), a real judge (`blpo demo --real`)."""

@@ -143,7 +143,7 @@ def plan_real(
     )
     splits = per_generator[0] * _NUM_GENERATORS, per_generator[1] * _NUM_GENERATORS
     planned = planned_calls(config, load_task(config.task), *splits)
-    calls = {role: planned.of(role) for role in ROLES}
+    calls: dict[Role, int] = {role: planned.of(role) for role in ROLES}
     has_gpu = config.judge.device == "cuda"
     effort = Effort.of(config, calls, sum(splits), found_judge.num_bytes) if has_gpu else None
     return RealPlan(
