@@ -1,1 +1,1 @@
-"""First steps: a project's task file and run file (`blpo init`), a real judge (`blpo demo --real`)."""
+"""First steps: files of a project (`blpo init`), a run with a real judge (`blpo demo --real`)."""
