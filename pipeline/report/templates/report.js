@@ -74,7 +74,12 @@ if (decided) {
     told.textContent = card.dataset.decision;
     card.querySelector(".outcome").append(" ", told);
   }
-  form.elements.decision.parentElement.hidden = false;
+  const select = document.createElement("select");
+  select.name = "decision";
+  select.append(new Option("any", ""), new Option("act"), new Option("abstain"));
+  const label = document.createElement("label");
+  label.append("decision ", select);
+  form.querySelector("[role=status]").before(label);
 }
 const chosen = (name) => form.elements[name]?.value ?? "";
 
