@@ -20,7 +20,7 @@ from blpo.pipeline.blpo.algorithm import optimize
 from blpo.pipeline.blpo.config import PLUS, BlpoConfig
 from blpo.pipeline.blpo.policies import plus
 from blpo.pipeline.blpo.policies.plus import choices_of
-from blpo.pipeline.blpo.records import OuterStep
+from blpo.pipeline.blpo.records import OuterStep, Scored
 
 
 def make_example(number: int) -> Example:
@@ -59,6 +59,9 @@ class ScriptedRoles:
             Verdict("Unsafe" if int(example.example_id[1:]) < num_right(prompt) else "Safe")
             for prompt, example in pairs
         ]
+
+    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
+        pass
 
     def verbalize_each(
         self, i2t_prompts: Sequence[str], examples: Sequence[Example]

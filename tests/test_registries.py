@@ -32,7 +32,7 @@ class JudgingRoles:
 class Guess:
     """A method that knows a good prompt."""
 
-    section = "opro"
+    section, length = "opro", "steps"
     fixed: Mapping[str, Any] = {"steps": 1}
     sees_images = False
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from blpo.pipeline.metrics.coverage import OperatingPoint
 from blpo.pipeline.report.html import render_report
 from browser import chromium, opened
 from playwright.sync_api import Browser, Page
@@ -84,6 +85,7 @@ def test_the_gallery_is_filtered_ordered_and_drawn_piece_by_piece(
 ) -> None:
     with opened(browser, binary) as page:
         assert visible(page) == 24
+        assert not page.is_visible("[name=decision]")
         page.click("#more")
         assert visible(page) == 40
         page.click("button[data-outcome=fixed]")
@@ -106,6 +108,24 @@ def test_the_gallery_is_filtered_ordered_and_drawn_piece_by_piece(
         )
         assert found == sorted(found)
         assert 0.7 <= found[0] <= found[-1] < 0.9
+
+
+def test_what_was_decided_is_told_on_each_image_and_filtered(
+    browser: Browser, tmp_path: Path
+) -> None:
+    acts = (0, 3, 5, 20)
+    point = OperatingPoint("error <= 0.05", "error", 0.05, [(0.5, 0.1)], 0.1, 0.0, (0, 0.2), acts)
+    file = tmp_path / "report.html"
+    file.write_text(render_report(replace(make_record(), operating_point=point)))
+    with opened(browser, file) as page:
+        page.select_option("[name=decision]", "act")
+        shown = page.locator("#cases .card:visible")
+        names = shown.evaluate_all("cards => cards.map(card => card.ariaLabel)")
+        assert sorted(names) == [f"test-{place:03}" for place in acts]
+        assert set(shown.locator(".decision").all_text_contents()) == {"act"}
+        page.select_option("[name=decision]", "abstain")
+        assert page.inner_text(".filters [role=status]") == f"{40 - len(acts)} of 40 match"
+        assert violations(page) == []
 
 
 def test_keys_lead_through_the_gallery_and_into_the_enlarged_view(

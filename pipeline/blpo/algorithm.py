@@ -138,6 +138,7 @@ def score_each(
     proposals = choices.update_p(problem, i2t_prompts, cases)
     updated = [proposal.prompt or problem.judge_prompt for proposal in proposals]
     scored = choices.score(problem, updated, search)  # Eq 9
+    choices.roles.scored(problem.index, [scored[p] for p in updated])
     return [
         Candidate(q, of_q, proposal, p, scored[p])
         for q, of_q, proposal, p in zip(

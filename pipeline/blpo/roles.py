@@ -10,10 +10,14 @@ from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ...models.roles.reflection import Reflection
 from ...models.roles.verbalizer import Verbalization
+from .records import Scored
 
 
 class Roles(Protocol):
-    """The four questions that the algorithm asks of models, several of a kind in one batch."""
+    """The four questions that the algorithm asks of models, several of a kind in one batch.
+
+    scored: told of every p' as soon as it has its score, for who looks on.
+    """
 
     @property
     def task(self) -> Task: ...
@@ -39,3 +43,5 @@ class Roles(Protocol):
         count: int,
         draw: int = 0,
     ) -> list[Proposal]: ...
+
+    def scored(self, step: int, candidates: Sequence[Scored]) -> None: ...

@@ -8,7 +8,7 @@ import threading
 import traceback
 from importlib import metadata
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, TextIO
 
 import typer
 
@@ -105,7 +105,7 @@ def _is_out_of_memory(error: Exception) -> bool:
 
 def _set_up_output() -> None:
     """Logs and tracebacks without keys and controls; no character that cannot be printed fails."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _StderrHandler()
     handler.setFormatter(ShownFormatter("%(message)s"))
     logging.basicConfig(handlers=[handler])
     logging.getLogger("blpo").setLevel(logging.INFO)
@@ -114,6 +114,14 @@ def _set_up_output() -> None:
     stdout: object = sys.stdout
     if isinstance(stdout, io.TextIOWrapper):
         stdout.reconfigure(errors="backslashreplace")
+
+
+class _StderrHandler(logging.StreamHandler[TextIO]):
+    """Writes where stderr is by now: above the bars of progress, while there are any."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.stream = sys.stderr
+        super().emit(record)
 
 
 def _say_traceback(

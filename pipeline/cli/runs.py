@@ -5,7 +5,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import EXIT_PROBLEM, AsJson, Overrides, Quiet, StartOver, known_methods, say
+from .demo import RealDemo, refuse_options, run_real
+from .options import (
+    EXIT_PROBLEM,
+    AsJson,
+    Overrides,
+    Overwrite,
+    Quiet,
+    StartOver,
+    known_methods,
+    say,
+)
 
 if TYPE_CHECKING:
     from ..config import RunConfig
@@ -29,18 +39,62 @@ def demo(
     seeds: Annotated[
         list[int] | None, typer.Option("--seed", help="Seed of a run; repeatable.  [0]")
     ] = None,
+    real: Annotated[
+        bool,
+        typer.Option(
+            "--real",
+            help="A real judge on a public dataset instead: GPU and downloads, which are told and "
+            "asked about first.",
+        ),
+    ] = False,
+    judge: Annotated[
+        str | None,
+        typer.Option(help="--real: Hugging Face id or folder.  [Qwen/Qwen3-VL-4B-Instruct]"),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="--real: folder with the dataset, in place of a download.")
+    ] = None,
+    num_train: Annotated[
+        int, typer.Option(min=6, help="--real: images to align on, as many of each generator.")
+    ] = 150,
+    num_test: Annotated[int, typer.Option(min=6, help="--real: images to test on.")] = 210,
+    overrides: Overrides = None,
+    yes: Annotated[bool, typer.Option("--yes", help="--real: go on without a question.")] = False,
     start_over: StartOver = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run the whole loop on five synthetic tasks with the shipped micro model."""
+    from ..runs.progress import be_quiet  # noqa: PLC0415
+
+    if quiet:
+        be_quiet()
+    if real:
+        refuse_options("--real", {"--task": tasks, "--method": methods, "--seed": seeds})
+        wanted = RealDemo(out, judge, data, (num_train, num_test), overrides or [])
+        run_real(wanted, yes=yes, start_over=start_over, quiet=quiet, as_json=as_json)
+        return
+    refuse_options("without --real", {"--judge": judge, "--data": data, "--set": overrides})
+    _demo(out, tasks, methods, seeds, start_over=start_over, as_json=as_json)
+
+
+def _demo(
+    out: Path,
+    tasks: list[str] | None,
+    methods: list[str] | None,
+    seeds: list[int] | None,
+    *,
+    start_over: bool,
+    as_json: bool,
+) -> None:
     from ..runs.demo import DEMO_NOTE, demo_configs, demo_tasks  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
-    from .show.runs import show_runs  # noqa: PLC0415
+    from .show.runs import show_demo  # noqa: PLC0415
 
     names = demo_tasks(tasks)
     say(DEMO_NOTE)
     configs = demo_configs(out, names, methods or ["blpo"], seeds or [0])
-    show_runs(execute_runs(configs, start_over=start_over), as_json=as_json)
+    show_demo(execute_runs(configs, start_over=start_over), as_json=as_json)
 
 
 def optimize(
@@ -96,13 +150,23 @@ def compare(
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN RUN...", help="Finished runs on one test split.")
     ],
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write a page, too: prompts, curves and images where the runs disagree."),
+    ] = None,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare finished runs with the first: effect, confidence interval, paired tests."""
-    from ..sweeps.compare import compare_runs  # noqa: PLC0415
+    from ..comparison.page import write_comparison  # noqa: PLC0415
+    from ..sweeps.compare import compare_past_runs, read_runs  # noqa: PLC0415
     from .show.tables import show_comparisons  # noqa: PLC0415
 
-    show_comparisons(compare_runs(runs), as_json=as_json)
+    past = read_runs(runs)
+    found = compare_past_runs(past)
+    if html is not None:
+        write_comparison(html, found, past, overwrite=overwrite)
+    show_comparisons(found, html, as_json=as_json)
 
 
 def verify(

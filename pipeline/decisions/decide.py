@@ -120,7 +120,9 @@ def decided(past: PastRun, target: Target, confidence: float) -> Decision:
 def operating_point(past: PastRun, decision: Decision) -> OperatingPoint:
     """A decision as the report shows it, with all thresholds of the test split."""
     target, outcome = decision.target, decision.test
-    points = _points(_Judged(past.examples, past.final), target)
+    judged = _Judged(past.examples, past.final)
+    points = _points(judged, target)
+    is_acted_on = judged.confidences(target) >= decision.threshold
     return OperatingPoint(
         target=str(target),
         measure=target.measure,
@@ -133,6 +135,7 @@ def operating_point(past: PastRun, decision: Decision) -> OperatingPoint:
         coverage=outcome.coverage,
         value=outcome.value,
         ci95=outcome.ci95.get("value"),
+        acts=tuple(np.flatnonzero(is_acted_on).tolist()),
     )
 
 

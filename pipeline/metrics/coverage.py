@@ -22,7 +22,7 @@ class OperatingPoint:
 
     target: in words. measure, bound: of the target. curve: the measure by coverage, at every
     confidence that occurs, from 10 images on. coverage, value: at the point; ci95 of the value,
-    both None where nothing is acted on.
+    both None where nothing is acted on. acts: places of the test images that are acted on.
     """
 
     target: str
@@ -32,6 +32,7 @@ class OperatingPoint:
     coverage: float
     value: float | None
     ci95: Interval | None
+    acts: tuple[int, ...] = ()
 
 
 def risk_coverage(examples: Sequence[Labelled], verdicts: Sequence[Verdict]) -> Curve:

@@ -25,11 +25,15 @@ MAX_IMAGES = 500
 
 @dataclass(frozen=True, slots=True)
 class TestCase:
-    """A test example with its verdicts under the initial and under the final prompt."""
+    """A test example with its verdicts under the initial and under the final prompt.
+
+    place: in the test split, from 0.
+    """
 
     example: Example
     before: Verdict
     after: Verdict
+    place: int = 0
 
     @property
     def outcome(self) -> Outcome:
@@ -64,7 +68,8 @@ class Gallery:
         cls, examples: Sequence[Example], initial: Sequence[Verdict], final: Sequence[Verdict]
     ) -> "Gallery":
         """Verdicts are those on the examples, in their order."""
-        found = [TestCase(*one) for one in zip(examples, initial, final, strict=True)]
+        rows = zip(examples, initial, final, strict=True)
+        found = [TestCase(*row, place) for place, row in enumerate(rows)]
         counts: Counter[Outcome] = Counter(case.outcome for case in found)
         most = MAX_IMAGES // max((len(example.images) for example in examples), default=1)
         return cls(sorted(found, key=_rank)[:most], counts)

@@ -14,7 +14,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined, Template
 from markupsafe import Markup
 from PIL import Image
 
@@ -41,7 +41,7 @@ SECTIONS = {
 """What the page's table of contents calls them, in order; each has a template of its name."""
 
 _THUMBNAIL_PX = 256
-_TEMPLATES = "templates"
+_PACKAGE, _TEMPLATES = "blpo.pipeline.report", "templates"
 _NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
 _SECTION = re.compile(
     r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</main>)', re.DOTALL
@@ -54,20 +54,36 @@ def render_section(name: str, view: Mapping[str, Any]) -> Markup:
 
 
 def render_page(sections: Mapping[str, Markup], view: Mapping[str, Any]) -> str:
-    """The whole page. Its policy lets no script run but its own."""
+    """The whole page of a run."""
+    return fill_page(_environment().get_template("report.html.j2"), SECTIONS, sections, view)
+
+
+def fill_page(
+    template: Template,
+    titles: Mapping[str, str],
+    sections: Mapping[str, Markup],
+    view: Mapping[str, Any],
+    css: str = "",
+) -> str:
+    """A page that extends `page.html.j2`. Its policy lets no script run but its own.
+
+    titles: what the table of contents calls the sections. css: beside that of all pages.
+    """
     script = _own("report.js")
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            view,
-            sections=sections,
-            titles=SECTIONS,
-            css=Markup(_own("report.css")),
-            script=Markup(script),
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        )
+    return template.render(
+        view,
+        sections=sections,
+        titles=titles,
+        css=Markup(_own("report.css") + css),
+        script=Markup(script),
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
     )
+
+
+def environment_of(package: str) -> Environment:
+    """The templates of another package, which may extend and import those of reports."""
+    loaders = [PackageLoader(package, _TEMPLATES), PackageLoader(_PACKAGE, _TEMPLATES)]
+    return _environment().overlay(loader=ChoiceLoader(loaders))
 
 
 def call_macro(template: str, macro: str, value: object) -> str:
@@ -97,7 +113,7 @@ def _own(name: str) -> str:
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=PackageLoader("blpo.pipeline.report", _TEMPLATES),
+        loader=PackageLoader(_PACKAGE, _TEMPLATES),
         undefined=StrictUndefined,
         autoescape=True,
         trim_blocks=True,

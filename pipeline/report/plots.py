@@ -1,4 +1,4 @@
-"""The plots of a run's report, as <svg> elements in the colors of the page around them.
+"""The plots of reports and comparisons, as <svg> elements in the colors of the page around them.
 
 The same values give the same text. Nothing goes in but numbers and fixed words.
 """
@@ -24,11 +24,14 @@ _WIDTH_IN = 4.6
 # Colors that matplotlib draws with, and what the page draws in their place: its colors depend on
 # the reader's light or dark scheme.
 _INK, _MUTED, _INITIAL, _FINAL = "#010203", "#010204", "#010205", "#010206"
+_RUNS = ("#010207", "#010208", "#010209", "#01020a", "#01020b", "#01020c")
+_MARKERS, _LINES = "osD^vP", ("-", "--", ":")
 _PAGE_COLORS = {
     _INK: "currentColor",
     _MUTED: "var(--muted)",
     _INITIAL: "var(--initial)",
     _FINAL: "var(--final)",
+    **{color: f"var(--run-{number})" for number, color in enumerate(_RUNS, 1)},
 }
 _SETTINGS = {
     "svg.hashsalt": "blpo",
@@ -49,6 +52,12 @@ _SETTINGS = {
 _NO_METADATA = dict.fromkeys(("Date", "Creator", "Format", "Type"))
 # matplotlib's settings are global to the process, which the runs of a sweep share.
 _SETTINGS_LOCK = threading.Lock()
+
+Learning = Sequence[tuple[int, float]]
+"""Agreement on train by step."""
+
+Differences = Mapping[str, tuple[float, Interval]]
+"""A run's difference from another, with its interval, by metric."""
 
 # matplotlib's annotations are partly unknown to a strict type checker.
 Figure = Any
@@ -78,6 +87,19 @@ def coverage_plot(curves: Mapping[str, Curve]) -> str:
 def operating_point_plot(point: OperatingPoint) -> str:
     """What a target bounds, by how much is acted on, with the point that was decided for."""
     return _svg(lambda figure: _draw_operating_point(figure, point), height_in=2.6)
+
+
+def learning_plot(curves: Mapping[int, Learning]) -> str:
+    """Macro F1 on train over the steps of several runs, by number from 1; empty without any."""
+    drawn = {number: curve for number, curve in curves.items() if curve}
+    if not drawn:
+        return ""
+    return _svg(lambda figure: _draw_learning(figure, drawn), height_in=3)
+
+
+def differences_plot(runs: Mapping[int, Differences]) -> str:
+    """Paired differences of runs from a reference around 0; by number, of one set of metrics."""
+    return _svg(lambda figure: _draw_differences(figure, runs), height_in=1.1 + 0.6 * len(runs))
 
 
 def _svg(draw: Callable[[Figure], None], height_in: float) -> str:
@@ -144,6 +166,42 @@ def _draw_trajectory(figure: Figure, trajectory: Sequence[tuple[int, float, floa
     _add_legend(axes)
 
 
+def _draw_learning(figure: Figure, curves: Mapping[int, Learning]) -> None:
+    axes = figure.subplots()
+    for number, curve in curves.items():
+        steps, values = zip(*curve, strict=True)
+        turn, place = divmod(number - 1, len(_RUNS))
+        style = _MARKERS[place] + _LINES[turn % len(_LINES)]
+        axes.plot(steps, values, style, color=_RUNS[place], label=f"run {number}")
+    values = [value for curve in curves.values() for _, value in curve]
+    last = max(step for curve in curves.values() for step, _ in curve)
+    axes.set(xlabel="step", ylabel="macro F1 on train", ylim=_padded(values))
+    axes.set_xlim(-0.3, last + 0.3)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    _add_legend(axes, num_columns=4)
+
+
+def _draw_differences(figure: Figure, runs: Mapping[int, Differences]) -> None:
+    axes = figure.subplots()
+    axes.axvline(0, color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
+    for row, metrics in enumerate(reversed(list(runs.values()))):
+        for place, (name, (value, interval)) in enumerate(metrics.items()):
+            height = row + 0.2 * (1 - place)
+            color = (_INITIAL, _FINAL, _INK)[place]
+            axes.plot(interval, (height, height), color=color, linewidth=2)
+            label = name if row == 0 else None
+            axes.plot([value], [height], _MARKERS[place], color=color, markersize=5, label=label)
+    ends = [
+        end for metrics in runs.values() for _, interval in metrics.values() for end in interval
+    ]
+    axes.set(xlabel="difference, 95 % interval", ylim=(-0.5, len(runs) - 0.5))
+    axes.set_xlim(min(-0.05, min(ends) - 0.02), max(0.05, max(ends) + 0.02))
+    axes.set_yticks(range(len(runs)), [f"run {number}" for number in reversed(list(runs))])
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    _add_legend(axes, num_columns=3)
+
+
 def _draw_reliability(figure: Figure, bins: Mapping[str, Sequence[ReliabilityBin]]) -> None:
     axes = figure.subplots()
     axes.plot((0, 1), (0, 1), color=_MUTED, linewidth=1, linestyle=(0, (3, 3)))
@@ -170,9 +228,10 @@ def _draw_coverage(figure: Figure, curves: Mapping[str, Curve]) -> None:
     _add_legend(axes)
 
 
-def _add_legend(axes: Axes) -> None:
+def _add_legend(axes: Axes, num_columns: int = 2) -> None:
     """Above the axes, where it takes no width."""
-    axes.legend(frameon=False, loc="lower left", bbox_to_anchor=(0, 1), ncols=2, borderaxespad=0)
+    place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0}
+    axes.legend(frameon=False, ncols=num_columns, **place)
 
 
 def _draw_operating_point(figure: Figure, point: OperatingPoint) -> None:

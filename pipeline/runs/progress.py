@@ -17,7 +17,6 @@ from rich.progress import (
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
-    TimeRemainingColumn,
 )
 
 from ...data.shown import shown
@@ -36,10 +35,25 @@ def be_quiet() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Tracked:
-    """Something that counts up: `done()` of `total`."""
+    """Something that counts up: `done()` of `total`, which may change while it does.
+
+    seconds_left: until it is through, by its own account, None while that is not known; without
+    it, by the rate so far.
+    """
 
     done: Callable[[], int]
-    total: int | None
+    total: Callable[[], int] | int | None
+    seconds_left: Callable[[], float | None] | None = None
+
+    def total_by_now(self) -> int | None:
+        return self.total() if callable(self.total) else self.total
+
+    def left(self, elapsed_s: float) -> float | None:
+        """Seconds until it is through; None where that is not known."""
+        if self.seconds_left is not None:
+            return self.seconds_left()
+        done, total = self.done(), self.total_by_now()
+        return None if total is None or not done else max(total - done, 0) * elapsed_s / done
 
 
 @contextmanager
@@ -81,20 +95,21 @@ def _bars(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> N
         TextColumn(f"{unit}, {{task.fields[rate]}}", markup=False),
         TaskProgressColumn(),
         TimeElapsedColumn(),
-        TimeRemainingColumn(),
+        TextColumn("{task.fields[left]}", markup=False),
     )
     started = time.monotonic()
     with Progress(*columns, console=Console(stderr=True)) as bars:
         ids = {
-            name: bars.add_task(shown(name), total=work.total, rate="")
+            name: bars.add_task(shown(name), total=work.total_by_now(), rate="", left="")
             for name, work in tracked.items()
         }
         while True:
             stopped = stop.wait(_REFRESH_S)
             for name, work in tracked.items():
-                done = work.done()
-                rate = f"{done / (time.monotonic() - started):.0f}/s"
-                bars.update(ids[name], completed=done, rate=rate)
+                done, elapsed_s = work.done(), time.monotonic() - started
+                rate, left = f"{done / elapsed_s:.0f}/s", _left(work.left(elapsed_s))
+                total = work.total_by_now()
+                bars.update(ids[name], completed=done, total=total, rate=rate, left=left)
             if stopped:
                 return
 
@@ -106,14 +121,25 @@ def _lines(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> 
         if not done:  # an engine is starting: it says so itself, and its time is not the work's
             started = time.monotonic()
             continue
-        totals = [work.total for work in tracked.values()]
+        totals = [work.total_by_now() for work in tracked.values()]
         total = None if None in totals else sum(total or 0 for total in totals)
-        print(_line(done, total, unit, time.monotonic() - started), file=sys.stderr, flush=True)
+        elapsed_s = time.monotonic() - started
+        left = [work.left(elapsed_s) for work in tracked.values()]
+        # Work side by side is through with the last of it.
+        longest = None if None in left else max(seconds or 0 for seconds in left)
+        line = _line(done, total, longest, unit, done / elapsed_s)
+        print(line, file=sys.stderr, flush=True)
 
 
-def _line(done: int, total: int | None, unit: str, elapsed_s: float) -> str:
-    rate = done / elapsed_s
-    if total is None:
-        return f"{done:,} {unit}, {rate:.0f}/s"
-    remaining_s = max(total - done, 0) / rate
-    return f"{done:,} of {total:,} {unit}, {rate:.0f}/s, {remaining_s:.0f} s left"
+def _line(done: int, total: int | None, left_s: float | None, unit: str, rate: float) -> str:
+    of = f" of about {total:,}" if total is not None else ""
+    left = f", {_left(left_s)}" if left_s is not None else ""
+    return f"{done:,}{of} {unit}, {rate:.0f}/s{left}"
+
+
+def _left(seconds: float | None) -> str:
+    """In words; empty where it is not known."""
+    if seconds is None:
+        return ""
+    minutes = round(seconds / 60)
+    return f"about {minutes} min left" if minutes >= 2 else f"about {seconds:.0f} s left"

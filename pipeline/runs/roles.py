@@ -22,9 +22,11 @@ from ...models.roles.reflection import Reflection, update_i2t_prompts, update_ju
 from ...models.roles.verbalizer import Verbalization, Verbalizer
 from ...models.wrappers.budget import Budget, BudgetedEngine
 from ...models.wrappers.stored import Role, StoredEngine
+from ..blpo.records import Scored
 from ..config import JudgeConfig, RunConfig
 from .engine_pool import EnginePool
 from .failure_watch import FailureWatch
+from .story import Story
 
 T = TypeVar("T")
 
@@ -104,8 +106,10 @@ class RunRoles:
         task: Task,
         engines: Mapping[Role, Engine],
         watch: FailureWatch | None = None,
+        story: Story | None = None,
     ) -> None:
         self.task = task
+        self._story = story
         self._watch = watch or FailureWatch(config.max_failed_share)
         verbalizer, optimizer = config.verbalizer, config.optimizer
         optimizer_engine = optimizer.engine or config.judge
@@ -162,6 +166,10 @@ class RunRoles:
         return self._proposed(
             update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count, draw)
         )
+
+    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
+        if self._story is not None:
+            self._story.scored(step, candidates)
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self.verbalize_each([i2t_prompt], examples)[0]

@@ -32,7 +32,7 @@ from ..result import (
     SplitResult,
 )
 from ..search.step import Step, Tried
-from .calls import planned_calls
+from .calls import PlannedCalls, planned_calls
 from .checksums import checksums
 from .directory import (
     CHECKSUMS_FILE,
@@ -49,6 +49,7 @@ from .failure_watch import FailureWatch
 from .measure import measure
 from .predictions import predictions_bytes, train_predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
+from .story import Story
 
 
 class Run:
@@ -77,12 +78,18 @@ class Run:
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
         self.budget = Budget(config.budget.limits)
         self._watch = FailureWatch(config.max_failed_share, [self.judge_prompt, self.i2t_prompt])
+        num_steps: int = getattr(config.resolved_algorithm, config.search.length)
+        self.story = Story(config.output.name, self.ledgers, self._planned, num_steps)
 
     @property
     def expected_calls(self) -> int:
         """Calls of all roles, within the budget, if no step of the search ends early."""
+        return self._planned.total
+
+    @property
+    def _planned(self) -> PlannedCalls:
         splits = len(self.dataset.train), len(self.dataset.test)
-        return planned_calls(self.config, self.task, *splits).total
+        return planned_calls(self.config, self.task, *splits)
 
     @property
     def ledgers(self) -> dict[Role, RoleLedger]:
@@ -112,6 +119,7 @@ class Run:
         steps: list[Step] = []
         for step in self._search():
             steps.append(step)
+            self.story.stepped(step)
             self._watch.adopt([step.next_judge_prompt, step.i2t_prompt])
             self.directory.write_json(f"steps/step-{step.index}.json", self._step_record(step))
         record = self._test(steps, started)
@@ -122,7 +130,7 @@ class Run:
         """The steps of the method, as far as the budget lasts."""
         config = self.config
         engines = within_budget(self.engines, self.budget)
-        roles = RunRoles(config, self.task, engines, self._watch)
+        roles = RunRoles(config, self.task, engines, self._watch, self.story)
         with suppress(BudgetSpentError):
             yield from config.search.run(
                 roles,
@@ -169,6 +177,7 @@ class Run:
     def _test(self, steps: list[Step], started: float) -> RunRecord:
         """Judge the test split under p_0 and under the final prompt: the only look at it."""
         final_prompt = steps[-1].next_judge_prompt if steps else self.judge_prompt
+        self.story.tests(len(self.dataset.test), self.budget.stopped)
         on_train = self._judge_train(final_prompt)
         readings = on_train and self._choose_readings(on_train)
         reading = readings.final.reading if readings else None

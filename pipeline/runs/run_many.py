@@ -12,6 +12,7 @@ from ..result import RunResult
 from .engine_pool import EnginePool
 from .progress import Tracked, progress
 from .run import Run
+from .story import Detail
 
 _RUNS_AT_ONCE = 16
 
@@ -83,9 +84,15 @@ def _outcome(run: Run, future: Future[FinishedRun]) -> FinishedRun | FailedRun:
 def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedRun]]:
     """Finished futures of all runs, in order."""
     tracked = {
-        run.config.output.name: Tracked(lambda run=run: run.answered_calls, run.expected_calls)
+        run.config.output.name: Tracked(
+            lambda run=run: run.answered_calls,
+            lambda run=run: run.answered_calls + sum(run.story.calls_left.values()),
+            lambda run=run: run.story.seconds_left,
+        )
         for run in runs
     }
+    for run in runs:
+        run.story.detail = Detail.of(len(runs))
     threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
     with progress(tracked, "calls"):
         futures = [threads.submit(_execute, run) for run in runs]

@@ -1,1 +1,1 @@
-"""The first task file and run file of a project: `blpo init`."""
+"""First steps: files of a project (`blpo init`), a run with a real judge (`blpo demo --real`)."""

@@ -45,6 +45,25 @@ class Answers:
     optimizer: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class RunFile:
+    """A first run file. judge, optimizer: as in `Answers`. origin: what made the dataset."""
+
+    task: str
+    dataset: Path
+    output: Path
+    judge: Mapping[str, str]
+    optimizer: Mapping[str, str]
+    store: Path = Path("store")
+    origin: str = "Made by `blpo import table`, see the end of what `blpo init` printed."
+
+    def text(self) -> str:
+        """Commented. Raises ConfigError for a model that cannot be."""
+        text = _environment().get_template("run.yaml.j2").render(run=self)
+        parse_config(RunConfig, parse_yaml(text, RUN_FILE, ConfigError), RUN_FILE)
+        return text
+
+
 def suggested_kind(labels: Sequence[str], found: Found) -> Kind:
     """The kind that fits labels best."""
     if found.is_pairs:
@@ -98,7 +117,14 @@ def write_files(answers: Answers, folder: Path, *, overwrite: bool = False) -> t
     """
     task = make_task(answers)
     paths = folder / f"{task.name}.yaml", folder / RUN_FILE
-    texts = task_text(task), run_text(answers, paths[0])
+    run = RunFile(
+        task=str(paths[0]),
+        dataset=folder / f"{task.name}.parquet",
+        output=folder / "runs" / task.name,
+        judge=answers.judge,
+        optimizer=answers.optimizer,
+    )
+    texts = task_text(task), run.text()
     for path in paths:
         if path.exists() and not overwrite:
             raise DataError(f"{path}: already there: name another folder or pass --overwrite")
@@ -114,24 +140,6 @@ def task_text(task: Task) -> str:
     read = Task.model_validate(parse_yaml(text, task.name, ConfigError))
     if read != task:
         raise ConfigError(f"task {task.name}: these texts cannot be written as YAML: simplify them")
-    return text
-
-
-def run_text(answers: Answers, task_file: Path) -> str:
-    """A commented run file. Raises ConfigError for a model that cannot be."""
-    folder = task_file.parent
-    text = (
-        _environment()
-        .get_template("run.yaml.j2")
-        .render(
-            task_file=str(task_file),
-            dataset=str(folder / f"{answers.name}.parquet"),
-            output=str(folder / "runs" / answers.name),
-            judge=answers.judge,
-            optimizer=answers.optimizer,
-        )
-    )
-    parse_config(RunConfig, parse_yaml(text, RUN_FILE, ConfigError), RUN_FILE)
     return text
 
 

@@ -93,9 +93,20 @@ def compare_runs(paths: Sequence[Path]) -> Comparisons:
     Raises ConfigError if there are fewer than two, one is not finished, or their test examples
     or labels differ.
     """
+    return compare_past_runs(read_runs(paths))
+
+
+def read_runs(paths: Sequence[Path]) -> list[PastRun]:
+    """Raises ConfigError if there are fewer than two, or one is not finished."""
     if len(paths) < 2:
         raise ConfigError("name at least two finished runs; the first is the reference")
-    reference, *others = [read_past_run(path) for path in paths]
+    return [read_past_run(path) for path in paths]
+
+
+def compare_past_runs(runs: Sequence[PastRun]) -> Comparisons:
+    """Each run, of at least two, against the first. Raises ConfigError if their test examples or
+    labels differ."""
+    reference, *others = runs
     for other in others:
         refuse_other_test(reference, other)
     compared = [_comparison(reference, other) for other in others]

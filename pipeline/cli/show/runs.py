@@ -33,6 +33,14 @@ def show_run(run: FinishedRun, *, as_json: bool) -> None:
         print_line(next_line(tone, run.config.output))
 
 
+def show_demo(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
+    """Results of the demo, and the ways on from it."""
+    show_runs(runs, as_json=as_json)
+    if not as_json:
+        print_line("next: blpo init mine --images IMAGES, for a judge of your own")
+        print_line("      blpo demo --real, for an open judge on a public dataset (needs a GPU)")
+
+
 def next_line(tone: Tone, run: Path) -> str:
     """What to do after a run: use a prompt that is better, else find labels that tell more."""
     named = shlex.quote(str(run))

@@ -13,10 +13,13 @@ from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text,
 from .printing import print_json, print_line, stdout_console
 
 
-def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
-    """Runs against the reference: the difference and its interval first, then the tests."""
+def show_comparisons(found: Comparisons, page: Path | None, *, as_json: bool) -> None:
+    """Runs against the reference: the difference and its interval first, then the tests.
+
+    page: where the comparison was written as HTML; None if it was not.
+    """
     if as_json:
-        print_json(_comparisons_json(found))
+        print_json(_comparisons_json(found) | ({"page": str(page)} if page else {}))
         return
     console = stdout_console(140)
     grouped = f" in {found.groups} groups" if found.groups < found.n else ""
@@ -38,6 +41,8 @@ def show_comparisons(found: Comparisons, *, as_json: bool) -> None:
         console.print(
             "\nSynthetic test bench: these figures say nothing about real judges.", style="bold"
         )
+    if page is not None:
+        print_line(f"\npage: {page}")
 
 
 def show_tables(tables: SweepTables | DrawnTables, folder: Path, *, as_json: bool) -> None:

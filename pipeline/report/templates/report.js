@@ -62,13 +62,34 @@ const AT_FIRST = 24;
 let outcome = "";
 let wanted = cards;
 let limit = AT_FIRST;
+
+// What `blpo decide` has come to stands beside its plot, as it was decided after the page was made.
+const decided = $("decided");
+if (decided) {
+  const acts = new Set(decided.dataset.acts.split(" "));
+  for (const card of cards) {
+    card.dataset.decision = acts.has(card.dataset.place) ? "act" : "abstain";
+    const told = document.createElement("span");
+    told.className = "decision";
+    told.textContent = card.dataset.decision;
+    card.querySelector(".outcome").append(" ", told);
+  }
+  const select = document.createElement("select");
+  select.name = "decision";
+  select.append(new Option("any", ""), new Option("act"), new Option("abstain"));
+  const label = document.createElement("label");
+  label.append("decision ", select);
+  form.querySelector("[role=status]").before(label);
+}
 const chosen = (name) => form.elements[name]?.value ?? "";
 
 function isWanted({ dataset }) {
   const [least, below] = (chosen("confidence") || ",").split(",");
+  const rightUnder = (dataset.right ?? "").split(" ");
   return (
     (!outcome || dataset.outcome === outcome) &&
-    ["human", "verdict"].every((name) => !chosen(name) || dataset[name] === chosen(name)) &&
+    ["human", "verdict", "decision"].every((name) => !chosen(name) || dataset[name] === chosen(name)) &&
+    (!chosen("right") || rightUnder.includes(chosen("right"))) &&
     (!least || (dataset.confidence >= Number(least) && dataset.confidence < Number(below))) &&
     (!form.elements.disputed?.checked || "disputed" in dataset)
   );
@@ -99,7 +120,7 @@ function reach(card) {
   for (const other of cards) other.tabIndex = other === card ? 0 : -1;
 }
 
-form.hidden = false;
+form.hidden = cards.length === 0;
 $("more").onclick = () => draw(limit + 100);
 form.onsubmit = (event) => event.preventDefault();
 form.onchange = arrange;

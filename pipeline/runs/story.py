@@ -1,0 +1,173 @@
+"""What a run tells while it goes, line by line, and how long it will go on."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from enum import IntEnum
+
+from ...data.examples import Example
+from ...models.wrappers.ledger import Role, RoleLedger
+from ..blpo.records import Scored
+from ..report.conclusion import signed
+from ..search.paired_gain import PairedGain, paired_gain
+from ..search.step import Step, num_right
+from .calls import PlannedCalls
+
+_log = logging.getLogger("blpo.story")
+
+_TWO_SIDED = 0.975
+_MOST_TOLD_BY_STEP = 8
+
+
+class Detail(IntEnum):
+    """How much is told: nothing, every step of the search, or every prompt that a step tries."""
+
+    NOTHING = 0
+    STEPS = 1
+    PROMPTS = 2
+
+    @classmethod
+    def of(cls, num_runs: int) -> "Detail":
+        """As much as a console takes from so many runs at once."""
+        if num_runs == 1:
+            return cls.PROMPTS
+        return cls.STEPS if num_runs <= _MOST_TOLD_BY_STEP else cls.NOTHING
+
+
+class Story:
+    """The lines of one run, in the log, and what of its calls is still to come.
+
+    ledgers: by role, counted by the run. num_steps: of the search at most.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        ledgers: Mapping[Role, RoleLedger],
+        planned: PlannedCalls,
+        num_steps: int,
+    ) -> None:
+        self.detail = Detail.NOTHING
+        self._name = name
+        self._ledgers = ledgers
+        self._planned = planned
+        self._num_steps = num_steps
+        self._tried = 0
+        self._since_prompt, self._since_step = _Calls(), _Calls()
+        self._last: Step | None = None
+        self._num_done = 0
+        self._asked_in_steps: dict[Role, int] = {}
+        self._is_testing = False
+
+    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
+        """Tell of the prompts that a step has just tried, in one round."""
+        for place, one in enumerate(candidates, 1):
+            self._tried += 1
+            told = [f"score {signed(one.score)}"]
+            if one.verdicts:
+                right = num_right(one.examples, one.verdicts)
+                told[0] += f", {right} of {len(one.verdicts)} right"
+            if place == len(candidates):
+                told.append(self._since_prompt.told(self._ledgers))
+            line = f"step {step}, I2T prompt {self._tried}: {'; '.join(told)}"
+            self._tell(Detail.PROMPTS, line)
+
+    def stepped(self, step: Step) -> None:
+        """Tell what a step has come to."""
+        told = [*self._agreement(step), *_choice(step), self._since_step.told(self._ledgers)]
+        self._tell(Detail.STEPS, f"step {step.index} done: {'; '.join(told)}")
+        self._last, self._tried = step, 0
+        self._num_done += 1
+        self._asked_in_steps = {role: led.asked for role, led in self._ledgers.items()}
+
+    def tests(self, num_images: int, stopped: str | None) -> None:
+        """Tell that the search is over."""
+        self._is_testing = True
+        why = f" (stopped early: {stopped})" if stopped else ""
+        what = f"first and final prompt on {num_images:,} test images"
+        self._tell(Detail.STEPS, f"search over after {self._num_done} steps{why}; judging {what}")
+
+    @property
+    def calls_left(self) -> dict[Role, int]:
+        """By role: as many for each step to come as those before took, at most as planned."""
+        return {role: self._left(role) for role in self._ledgers}
+
+    @property
+    def seconds_left(self) -> float | None:
+        """By the rates of this session; None where a role that is to be asked has none yet."""
+        total = 0.0
+        for role, number in self.calls_left.items():
+            ledger = self._ledgers[role]
+            if number and not ledger.session.calls:
+                return None
+            if number:
+                total += number * ledger.session_seconds / ledger.session.calls
+        return total
+
+    def _left(self, role: Role) -> int:
+        answered = self._ledgers[role].answered
+        after = self._planned.of(role) - self._planned.search.get(role, 0)
+        in_steps = self._asked_in_steps.get(role, 0)
+        if self._is_testing:
+            return max(in_steps + after - answered, 0)
+        search = self._planned.search.get(role, 0)
+        if self._num_done:
+            search = min(search, round(in_steps / self._num_done * self._num_steps))
+        return max(search - answered, 0) + after
+
+    def _agreement(self, step: Step) -> list[str]:
+        """On train, and against the step before where both were judged on the same examples."""
+        if not step.examples:
+            return []
+        n, right = len(step.examples), num_right(step.examples, step.verdicts)
+        told = f"accuracy {right / n:.3f} on {n} training images"
+        if self._last is None or not self._last.examples:
+            return [told]
+        gain = paired_gain(_losses(self._last), _losses(step), _one_stratum(step.examples))
+        low, high = gain.lower(_TWO_SIDED), gain.upper(_TWO_SIDED)
+        bounds = f"95 % interval {signed(low)} to {signed(high)}"
+        return [f"{told}, {signed(gain.mean)} over step {self._last.index} ({bounds})"]
+
+    def _tell(self, detail: Detail, line: str) -> None:
+        if self.detail >= detail:
+            _log.info("%s: %s", self._name, line)
+
+
+class _Calls:
+    """How many there have been when they were last told of."""
+
+    def __init__(self) -> None:
+        self._asked, self._new = 0, 0
+
+    def told(self, ledgers: Mapping[Role, RoleLedger]) -> str:
+        """Those since, and how many of them no model had to answer."""
+        asked = sum(ledger.asked for ledger in ledgers.values())
+        new = sum(ledger.session.calls for ledger in ledgers.values())
+        since, answered = asked - self._asked, new - self._new
+        self._asked, self._new = asked, new
+        return f"{since:,} calls, {since - answered:,} from the store"
+
+
+def _choice(step: Step) -> list[str]:
+    """What was chosen, whether it was accepted, on what gain, or why not."""
+    places = [place for place, tried in enumerate(step.tried, 1) if tried.is_chosen]
+    told = [f"I2T prompt {place} chosen" for place in places]
+    gain = step.details.get("gain")
+    if gain and gain["n"]:
+        found = PairedGain(gain["mean"], gain["standard_error"], gain["n"])
+        told.append(
+            f"gain {signed(found.mean)} \N{PLUS-MINUS SIGN} {found.standard_error:.3f} on {found.n}"
+        )
+    if step.notes:
+        return [*told, *(note.rstrip(".") for note in step.notes)]
+    changed = step.next_judge_prompt != step.judge_prompt
+    return [*told, "accepted" if changed else "the judge prompt stays"]
+
+
+def _losses(step: Step) -> dict[str, float]:
+    """1 for each wrong verdict, 0 for each right one, by example_id."""
+    pairs = zip(step.examples, step.verdicts, strict=True)
+    return {example.example_id: float(v.label != example.label) for example, v in pairs}
+
+
+def _one_stratum(examples: Sequence[Example]) -> dict[str, bool]:
+    return {example.example_id: True for example in examples}

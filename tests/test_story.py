@@ -1,0 +1,121 @@
+"""What a run tells while it goes, and how much it says is left."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.ledger import Role, RoleLedger, Usage
+from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.runs.calls import PlannedCalls
+from blpo.pipeline.runs.run import Run
+from blpo.pipeline.runs.story import Detail, Story
+from blpo.pipeline.search.step import Step
+from ideal_engine import IdealEngine
+from ideal_runs import TASK, ideal_dataset
+from killable_run import IdealPool
+
+PLANNED = PlannedCalls({"judge": 500, "optimizer": 50}, test=40, fits=0)
+
+
+def run_of(folder: Path, engine: IdealEngine, **algorithm: Any) -> Run:
+    config = RunConfig.model_validate(
+        {
+            "task": TASK,
+            "dataset": folder / "data.parquet",
+            "output": folder / "run",
+            "store": folder / "store",
+            "optimizer": OptimizerConfig(engine=EngineSettings(kind="lexicon")),
+            "algorithm": {"outer_steps": 2, "inner_steps": 1, **algorithm},
+        }
+    )
+    return Run(config, IdealPool(engine))
+
+
+def lines(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if record.name == "blpo.story"]
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "blpo")
+    return caplog
+
+
+def test_every_prompt_and_step_is_told_with_its_calls(
+    tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    engine = ideal_dataset(tmp_path, num_test=8)
+    run = run_of(tmp_path, engine)
+    run.story.detail = Detail.PROMPTS
+    run.execute()
+    first, *_ = found = lines(told)
+    assert first.startswith("run: step 0, I2T prompt 1: score ")
+    assert [(": score " in line, " done: " in line) for line in found] == [
+        *[(True, False), (True, False), (False, True)] * 2,
+        (False, False),
+    ]
+    assert "over step 0 (95 % interval" in found[5]
+    assert (
+        found[6]
+        == "run: search over after 2 steps; judging first and final prompt on 8 test images"
+    )
+    told.clear()
+    again = run_of(tmp_path, engine)
+    again.story.detail = Detail.STEPS
+    again.execute()
+    replayed = lines(told)
+    assert len(replayed) == 3
+    for line in replayed[:2]:
+        calls, _, held = line.rpartition("; ")[2].removesuffix(" from the store").partition(", ")
+        assert calls == f"{held} calls" != "0 calls"
+
+
+def test_a_rejected_proposal_is_told_with_its_gain_and_the_reason(
+    tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    run = run_of(tmp_path, ideal_dataset(tmp_path, num_test=8), accept="paired")
+    run.story.detail = Detail.STEPS
+    run.execute()
+    assert any("not accepted: no gain" in line for line in lines(told))
+
+
+def test_one_run_tells_all_some_their_steps_and_a_sweep_nothing(
+    tmp_path: Path, told: pytest.LogCaptureFixture
+) -> None:
+    assert [Detail.of(number) for number in (1, 5, 100)] == [
+        Detail.PROMPTS,
+        Detail.STEPS,
+        Detail.NOTHING,
+    ]
+    run_of(tmp_path, ideal_dataset(tmp_path, num_test=8)).execute()
+    assert lines(told) == []
+
+
+def story(asked: Mapping[Role, int], num_steps: int = 5) -> tuple[Story, dict[Role, RoleLedger]]:
+    """Ledgers in which each model call took half a second."""
+    ledgers: dict[Role, RoleLedger] = {
+        role: RoleLedger(number, answered=number, session=Usage(number), session_seconds=number / 2)
+        for role, number in asked.items()
+    }
+    return Story("run", ledgers, PLANNED, num_steps), ledgers
+
+
+def test_what_is_left_follows_what_steps_took_and_not_the_plan() -> None:
+    found, ledgers = story({"judge": 60, "optimizer": 4})
+    assert found.calls_left == {"judge": 500 + 40 - 60, "optimizer": 46}
+    found.stepped(Step(0, "p", "p", [], [], details={}))
+    assert found.calls_left == {"judge": 4 * 60 + 40, "optimizer": 4 * 4}
+    assert found.seconds_left == (4 * 60 + 40 + 4 * 4) / 2
+    found.tests(20, stopped=None)
+    ledgers["judge"].answered += 10
+    assert found.calls_left == {"judge": 30, "optimizer": 0}
+
+
+def test_without_a_rate_for_a_role_that_will_be_asked_no_time_is_told() -> None:
+    found, _ = story({"judge": 10, "optimizer": 0})
+    assert found.seconds_left is None
+    found.tests(20, stopped=None)
+    assert found.seconds_left is not None
