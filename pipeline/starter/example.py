@@ -12,7 +12,7 @@ import yaml
 
 from ...data.arrow import atomic_path
 from ...data.errors import DataError
-from ...data.micro.graded import DrawConfig, GradedWorld, PeopleConfig
+from ...data.micro.graded import DrawConfig, GradedWorld, JudgeConfig, PeopleConfig
 from ...data.micro.graded_data import graded_rows
 from ...data.micro.rubrics import Row
 from ...data.sources.opening import open_source
@@ -20,8 +20,9 @@ from ...data.sources.opening import open_source
 _TASK = "micro-unsafebench"
 RATERS = ("anna", "ben", "cleo")
 _WORLD = GradedWorld(
-    draw=DrawConfig(data_seed=1, num_train=240, num_test=80),
+    draw=DrawConfig(num_train=240, num_test=80),
     people=PeopleConfig(disagreement=0.02, raters=len(RATERS), share_rated=1.0),
+    judge=JudgeConfig(leniency=0.3),
 )
 _PHOTOS, _NEW_PHOTOS, _WORLD_FILE = "photos", "new-photos", "world.yaml"
 
