@@ -2,7 +2,6 @@
 
 import threading
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Protocol
 
 from ...data.micro.graded import GradedWorld
@@ -30,13 +29,10 @@ class WorldScenes:
         """None for an image that is in no dataset of the world."""
         with self._lock:
             while image not in self._known and self._undrawn:
-                self._known |= _drawn(self._undrawn.pop(0), self._world.model_dump_json())
+                self._known |= _drawn(self._undrawn.pop(0), self._world)
             return self._known.get(image)
 
 
-@lru_cache(maxsize=len(MICRO_TASKS))
-def _drawn(task: str, world_json: str) -> Mapping[bytes, Scene]:
-    """Engines of one process share what they draw."""
-    world = GradedWorld.model_validate_json(world_json)
+def _drawn(task: str, world: GradedWorld) -> Mapping[bytes, Scene]:
     rows, scenes = graded_rows(task, world), graded_scenes(task, world)
     return {row["image"]: scene for row, scene in zip(rows, scenes, strict=True)}

@@ -55,7 +55,7 @@ def write_label_page(
     command = shlex.join(
         [
             *("blpo", "import", "table", "LABELS.csv", "--task", task_name),
-            *("--image-root", str(root), "--out", f"{task.name}.parquet"),
+            *("--image-root", str(root), "--out", str(_dataset_of(task, task_name))),
         ]
     )
     choices = label_choices(task)
@@ -64,6 +64,12 @@ def write_label_page(
         temporary.write_text(html, "utf-8")
     keys = {choice["key"]: choice["shown"] for choice in choices}
     return LabelPage(out, len(shown), out.stat().st_size, keys, command)
+
+
+def _dataset_of(task: Task, task_name: str) -> Path:
+    """Where `blpo init` expects the dataset: beside the task file."""
+    path = Path(task_name)
+    return path.with_suffix(".parquet") if path.suffix else Path(f"{task.name}.parquet")
 
 
 def label_choices(task: Task) -> list[dict[str, Any]]:
