@@ -2,7 +2,7 @@
 
 A block of commands that cannot run in a test is marked in the source of its page, on the line
 before it: `<!-- parsed only: needs a GPU -->`. One that ends otherwise than with 0 is marked
-`<!-- exits with 1 -->`. A block of `text` right behind one is what it prints; `...` stands for the rest
+`<!-- exits with 1 -->`. A block of `text` behind one is what it prints; `...` stands for the rest
 of a line, and alone on a line for any lines.
 """
 
@@ -77,7 +77,7 @@ def blocks(page: str, *languages: str) -> list[Block]:
 
 
 def prints(expected: str, printed: str) -> bool:
-    """Whether a block of `text` tells what was printed; blanks at the ends of lines do not count."""
+    """Whether a block of `text` tells what was printed; blanks at ends of lines do not count."""
     lines = [line.rstrip() for line in expected.splitlines()]
     patterns = [r"(?:.*\n)*?" if line == "..." else _line_pattern(line) for line in lines]
     text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
