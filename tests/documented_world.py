@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -17,12 +18,14 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds
+from blpo.data.micro.graded import GradedWorld
 from blpo.data.micro.pairs import PAIR_TASK, generate_pairs, scene_pairs
 from blpo.data.micro.rubrics import MICRO_TASKS, generate, scenes_of
 from blpo.data.micro.world import Scale, Scene
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.ideal import scenes
 from blpo.models.lexicon.engine import LexiconEngine
 from blpo.models.wrappers.stopping import StoppableEngine
 from blpo.pipeline.cli.app import main
@@ -87,6 +90,16 @@ def working_in(folder: Path) -> Generator[None]:
 
     with pytest.MonkeyPatch.context() as patch, contextlib.chdir(folder):
         patch.setattr(EnginePool, "engine", shared)
+        yield
+
+
+@contextlib.contextmanager
+def scenes_drawn_once() -> Generator[None]:
+    """The ideal judges of all commands share the scenes that they know."""
+    drawn: Callable[[str, GradedWorld], Mapping[bytes, Scene]] = vars(scenes)["_drawn"]
+    of_json = cache(lambda task, world: drawn(task, GradedWorld.model_validate_json(world)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenes, "_drawn", lambda task, w: of_json(task, w.model_dump_json()))
         yield
 
 

@@ -4,7 +4,6 @@ somewhere."""
 import re
 import shlex
 import shutil
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,6 @@ from blpo.data.importers.names import IMPORTER_NAMES
 from blpo.data.micro.graded import GradedWorld, load_world
 from blpo.data.table.columns import ALIASES
 from blpo.data.tasks import Criterion, Task, load_task
-from blpo.models.ideal import scenes
-from blpo.models.ideal.scenes import _drawn  # pyright: ignore[reportPrivateUsage]
 from blpo.pipeline.blpo.config import PLUS
 from blpo.pipeline.cli.app import app
 from blpo.pipeline.config import RunConfig, load_run_config, parse_config
@@ -33,7 +30,13 @@ from documented_commands import (
     check_python,
     parse_blpo,
 )
-from documented_world import furnish, run_page, runnable_commands, working_in
+from documented_world import (
+    furnish,
+    run_page,
+    runnable_commands,
+    scenes_drawn_once,
+    working_in,
+)
 
 FRONT_PAGE = "README.md"
 TUTORIAL = "docs/tutorial.md"
@@ -82,10 +85,9 @@ def test_the_commands_of_a_page_run_after_those_of_the_front_page(
 def test_the_tutorial_runs_in_an_empty_folder_and_prints_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    draw_scenes = cache(lambda task, world: _drawn(task, GradedWorld.model_validate_json(world)))
-    monkeypatch.setattr(scenes, "_drawn", lambda task, w: draw_scenes(task, w.model_dump_json()))
     monkeypatch.chdir(tmp_path)
-    run_page(TUTORIAL)
+    with scenes_drawn_once():
+        run_page(TUTORIAL)
 
 
 # -------------------------------------------------------------------- commands that are only parsed

@@ -29,7 +29,7 @@ algorithm: {outer_steps: 2, inner_steps: 1}
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """A busy machine is no silent server; and files in place of one."""
-    monkeypatch.setattr(tracker, "_WAIT_FOR_THE_SILENT_S", 600)
+    monkeypatch.setattr(tracker, "_PATIENCE_WITH_THE_SILENT_S", 600)
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
 
 
@@ -124,7 +124,7 @@ def test_a_server_that_is_gone_costs_a_warning_and_a_line(
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tracker, "_WAIT_FOR_THE_SILENT_S", 0.01)
+    monkeypatch.setattr(tracker, "_PATIENCE_WITH_THE_SILENT_S", 0.01)
     answers = threading.Event()
 
     def silent() -> str:

@@ -3,6 +3,7 @@
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,10 +12,10 @@ from ...data.redaction import redacted
 
 _log = logging.getLogger("blpo.tracking")
 
-_WAIT_S = 60.0
-"""For the rest of a log at the end of a run, a report among it."""
-_WAIT_FOR_THE_SILENT_S = 15.0
-"""The same, if the tracker has not taken anything yet."""
+_PATIENCE_S = 60.0
+"""With a tracker that has taken something: since it last did, or the end of the run."""
+_PATIENCE_WITH_THE_SILENT_S = 15.0
+"""With one that has taken nothing, since it was first asked."""
 
 
 class Tracker(Protocol):
@@ -45,6 +46,7 @@ class Background:
         self._calls: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._where = ""
         self._problem = ""
+        self._moved = time.monotonic()
         self._thread = threading.Thread(target=self._work, name=f"log-{name}", daemon=True)
         self._thread.start()
 
@@ -52,20 +54,27 @@ class Background:
         self._calls.put(call)
 
     def close(self) -> str:
-        """Wait a while for what is left; where the run is logged, or why it is not."""
+        """Wait for what is left while it moves; where the run is logged, or why it is not."""
         self._calls.put(None)
-        self._thread.join(_WAIT_FOR_THE_SILENT_S)
-        if self._where:
-            self._thread.join(_WAIT_S)
+        closed = time.monotonic()
+        while self._thread.is_alive() and (wait_s := self._patience_left(closed)) > 0:
+            self._thread.join(wait_s)
         if self._thread.is_alive() and not self._problem:
             self._fail("no answer: what it had not taken by the end of the run is missing there")
         return f"{self._name}: {self._problem or self._where}"
 
+    def _patience_left(self, closed: float) -> float:
+        if self._where:
+            return max(self._moved, closed) + _PATIENCE_S - time.monotonic()
+        return self._moved + _PATIENCE_WITH_THE_SILENT_S - time.monotonic()
+
     def _work(self) -> None:
         try:
             self._where = self._start()
+            self._moved = time.monotonic()
             while (call := self._calls.get()) is not None:
                 call()
+                self._moved = time.monotonic()
         except Exception as error:  # Of any library, and of any kind.
             self._fail(_first_line(error))
 
