@@ -97,9 +97,16 @@ def working_in(folder: Path) -> Generator[None]:
 def scenes_drawn_once() -> Generator[None]:
     """The ideal judges of all commands share the scenes that they know."""
     drawn: Callable[[str, GradedWorld], Mapping[bytes, Scene]] = vars(scenes)["_drawn"]
-    of_json = cache(lambda task, world: drawn(task, GradedWorld.model_validate_json(world)))
+
+    @cache
+    def of_json(task: str, world: str) -> Mapping[bytes, Scene]:
+        return drawn(task, GradedWorld.model_validate_json(world))
+
+    def of_world(task: str, world: GradedWorld) -> Mapping[bytes, Scene]:
+        return of_json(task, world.model_dump_json())
+
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(scenes, "_drawn", lambda task, w: of_json(task, w.model_dump_json()))
+        patch.setattr(scenes, "_drawn", of_world)
         yield
 
 

@@ -24,9 +24,13 @@ def cells(kind: str) -> list[dict[str, Any]]:
 def shown(code: str, names: dict[str, Any]) -> Any:
     """What a cell shows: the value of its last line, if that is an expression."""
     tree = ast.parse(code)
-    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    last = tree.body[-1]
+    if not isinstance(last, ast.Expr):
+        exec(compile(tree, "cell", "exec"), names)
+        return None
+    tree.body.pop()
     exec(compile(tree, "cell", "exec"), names)
-    return eval(compile(ast.Expression(last.value), "cell", "eval"), names) if last else None
+    return eval(compile(ast.Expression(last.value), "cell", "eval"), names)
 
 
 @pytest.fixture(scope="module")

@@ -70,7 +70,7 @@ def test_mlflow_has_settings_steps_figures_and_artefacts_of_a_run_once(
         assert "mlflow: run " in printed
     import mlflow  # noqa: PLC0415
 
-    client = mlflow.MlflowClient()
+    client: Any = mlflow.MlflowClient()
     experiment = client.get_experiment_by_name("photos")
     assert experiment is not None
     [run] = client.search_runs([experiment.experiment_id])
