@@ -9,9 +9,9 @@ from typing import Any, cast
 from ...data.errors import ConfigError
 from ...data.redaction import redacted
 from ...data.tasks import Task
+from ..bulk.bundle import bundle_text
+from ..bulk.bundle_of_run import bundle_of_run
 from ..config import LOCATION_FIELDS, LOG_FIELDS, RunConfig
-from ..export.from_run import bundle_of_run
-from ..export.plain import bundle_text
 from ..metrics.agreement import Agreement
 from ..result import RunResult
 from ..runs.directory import REPORT_FILE, RESULT_FILE, RunDirectory
