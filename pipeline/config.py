@@ -23,6 +23,8 @@ from .search.failures import MaxFailedShare
 Config = TypeVar("Config", bound=BaseModel)
 
 
+TrackerName = Literal["mlflow", "wandb"]
+
 THINKING_TOKENS = 2048
 """Tokens of a thought, unless a run gives them."""
 
@@ -122,6 +124,7 @@ class RunConfig(VerdictConfig, MethodSections):
     reading: how verdicts of the first and of the final prompt are read; fitted on train.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
+    log_to: trackers of experiments that the run is logged to, beside its directory.
     """
 
     task: str
@@ -132,6 +135,7 @@ class RunConfig(VerdictConfig, MethodSections):
     judge_prompt: str | None = None
     i2t_prompt: str | None = None
     noise_floor: bool = False
+    log_to: tuple[TrackerName, ...] = ()
     reading: ReadingConfig = ReadingConfig()
     images: ImageConfig = ImageConfig()
     judge: EngineSettings = EngineSettings()
@@ -164,6 +168,9 @@ class JudgeConfig(VerdictConfig):
 
 LOCATION_FIELDS = frozenset({"dataset", "output", "store"})
 """Fields that say where files lie. What a dataset holds is told by its fingerprint."""
+
+LOG_FIELDS = frozenset({"log_to"})
+"""Fields that say where else a run is logged. They are no part of it."""
 
 LIMIT_FIELDS = frozenset({"max_failed_share"})
 """Fields that say when a run stops with an error. They shape no result."""
@@ -207,7 +214,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def comparable(config: RunConfig) -> dict[str, Any]:
     """The fields that shape the result, as JSON values."""
-    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS))
+    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS | LOG_FIELDS))
 
 
 def _apply_override(fields: dict[str, Any], override: str) -> None:

@@ -1,7 +1,9 @@
 """The project's Markdown pages: their fenced blocks, commands, tables and links.
 
 A block of commands that cannot run in a test is marked in the source of its page, on the line
-before it: `<!-- parsed only: needs a GPU -->`.
+before it: `<!-- parsed only: needs a GPU -->`. One that ends otherwise than with 0 is marked
+`<!-- exits with 1 -->`. A block of `text` behind one is what it prints; `...` stands for the rest
+of a line, and alone on a line for any lines.
 """
 
 import re
@@ -21,6 +23,7 @@ PAGES = tuple(
 
 _FENCE = re.compile(r"^```(.*)$")
 _MARKER = re.compile(r"^<!-- parsed only: (.+) -->$")
+_EXIT = re.compile(r"^<!-- exits with (\d+) -->$")
 _ASSIGNMENT = re.compile(r"^[A-Z_]+=")
 _INLINE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -28,13 +31,16 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """A fenced block. line: of its fence, from 1. parsed_only: why it is not run; None if it is."""
+    """A fenced block. line: of its fence, from 1. parsed_only: why it is not run; None if it is.
+    exit_code: of each of its commands.
+    """
 
     page: str
     line: int
     language: str
     text: str
     parsed_only: str | None
+    exit_code: int = 0
 
     @property
     def where(self) -> str:
@@ -68,6 +74,18 @@ def page_text(page: str) -> str:
 def blocks(page: str, *languages: str) -> list[Block]:
     """The fenced blocks of a page in order; only of some languages, where they are given."""
     return [b for b in _blocks(page) if not languages or b.language in languages]
+
+
+def prints(expected: str, printed: str) -> bool:
+    """Whether a block of `text` tells what was printed; blanks at ends of lines do not count."""
+    lines = [line.rstrip() for line in expected.splitlines()]
+    patterns = [r"(?:.*\n)*?" if line == "..." else _line_pattern(line) for line in lines]
+    text = "".join(f"{line.rstrip()}\n" for line in printed.splitlines())
+    return re.fullmatch("".join(patterns), text) is not None
+
+
+def _line_pattern(line: str) -> str:
+    return ".*".join(map(re.escape, line.split("..."))) + "\n"
 
 
 def inline_code(page: str) -> list[str]:
@@ -116,6 +134,7 @@ def _blocks(page: str) -> Iterator[Block]:
             fence.group(1),
             "\n".join(content) + "\n",
             marker.group(1) if marker else None,
+            int(ends.group(1)) if (ends := _EXIT.match(before)) else 0,
         )
         before = ""
 

@@ -110,6 +110,7 @@ CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "sbatch": check_sbatch,
     ".venv/bin/python": check_python,
     "python": check_inline_python,
+    "cp": lambda _: None,
 } | {
     name: check_installed(name.rpartition("/")[2])
     for name in (".venv/bin/ruff", ".venv/bin/basedpyright", "hf")

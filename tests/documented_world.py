@@ -1,12 +1,15 @@
 """The folder in which the pages' commands run: what a reader has beforehand, and an engine."""
 
 import contextlib
+import glob
 import io
 import shlex
+import subprocess
 import sys
 import traceback
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -15,24 +18,27 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.examples import Example, write_dataset
 from blpo.data.images import ImageBounds
+from blpo.data.micro.graded import GradedWorld
 from blpo.data.micro.pairs import PAIR_TASK, generate_pairs, scene_pairs
 from blpo.data.micro.rubrics import MICRO_TASKS, generate, scenes_of
 from blpo.data.micro.world import Scale, Scene
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.ideal import scenes
 from blpo.models.lexicon.engine import LexiconEngine
 from blpo.models.wrappers.stopping import StoppableEngine
 from blpo.pipeline.cli.app import main
 from blpo.pipeline.runs.demo import example_of
 from blpo.pipeline.runs.engine_pool import EnginePool
-from documentation import PAGES, blocks
+from documentation import PAGES, Block, blocks, prints
 from ideal_engine import IdealEngine
 from public_sources import IMAGE, cell, write_csv, write_files
 
 NUM_TRAIN, NUM_TEST = 24, 16
 PHOTO_TASK = "micro-unsafebench"
 PHOTO_LABELS = {"Safe": "accept", "Unsafe": "reject"}
+EXIT_WARNINGS = 3
 DATASET_FOLDERS = ("blpo-demo/datasets", "sweeps/first/datasets")
 
 
@@ -87,6 +93,23 @@ def working_in(folder: Path) -> Generator[None]:
         yield
 
 
+@contextlib.contextmanager
+def scenes_drawn_once() -> Generator[None]:
+    """The ideal judges of all commands share the scenes that they know."""
+    drawn: Callable[[str, GradedWorld], Mapping[bytes, Scene]] = vars(scenes)["_drawn"]
+
+    @cache
+    def of_json(task: str, world: str) -> Mapping[bytes, Scene]:
+        return drawn(task, GradedWorld.model_validate_json(world))
+
+    def of_world(task: str, world: GradedWorld) -> Mapping[bytes, Scene]:
+        return of_json(task, world.model_dump_json())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scenes, "_drawn", of_world)
+        yield
+
+
 def run_blpo(arguments: Sequence[str]) -> tuple[int, str]:
     """Exit code and output of `blpo` with these arguments, in this process."""
     printed = io.StringIO()
@@ -114,8 +137,13 @@ def _run_python(arguments: Sequence[str]) -> tuple[int, str]:
     return 0, printed.getvalue()
 
 
+def _copy(arguments: Sequence[str]) -> tuple[int, str]:
+    return subprocess.run(["cp", *arguments], check=False).returncode, ""
+
+
 _RUNNERS: Mapping[str, Callable[[Sequence[str]], tuple[int, str]]] = {
     "blpo": run_blpo,
+    "cp": _copy,
     "python": _run_python,
 }
 
@@ -132,10 +160,28 @@ def runnable_commands(page: str) -> list[tuple[str, list[str]]]:
 
 def run_page(page: str) -> None:
     """Run the page's commands in order, in the working directory."""
-    for where, (program, *arguments) in runnable_commands(page):
-        assert program in _RUNNERS, f"{where}: mark the block as parsed only"
-        code, printed = _RUNNERS[program](arguments)
-        assert code == 0, f"{where}\n{printed}"
+    shown = ""
+    for block in blocks(page, "sh", "python", "text"):
+        if block.language == "text":
+            assert prints(block.text, shown), f"{block.where}: this was printed:\n{shown}"
+        elif block.parsed_only is None:
+            shown = "".join(_run(block, words) for words in block.commands)
+
+
+def _run(block: Block, words: Sequence[str]) -> str:
+    """What a command prints. That a machine has no Slurm is no fault of the page."""
+    program, *arguments = words
+    where = f"{block.where}: {shlex.join(words)}"
+    assert program in _RUNNERS, f"{where}: mark the block as parsed only"
+    code, printed = _RUNNERS[program]([path for word in arguments for path in _expanded(word)])
+    is_warned = arguments[:1] == ["doctor"] and code == EXIT_WARNINGS
+    assert code == block.exit_code or is_warned, f"{where}\n{printed}"
+    return printed
+
+
+def _expanded(word: str) -> list[str]:
+    """A pattern of names as a shell expands it."""
+    return (sorted(glob.glob(word)) if "*" in word else []) or [word]
 
 
 def furnish(folder: Path) -> None:

@@ -30,9 +30,16 @@ from documented_commands import (
     check_python,
     parse_blpo,
 )
-from documented_world import furnish, run_page, runnable_commands, working_in
+from documented_world import (
+    furnish,
+    run_page,
+    runnable_commands,
+    scenes_drawn_once,
+    working_in,
+)
 
 FRONT_PAGE = "README.md"
+TUTORIAL = "docs/tutorial.md"
 A_RUN = {"task": "unsafebench", "dataset": "data.parquet", "output": "run"}
 A_SWEEP = {"output": "sweep", "grid": {"task": ["micro-agin"], "method": ["blpo"]}}
 NO_RENDERING = ["base.dataset=data.parquet"]
@@ -64,7 +71,7 @@ def test_the_five_steps_of_the_front_page_end_in_a_report_and_verdicts(reader: P
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in PAGES if page != FRONT_PAGE and runnable_commands(page)]
+    "page", [p for p in PAGES if p not in (FRONT_PAGE, TUTORIAL) and runnable_commands(p)]
 )
 def test_the_commands_of_a_page_run_after_those_of_the_front_page(
     page: str, reader: Path, tmp_path: Path
@@ -73,6 +80,14 @@ def test_the_commands_of_a_page_run_after_those_of_the_front_page(
     shutil.copytree(reader, folder)
     with working_in(folder):
         run_page(page)
+
+
+def test_the_tutorial_runs_in_an_empty_folder_and_prints_what_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with scenes_drawn_once():
+        run_page(TUTORIAL)
 
 
 # -------------------------------------------------------------------- commands that are only parsed
@@ -118,7 +133,7 @@ def test_every_command_in_the_prose_of_a_page_exists(page: str) -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_every_block_of_a_page_is_of_a_kind_that_is_checked(page: str) -> None:
     for block in blocks(page):
-        assert block.language in {"sh", "python", "yaml"}, f"{block.where}: nothing checks it"
+        assert block.language in {"sh", "python", "yaml", "text"}, f"{block.where}: unchecked"
         assert block.language == "sh" or block.parsed_only is None, block.where
 
 

@@ -16,9 +16,9 @@ from blpo.data.errors import BlpoError, ConfigError, DataError
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity
 from blpo.pipeline.bulk.bundle import Bundle, Rules, read_bundle
+from blpo.pipeline.bulk.bundle_of_run import bundle_of_run
 from blpo.pipeline.bulk.judging import judge_source, other_judge
 from blpo.pipeline.cli.export import FORMAT_NAMES
-from blpo.pipeline.export.from_run import bundle_of_run
 from blpo.pipeline.export.messages import label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export

@@ -149,3 +149,18 @@ def test_pairs_and_names() -> None:
         make_task(Answers("t", "x", "binary", ("a", "b", "c"), "x", False, {}, {}))
     assert task_name("Is the product photo fit for the shop?") == "product-photo-fit"
     assert task_name("???") == "my-task"
+
+
+def test_the_judges_of_the_bench_come_with_its_optimizer(blpo: Blpo, tmp_path: Path) -> None:
+    given = ("init", "--description", "x", "--labels", "a,b", "--overwrite", "--judge")
+    for judge, kind, optimizer in (
+        ("micro", "vllm", {"kind": "lexicon", "model": "micro"}),
+        ("w.yaml", "ideal", {"kind": "lexicon", "model": "w.yaml"}),
+    ):
+        assert blpo(*given, judge).code == 0
+        config = load_run_config(tmp_path / "run.yaml")
+        assert config.judge.kind == kind
+        assert config.optimizer.engine is not None
+        assert config.optimizer.engine.model_dump(include={"kind", "model"}) == optimizer
+    assert blpo(*given, "own/judge").code == 0
+    assert load_run_config(tmp_path / "run.yaml").optimizer.engine is None

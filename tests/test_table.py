@@ -431,3 +431,19 @@ def test_a_metadata_file_that_is_a_link_out_of_its_folder_needs_permission(tmp_p
     (tmp_path / "here" / "metadata.csv").symlink_to("../secret.csv")
     assert "metadata.csv: a link that leads out of" in refused(tmp_path / "here")
     assert imported(tmp_path / "here", allow_outside=True)[0].num_rows == len(rows)
+
+
+def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    whole = imported(write_csv(tmp_path / "t.csv", rows))[1]
+    first, second = (
+        write_csv(tmp_path / f"{name}.csv", part)
+        for name, part in (("one", rows[:7]), ("two", rows[7:]))
+    )
+    summary, dataset = imported(first, overwrite=True, more=(second,))
+    assert dataset.fingerprint == whole.fingerprint
+    assert summary.layout == "2 tables, the first a table, delimiter comma"
+    wrong = write_csv(tmp_path / "wrong.csv", [rows[7] | {"label": "fine"}])
+    assert f"{wrong}, line 2: label 'fine'" in refused(first, more=(wrong,))
+    other = write_csv(tmp_path / "other.csv", [row | {"note": "x"} for row in rows])
+    assert "only one of them has the column note" in refused(first, more=(other,))

@@ -12,6 +12,7 @@ from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
 from ..sources.opening import open_source
+from ..sources.several import SeveralTables
 from ..tasks import Task
 from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, match_columns
@@ -38,7 +39,7 @@ def inspect_table(
     on_row: called after each row. Raises DataError for a source that is no table, or whose columns
     cannot be told; what is wrong with rows is collected.
     """
-    table = open_source(source, sheet=options.sheet, allow_outside=options.allow_outside)
+    table = _opened(source, options)
     names = table.columns()
     found = match_columns(
         str(source),
@@ -71,6 +72,17 @@ def inspect_table(
         _leave_out_ties(looked)
         divide(looked, options)
     return looked
+
+
+def _opened(source: Path, options: TableOptions) -> TableSource:
+    tables = [
+        open_source(path, sheet=options.sheet, allow_outside=options.allow_outside)
+        for path in (source, *options.more)
+    ]
+    if not options.more:
+        return tables[0]
+    names = map(str, (source, *options.more))
+    return SeveralTables(tuple(zip(names, tables, strict=True)))
 
 
 def _unused(names: Sequence[str], found: FoundColumns) -> list[str]:

@@ -14,6 +14,7 @@ VALIDATION: tuple[Validation, ...] = get_args(Validation)
 class TableOptions:
     """How a table becomes a dataset.
 
+    more: further tables with the same columns, read after the first.
     columns: the table's column per role, where its name is not one of ALIASES; an empty name
         leaves a role out (split="" splits anew).
     label_map: the task's label for labels that the table spells otherwise.
@@ -32,6 +33,7 @@ class TableOptions:
         along: for tables that have the preferred image always first.
     """
 
+    more: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     label_map: Mapping[str, str] = field(default_factory=dict[str, str])
     ratings: tuple[str, ...] = ()

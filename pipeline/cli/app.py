@@ -16,6 +16,7 @@ from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
 from .decisions import decide, estimate, next_
 from .doctor import doctor
+from .example import example
 from .export import export
 from .imports import import_app
 from .init import init
@@ -57,7 +58,7 @@ def about(
     """What every command takes."""
 
 
-_SHOWN_FIRST = (demo, init, label, optimize, evaluate, decide, estimate, export)
+_SHOWN_FIRST = (demo, example, init, label, optimize, evaluate, decide, estimate, export)
 
 for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor):
     app.command()(command)

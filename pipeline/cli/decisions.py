@@ -60,7 +60,10 @@ def estimate(
 
 
 def next_(
-    dataset: Annotated[Path, typer.Argument(help="Dataset file (Parquet); labels not needed.")],
+    dataset: Annotated[
+        Path,
+        typer.Argument(help="Dataset file, or any table or folder of images; labels not needed."),
+    ],
     run: Annotated[Path, typer.Option(help="A finished run; its judge looks at the images.")],
     out: Annotated[Path, typer.Option(help="CSV to write, with an empty column `label`.")],
     number: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 50,
@@ -79,5 +82,5 @@ def next_(
     show_source(source, as_json=as_json)
     refuse_output(out, dataset, overwrite=overwrite)
     chosen = next_images(source, dataset, run, number)
-    write_next(out, chosen)
+    write_next(out, chosen, dataset)
     show_next(chosen, out, as_json=as_json)

@@ -36,7 +36,7 @@ def export(
     as_json: AsJson = False,
 ) -> None:
     """Export the judge of a finished run: its prompt and what belongs to it, for use elsewhere."""
-    from ..export.from_run import bundle_of_run  # noqa: PLC0415
+    from ..bulk.bundle_of_run import bundle_of_run  # noqa: PLC0415
     from ..export.registry import export as write  # noqa: PLC0415
     from .show.export import show_export  # noqa: PLC0415
 

@@ -34,11 +34,13 @@ import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 
 @import_app.command("table")
 def import_table(
-    source: Annotated[
-        Path,
+    sources: Annotated[
+        list[Path],
         typer.Argument(
+            metavar="SOURCE...",
             help="Table (csv, tsv, xlsx, jsonl, json, Parquet), export of an annotation tool, "
-            "image folder, Hugging Face snapshot or WebDataset."
+            "image folder, Hugging Face snapshot or WebDataset; several tables with the same "
+            "columns are read as one.",
         ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
@@ -126,7 +128,9 @@ def import_table(
 
     _check_output("table", out, dry_run=dry_run)
     loaded = load_task(task)
+    source, *more = sources
     options = TableOptions(
+        more=tuple(more),
         columns=parse_pairs("--column", columns),
         label_map=_label_map(rescale, label_map, loaded),
         ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
@@ -144,7 +148,8 @@ def import_table(
         shuffle_pairs=shuffle_pairs,
     )
     if out is not None:
-        refuse_output(out, source, overwrite=overwrite)
+        for read in sources:
+            refuse_output(out, read, overwrite=overwrite)
     with counting(source.name, "rows") as count:
         inspection = inspect_table(source, loaded, options, count)
     if inspection.problems.count:

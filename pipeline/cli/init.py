@@ -1,7 +1,7 @@
 """The command that writes a first task file and run file, from answers or options."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
+_MICRO = "micro"
+_WORLD_SUFFIXES = (".yaml", ".yml")
 
 
 def init(
@@ -43,7 +45,10 @@ def init(
     ] = None,
     judge: Annotated[
         str | None,
-        typer.Option(help="Judge: a Hub id, a local folder, micro, or a server's model."),
+        typer.Option(
+            help="Judge: a Hub id, a local folder, a server's model; of the test bench, micro or a "
+            "world file."
+        ),
     ] = None,
     endpoint: Annotated[
         str | None, typer.Option(help="Base URL of the server that has the judge; here without it.")
@@ -80,6 +85,7 @@ def init(
     description = description or _ask("What is judged, in one line?", None, "--description")
     given = _labels(labels, kind, found)
     kind = kind or suggested_kind(given, found)
+    engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)
     answers = Answers(
         name=name or task_name(description),
         description=description,
@@ -87,8 +93,10 @@ def init(
         labels=given,
         question=question or _ask("First question to the judge", description, None),
         has_text=found.has_text if text is None else text,
-        judge=_engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env),
-        optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env) if optimizer else {},
+        judge=engine,
+        optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env)
+        if optimizer
+        else _stand_in(engine),
     )
     task_file, run_file = write_files(answers, folder, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, images, found), as_json=as_json)
@@ -114,9 +122,17 @@ def _labels(labels: str | None, kind: Kind | None, found: "Found") -> tuple[str,
 
 def _engine(model: str, endpoint: str | None, key_env: str | None) -> dict[str, str]:
     if endpoint is None:
-        return {"kind": "vllm", "model": model}
+        is_world = model.endswith(_WORLD_SUFFIXES)
+        return {"kind": "ideal" if is_world else "vllm", "model": model}
     key = {} if key_env is None else {"api_key_env": key_env}
     return {"kind": "openai", "model": model, "endpoint": endpoint, **key}
+
+
+def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
+    """The judges of the test bench write no prompts: a program of the bench does."""
+    if judge["kind"] == "ideal":
+        return {"kind": "lexicon", "model": judge["model"]}
+    return {"kind": "lexicon"} if judge["model"] == _MICRO else {}
 
 
 def _ask(question: str, default: str | None, option: str | None) -> str:

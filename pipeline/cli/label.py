@@ -13,6 +13,9 @@ def label(
         Path, typer.Argument(help="Folder of images, or a table with their paths (and texts).")
     ],
     task: Annotated[str, typer.Option(help="Task name or task file: question and labels.")],
+    image_root: Annotated[
+        Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("label.html"),
     max_pixels: Annotated[
         int, typer.Option(min=1, help="Larger images are made smaller; judges see as many.")
@@ -26,5 +29,7 @@ def label(
     from .show.label import show_label_page  # noqa: PLC0415
 
     loaded = load_task(task)
-    page = write_label_page(images, loaded, task, out, max_pixels, overwrite=overwrite)
+    page = write_label_page(
+        images, loaded, task, out, max_pixels, image_root=image_root, overwrite=overwrite
+    )
     show_label_page(page, as_json=as_json)

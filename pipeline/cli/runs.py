@@ -126,6 +126,7 @@ def optimize(
     from ..config import load_run_config  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
     from ..runs.run_many import execute_runs  # noqa: PLC0415
+    from ..tracking.run_log import open_run_log  # noqa: PLC0415
     from .show.runs import show_run  # noqa: PLC0415
 
     if quiet:
@@ -134,7 +135,7 @@ def optimize(
     if dry_run:
         _show_plan(config, prices or [], probe=probe, as_json=as_json)
         return
-    [run] = execute_runs([config], start_over=start_over)
+    [run] = execute_runs([config], start_over=start_over, open_log=open_run_log)
     show_run(run, as_json=as_json)
 
 

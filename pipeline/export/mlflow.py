@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import yaml
 
-from ..bulk.bundle import Bundle
-from .plain import bundle_text
+from ..bulk.bundle import Bundle, bundle_text
 
 if TYPE_CHECKING:
     from ..api.judge import Judge

@@ -7,11 +7,6 @@ from ..bulk.bundle import Bundle
 from .messages import chat_body, question
 
 
-def bundle_text(bundle: Bundle) -> str:
-    """The bundle as a file."""
-    return bundle.model_dump_json(indent=2) + "\n"
-
-
 def prompt_text(bundle: Bundle) -> str:
     """What is sent behind the images, word for word."""
     return question(bundle).text("{{text}}") + "\n"

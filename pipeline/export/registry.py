@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ...data.arrow import atomic_path
 from ...data.errors import DataError
-from ..bulk.bundle import Bundle
+from ..bulk.bundle import Bundle, bundle_text
 from . import inspect, mlflow, plain, promptfoo
 
 
@@ -19,7 +19,7 @@ class Format:
 
 
 FORMATS: Mapping[str, Format] = {
-    "bundle": Format(".bundle.json", plain.bundle_text),
+    "bundle": Format(".bundle.json", bundle_text),
     "text": Format(".prompt.txt", plain.prompt_text),
     "openai": Format(".openai.json", plain.openai_body),
     "vllm": Format(".vllm.json", plain.vllm_body),

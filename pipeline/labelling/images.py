@@ -39,19 +39,22 @@ class Shown:
         return "|".join(self.cells.values())
 
 
-def shown_images(source: Path, task: Task, max_pixels: int) -> list[Shown]:
+def shown_images(
+    source: Path, task: Task, max_pixels: int, image_root: Path | None = None
+) -> list[Shown]:
     """What annotators see, in the order of the source.
 
     source: a folder with images, searched to its last subfolder; or a table with the columns
         image, image_b for a pairwise task, text for a task that carries text.
     max_pixels: larger images are made smaller, as a judge sees them.
+    image_root: what paths in a table start from; its folder if not given.
 
     Raises DataError that lists all images that cannot be read.
     """
     rows = list(_folder_rows(source, task) if source.is_dir() else _table_rows(source, task))
     if not rows:
         raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
-    folder = source if source.is_dir() else source.parent
+    folder = paths_start(source, image_root)
     bounds = ImageBounds(max_pixels=max_pixels)
     problems = Problems(str(source))
     shown: dict[str, Shown] = {}
@@ -66,6 +69,11 @@ def shown_images(source: Path, task: Task, max_pixels: int) -> list[Shown]:
                 shown[found.key] = found
     problems.raise_if_any()
     return list(shown.values())
+
+
+def paths_start(source: Path, image_root: Path | None) -> Path:
+    """The folder that the paths of a source start from."""
+    return source if source.is_dir() else image_root or source.parent
 
 
 def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:

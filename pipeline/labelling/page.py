@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from ...data.arrow import atomic_path, refuse_output
 from ...data.tasks import TIE, Task
-from .images import Shown, shown_images
+from .images import Shown, paths_start, shown_images
 
 _FOLDER = "templates"
 _LETTERS = "abdefghijklmnopqrstvwxy"
@@ -34,20 +34,28 @@ class LabelPage:
 
 
 def write_label_page(
-    source: Path, task: Task, task_name: str, out: Path, max_pixels: int, *, overwrite: bool = False
+    source: Path,
+    task: Task,
+    task_name: str,
+    out: Path,
+    max_pixels: int,
+    *,
+    image_root: Path | None = None,
+    overwrite: bool = False,
 ) -> LabelPage:
     """Write the page on which the images of a folder or table are labelled.
 
-    task_name: as the user named the task. Raises DataError for images that cannot be read and for
+    task_name: as the user named the task. image_root: what paths in a table start from, its folder
+    if not given. Raises DataError for images that cannot be read and for
     an output that is there.
     """
     refuse_output(out, source, overwrite=overwrite)
-    shown = shown_images(source, task, max_pixels)
-    root = source if source.is_dir() else source.parent
+    shown = shown_images(source, task, max_pixels, image_root)
+    root = paths_start(source, image_root)
     command = shlex.join(
         [
             *("blpo", "import", "table", "LABELS.csv", "--task", task_name),
-            *("--image-root", str(root), "--out", f"{task.name}.parquet"),
+            *("--image-root", str(root), "--out", str(_dataset_of(task, task_name))),
         ]
     )
     choices = label_choices(task)
@@ -56,6 +64,12 @@ def write_label_page(
         temporary.write_text(html, "utf-8")
     keys = {choice["key"]: choice["shown"] for choice in choices}
     return LabelPage(out, len(shown), out.stat().st_size, keys, command)
+
+
+def _dataset_of(task: Task, task_name: str) -> Path:
+    """Where `blpo init` expects the dataset: beside the task file."""
+    path = Path(task_name)
+    return path.with_suffix(".parquet") if path.suffix else Path(f"{task.name}.parquet")
 
 
 def label_choices(task: Task) -> list[dict[str, Any]]:

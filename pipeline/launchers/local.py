@@ -13,6 +13,7 @@ from ..sweeps.cells import (
     record_failures,
     write_sweep_file,
 )
+from ..tracking.run_log import open_run_log
 from .base import JudgeJob, Launcher, SweepJob, refuse_options
 
 
@@ -26,7 +27,9 @@ class LocalLauncher(Launcher):
         else:
             cells = chosen_cells(cells, job.names_file)
         with announced(config, cells):
-            runs = execute_cells(list(cells.values()), start_over=job.start_over)
+            runs = execute_cells(
+                list(cells.values()), start_over=job.start_over, open_log=open_run_log
+            )
         outcomes = dict(zip(cells, runs, strict=True))
         record_failures(config, outcomes)
         return outcomes

@@ -34,7 +34,7 @@ from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
 from ...data.tasks import Task, load_task, task_yaml
 from ...data.text_files import read_own_json, read_text
-from ..config import LOCATION_FIELDS, RunConfig, comparable, differences, parse_config
+from ..config import LOCATION_FIELDS, LOG_FIELDS, RunConfig, comparable, differences, parse_config
 
 _log = logging.getLogger("blpo.runs")
 
@@ -128,7 +128,7 @@ def open_run_directory(
         directory.write_task(task)
     # Again when it is resumed: data, store and limits may be others by now.
     places = {"dataset": str(config.dataset), "store": _relative(config.store, path)}
-    resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS))
+    resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LOG_FIELDS))
     directory.write_json(CONFIG_FILE, places | resolved)
     return directory
 

@@ -50,12 +50,20 @@ from .measure import measure
 from .predictions import predictions_bytes, train_predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
 from .story import Story
+from .run_log import NoLog, OpenLog, RunLog, no_log
 
 
 class Run:
     """A run that is open: its directory, data and roles. `execute` does the work."""
 
-    def __init__(self, config: RunConfig, pool: EnginePool, *, start_over: bool = False) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        pool: EnginePool,
+        *,
+        start_over: bool = False,
+        open_log: OpenLog = no_log,
+    ) -> None:
         """Check everything that can be checked before a model is asked.
 
         Raises DataError, ConfigError or EngineError on a user's mistake; writes nothing then.
@@ -80,6 +88,9 @@ class Run:
         self._watch = FailureWatch(config.max_failed_share, [self.judge_prompt, self.i2t_prompt])
         num_steps: int = getattr(config.resolved_algorithm, config.search.length)
         self.story = Story(config.output.name, self.ledgers, self._planned, num_steps)
+        self._open_log = open_log
+        self._log: RunLog = NoLog()
+        self.logged: list[str] = []
 
     @property
     def expected_calls(self) -> int:
@@ -110,9 +121,11 @@ class Run:
     def execute(self) -> RunResult:
         """Run the search and the final test; every file of the run directory is written."""
         started = time.monotonic()
+        self._log = self._open_log(self.config, self.task, self.directory)
         try:
             return self._execute(started)
         finally:
+            self.logged = self._log.close()
             self._record_session(time.monotonic() - started)
 
     def _execute(self, started: float) -> RunResult:
@@ -121,9 +134,12 @@ class Run:
             steps.append(step)
             self.story.stepped(step)
             self._watch.adopt([step.next_judge_prompt, step.i2t_prompt])
-            self.directory.write_json(f"steps/step-{step.index}.json", self._step_record(step))
+            step_record = self._step_record(step)
+            self.directory.write_json(f"steps/step-{step.index}.json", step_record)
+            self._log.step(step_record)
         record = self._test(steps, started)
         self._write_record(record)
+        self._log.finished(record.result)
         return record.result
 
     def _search(self) -> Iterator[Step]:

@@ -13,6 +13,7 @@ from .engine_pool import EnginePool
 from .progress import Tracked, progress
 from .run import Run
 from .story import Detail
+from .run_log import OpenLog, no_log
 
 _RUNS_AT_ONCE = 16
 
@@ -22,12 +23,14 @@ class FinishedRun:
     """A run's result and what this session had to do for it.
 
     new_calls: replies that an engine gave in this session; all others came from the store.
+    logged: for each tracker that the run was to be logged to, where it is, or why it is not.
     """
 
     config: RunConfig
     result: RunResult
     new_calls: int
     seconds: float
+    logged: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,36 +41,39 @@ class FailedRun:
     error: str
 
 
-def execute_runs(configs: Sequence[RunConfig], *, start_over: bool = False) -> list[FinishedRun]:
+def execute_runs(
+    configs: Sequence[RunConfig], *, start_over: bool = False, open_log: OpenLog = no_log
+) -> list[FinishedRun]:
     """Run the configurations side by side; their requests share the engine's batches.
 
-    All are checked before any asks a model. The first error of a run is raised when the others
+    All are checked before any asks a model. open_log: where the runs are logged that ask for it.
+    The first error of a run is raised when the others
     have ended.
     """
     with closing(EnginePool()) as pool:
-        runs = [Run(config, pool, start_over=start_over) for config in configs]
+        runs = [Run(c, pool, start_over=start_over, open_log=open_log) for c in configs]
         futures = _execute_all(runs, pool)
         return [future.result() for future in futures]
 
 
 def execute_cells(
-    configs: Sequence[RunConfig], *, start_over: bool = False
+    configs: Sequence[RunConfig], *, start_over: bool = False, open_log: OpenLog = no_log
 ) -> list[FinishedRun | FailedRun]:
     """Like `execute_runs`, but a run that fails for a reason a user can act on stops no other.
 
     A run that is finished, of the same data and models, is read back and not replayed.
     """
     with closing(EnginePool()) as pool:
-        opened = [_open(config, pool, start_over=start_over) for config in configs]
+        opened = [_open(c, pool, open_log, start_over=start_over) for c in configs]
         futures = iter(_execute_all([run for run in opened if isinstance(run, Run)], pool))
         return [_outcome(run, next(futures)) if isinstance(run, Run) else run for run in opened]
 
 
 def _open(
-    config: RunConfig, pool: EnginePool, *, start_over: bool
+    config: RunConfig, pool: EnginePool, open_log: OpenLog, *, start_over: bool
 ) -> Run | FinishedRun | FailedRun:
     try:
-        run = Run(config, pool, start_over=start_over)
+        run = Run(config, pool, start_over=start_over, open_log=open_log)
     except BlpoError as error:
         return FailedRun(config, str(error))
     past = run.past_result()
@@ -111,4 +117,5 @@ def _execute(run: Run) -> FinishedRun:
     started = time.monotonic()
     result = run.execute()
     new_calls = sum(ledger.session.calls for ledger in run.ledgers.values())
-    return FinishedRun(run.config, result, new_calls, time.monotonic() - started)
+    seconds = time.monotonic() - started
+    return FinishedRun(run.config, result, new_calls, seconds, tuple(run.logged))

@@ -16,6 +16,7 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
     keys = ", ".join(f"{key} {shown}" for key, shown in page.keys.items())
     console.print(f"keys: {keys}; u takes the last label back, c comments", soft_wrap=True)
     console.print(
-        f"next: open it in a browser, label, export the csv, then\n  {page.next_command}",
+        "next: open it in a browser, label, export the csv (of several annotators, name each)\n"
+        f"  {page.next_command}",
         soft_wrap=True,
     )

@@ -86,6 +86,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
+        for line in run.logged:
+            console.print(f"  {line}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
         console.print(_SYNTHETIC, style="bold")
@@ -228,7 +230,8 @@ def _source_json(source: JudgeSource) -> dict[str, Any]:
 
 
 def _run_json(run: FinishedRun) -> dict[str, Any]:
-    session = {"new_calls": run.new_calls, "seconds": round(run.seconds, 2)}
+    session: dict[str, Any] = {"new_calls": run.new_calls, "seconds": round(run.seconds, 2)}
+    session |= {"logged": list(run.logged)} if run.logged else {}
     result = run.result.model_dump(mode="json")
     return {"output": str(run.config.output), "result": result, "session": session}
 

@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 from ...models.engines.settings import EngineSettings
-from ..bulk.bundle import Bundle, Rules, installed_versions
-from ..bulk.judging import judge_source
 from ..runs.finished_run import read_past_run
+from .bundle import Bundle, Rules, installed_versions
+from .judging import judge_source
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -1,0 +1,1 @@
+"""Trackers of experiments that runs are logged to: MLflow, Weights & Biases."""
