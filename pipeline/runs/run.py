@@ -49,8 +49,8 @@ from .failure_watch import FailureWatch
 from .measure import measure
 from .predictions import predictions_bytes, train_predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
-from .story import Story
 from .run_log import NoLog, OpenLog, RunLog, no_log
+from .story import Story
 
 
 class Run:

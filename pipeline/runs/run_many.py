@@ -12,8 +12,8 @@ from ..result import RunResult
 from .engine_pool import EnginePool
 from .progress import Tracked, progress
 from .run import Run
-from .story import Detail
 from .run_log import OpenLog, no_log
+from .story import Detail
 
 _RUNS_AT_ONCE = 16
 
