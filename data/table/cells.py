@@ -78,12 +78,12 @@ class ImageReader:
         has_prefix = bool(self.prefix) and text.startswith(self.prefix)
         if not has_prefix and (scheme := _SCHEME.match(text)):
             if scheme[1].lower() == "file":
-                return self._of_path(unquote(text[len("file://") :]), folder)
+                return self._of_path(unquote(text[len("file://") :]), folder, role)
             return FoundImage(self._remote(text, scheme[1].lower(), role), text, "URL")
         content = _base64_image(text)
         if content is not None:
             return FoundImage(content, how="base64")
-        return self._of_path(text, folder)
+        return self._of_path(text, folder, role)
 
     def _remote(self, url: str, scheme: str, role: str) -> bytes:
         if scheme not in {"http", "https"}:
@@ -98,7 +98,7 @@ class ImageReader:
             )
         return self.downloads.read(url)
 
-    def _of_path(self, text: str, folder: Path) -> FoundImage:
+    def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
         root = self.image_root or (self.source if self.source.is_dir() else folder)
         base = self.image_root or folder
         candidates = list(self._candidates(text))
@@ -106,10 +106,14 @@ class ImageReader:
             (found for found in candidates if _is_file(base / found[0])), candidates[0]
         )
         path = image_path(
-            root, os.path.abspath(base / name), _OUTSIDE, allow_outside=self.allow_outside
+            root,
+            os.path.abspath(base / name),
+            _OUTSIDE,
+            allow_outside=self.allow_outside,
+            role=role,
         )
         shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
-        return FoundImage(read_image_file(path), shown.as_posix(), how)
+        return FoundImage(read_image_file(path, role), shown.as_posix(), how)
 
     def _candidates(self, text: str) -> Iterator[tuple[str, str]]:
         """Names that a path could mean, with what was done to it, the plainest first."""
