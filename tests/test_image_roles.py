@@ -295,7 +295,8 @@ def test_the_optimizer_is_told_which_image_is_which() -> None:
     template = load_template("update_judge_prompt")
     prompt = template.render(task=edits(), judge_prompt="Was it?", cases=cases)
     assert (
-        "Each case is about 3 images, which the model sees all at once: source, style_ref, result."
+        "Each case is about 3 images, which the model sees all at once and knows by these names: "
+        "source, style ref, result. The descriptions are written of one image at a time."
     ) in " ".join(prompt.split())
     assert "source: <image>4</image>\nstyle ref: <image>5</image>\nresult: <image>6</image>" in (
         prompt
