@@ -3,9 +3,10 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -59,6 +60,7 @@ A file may lack the last three columns. The metadata key `huggingface` makes
 `datasets.load_dataset("parquet", ...)` show pictures.
 """
 
+_PAIR_COLUMNS = ("image", "image_b")
 _PAIR_FEATURES = {
     "image_b": {"_type": "Image"},
     "swapped": {"dtype": "bool", "_type": "Value"},
@@ -71,6 +73,9 @@ PAIR_SCHEMA: Any = pa.schema(
 
 image_b  struct{bytes, path}  image B
 swapped  bool or null         whether the source has A and B the other way round; may be missing
+
+Where the images of an example have roles, a column for each, of the role's name, is in place of
+`image`.
 """
 
 COMMENT: Any = pa.field("comment", pa.string())
@@ -93,7 +98,8 @@ _LAYOUT: dict[str, Any] = {
 class Example:
     """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
 
-    image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then. comment: as in COMMENT.
+    image, further_images: all images in the order of the task's `image_columns`; of a pair, image A
+    and image B. swapped: of a pair, as in PAIR_SCHEMA. comment: as in COMMENT.
     """
 
     example_id: str
@@ -106,30 +112,30 @@ class Example:
     score: float | None = None
     ratings: tuple[str, ...] = ()
     score_sd: float | None = None
-    image_b: ImageRef | None = None
+    further_images: tuple[ImageRef, ...] = ()
     swapped: bool = False
     comment: str | None = None
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The image, or image A and image B."""
-        return (self.image,) if self.image_b is None else (self.image, self.image_b)
+        """All images, in order."""
+        return (self.image, *self.further_images)
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What a judge is shown, and the human label where it is known. image_b: of a pair."""
+    """What a judge is shown, and the human label where it is known. Images: as of `Example`."""
 
     example_id: str
     image: ImageRef
     text: str | None
     label: str | None
-    image_b: ImageRef | None = None
+    further_images: tuple[ImageRef, ...] = ()
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
-        """The image, or image A and image B."""
-        return (self.image,) if self.image_b is None else (self.image, self.image_b)
+        """All images, in order."""
+        return (self.image, *self.further_images)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,20 +151,24 @@ class Dataset:
     fingerprint: str
 
 
-def write_dataset(path: Path, rows: Iterable[Example], *, comments: bool = False) -> None:
+def write_dataset(
+    path: Path, rows: Iterable[Example], *, comments: bool = False, images: Sequence[str] = ()
+) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
-    The same rows in the same order give the same bytes. Rows are not checked here. Either all
-    rows are pairs or none. comments: whether the file has that column.
+    The same rows in the same order give the same bytes. Rows are not checked here. All have as
+    many images. comments: whether the file has that column. images: their roles, if they have any.
     """
     rows = iter(rows)
     first = next(rows, None)
     given = () if first is None else (first,)
-    schema = SCHEMA if first is None or first.image_b is None else PAIR_SCHEMA
+    columns = images or _PAIR_COLUMNS[: 1 if first is None else len(first.images)]
+    schema = _schema(columns)
     schema = schema.append(COMMENT) if comments else schema
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
         for group in _row_groups(chain(given, rows)):
-            writer.write_table(pa.Table.from_pylist([_record(row) for row in group], schema))
+            records = [_record(row, columns) for row in group]
+            writer.write_table(pa.Table.from_pylist(records, schema))
 
 
 def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> Dataset:
@@ -179,19 +189,20 @@ def read_dataset(path: Path, task: Task, bounds: ImageBounds | None = None) -> D
     )
 
 
-def check_images(dataset: Dataset, source: str) -> None:
+def check_images(dataset: Dataset, task: Task, source: str) -> None:
     """Decodes every image once. Raises DataError that names the examples whose image is broken."""
     problems = Problems(source)
+    check = partial(_image_problem, task.image_columns)
     with ThreadPoolExecutor() as pool:
-        for problem in pool.map(_image_problem, (*dataset.train, *dataset.test)):
+        for problem in pool.map(check, (*dataset.train, *dataset.test)):
             if problem is not None:
                 problems.add(*problem)
     problems.raise_if_any()
 
 
-def _image_problem(example: Example) -> tuple[str, str] | None:
+def _image_problem(columns: Sequence[str], example: Example) -> tuple[str, str] | None:
     try:
-        for name, image in zip(("image", "image_b"), example.images, strict=False):
+        for name, image in zip(columns, example.images, strict=True):
             check_image(image.data, name)
     except DataError as error:
         return f"example {example.example_id!r}", str(error)
@@ -207,20 +218,20 @@ def iter_dataset(
 ) -> Iterator[list[Item]]:
     """Items of a dataset of any size in its order, at most `batch_rows` in memory at once.
 
-    Only `example_id` and `image` are needed, `image_b` for pairs and `text` where the task carries
-    one; `label` is read where present. rows: of one file only these, from 0; row groups without
+    Only `example_id`, the task's image columns, and `text` where the task carries one, are needed;
+    `label` is read where present. rows: of one file only these, from 0; row groups without
     one of them are not read. Raises DataError as `read_dataset` does for the file, and for a row
     without one of what is needed.
     """
     texts = ("example_id", "text") if task.carries_text else ("example_id",)
-    needed = (*texts, *_image_columns(pairs=task.is_pairwise))
+    needed = (*texts, *task.image_columns)
     for file in dataset_files(path):
         for start, batch in _batches(file, needed, ("label",), batch_rows, rows):
             problems = Problems(str(file))
             for row, record in enumerate(batch, start):
-                _check_presence(problems, row, record, texts)
+                _check_presence(problems, row, record, task.image_columns, texts)
             problems.raise_if_any()
-            yield [_item(record, bounds or ImageBounds()) for record in batch]
+            yield [_item(record, task, bounds or ImageBounds()) for record in batch]
 
 
 def fingerprint(examples: Iterable[Example]) -> str:
@@ -249,15 +260,30 @@ def _digest(example: Example) -> str:
         values += [example.score, example.ratings]
     if example.score_sd is not None:
         values.append(example.score_sd)
-    if example.image_b is not None:
-        values += [hashlib.sha256(example.image_b.data).hexdigest()]
+    values += [hashlib.sha256(image.data).hexdigest() for image in example.further_images]
     if example.comment is not None:
         values.append({"comment": example.comment})
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
-def _record(example: Example) -> dict[str, Any]:
-    images = zip(("image", "image_b"), example.images, strict=False)
+def _schema(columns: Sequence[str]) -> Any:
+    """Columns of a file whose images are in these."""
+    if columns == _PAIR_COLUMNS[:1]:
+        return SCHEMA
+    if columns == _PAIR_COLUMNS:
+        return PAIR_SCHEMA
+    first, *others = SCHEMA
+    others = [field for field in others if field.name != "image"]
+    features = {"example_id": _FEATURES["example_id"]} | dict.fromkeys(columns, _FEATURES["image"])
+    features |= {field.name: _FEATURES[field.name] for field in others}
+    return pa.schema(
+        [first, *(pa.field(name, _IMAGE) for name in columns), *others],
+        metadata={"huggingface": json.dumps({"info": {"features": features}})},
+    )
+
+
+def _record(example: Example, columns: Sequence[str]) -> dict[str, Any]:
+    images = zip(columns, example.images, strict=True)
     return {
         **{name: {"bytes": image.data, "path": None} for name, image in images},
         **{name: getattr(example, name) for name in _STRINGS},
@@ -270,9 +296,10 @@ def _record(example: Example) -> dict[str, Any]:
 
 
 def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example:
+    image, *further = _images(record, task, bounds)
     return Example(
         example_id=record["example_id"],
-        image=ImageRef(record["image"]["bytes"], bounds),
+        image=image,
         text=record["text"] if task.carries_text else None,
         label=label_text(record["label"]),
         group=record["group"],
@@ -281,35 +308,30 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         score=record.get("score"),
         ratings=tuple(map(label_text, record.get("ratings") or ())),
         score_sd=record.get("score_sd"),
-        image_b=_image_b(record, bounds),
+        further_images=tuple(further),
         swapped=bool(record.get("swapped")),
         comment=record.get("comment"),
     )
 
 
-def _item(record: dict[str, Any], bounds: ImageBounds) -> Item:
+def _item(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Item:
     label = record.get("label")
+    image, *further = _images(record, task, bounds)
     return Item(
         example_id=record["example_id"],
-        image=ImageRef(record["image"]["bytes"], bounds),
+        image=image,
         text=record.get("text"),
         label=None if label is None else label_text(label),
-        image_b=_image_b(record, bounds),
+        further_images=tuple(further),
     )
 
 
-def _image_b(record: dict[str, Any], bounds: ImageBounds) -> ImageRef | None:
-    cell: dict[str, Any] | None = record.get("image_b")
-    return None if cell is None else ImageRef(cell["bytes"], bounds)
-
-
-def _image_columns(*, pairs: bool) -> tuple[str, ...]:
-    return ("image", "image_b") if pairs else ("image",)
+def _images(record: dict[str, Any], task: Task, bounds: ImageBounds) -> list[ImageRef]:
+    return [ImageRef(record[column]["bytes"], bounds) for column in task.image_columns]
 
 
 def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
-    images = _image_columns(pairs=task.is_pairwise)
-    needed = ("example_id", *images, *_STRINGS[1:])
+    needed = ("example_id", *task.image_columns, *_STRINGS[1:])
     optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
     for file in dataset_files(path):
         for _, batch in _batches(file, needed, optional, _BATCH_ROWS):
@@ -340,17 +362,22 @@ def _check_columns(
     problems = Problems(str(path))
     for name in (*needed, *optional):
         if name in schema.names:
-            found = schema.field(name).type
-            if not _is_usable(name, found):
-                wanted = PAIR_SCHEMA.append(COMMENT).field(name).type
+            found, wanted = schema.field(name).type, _type_of(name)
+            if not _is_usable(name, found, wanted):
                 problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
         elif name in needed:
             problems.add(f"column `{name}`", f"is missing; {_REMEDY}")
     problems.raise_if_any()
 
 
-def _is_usable(name: str, found: Any) -> bool:
-    if name in {"image", "image_b"}:
+def _type_of(column: str) -> Any:
+    """Of a column of a dataset; one of no other name is of the images of a role."""
+    known = PAIR_SCHEMA.append(COMMENT)
+    return known.field(column).type if column in known.names else _IMAGE
+
+
+def _is_usable(name: str, found: Any, wanted: Any) -> bool:
+    if wanted == _IMAGE:
         return bool(pa.types.is_struct(found) and found.get_field_index("bytes") >= 0)
     if name in {"score", "score_sd"}:
         return bool(pa.types.is_floating(found) or pa.types.is_null(found))
@@ -378,7 +405,7 @@ def _check(records: list[dict[str, Any]], task: Task, source: str) -> None:
     problems.explain(explain_contradiction(labels, task, has_scores=has_scores))
     needed = ("example_id", "label", "group", "split", *(("text",) if task.carries_text else ()))
     for row, record in enumerate(records, 1):
-        _check_presence(problems, row, record, needed)
+        _check_presence(problems, row, record, task.image_columns, needed)
         _check_values(problems, row, record, task)
     _check_repeats(problems, [record["example_id"] for record in records])
     problems.raise_if_any()
@@ -393,9 +420,13 @@ def _where(row: int, record: dict[str, Any]) -> str:
 
 
 def _check_presence(
-    problems: Problems, row: int, record: dict[str, Any], needed: Iterable[str]
+    problems: Problems,
+    row: int,
+    record: dict[str, Any],
+    images: Iterable[str],
+    needed: Iterable[str],
 ) -> None:
-    for column in _image_columns(pairs="image_b" in record):
+    for column in images:
         image: dict[str, Any] | None = record[column]
         if image is None or not image["bytes"]:
             problems.add(

@@ -13,8 +13,12 @@ MAX_IMAGE_BYTES = 1 << 29
 _START_BYTES = 16
 
 
-def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = False) -> Path:
+def image_path(
+    folder: Path, name: str, remedy: str, *, allow_outside: bool = False, role: str = "image"
+) -> Path:
     """The file that a dataset in `folder` names; raises DataError for one outside of it.
+
+    role: what messages call the image.
 
     A dataset from elsewhere must not get at other files of whoever imports it, neither by a path
     that leads out of the folder nor by a link in it.
@@ -22,8 +26,8 @@ def image_path(folder: Path, name: str, remedy: str, *, allow_outside: bool = Fa
     path = Path(os.path.abspath(folder / name))
     if not allow_outside:
         if not path.is_relative_to(os.path.abspath(folder)):
-            raise DataError(f"image {shortened(name)}: outside {folder}: {remedy}")
-        refuse_outside_link(folder, path, f"image {shortened(name)}", remedy)
+            raise DataError(f"{role} {shortened(name)}: outside {folder}: {remedy}")
+        refuse_outside_link(folder, path, f"{role} {shortened(name)}", remedy)
     return path
 
 
@@ -45,28 +49,29 @@ def refuse_outside_link(folder: Path, path: Path, shown: str, remedy: str) -> No
         raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}")
 
 
-def read_image_file(path: Path) -> bytes:
+def read_image_file(path: Path, role: str = "image") -> bytes:
     """The bytes of a regular file that begins like an image; raises DataError naming it.
 
-    Of any other file no more than the first bytes are read, and none of them is told.
+    role: what messages call the image. Of any other file no more than the first bytes are read, and
+    none of them is told.
     """
-    shown = shortened(str(path))
+    shown = f"{role} {shortened(str(path))}"
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"image {shown}: no regular file: correct the path or drop the row")
+            raise DataError(f"{shown}: no regular file: correct the path or drop the row")
         with path.open("rb") as file:
             start = file.read(_START_BYTES)
             _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError(
-            f"image {shown}: no such file; correct the path, name the folder that paths start from "
+            f"{shown}: no such file; correct the path, name the folder that paths start from "
             "with --image-root FOLDER, or drop the row"
         ) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(
-            f"image {shown}: cannot be read ({reason}); correct it or drop the row"
+            f"{shown}: cannot be read ({reason}); correct it or drop the row"
         ) from error
 
 
@@ -74,11 +79,11 @@ def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
     """An empty file passes: what decodes it says so."""
     if start and not is_image_start(start):
         raise DataError(
-            f"image {shown}: its first bytes are those of none of {', '.join(FORMATS)}: replace it "
+            f"{shown}: its first bytes are those of none of {', '.join(FORMATS)}: replace it "
             "or drop the row"
         )
     if num_bytes > MAX_IMAGE_BYTES:
         raise DataError(
-            f"image {shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
+            f"{shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
             "shrink it or drop the row"
         )

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from .errors import DataError
+from .image_names import MAX_IMAGES
 from .text_files import parse_yaml, read_text
 from .validation import validation_message
 
@@ -33,6 +34,14 @@ Rule = Literal["all", "any", "mean"]
 PAIR_LABELS = ("A", "B")
 PAIR_LABELS_WITH_TIE = ("A", "tie", "B")
 TIE = "tie"
+
+_TAKEN = frozenset(
+    {
+        *("example_id", "image", "image_b", "text", "label", "group", "category", "split"),
+        *("score", "ratings", "score_sd", "swapped", "comment", "id", "rater"),
+    }
+)
+"""Names of other columns, of datasets and of tables that are imported."""
 
 
 def label_text(value: object) -> str:
@@ -60,8 +69,17 @@ def _checked_name(name: str) -> str:
     return name
 
 
+def _checked_role(role: str) -> str:
+    if not re.fullmatch("[a-z][a-z0-9_]*", role):
+        raise ValueError("must be lower-case letters, digits and _, and start with a letter")
+    if role in _TAKEN:
+        raise ValueError(f"{role} is a column of another meaning: give the image another name")
+    return role
+
+
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Labels = Annotated[tuple[Text, ...], BeforeValidator(_declared_labels)]
+ImageRole = Annotated[str, AfterValidator(_checked_role)]
 
 
 class Criterion(BaseModel):
@@ -102,6 +120,8 @@ class Task(BaseModel):
         asks it about each image on its own, on the labels `score_labels`, worst first, and
         prefers the image that is likelier to get the higher one. `judge_prompt` and
         `answer_instruction` fit the question that is asked.
+    images: roles of the images of an example, in the order in which the judge is shown them, all
+        at once. Empty where an example is one image or, in a pairwise task, image A and image B.
     criteria: questions that the judge is asked one by one about every image, each under the judge
         prompt. rule: how their answers come to a verdict, see `criteria_judge`.
     """
@@ -119,6 +139,7 @@ class Task(BaseModel):
     carries_text: bool = False
     compare: Compare | None = None
     score_labels: Labels = ()
+    images: tuple[ImageRole, ...] = ()
     criteria: tuple[Criterion, ...] = ()
     rule: Rule | None = None
 
@@ -150,6 +171,22 @@ class Task(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _check_images(self) -> Self:
+        if not self.images:
+            return self
+        if self.is_pairwise:
+            raise ValueError("`images` is for other kinds: a pairwise task has image A and image B")
+        if not 1 < len(self.images) <= MAX_IMAGES:
+            raise ValueError(
+                f"`images` names the roles of 2 to {MAX_IMAGES} images: drop it where an example "
+                "is one image"
+            )
+        repeated = [role for role, count in Counter(self.images).items() if count > 1]
+        if repeated:
+            raise ValueError(f"`images` names {repeated[0]!r} more than once: keep one")
+        return self
+
+    @model_validator(mode="after")
     def _check_criteria(self) -> Self:
         if bool(self.criteria) != bool(self.rule):
             raise ValueError("`criteria` and `rule` go together: give both or neither")
@@ -172,9 +209,14 @@ class Task(BaseModel):
         return self.kind == "pairwise"
 
     @property
+    def image_columns(self) -> tuple[str, ...]:
+        """The columns of an example's images in a dataset, in order."""
+        return self.images or (("image", "image_b") if self.is_pairwise else ("image",))
+
+    @property
     def images_per_request(self) -> int:
         """How many images the judge is shown at once."""
-        return 2 if self.compare == "joint" else 1
+        return 1 if self.compare == "scores" else len(self.image_columns)
 
     @property
     def asked_labels(self) -> Labels:

@@ -45,8 +45,9 @@ class Request:
     text: the example's own text (the caption an image was generated from), if the task has one.
     labels: when not empty, the reply is a verdict: the log-probability of each label as the next
         token(s) of the assistant turn, in the order given, instead of generated text.
-    further_images: more images after `image`: the second of a pair, or whatever number an engine
-        takes (`factory.takes_several_images`); no other is asked such a request.
+    further_images: more images after `image`, as many as the engine's settings name
+        (`images_per_request`), or any number (`factory.takes_several_images`).
+    image_roles: what each image is called; empty for images that are called A, B and so on.
     reply_start: text with which the assistant turn begins, which the reply continues. As untrusted
         as `prompt`.
     departures: in which points an engine may ask otherwise than this says (`Reply.departures`);
@@ -59,6 +60,7 @@ class Request:
     labels: tuple[str, ...] = ()
     sampling: Sampling = field(default_factory=Sampling)
     further_images: tuple[ImageRef, ...] = ()
+    image_roles: tuple[str, ...] = ()
     reply_start: str = ""
     departures: tuple[str, ...] | None = field(default=None, compare=False)
 

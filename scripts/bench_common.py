@@ -144,9 +144,17 @@ class TextFirst(Layout):
     """The changing prompt, then the image: what chat clients send by default."""
 
     def token_ids(
-        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
+        self,
+        prompt: str,
+        *,
+        num_images: int,
+        text: str | None,
+        image_roles: tuple[str, ...] = (),
+        reply_start: str = "",
     ) -> list[int]:
-        laid_out = Layout.token_ids(self, prompt, num_images=num_images, text=text)
+        laid_out = Layout.token_ids(
+            self, prompt, num_images=num_images, text=text, image_roles=image_roles
+        )
         num_shared = len(self.prefix(0))
         image = laid_out[num_shared : len(self.prefix(num_images))]
         rest = laid_out[len(self.prefix(num_images)) : len(laid_out) - len(self.suffix)]

@@ -111,7 +111,7 @@ def test_in_words_every_error_is_described_once_under_q0() -> None:
     [(i2t_prompt, ids)] = roles.described
     assert i2t_prompt == "q0"
     assert len(ids) == len(set(ids))
-    assert all(case.image is None for c in roles.criticized for case in c.cases)
+    assert all(not case.images for c in roles.criticized for case in c.cases)
 
 
 def test_in_images_nothing_is_described_and_the_cases_carry_the_images() -> None:
@@ -119,7 +119,7 @@ def test_in_images_nothing_is_described_and_the_cases_carry_the_images() -> None
     run(roles, evidence="images")
     assert roles.described == []
     cases = [case for complaint in roles.criticized for case in complaint.cases]
-    assert all(case.image is not None and case.verbalization.text == "" for case in cases)
+    assert all(case.images and case.verbalization.text == "" for case in cases)
 
 
 def test_without_errors_only_paraphrases_are_tried() -> None:

@@ -32,7 +32,7 @@ IMAGES = [make_image(280, 280 + 28 * n) for n in range(4)]
 
 
 def image_case(number: int) -> Case:
-    return Case(Verbalization(""), None, "Unsafe", "Safe", IMAGES[number])
+    return Case(Verbalization(""), None, "Unsafe", "Safe", (IMAGES[number],))
 
 
 def word_case(text: str) -> Case:

@@ -1,6 +1,7 @@
 """Decision models: typed questions in, probabilities out."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,3 +110,17 @@ def test_a_decision_model_is_asked_for_no_text(serve: Serve) -> None:
         engine_at(serve(decided())).ask([Request("Describe it.", IMAGES[0])])
     with pytest.raises(EngineError, match="no decision"):
         engine_at(serve(always(200, {}))).ask([ASK])
+
+
+def test_images_with_roles_are_named_before_the_text(serve: Serve) -> None:
+    server = serve(decided(("Safe", 0.9), ("Unsafe", 0.1)))
+    roles = ("source", "result")
+    engine_at(server).ask(
+        [replace(ASK, further_images=(IMAGES[1],), image_roles=roles), replace(ASK, text=None)]
+    )
+    contents = [body["input"][0]["content"] for _, body in server.asked]
+    [first] = [content for content in contents if len(content) > 1]
+    assert [part["type"] for part in first] == ["input_image"] * 2 + ["input_text"] * 2
+    assert first[2]["text"] == (
+        "The first image above is the source image. The second image above is the result image."
+    )

@@ -161,6 +161,14 @@ def test_pairs_have_two_images_and_their_names(bundle: Bundle) -> None:
     assert "is image A." in asked.prompt
 
 
+def test_images_with_roles_are_placeholders_under_their_names(bundle: Bundle) -> None:
+    edits = bundle.task.model_dump(mode="json") | {"images": ["source", "result"]}
+    asked = question(changed(bundle, task=edits))
+    assert asked.images == ("source", "result")
+    assert asked.prompt.startswith("The first image above is the source image. The second ")
+    assert "{{source}}" in str(FORMATS["openai"].write(changed(bundle, task=edits)))
+
+
 @pytest.mark.parametrize("name", ["text", "openai", "vllm", "promptfoo", "inspect"])
 def test_a_judge_of_several_questions_is_no_prompt(bundle: Bundle, name: str) -> None:
     by_cuts = changed(bundle, rules={"reading": nearest(bundle.task.labels).model_dump()})

@@ -185,6 +185,24 @@ def test_yaml_reads_off_as_false(written: object, meant: str) -> None:
     assert EngineSettings.model_validate({"thinking": written}).thinking == meant
 
 
+# Several images.
+
+
+@pytest.mark.parametrize("make", [gemma, gemma4, glm, qwen3, smolvlm])
+def test_images_with_roles_are_named_behind_all_of_them_in_every_family(make: Any) -> None:
+    layout = make_layout(make(), 16, num_images=3)
+    roles = ("source", "reference", "result")
+    ids = layout.token_ids("Was it?", num_images=3, text="Do it.", image_roles=roles)
+    before, named, _ = layout.tokenizer.decode(ids).partition(
+        "Text: Do it.\nThe first image above is the source image. The second image above is the "
+        "reference image. The third image above is the result image."
+    )
+    assert named
+    one, two, three = (layout.tokenizer.decode(layout.prefix(number)) for number in (1, 2, 3))
+    assert before == three
+    assert len(three) - len(two) == len(two) - len(one) > 0
+
+
 # Ends of a turn.
 
 

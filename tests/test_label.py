@@ -150,6 +150,24 @@ def test_a_side_means_the_image_that_is_shown_there(tmp_path: Path, browser: Bro
     assert list(rows[0]) == ["image", "image_b", "text", "rater", "label", "comment"]
 
 
+def test_images_with_roles_stand_side_by_side_under_their_roles(
+    tmp_path: Path, browser: Browser
+) -> None:
+    table = pairs_table(tmp_path)
+    table.write_text(table.read_text().replace("image,image_b", "source,style_ref"))
+    (tmp_path / "task.yaml").write_text(f"{TASK}images: [source, style_ref]\ncarries_text: true\n")
+    with opened(browser, make_page(table, tmp_path / "task.yaml")) as page:
+        start(page, "ann")
+        assert page.inner_text("#place").startswith("Example 1 of 4")
+        assert page.locator("figcaption").all_inner_texts() == ["source", "style ref"]
+        assert page.get_attribute("#images img >> nth=1", "alt") == "Style ref image"
+        top = "images => new Set(images.map((i) => i.getBoundingClientRect().top)).size"
+        assert page.eval_on_selector_all("#images img", top) == 1
+        page.keyboard.press("1")
+        rows = exported(page)
+    assert list(rows[0]) == ["source", "style_ref", "text", "rater", "label", "comment"]
+
+
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_cut_off_at_phone_and_desktop_width(
     folder: Path, browser: Browser, width: int

@@ -8,7 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -172,6 +172,28 @@ def test_several_images_come_in_their_order_before_the_prompt(serve: Serve) -> N
     sizes = [Image.open(io.BytesIO(base64.b64decode(data))).size for data in sent]
     assert sizes == [(64, 64), (72, 64), (80, 64)]
     assert text["text"] == "Compare."
+
+
+def test_the_images_of_pairs_and_those_with_roles_are_named(serve: Serve) -> None:
+    server = serve(lambda _body, _number: completion("A"))
+    pair = Request("Which?", picture(64), labels=("A", "B"), further_images=(picture(72),))
+    edit = replace(pair, labels=("no", "yes"), image_roles=("source", "result"))
+    for request in (pair, edit, replace(edit, labels=())):
+        engine_for(server).ask([request])
+    told = [body["messages"][0]["content"][-1]["text"] for body in server.bodies]
+    in_letters = "The first image above is image A. The second image above is image B.\nWhich?"
+    by_roles = (
+        "The first image above is the source image. The second image above is the result image.\n"
+        "Which?"
+    )
+    assert told == [in_letters, by_roles, by_roles]
+
+
+def test_a_server_that_takes_fewer_images_is_told_with_what_to_do(serve: Serve) -> None:
+    server = serve(lambda _body, _number: refusal(400, "At most 1 image(s) may be provided."))
+    pair = Request("Which?", picture(64), labels=("A", "B"), further_images=(picture(72),))
+    with pytest.raises(EngineError, match=r"fewer images in one request.*--limit-mm-per-prompt"):
+        engine_for(server).ask([pair])
 
 
 def test_an_image_that_does_not_decode_is_an_error_reply(serve: Serve) -> None:

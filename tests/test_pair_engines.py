@@ -1,4 +1,4 @@
-"""Two images in one request, through the local engines, on tiny checkpoints."""
+"""Several images in one request, through the local engines, on tiny checkpoints."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,16 +6,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blpo.models.engine import Reply, Request
+from blpo.data.arrow import pq
+from blpo.models.engine import Engine, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.transformers import TransformersEngine
 from blpo.models.engines.vllm.engine import VllmEngine
 from blpo.models.requests.layout import make_layout
+from blpo.pipeline.runs.engine_pool import EnginePool
+from command_line import Blpo
+from documentation import blocks
+from public_sources import write_csv, write_files
 from test_engines import SIZES, TOLERANCE, largest_difference, logprobs_of, picture, transformers_on
 from tiny_models import build_tiny_llama4
 from transformers import AutoProcessor
 
 LABELS = ("A", "B")
+NUM_EDITS = 12
+SHORT = ("algorithm={outer_steps: 1, inner_steps: 1}", "verbalizer.max_tokens=4")
 
 
 def ask(prompt: str, first: int, second: int, text: str | None = None) -> Request:
@@ -98,3 +105,51 @@ def test_llama_4_takes_pairs_too(tmp_path: Path) -> None:
     one, two, other = engine.ask([ask("Which?", 1, 2), ask("Which?", 2, 1), ask("Which?", 1, 3)])
     assert difference(one, two) > TOLERANCE
     assert difference(one, other) > TOLERANCE
+
+
+def write_edits(folder: Path, name: str, labels: tuple[str, ...] = ()) -> None:
+    """A table of edits with their images; without labels, one of other edits."""
+    rows: list[tuple[str, ...]] = []
+    for i in range(NUM_EDITS):
+        both = (f"images/{name}-{i}-{side}.png" for side in ("before", "after"))
+        shown = {path: picture(100 + i + 50 * k, SIZES[0]).data for k, path in enumerate(both)}
+        write_files(folder, shown)
+        rows.append((*shown, f"Make it {i}.", *labels[i % 2 : i % 2 + 1]))
+    header = ("before", "after", "instruction", *(["label"] if labels else []))
+    write_csv(folder / name, header, rows)
+
+
+@pytest.mark.engine
+def test_a_table_of_edits_becomes_verdicts_as_the_page_shows(
+    pair_engine: VllmEngine, blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, asked = EnginePool.engine, list[EngineSettings]()
+
+    def shared(pool: EnginePool, settings: EngineSettings) -> Engine:
+        asked.append(settings)
+        return pair_engine if settings.kind == "vllm" else own(pool, EngineSettings(kind="lexicon"))
+
+    monkeypatch.setattr(EnginePool, "engine", shared)
+    page = "docs/tasks-and-datasets.md"
+    for block in blocks(page, "yaml"):
+        if block.file_name in ("edits.yaml", "edits-run.yaml"):
+            (tmp_path / block.file_name).write_text(block.text)
+    write_edits(tmp_path, "edits.csv", ("missed", "followed"))
+    write_edits(tmp_path, "new-edits.csv")
+    [recipe] = [block for block in blocks(page, "sh") if "edits-run.yaml" in block.text]
+    printed: dict[str, str] = {}
+    for _, command, *arguments in recipe.commands:
+        options = SHORT if command == "optimize" else ()
+        outcome = blpo(command, *arguments, *(word for o in options for word in ("--set", o)))
+        assert outcome.code == 0, outcome.err
+        printed[command] = outcome.out
+    assert {s.images_per_request for s in asked if s.kind == "vllm"} == {2}
+    columns = pq.read_schema(tmp_path / "edits.parquet").names
+    assert columns[:4] == ["example_id", "source", "result", "text"]
+    assert "runs/edits: ok" in printed["verify"]
+    report = (tmp_path / "runs/edits/report.html").read_text()
+    assert report.count(">source image</p>") == report.count(">result image</p>") > 0
+    verdicts = pq.read_table(tmp_path / "edit-verdicts.parquet").to_pylist()
+    assert len(verdicts) == NUM_EDITS
+    assert {row["verdict"] for row in verdicts} <= {"missed", "followed"}
+    assert len({row["label_mass"] for row in verdicts}) == NUM_EDITS

@@ -31,8 +31,8 @@ def test_both_images_land_in_the_order_that_the_label_and_the_manifest_tell(
     drawn = {d.example_id: d for d in manifest.examples if isinstance(d, DrawnPair)}
     assert examples.keys() == drawn.keys()
     for example_id, example in examples.items():
-        assert example.image_b is not None
-        assert example.image.data != example.image_b.data
+        [other] = example.further_images
+        assert example.image.data != other.data
         assert example.swapped == drawn[example_id].swapped
     swapped = Counter(example.swapped for example in examples.values())
     assert min(swapped[True], swapped[False]) > len(examples) / 5

@@ -61,7 +61,7 @@ def pair(number: int, label: str = "A", group: str | None = None) -> Example:
     return Example(
         example_id=f"pair-{number}",
         image=image(f"a{number}"),
-        image_b=image(f"b{number}"),
+        further_images=(image(f"b{number}"),),
         text=None,
         label=label,
         group=group or f"g{number}",
@@ -339,7 +339,7 @@ def test_a_pair_of_which_one_image_was_not_described_says_so() -> None:
 
 def test_an_optimizer_that_sees_pairs_is_told_which_image_is_which() -> None:
     no_text = Verbalization("")
-    cases = [Case(no_text, None, "A", "B", image(f"a{i}"), image(f"b{i}")) for i in (1, 2)]
+    cases = [Case(no_text, None, "A", "B", (image(f"a{i}"), image(f"b{i}"))) for i in (1, 2)]
     rendered = render_cases(cases)
     assert "A: <image>1</image>\nB: <image>2</image>" in rendered
     assert "A: <image>3</image>\nB: <image>4</image>" in rendered

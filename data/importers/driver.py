@@ -141,9 +141,10 @@ def _usable(rows: Sequence[RawRow], task: Task, intake: Intake, source: str) -> 
     """Rows that have what the task needs."""
     usable: list[RawRow] = []
     for row in rows:
-        if (row.image_b is not None) != task.is_pairwise:
+        if task.images or (row.image_b is not None) != task.is_pairwise:
             images = "pairs" if row.image_b is not None else "single images"
-            raise DataError(f"{source}: holds {images}, and task {task.name} is {task.kind}")
+            wanted = f"about {', '.join(task.images)}" if task.images else task.kind
+            raise DataError(f"{source}: holds {images}, and task {task.name} is {wanted}")
         if task.carries_text and not row.text:
             intake.skip("no text", row.row_id)
         elif row.value == TIE and TIE not in task.labels:
@@ -203,7 +204,7 @@ def _example(candidate: LabelledRow, images: Sequence[ImageRef]) -> Example:
         score=row.value if isinstance(row.value, float) else None,
         ratings=candidate.ratings,
         score_sd=row.score_sd,
-        image_b=images[1] if len(images) > 1 else None,
+        further_images=tuple(images[1:]),
         swapped=row.swapped,
     )
 

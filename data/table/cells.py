@@ -113,10 +113,14 @@ class ImageReader:
             (found for found in candidates if _is_file(base / found[0])), candidates[0]
         )
         path = image_path(
-            root, os.path.abspath(base / name), _OUTSIDE, allow_outside=self.allow_outside
+            root,
+            os.path.abspath(base / name),
+            _OUTSIDE,
+            allow_outside=self.allow_outside,
+            role=role,
         )
         shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
-        return FoundImage(read_image_file(path), shown.as_posix(), how)
+        return FoundImage(read_image_file(path, role), shown.as_posix(), how)
 
     def _candidates(self, text: str) -> Iterator[tuple[str, str]]:
         """Names that a path could mean, with what was done to it, the plainest first."""

@@ -4,25 +4,19 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any
 
 from ..problems import Problems
 from ..shown import shortened
 from ..tasks import Task
 
-Role = Literal[
-    "image",
-    "image_b",
-    "text",
-    "label",
-    "group",
-    "category",
-    "id",
-    "split",
-    "rater",
-    "ratings",
-    "comment",
-]
+Role = str
+"""What a column is for: one of ROLES, or the role of an image in the task."""
+
+ROLES: tuple[Role, ...] = (
+    *("image", "image_b", "text", "label", "group", "category"),
+    *("id", "split", "rater", "ratings", "comment"),
+)
 
 ALIASES: dict[Role, tuple[str, ...]] = {
     "image": (
@@ -52,25 +46,28 @@ PAIR_ALIASES: dict[Role, tuple[str, ...]] = {
 }
 """For pairs, in place of those above."""
 
-_ROLES: tuple[Role, ...] = get_args(Role)
-_NEEDED = ("image", "image_b", "text", "label")
 _ONE_RATERS = re.compile(
     r"(label|rating|score|annotation|annotator|rater|worker|coder|vote|answer|r)[ _-]?(\d+)"
 )
 """Names of columns that hold the answers of one annotator each."""
 _ANSWERS = ".responses"
 """What Argilla's columns of answers end with."""
+_FIELD = re.compile(r"\{([^{}]+)\}")
+"""A column in a path: "before/{name}"."""
 
 
 @dataclass(frozen=True, slots=True)
 class FoundColumns:
-    """roles: the column of each role that has one. ratings: columns of one annotator each."""
+    """roles: the column of each role that has one; of an image also a path with columns in braces.
+    ratings: columns of one annotator each.
+    """
 
     roles: dict[Role, str]
     ratings: list[str]
 
     def names(self) -> set[str]:
-        return {*self.roles.values(), *self.ratings}
+        of_paths = (column for name in self.roles.values() for column in columns_in(name))
+        return {*self.roles.values(), *of_paths, *self.ratings}
 
 
 def match_columns(
@@ -93,13 +90,11 @@ def match_columns(
     a role for which several columns could be meant.
     """
     problems = Problems(source)
-    _check_given(problems, names, given, ratings)
+    _check_given(problems, names, given, task, ratings)
     problems.raise_if_any()
     found: dict[Role, str] = {}
-    for role in _ROLES:
-        if _is_left_out(role, task):
-            continue
-        aliases = (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+    for role in roles_of(task):
+        aliases = aliases_of(role, task)
         name = given[role] if role in given else _detected(problems, role, aliases, names)
         if name is None and role == "image" and len(images) == 1:
             name = images[0]
@@ -108,14 +103,41 @@ def match_columns(
     if "label" not in found and "label" not in given and not ratings:
         ratings = _numbered_ratings(names)
     has_labels = "label" in found or "ratings" in found or bool(ratings) or not needs_labels
-    for role in _NEEDED:
-        if role not in found and not _is_left_out(role, task):
-            if role == "label" and has_labels:
-                continue
-            aliases = (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
-            problems.add(f"column for the {role}", _missing(role, aliases, names))
+    for role in roles_of(task):
+        is_needed = role in (*task.image_columns, "text") or (role == "label" and not has_labels)
+        if role not in found and is_needed:
+            problems.add(f"column for the {role}", _missing(role, aliases_of(role, task), names))
     problems.raise_if_any()
     return FoundColumns(found, list(ratings))
+
+
+def roles_of(task: Task) -> tuple[Role, ...]:
+    """What columns of a table are for in a task: its images first."""
+    others = (role for role in ROLES if role not in ("image", "image_b"))
+    return (*task.image_columns, *(r for r in others if r != "text" or task.carries_text))
+
+
+def aliases_of(role: Role, task: Task) -> tuple[str, ...]:
+    """Other names under which the column of a role is found."""
+    if role in task.images:
+        return (f"{role}_image", f"image_{role}", f"{role}_path", f"{role}_file", f"{role}_url")
+    return (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+
+
+def columns_in(name: str) -> list[str]:
+    """The columns that a role is read from: the one of the name, or those in braces of a path."""
+    return _FIELD.findall(name) or [name]
+
+
+def cell_of(name: str, values: Mapping[str, Any]) -> Any:
+    """The cell of a role in a row: that of the column, or a path with cells filled in.
+
+    None for a path of which a cell is empty.
+    """
+    if name in values or not _FIELD.search(name):
+        return values.get(name)
+    cells = {column: str(values.get(column) or "").strip() for column in columns_in(name)}
+    return _FIELD.sub(lambda found: cells[found[1]], name) if all(cells.values()) else None
 
 
 def companions(label: str, task: Task) -> tuple[str, ...]:
@@ -138,23 +160,23 @@ def _missing(role: Role, aliases: Sequence[str], names: Sequence[str]) -> str:
 
 
 def _check_given(
-    problems: Problems, names: Sequence[str], given: Mapping[str, str], ratings: Sequence[str]
+    problems: Problems,
+    names: Sequence[str],
+    given: Mapping[str, str],
+    task: Task,
+    ratings: Sequence[str],
 ) -> None:
+    roles = (*task.images, *ROLES[2:]) if task.images else ROLES
     for role, name in given.items():
-        if role not in _ROLES:
-            problems.add(f"--column {role}={name}", f"no such role; roles: {', '.join(_ROLES)}")
+        if role not in roles:
+            problems.add(f"--column {role}={name}", f"no such role; roles: {', '.join(roles)}")
+        elif role in task.image_columns and set(columns_in(name)) <= set(names):
+            continue
         elif name and name not in names:
             problems.add(f"--column {role}={name}", f"no such column; {_listed(names)}")
     for name in ratings:
         if name not in names:
             problems.add(f"--ratings {name}", f"no such column; {_listed(names)}")
-
-
-def _is_left_out(role: Role, task: Task) -> bool:
-    """Whether the task has no use for a role."""
-    return (role == "text" and not task.carries_text) or (
-        role == "image_b" and not task.is_pairwise
-    )
 
 
 def _detected(

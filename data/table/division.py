@@ -135,7 +135,7 @@ def _check_groups(looked: Inspection) -> None:
     if has_splits or len(records) < 2 or len({record.group for record in records}) > 1:
         return
     texts = {record.text for record in records}
-    image = looked.reader.columns["image"]
+    image = looked.reader.columns[looked.reader.task.image_columns[0]]
     if len(texts) == 1 and (text := records[0].text) is not None:
         looked.problems.add(
             "",

@@ -15,7 +15,7 @@ from ..sources.opening import open_source
 from ..sources.several import SeveralTables
 from ..tasks import Task
 from .cells import ImageReader, common_prefix
-from .columns import FoundColumns, match_columns
+from .columns import FoundColumns, cell_of, columns_in, match_columns
 from .division import Inspection, divide
 from .downloads import Downloads
 from .options import TableOptions
@@ -54,7 +54,7 @@ def inspect_table(
             f"{source}: comments may name the images of a pair, and --shuffle-pairs exchanges "
             "them: leave the comments out with --column comment=, or keep the order"
         )
-    images = _image_reader(source, table, found, options)
+    images = _image_reader(source, table, found, task, options)
     reader = RowReader(found.roles, task, images, options.label_map, found.ratings)
     unused = _unused(names, found)
     report = ImportReport(source, table.layout, found.roles, found.ratings, unused)
@@ -93,20 +93,21 @@ def _unused(names: Sequence[str], found: FoundColumns) -> list[str]:
 
 
 def _image_reader(
-    source: Path, table: TableSource, found: FoundColumns, options: TableOptions
+    source: Path, table: TableSource, found: FoundColumns, task: Task, options: TableOptions
 ) -> ImageReader:
     prefix = options.image_prefix
     if prefix is None:
-        prefix = "" if options.image_root is None else _prefix(table, found, options.image_root)
+        root = options.image_root
+        prefix = "" if root is None else _prefix(table, found, task.image_columns[0], root)
     downloads = None if options.downloads is None else Downloads(options.downloads)
     return ImageReader(source, options.image_root, prefix, options.allow_outside, downloads)
 
 
-def _prefix(table: TableSource, found: FoundColumns, root: Path) -> str:
+def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> str:
     """What the first image path that can be found below the root begins with beyond it."""
-    column = found.roles["image"]
-    for row in islice(table.rows([column]), _ROWS_FOR_PREFIX):
-        prefix = common_prefix(row.values.get(column), root)
+    column = found.roles[image]
+    for row in islice(table.rows(columns_in(column)), _ROWS_FOR_PREFIX):
+        prefix = common_prefix(cell_of(column, row.values), root)
         if prefix is not None:
             return prefix
     return ""

@@ -150,6 +150,5 @@ def _item(row: TableRow, reader: RowReader, bounds: ImageBounds) -> Item | DataE
         found = [reader.image(row, role) for role in reader.image_roles]
     except DataError as error:
         return error
-    image, *other = [ImageRef(each.data, bounds) for each in found]
-    name = reader.item_id(row, found, text)
-    return Item(name, image, text, None, other[0] if other else None)
+    image, *further = [ImageRef(each.data, bounds) for each in found]
+    return Item(reader.item_id(row, found, text), image, text, None, tuple(further))

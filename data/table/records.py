@@ -23,8 +23,8 @@ class Record:
     rater: who answered, of a row per answer. ratings: of the annotators that one row holds.
     score: the mean that the label was rounded from.
     facts, ways: of its images; how those were read that were not plain files.
-    image_b_hash, swapped: of a pair. swapped: whether it is written the other way round than the
-    table has it, which `label` then speaks of.
+    further_hashes: of the images after the first. swapped: whether a pair is written the other way
+    round than the table has it, which `label` then speaks of.
     """
 
     row: int
@@ -44,11 +44,11 @@ class Record:
     score: float | None = None
     facts: tuple[ImageFacts, ...] = ()
     ways: tuple[str, ...] = ()
-    image_b_hash: str | None = None
+    further_hashes: tuple[str, ...] = ()
     swapped: bool = False
     comment: str | None = None
 
     @property
     def image_hashes(self) -> tuple[str, ...]:
         """Of its images, in order."""
-        return (self.image_hash, *([self.image_b_hash] if self.image_b_hash else []))
+        return (self.image_hash, *self.further_hashes)

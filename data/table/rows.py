@@ -14,7 +14,7 @@ from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Task, label_text
 from .answers import Answer, answers_in, single
 from .cells import FoundImage, ImageReader, unwrapped
-from .columns import Role, companions
+from .columns import Role, cell_of, columns_in, companions
 from .labels import LabelReader
 from .raters import consensus
 from .records import Problem, Record
@@ -51,7 +51,12 @@ class RowReader:
     @cached_property
     def wanted(self) -> list[str]:
         """The columns that are read."""
-        return list(dict.fromkeys([*self.columns.values(), *self.ratings, *self._beside]))
+        read = [
+            column
+            for role, name in self.columns.items()
+            for column in (columns_in(name) if role in self.image_roles else [name])
+        ]
+        return list(dict.fromkeys([*read, *self.ratings, *self._beside]))
 
     @cached_property
     def _beside(self) -> tuple[str, ...]:
@@ -88,16 +93,16 @@ class RowReader:
             score=score,
             facts=tuple(noticed.facts),
             ways=tuple(image.how for image in found if image.how),
-            image_b_hash=hashes[1] if len(hashes) > 1 else None,
+            further_hashes=tuple(hashes[1:]),
             comment=self._string(row, "comment"),
         )
 
     @property
     def image_roles(self) -> tuple[Role, ...]:
         """The roles of a row's images, in order."""
-        return ("image", "image_b") if self.task.is_pairwise else ("image",)
+        return self.task.image_columns
 
-    def image(self, row: TableRow, role: Role = "image") -> FoundImage:
+    def image(self, row: TableRow, role: Role) -> FoundImage:
         """An image of a row; raises DataError when there is none."""
         return self.images.read(self._cell(row, role), row.folder, role)
 
@@ -207,7 +212,8 @@ class RowReader:
         return LabelReader(self.task)
 
     def _cell(self, row: TableRow, role: Role) -> Any:
-        return row.values.get(self.columns.get(role, ""))
+        name = self.columns.get(role, "")
+        return cell_of(name, row.values) if role in self.image_roles else row.values.get(name)
 
     def _string(self, row: TableRow, role: Role) -> str | None:
         cell = single(self._cell(row, role))

@@ -46,7 +46,13 @@ def import_table(
 
 def write_table(inspection: Inspection, out: Path) -> ImportReport:
     """Writes the dataset file of an inspection without problems; its report, with the path."""
-    write_dataset(out, _examples(inspection), comments="comment" in inspection.reader.columns)
+    reader = inspection.reader
+    write_dataset(
+        out,
+        _examples(inspection),
+        comments="comment" in reader.columns,
+        images=reader.task.image_columns,
+    )
     return replace(inspection.report, path=out)
 
 
@@ -69,7 +75,7 @@ def _example(
         raise DataError(f"{source}: {row.where}: changed during the import: run it again")
     if record.swapped:
         images.reverse()
-    image, *other = [ImageRef(data, ImageBounds()) for data in images]
+    image, *further = [ImageRef(data, ImageBounds()) for data in images]
     return Example(
         example_id=record.example_id,
         image=image,
@@ -80,7 +86,7 @@ def _example(
         split=split,
         score=record.score,
         ratings=record.ratings,
-        image_b=other[0] if other else None,
+        further_images=tuple(further),
         swapped=record.swapped,
         comment=record.comment,
     )

@@ -185,17 +185,24 @@ def _end_ids(generation_config: Path | None, config: dict[str, Any]) -> tuple[in
 
 
 def make_model_layout(processor: Any, settings: EngineSettings, checkpoint: Checkpoint) -> Layout:
-    """The layout of requests to a model. Raises LayoutError as `make_layout` does."""
+    """The layout of requests to a model.
+
+    Raises LayoutError as `make_layout` does, and for a chat template that takes fewer images in
+    one request than the settings name.
+    """
     try:
-        return make_layout(
+        layout = make_layout(
             processor,
             reuse_grain(settings, checkpoint.config),
             thinking=settings.thinking,
             template_kwargs=settings.chat_template_kwargs,
             end_ids=checkpoint.end_ids,
+            num_images=settings.images_per_request,
         )
+        layout.prefix(settings.images_per_request)
     except LayoutError as error:
         raise LayoutError(f"model {settings.model}: {error}") from error
+    return layout
 
 
 def snapshot_folder(checkpoint: Checkpoint) -> Path | None:

@@ -22,7 +22,7 @@ class ModelFacts:
     """A model's files and chat template as requests will use them.
 
     folder: where the files are; None where the weights are not on this machine yet.
-    max_images: most images in one request, as far as blpo asks for several (2).
+    max_images: most images in one request, of as many as were tried.
     ends: the tokens that end a reply, as text. thought: the tag that opens a thought; None for a
         model that answers at once. suffix: how the assistant's turn begins, as text.
     labels: empty where none were asked for. num_reads: next-token reads for a verdict.
@@ -38,7 +38,10 @@ class ModelFacts:
 
 
 def inspect_model(settings: EngineSettings, labels: Sequence[str]) -> ModelFacts:
-    """Raises EngineError for a model that cannot be used, with the remedy; imports transformers."""
+    """Raises EngineError for a model that cannot be used, with the remedy; imports transformers.
+
+    One that takes fewer images in a request than the settings name cannot.
+    """
     checkpoint = locate(settings)
     layout = make_model_layout(load_processor(checkpoint), settings, checkpoint)
     folder = checkpoint.folder or snapshot_folder(checkpoint)

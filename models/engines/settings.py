@@ -96,8 +96,8 @@ class EngineSettings(BaseModel):
     images_per_request: int = Field(
         default=1,
         ge=1,
-        description="most images in one request, for vllm; a task that shows the judge two images "
-        "at once sets it itself",
+        description="most images in one request of a model that runs here; a task that shows the "
+        "judge several at once sets it itself",
     )
     max_num_seqs: int | None = Field(default=None, ge=1, description="requests in one batch")
     max_num_batched_tokens: int | None = Field(

@@ -111,6 +111,7 @@ class _Model:
             request.prompt,
             num_images=num_images,
             text=request.text,
+            image_roles=request.image_roles,
             reply_start=request.reply_start,
         )
         if not num_images:

@@ -8,8 +8,9 @@ Every request is laid out as
 so that all tokens up to and including the bridge are the same under every prompt and every role.
 An engine with prefix caching then reuses the image's KV blocks. It reuses whole blocks only, and
 runs the vision encoder again for an image that ends in a block it could not reuse; the bridge is
-constant text that fills at least the block in which the image ends. The same holds for two
-images in one request, in that order; the other order is another prefix.
+constant text that fills at least the block in which the image ends. The same holds for several
+images in one request, in that order; another order is another prefix. The bridge names them: many
+templates put all images before all texts, so a name cannot stand between them.
 
 Prefix and suffix come from the processor's own chat template; nothing here knows a model family.
 A request ends where the answer begins: behind the thought, where the template opens one
@@ -22,6 +23,7 @@ from functools import lru_cache
 from typing import Any
 
 from ...data.errors import LayoutError
+from ...data.image_names import image_titles
 from .chat_template import processor_template
 from .choices import Thinking
 from .markup import Markup
@@ -38,12 +40,14 @@ BRIDGE_SENTENCES = (
     "Give only the answer that is asked for.",
 )
 
-PAIR_BRIDGE_SENTENCES = (
-    "The first image above is image A.",
-    "The second image above is image B.",
+_SEVERAL_SENTENCES = (
     *BRIDGE_SENTENCES[1:3],
     "Answer from what the images themselves show.",
     BRIDGE_SENTENCES[4],
+)
+_PLACES = (
+    *("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth"),
+    "tenth",
 )
 _CACHED_TEXTS = 4096
 
@@ -52,10 +56,11 @@ _CACHED_TEXTS = 4096
 class Layout:
     """Token ids of the constant parts of a request.
 
-    prefixes: by number of images, 0 to 2: template start up to and including one placeholder for
-        each and what closes it. The last is missing where the template takes one image only.
+    prefixes: by number of images: template start up to and including one placeholder for each and
+        what closes it. As many as the template takes, of those that are wanted.
     suffix: end of the user turn and start of the assistant turn.
-    bridges: by number of images: constant text after them (and the example's own text).
+    bridges: by number of images, 0 to 2: constant text after them (and the example's own text),
+        where they have no roles. block_size: what it fills.
     end_of_turn: the token with which the chat template ends a reply. ends: all tokens that end
         one, that one first.
     answers_after_space: the suffix does not end in space or markup ("Assistant:"), so that the
@@ -74,6 +79,7 @@ class Layout:
     bridges: tuple[tuple[int, ...], ...]
     end_of_turn: int
     tokenizer: Any
+    block_size: int = 1
     ends: tuple[int, ...] = ()
     answers_after_space: bool = False
     thought: Tags | None = None
@@ -82,6 +88,7 @@ class Layout:
     head: str = ""
     _markup: Markup = field(init=False, repr=False, compare=False)
     _cached_plain: Any = field(init=False, repr=False, compare=False)
+    _cached_bridge: Any = field(init=False, repr=False, compare=False)
     _before_tail: tuple[int, ...] = field(init=False, repr=False, compare=False)
     _behind_head: tuple[int, ...] = field(init=False, repr=False, compare=False)
 
@@ -90,23 +97,32 @@ class Layout:
             object.__setattr__(self, "ends", (self.end_of_turn,))
         object.__setattr__(self, "_markup", Markup(self.tokenizer))
         object.__setattr__(self, "_cached_plain", lru_cache(_CACHED_TEXTS)(self._markup.plain))
+        object.__setattr__(self, "_cached_bridge", lru_cache(self._made_bridge))
         prefix, num_tail = self.prefixes[0], len(self._markup.plain(self.tail))
         object.__setattr__(self, "_before_tail", prefix[: len(prefix) - num_tail])
         num_head = len(self._markup.plain(self.head))
         object.__setattr__(self, "_behind_head", self.suffix[num_head:])
 
     def token_ids(
-        self, prompt: str, *, num_images: int, text: str | None, reply_start: str = ""
+        self,
+        prompt: str,
+        *,
+        num_images: int,
+        text: str | None,
+        image_roles: tuple[str, ...] = (),
+        reply_start: str = "",
     ) -> list[int]:
         """Token ids of one request, with ONE placeholder for each image.
 
         All texts are plain: a token of markup spelled out in one is tokenized as its characters.
+        image_roles: what the images are called, in order; A, B and so on where it is empty.
         reply_start: where the model thinks, the thought between OPENER and CLOSER, then the start
         of the answer; the thought is closed in the model's own tokens.
         Raises LayoutError for more images than the chat template takes.
         """
         if num_images:
-            ids = [*self.shared_ids(num_images, text), *self._cached_plain(prompt + self.head)]
+            shared = self.shared_ids(num_images, text, image_roles)
+            ids = [*shared, *self._cached_plain(prompt + self.head)]
         else:
             said = f"{self.tail}{_own_text(text)}{prompt}{self.head}"
             ids = [*self._before_tail, *self._cached_plain(said)]
@@ -114,17 +130,29 @@ class Layout:
         # Past the cache: each reply starts in its own way.
         return [*ids, *self._start_ids(reply_start)] if reply_start else ids
 
-    def shared_ids(self, num_images: int, text: str | None) -> list[int]:
+    def shared_ids(
+        self, num_images: int, text: str | None, image_roles: tuple[str, ...] = ()
+    ) -> list[int]:
         """Token ids with which all requests about the same images and text begin."""
         ids = [*self.prefix(num_images), *self._cached_plain(_own_text(text))]
-        return [*ids, *self.bridges[num_images]]
+        return [*ids, *self.bridge(num_images, image_roles)]
+
+    def bridge(self, num_images: int, image_roles: tuple[str, ...] = ()) -> tuple[int, ...]:
+        """Token ids of the constant text after so many images, which names them."""
+        if image_roles or num_images >= len(self.bridges):
+            return self._cached_bridge(num_images, image_roles)
+        return self.bridges[num_images]
+
+    def _made_bridge(self, num_images: int, image_roles: tuple[str, ...]) -> tuple[int, ...]:
+        return several_bridge(self.tokenizer, self.block_size, num_images, image_roles)
 
     def prefix(self, num_images: int) -> tuple[int, ...]:
         """Raises LayoutError for more images than the chat template takes."""
         if num_images >= len(self.prefixes):
             raise LayoutError(
                 f"a request has {num_images} images, and the chat template takes "
-                f"{len(self.prefixes) - 1}: use a model that takes more, or `compare: scores`"
+                f"{len(self.prefixes) - 1}: use a model that takes more, or for pairs `compare: "
+                "scores`"
             )
         return self.prefixes[num_images]
 
@@ -185,30 +213,31 @@ def make_layout(
     thinking: Thinking = "off",
     template_kwargs: Mapping[str, Any] | None = None,
     end_ids: Sequence[int] = (),
+    num_images: int = 1,
 ) -> Layout:
     """Derive the layout from a transformers processor and its chat template.
 
     block_size: tokens of a KV block of the engine; the bridge makes up block_size - 1 tokens.
     template_kwargs: arguments of the chat template. end_ids: tokens that end a reply, as the
-    checkpoint names them; the chat template's own is found here.
+    checkpoint names them; the chat template's own is found here. num_images: that a request may
+    have.
     Raises LayoutError as `turn_texts` does, and if the processor has no chat template.
     """
     tokenizer = processor.tokenizer
-    texts = turn_texts(processor_template(processor, template_kwargs or {}), thinking)
+    texts = turn_texts(processor_template(processor, template_kwargs or {}), thinking, num_images)
     markup = Markup(tokenizer)
     suffix = tuple(tokenizer.encode(texts.suffix, add_special_tokens=False))
     bridge = make_bridge(tokenizer, block_size)
-    # A and B are said in any case, however short a block is.
-    pair_bridge = make_bridge(tokenizer, block_size, PAIR_BRIDGE_SENTENCES, at_least=2)
     ends = find_ends(texts.turn.template, markup, end_ids)
     prefixes = tuple(tuple(tokenizer.encode(p, add_special_tokens=False)) for p in texts.prefixes)
     tail, head = _around_user(markup, texts, prefixes[0], suffix)
     return Layout(
         prefixes=prefixes,
         suffix=suffix,
-        bridges=((), tuple(bridge), tuple(pair_bridge)),
+        bridges=((), tuple(bridge), several_bridge(tokenizer, block_size, 2)),
         end_of_turn=ends[0],
         tokenizer=tokenizer,
+        block_size=block_size,
         ends=ends,
         answers_after_space=not texts.suffix[-1:].isspace() and suffix[-1] not in markup.ids,
         thought=texts.turn.tags,
@@ -230,6 +259,25 @@ def _around_user(
         tail if prefix[len(prefix) - len(tail_ids) :] == tail_ids else "",
         head if suffix[: len(head_ids)] == head_ids else "",
     )
+
+
+def naming_sentences(num_images: int, image_roles: Sequence[str] = ()) -> list[str]:
+    """What says which of several images is which, a sentence for each."""
+    titles = image_titles(image_roles, num_images)
+    called = (f"the {title}" if image_roles else title for title in titles)
+    return [f"The {at} image above is {name}." for at, name in zip(_PLACES, called, strict=False)]
+
+
+def several_bridge(
+    tokenizer: Any, block_size: int, num_images: int, image_roles: Sequence[str] = ()
+) -> tuple[int, ...]:
+    """The bridge behind several images, as token ids.
+
+    It says which is which, however short a block is.
+    """
+    naming = naming_sentences(num_images, image_roles)
+    sentences = (*naming, *_SEVERAL_SENTENCES)
+    return tuple(make_bridge(tokenizer, block_size, sentences, at_least=len(naming)))
 
 
 def make_bridge(

@@ -11,7 +11,8 @@ from .choices import Thinking
 from .markup import Markup
 from .thoughts import Turn, begin_turn
 
-_MAX_IMAGES = 2
+_ALWAYS_TRIED = 2
+"""Images in one request; more are tried where they are wanted."""
 _REPLY_SENTINEL = "blpo0reply0sentinel"
 
 
@@ -19,7 +20,7 @@ _REPLY_SENTINEL = "blpo0reply0sentinel"
 class TurnTexts:
     """What a chat template puts around the user's text.
 
-    prefixes: by number of images; the last is missing where the template takes one image only.
+    prefixes: by number of images, as far as the template takes so many.
     """
 
     prefixes: tuple[str, ...]
@@ -28,14 +29,15 @@ class TurnTexts:
 
     @property
     def digest(self) -> str:
-        """Hash of it all, 16 hex digits."""
-        texts = "\0".join((*self.prefixes, self.suffix))
+        """Hash of it all, 16 hex digits; the same however many images were wanted."""
+        texts = "\0".join((*self.prefixes[: _ALWAYS_TRIED + 1], self.suffix))
         return hashlib.sha256(texts.encode()).hexdigest()[:16]
 
 
-def turn_texts(template: ChatTemplate, thinking: Thinking) -> TurnTexts:
+def turn_texts(template: ChatTemplate, thinking: Thinking, num_images: int = 1) -> TurnTexts:
     """Prefixes and suffix of a chat template.
 
+    num_images: that a request may have.
     Raises LayoutError if it leaves out the image or the text, or puts the image behind the text,
     or if the model cannot be kept from thinking.
     """
@@ -46,8 +48,13 @@ def turn_texts(template: ChatTemplate, thinking: Thinking) -> TurnTexts:
         raise LayoutError("the chat template does not put the image before the user's text")
     if image_prefix == text_prefix:
         raise LayoutError("the chat template leaves the image out")
-    pair_prefix = _pair_prefix(turn.template, image_prefix, suffix)
-    return TurnTexts((text_prefix, image_prefix, *pair_prefix), suffix + turn.ending, turn)
+    prefixes = [text_prefix, image_prefix]
+    for count in range(2, max(num_images, _ALWAYS_TRIED) + 1):
+        prefix = _prefix_of_several(turn.template, count, suffix)
+        if prefix is None or prefix == prefixes[-1]:
+            break
+        prefixes.append(prefix)
+    return TurnTexts(tuple(prefixes), suffix + turn.ending, turn)
 
 
 def find_ends(template: ChatTemplate, markup: Markup, end_ids: Sequence[int]) -> tuple[int, ...]:
@@ -69,13 +76,13 @@ def find_ends(template: ChatTemplate, markup: Markup, end_ids: Sequence[int]) ->
     return ends
 
 
-def _pair_prefix(template: ChatTemplate, image_prefix: str, suffix: str) -> list[str]:
-    """The prefix of a request with two images; nothing where the template does not take two."""
+def _prefix_of_several(template: ChatTemplate, num_images: int, suffix: str) -> str | None:
+    """The prefix of a request with several images; None where the template does not take them."""
     try:
-        prefix, pair_suffix = _split_template(template, _MAX_IMAGES)
+        prefix, own_suffix = _split_template(template, num_images)
     except LayoutError:
-        return []
-    return [prefix] if pair_suffix == suffix and prefix != image_prefix else []
+        return None
+    return prefix if own_suffix == suffix else None
 
 
 def _split_template(template: ChatTemplate, num_images: int) -> tuple[str, str]:

@@ -161,6 +161,7 @@ class Judge:
             task.labels,
             sampling,
             further_images=example.images[1:],
+            image_roles=task.images,
         )
 
 

@@ -10,10 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template, meta
 
 from ...data.errors import EngineError
+from ...data.image_names import image_names
 from ...data.images import ImageRef
 from ...data.tasks import Task
 from ..engine import Engine, Reply, Request, Sampling
@@ -53,23 +55,16 @@ _PLACEHOLDERS = {
 class Case:
     """A judged example as the optimizer LLM sees it.
 
-    verbalization: what it reads in place of the image. image: set where it sees the image itself,
-    in place of a verbalization (Eq 5); image_b: the second one of a pair. comment: why annotators
-    gave the human label, in their words.
+    verbalization: what it reads in place of the images. images: set where it sees them themselves,
+    in place of a verbalization (Eq 5). comment: why annotators gave the human label.
     """
 
     verbalization: Verbalization
     text: str | None
     human_label: str
     verdict: str | None
-    image: ImageRef | None = None
-    image_b: ImageRef | None = None
+    images: tuple[ImageRef, ...] = ()
     comment: str | None = None
-
-    @property
-    def images(self) -> tuple[ImageRef, ...]:
-        """What it sees of it, in order."""
-        return tuple(image for image in (self.image, self.image_b) if image is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,15 +361,18 @@ def _placeholders(file: str) -> set[str]:
     source, _, _ = environment.loader.get_source(environment, file)
     tree = environment.parse(source)
     included = [name for name in meta.find_referenced_templates(tree) if name is not None]
-    own = meta.find_undeclared_variables(tree)
+    own = meta.find_undeclared_variables(tree) - environment.globals.keys()
     return own.union(*(_placeholders(name) for name in included))
 
 
 @cache
 def _environment() -> Environment:
-    return Environment(
+    environment = Environment(
         loader=PackageLoader("blpo.models", "prompts"),
         undefined=StrictUndefined,
         autoescape=False,
         trim_blocks=True,
     )
+    known: dict[str, Any] = environment.globals
+    known["image_names"] = image_names
+    return environment

@@ -1,14 +1,15 @@
 """The verbalizer: g(x; q), an image written down as text under an I2T prompt.
 
-A pair is written down image by image, each under the prompt on its own, and read together: as
-many verbalizations as there are images, however many pairs they stand in, and none that depends
-on the order.
+Of an example of several images, a pair or images with roles, each is written down under the prompt
+on its own, and they are read together: as many verbalizations as there are images, however many
+examples they stand in, and none that depends on the order.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...data.examples import Example
+from ...data.image_names import image_titles
 from ..engine import Engine, Reply, Request, Sampling
 from ..replies.budget import ReplyBudget
 from ..replies.leads import without_boxes
@@ -29,10 +30,18 @@ class Verbalizer:
     """Asks an engine for verbalizations; in tasks with a text it sees the text as well.
 
     thinking_tokens: on top of max_tokens for a thought; 0 for an engine that does not think.
+    image_roles: of the images of an example; empty where they have none.
     """
 
-    def __init__(self, engine: Engine, max_tokens: int, thinking_tokens: int = 0) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        max_tokens: int,
+        thinking_tokens: int = 0,
+        image_roles: Sequence[str] = (),
+    ) -> None:
         self._engine = engine
+        self._image_roles = image_roles
         self._budget = ReplyBudget(
             max_tokens, thinking_tokens, "verbalizer.max_tokens", "verbalizer.thinking_tokens"
         )
@@ -54,7 +63,10 @@ class Verbalizer:
         ]
         replies = iter([self._written(reply) for reply in self._engine.ask(requests)])
         return [
-            [_of_example([next(replies) for _ in example.images]) for example in examples]
+            [
+                _of_example([next(replies) for _ in example.images], self._image_roles)
+                for example in examples
+            ]
             for _ in i2t_prompts
         ]
 
@@ -65,12 +77,15 @@ class Verbalizer:
         return Verbalization(without_boxes(text.answer).strip(), self._budget.fault(text))
 
 
-def _of_example(verbalizations: Sequence[Verbalization]) -> Verbalization:
-    """What an example's images were written down as, under the names of a pair's images."""
+def _of_example(
+    verbalizations: Sequence[Verbalization], image_roles: Sequence[str]
+) -> Verbalization:
+    """What an example's images were written down as, each under what it is called."""
     if len(verbalizations) == 1:
         return verbalizations[0]
-    named = list(zip("AB", verbalizations, strict=True))
-    reasons = [f"image {name}: {v.reason}" for name, v in named if v.reason is not None]
-    texts = [f"Image {name}: {v.text or '(no description)'}" for name, v in named]
+    titles = image_titles(image_roles, len(verbalizations))
+    named = list(zip(titles, verbalizations, strict=True))
+    reasons = [f"{title}: {v.reason}" for title, v in named if v.reason is not None]
+    texts = [f"{title[0].upper()}{title[1:]}: {v.text or '(no description)'}" for title, v in named]
     is_empty = not any(v.text for v in verbalizations)
     return Verbalization("" if is_empty else "\n".join(texts), "; ".join(reasons) or None)

@@ -252,7 +252,9 @@ class StoredEngine:
 def request_key(request: Request, identity: EngineIdentity) -> str:
     """sha256 of everything that shapes the reply to a request, 64 hex digits."""
     digest = _shared_digest(identity, request.prompt, request.labels, request.sampling).copy()
-    own = [request.text, request.reply_start, *(image.digest for image in request.images)]
+    own: list[Any] = [request.text, request.reply_start, *(i.digest for i in request.images)]
+    if request.image_roles:
+        own.append(request.image_roles)
     digest.update(json.dumps(own, ensure_ascii=False).encode())
     return digest.hexdigest()
 
@@ -299,10 +301,14 @@ def _is_passing(row: StoredReply) -> bool:
 
 
 def _written(request: Request) -> str:
-    """The prompt as a row of the store tells it: with the start of the reply, if it has one."""
-    if not request.reply_start:
-        return request.prompt
-    return f"{request.prompt}\n\n[start of the reply]\n{request.reply_start}"
+    """The prompt as a row of the store tells it: with the roles of the images and the start of the
+    reply, if it has any."""
+    told = request.prompt
+    if request.image_roles:
+        told += f"\n\n[images]\n{', '.join(request.image_roles)}"
+    if request.reply_start:
+        told += f"\n\n[start of the reply]\n{request.reply_start}"
+    return told
 
 
 def _by_partition(placed: Iterable[PlacedRow]) -> dict[str, list[ReplyRow]]:

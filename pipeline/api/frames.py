@@ -20,9 +20,10 @@ _FRAME = "frame"
 Images = pl.DataFrame | Sequence[str | Path | bytes]
 """Images with what belongs to them, or just images.
 
-A frame has the column `image` (path, encoded bytes, or struct{bytes, path} as in a dataset file),
-`image_b` for a pairwise task, `text` for a task that carries text; `label` and `group` where they
-are known; `example_id`, which is the path or a hash otherwise.
+A frame has the column `image` (path, encoded bytes, or struct{bytes, path} as in a dataset file);
+`image_b`, too, for a pairwise task, and in place of both a column for each role where the task's
+images have roles; `text` for a task that carries text; `label` and `group` where they are known;
+`example_id`, which is the path or a hash otherwise.
 """
 
 
@@ -79,7 +80,7 @@ def _shown(
     frame: pl.DataFrame, task: Task, bounds: ImageBounds, needed: Sequence[str]
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Rows with all columns of _KNOWN, and of each the fields that `Item` and `Example` share."""
-    images = ("image", "image_b") if task.is_pairwise else ("image",)
+    images = task.image_columns
     texts = ("text",) if task.carries_text else ()
     problems = Problems(_FRAME)
     _check_columns(problems, frame, (*images, *texts, *needed))
@@ -92,12 +93,13 @@ def _shown(
         where = f"row {number}"
         _check_values(problems, where, row, (*texts, *needed), task)
         cells = [_image(problems, where, row[name], name) for name in images]
+        image, *further = [ImageRef(cell, bounds) for cell in cells]
         shown.append(
             {
                 "example_id": row["example_id"] or _default_id(row, images, cells),
-                "image": ImageRef(cells[0], bounds),
+                "image": image,
                 "text": row["text"] if task.carries_text else None,
-                "image_b": ImageRef(cells[1], bounds) if task.is_pairwise else None,
+                "further_images": tuple(further),
             }
         )
     _check_ids(problems, shown)
@@ -144,7 +146,7 @@ def _image_bytes(cell: object, name: str) -> bytes:
         return cell
     if not isinstance(cell, str) or not cell.strip():
         raise DataError(f"has no {name}: fill it in or drop the row")
-    return read_image_file(Path(cell.strip()))
+    return read_image_file(Path(cell.strip()), name)
 
 
 def _default_id(row: Mapping[str, Any], images: Sequence[str], cells: Sequence[bytes]) -> str:

@@ -1,5 +1,6 @@
 """An aligned judge as an object: images in, verdicts out."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,6 +22,9 @@ from ..bulk.judging import (
 from ..config import JudgeConfig, parse_config
 from ..runs.engine_pool import EnginePool
 from .frames import Images, items
+
+Image = str | Path | bytes
+"""A path, or the encoded image."""
 
 
 class Judge:
@@ -102,13 +106,17 @@ class Judge:
 
     def one(
         self,
-        image: str | Path | bytes,
+        image: Image | Mapping[str, Image],
         *,
         text: str | None = None,
-        image_b: str | Path | bytes | None = None,
+        image_b: Image | None = None,
     ) -> Verdict:
-        """The verdict on one image, or pair. One without a label is returned, with its reason."""
-        cells = {"image": image, "image_b": image_b}
+        """The verdict on one image or pair, or on images by their roles.
+
+        One without a label is returned, with its reason.
+        """
+        given = image if isinstance(image, Mapping) else {"image": image}
+        cells = {**given, "image_b": image_b}
         row = {n: c if isinstance(c, bytes) else str(c) for n, c in cells.items() if c is not None}
         shown = items(
             pl.DataFrame([row | ({} if text is None else {"text": text})]),

@@ -58,9 +58,8 @@ def image_cases(items: Sequence[Judged]) -> list[Case]:
             item.example.text,
             item.example.label,
             item.verdict.label,
-            item.example.image,
-            item.example.image_b,
-            comment=item.example.comment,
+            item.example.images,
+            item.example.comment,
         )
         for item in items
     ]

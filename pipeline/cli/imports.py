@@ -54,7 +54,8 @@ def import_table(
             "--column",
             metavar="ROLE=NAME",
             help="Which column is image, image_b, text, label, group, category, id, split, rater "
-            "or ratings, where the name does not tell; repeatable.",
+            "or ratings, or an image of a role that the task names, where the name does not tell; "
+            "a path with columns in braces for images; repeatable.",
         ),
     ] = None,
     label_map: LabelMap = None,

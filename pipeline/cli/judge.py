@@ -83,7 +83,8 @@ def judge(
         typer.Option(
             "--column",
             metavar="ROLE=NAME",
-            help="Which column of a table is image, image_b, text or id; repeatable.",
+            help="Which column of a table is image, image_b, a role of the task, text or id; "
+            "repeatable.",
         ),
     ] = None,
     image_root: Annotated[

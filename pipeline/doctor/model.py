@@ -53,6 +53,7 @@ def probe_checks(
             task.asked_labels,
             sampling=Sampling(num_tokens),
             further_images=images[1:],
+            image_roles=task.images,
         )
         for prompt in prompts
     ]
@@ -91,26 +92,16 @@ def _key(settings: EngineSettings) -> Check:
 
 
 def _local_model(settings: EngineSettings, task: Task) -> Iterator[Check]:
-    facts = inspect_model(settings, task.asked_labels)
+    facts = inspect_model(settings.taking(task.images_per_request), task.asked_labels)
     if facts.folder is None:
         told = f"{settings.model} is not on this machine yet: hf download {settings.model}"
         yield warning("model", f"{told} (or the first run downloads it)")
     else:
         yield ok("model", facts.folder)
-    yield _images(facts, task)
+    yield ok("images", f"before the text, at least {facts.max_images} in one request")
     yield _thought(settings, facts)
     yield ok("end of turn", " or ".join(map(repr, facts.ends)))
     yield _labels(facts)
-
-
-def _images(facts: ModelFacts, task: Task) -> Check:
-    if facts.max_images < task.images_per_request:
-        return error(
-            "images",
-            f"the template takes {facts.max_images} in one request, task {task.name} shows "
-            f"{task.images_per_request}: use a model that takes more, or `compare: scores`",
-        )
-    return ok("images", f"before the text, up to {facts.max_images} in one request")
 
 
 def _thought(settings: EngineSettings, facts: ModelFacts) -> Check:

@@ -28,7 +28,7 @@ def sample(row: dict) -> Sample:
     text = f"Text: {{row['text']}}\\n{{PROMPT}}" if HAS_TEXT else PROMPT
     images = [ContentImage(image=row[name]) for name in IMAGES]
     message = ChatMessageUser(content=[*images, ContentText(text=text)])
-    return Sample(input=[message], target=row["label"], id=row[IMAGES[0]])
+    return Sample(input=[message], target=row["label"], id="|".join(row[name] for name in IMAGES))
 
 
 @task

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...data.errors import ConfigError
-from ...models.requests.layout import PAIR_BRIDGE_SENTENCES
+from ...models.requests.layout import naming_sentences
 from ...models.roles.judge import ANSWER_LEAD, answer_instruction
 from ..bulk.bundle import Bundle
 
@@ -41,10 +41,11 @@ def question(bundle: Bundle) -> Question:
     if (reading := bundle.rules.reading) is not None:
         raise _needs_blpo(f"its probabilities are read as fitted (reading: {reading.family})")
     prompt = f"{bundle.judge_prompt}\n{answer_instruction(task, config.reasoning)}"
-    if task.is_pairwise:
-        prompt = f"{' '.join(PAIR_BRIDGE_SENTENCES[:2])}\n{prompt}"
+    images = task.image_columns
+    if len(images) > 1:
+        prompt = f"{' '.join(naming_sentences(len(images), task.images))}\n{prompt}"
     return Question(
-        images=("image", "image_b") if task.is_pairwise else ("image",),
+        images=images,
         has_text=task.carries_text,
         prompt=prompt,
         max_tokens=config.max_tokens + (config.reasoning or 0),
@@ -52,7 +53,7 @@ def question(bundle: Bundle) -> Question:
 
 
 def chat_messages(asked: Question) -> list[dict[str, Any]]:
-    """One user message, with `{{image}}`, `{{image_b}}`, `{{text}}` in place of what changes."""
+    """One user message, with `{{image}}`, `{{text}}` and so on in place of what changes."""
     images = [{"type": "image_url", "image_url": {"url": f"{{{{{n}}}}}"}} for n in asked.images]
     return [
         {"role": "user", "content": [*images, {"type": "text", "text": asked.text("{{text}}")}]}

@@ -29,8 +29,8 @@ _Dumper.add_representer(str, _Dumper.represent_text)
 def promptfoo_config(bundle: Bundle) -> str:
     """promptfooconfig.yaml.
 
-    The tests are the rows of `labels.csv` beside it: image (file://... or a URL), label, and text
-    or image_b where the task has them.
+    The tests are the rows of `labels.csv` beside it: the task's image columns (file://... or a
+    URL), label, and text where the task has one.
     """
     body = chat_body(bundle)
     settings = bundle.judge.judge

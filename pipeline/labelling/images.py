@@ -18,7 +18,7 @@ from ...data.problems import Problems
 from ...data.sources.base import TableRow
 from ...data.sources.listing import list_folder
 from ...data.sources.opening import open_source
-from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
+from ...data.table.columns import aliases_of
 from ...data.tasks import Task
 
 _SHOWN_AS_THEY_ARE = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
@@ -44,8 +44,8 @@ def shown_images(
 ) -> list[Shown]:
     """What annotators see, in the order of the source.
 
-    source: a folder with images, searched to its last subfolder; or a table with the columns
-        image, image_b for a pairwise task, text for a task that carries text.
+    source: a folder with images, searched to its last subfolder; or a table with the task's image
+        columns, and text for a task that carries text.
     max_pixels: larger images are made smaller, as a judge sees them.
     image_root: what paths in a table start from; its folder if not given.
 
@@ -77,8 +77,9 @@ def paths_start(source: Path, image_root: Path | None) -> Path:
 
 
 def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
-    if task.is_pairwise or task.carries_text:
-        what = "two images" if task.is_pairwise else "an image and a text"
+    if len(_columns(task)) > 1:
+        num_images = len(task.image_columns)
+        what = "an image and a text" if num_images == 1 else f"{num_images} images"
         raise DataError(
             f"{folder}: is a folder, and task {task.name} is about {what}: give a table (csv, "
             f"jsonl, Parquet) with the columns {', '.join(_columns(task))}"
@@ -90,16 +91,14 @@ def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
 def _table_rows(table: Path, task: Task) -> Iterator[TableRow]:
     source = open_source(table)
     names = source.columns()
-    known = ALIASES | (PAIR_ALIASES if task.is_pairwise else {})
-    found = {column: _column(table, names, (column, *known[column])) for column in _columns(task)}
+    found = {c: _column(table, names, (c, *aliases_of(c, task))) for c in _columns(task)}
     for row in source.rows(list(found.values())):
         values = {column: row.values.get(name) for column, name in found.items()}
         yield TableRow(row.where, values, row.folder)
 
 
-def _columns(task: Task) -> list[Role]:
-    images: list[Role] = ["image", "image_b"] if task.is_pairwise else ["image"]
-    return [*images, *(["text"] if task.carries_text else [])]
+def _columns(task: Task) -> list[str]:
+    return [*task.image_columns, *(["text"] if task.carries_text else [])]
 
 
 def _column(table: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
@@ -124,7 +123,8 @@ def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:
         if column == "text":
             continue
         try:
-            data = read_image_file(image_path(folder, value.strip(), _OUTSIDE))
+            path = image_path(folder, value.strip(), _OUTSIDE, role=column)
+            data = read_image_file(path, column)
             check_image(data, f"{column} {value.strip()}")
         except DataError as error:
             return str(error)

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, select_autoescape
 from markupsafe import Markup
 
 from ...data.arrow import atomic_path, refuse_output
+from ...data.image_names import image_names
 from ...data.tasks import TIE, Task
 from .images import Shown, paths_start, shown_images
 
@@ -109,6 +110,7 @@ def _html(
         "labels": list(task.labels),
         "choices": list(choices),
         "pairs": task.is_pairwise,
+        "names": ["left", "right"] if task.is_pairwise else image_names(task.images, 0),
         "columns": [*shown[0].cells, "rater", "label", "comment"],
         "next": command,
         "items": items,

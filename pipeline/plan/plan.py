@@ -101,7 +101,7 @@ def plan_run(
         held = held_replies(config, task, dataset, identities, store)
     splits = len(dataset.train), len(dataset.test)
     calls = planned_calls(config, task, *splits)
-    num_images = sum(splits) * (2 if task.is_pairwise else 1)
+    num_images = sum(splits) * len(task.image_columns)
     roles: dict[Role, RolePlan] = {
         role: _role_plan(
             RolePlan(identities[role].name, calls.of(role), held[role]),

@@ -20,7 +20,7 @@ OUTCOMES: dict[Outcome, str] = {
 """What became of a verdict from the initial to the final prompt; the order of the gallery."""
 
 MAX_IMAGES = 500
-"""That a page holds, both images of a pair counted: 500 photos make about 13 MB."""
+"""That a page holds, all images of an example counted: 500 photos make about 13 MB."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from ...data.errors import DataError
+from ...data.image_names import image_names, image_titles
 from ...data.images import ImageRef, decode_image
 from ...data.shown import shown
 from ..metrics.intervals import Interval
@@ -134,6 +135,8 @@ def _environment() -> Environment:
         "excludes_zero": excludes_zero,
         "thumbnail": thumbnail,
     }
+    known: dict[str, Any] = environment.globals
+    known |= {"image_names": image_names, "image_titles": image_titles}
     return environment
 
 

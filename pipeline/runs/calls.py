@@ -34,7 +34,7 @@ def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) 
     """num_train, num_test: examples of the splits."""
     calls = config.search.expected_calls(config.resolved_algorithm, num_train)
     per_verdict = num_requests(task, config.orders, config.reasoning)
-    requests: dict[Role, int] = {"judge": per_verdict, "verbalizer": 2 if task.is_pairwise else 1}
+    requests: dict[Role, int] = {"judge": per_verdict, "verbalizer": len(task.image_columns)}
     search: dict[Role, int] = {
         role: config.budget.cap(role, number * requests.get(role, 1))
         for role, number in calls.items()

@@ -111,5 +111,5 @@ def example_of(row: Row | PairRow, bounds: ImageBounds) -> Example:
         category=row["category"],
         split="train" if row["split"] == "train" else "test",
         ratings=row.get("ratings", ()),
-        image_b=ImageRef(row["image_b"], bounds) if "image_b" in row else None,
+        further_images=(ImageRef(row["image_b"], bounds),) if "image_b" in row else (),
     )

@@ -118,6 +118,7 @@ class RunRoles:
             engines["verbalizer"],
             verbalizer.max_tokens,
             thinking_budget(verbalizer.engine or config.judge, verbalizer.thinking_tokens),
+            task.images,
         )
         self._optimizer = PromptOptimizer(
             engines["optimizer"],

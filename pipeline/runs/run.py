@@ -334,8 +334,9 @@ def checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
 def _unchanged_dataset(
     path: Path, task_json: str, bounds: ImageBounds, _state: tuple[int, int]
 ) -> Dataset:
-    dataset = read_dataset(path, Task.model_validate_json(task_json), bounds)
-    check_images(dataset, str(path))
+    task = Task.model_validate_json(task_json)
+    dataset = read_dataset(path, task, bounds)
+    check_images(dataset, task, str(path))
     return dataset
 
 

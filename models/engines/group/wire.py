@@ -33,13 +33,13 @@ class Start:
 class Ask:
     """To a process: requests without their images, which `images` and `new_images` hold.
 
-    images: digests, one for each request, None for one without an image. new_images: those that
-    the process does not have.
+    images: digests of the images of each request, in order. new_images: those that the process does
+    not have.
     """
 
     number: int
     requests: Sequence[Request]
-    images: Sequence[str | None]
+    images: Sequence[tuple[str, ...]]
     new_images: Mapping[str, ImageRef]
 
 
@@ -103,12 +103,12 @@ class Packer:
 
     def pack(self, number: int, requests: Sequence[Request]) -> Ask:
         """Requests as they are sent. Each result has to be sent, in this order."""
-        images = [request.image for request in requests]
-        by_digest = {image.digest: image for image in images if image is not None}
+        by_digest = {image.digest: image for request in requests for image in request.images}
         new = {digest: by_digest[digest] for digest in by_digest if digest not in self._recent}
         self._recent.use(by_digest)
-        bare = [replace(request, image=None) if request.image else request for request in requests]
-        return Ask(number, bare, [image.digest if image else None for image in images], new)
+        digests = [tuple(image.digest for image in request.images) for request in requests]
+        bare = [replace(r, image=None, further_images=()) if r.image else r for r in requests]
+        return Ask(number, bare, digests, new)
 
 
 class Unpacker:
@@ -121,10 +121,16 @@ class Unpacker:
     def unpack(self, ask: Ask) -> list[Request]:
         """The requests as they were before they were packed."""
         self._images |= ask.new_images
-        used = {digest: self._images[digest] for digest in ask.images if digest is not None}
+        used = {digest: self._images[digest] for digests in ask.images for digest in digests}
         for digest in self._recent.use(used):
             del self._images[digest]
         return [
-            request if digest is None else replace(request, image=used[digest])
-            for request, digest in zip(ask.requests, ask.images, strict=True)
+            _with_images(request, [used[digest] for digest in digests])
+            for request, digests in zip(ask.requests, ask.images, strict=True)
         ]
+
+
+def _with_images(request: Request, images: Sequence[ImageRef]) -> Request:
+    if not images:
+        return request
+    return replace(request, image=images[0], further_images=tuple(images[1:]))

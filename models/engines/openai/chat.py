@@ -22,7 +22,7 @@ from PIL import Image
 from ....data.errors import EngineError
 from ....data.images import decode_image
 from ...engine import CHAT_PREFIX, Reply, Request
-from ...requests.layout import PAIR_BRIDGE_SENTENCES
+from ...requests.layout import naming_sentences
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
 from .answers import Answer, read_answer, reply_to
@@ -217,8 +217,10 @@ def _content(request: Request) -> list[dict[str, Any]]:
     """Message parts in the order of the local layout: images, the example's text, prompt."""
     text = request.prompt if request.text is None else f"Text: {request.text}\n{request.prompt}"
     text = broken_up(text)
-    if request.labels and len(request.images) == 2:
-        text = f"{' '.join(PAIR_BRIDGE_SENTENCES[:2])}\n{text}"
+    is_pair = bool(request.labels) and len(request.images) == 2
+    if request.image_roles or is_pair:
+        naming = naming_sentences(len(request.images), request.image_roles)
+        text = f"{' '.join(naming)}\n{text}"
     images: list[dict[str, Any]] = [
         {"type": "image_url", "image_url": {"url": png_url(decode_image(image))}}
         for image in request.images

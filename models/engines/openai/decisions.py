@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError
 from ....data.errors import EngineError
 from ....data.images import decode_image
 from ...engine import Reply, Request
+from ...requests.layout import naming_sentences
 from ..settings import EngineSettings
 from .answers import read_usage
 from .chat import demanded_fields, png_url
@@ -119,7 +120,9 @@ def _urls(request: Request) -> list[str]:
 
 
 def _texts(request: Request) -> list[str]:
-    return [] if request.text is None else [f"Text: {request.text}"]
+    naming = naming_sentences(len(request.images), request.image_roles)
+    named = [" ".join(naming)] if request.image_roles else []
+    return named if request.text is None else [*named, f"Text: {request.text}"]
 
 
 def _read_decisions(response: Response, server: str) -> _Read:

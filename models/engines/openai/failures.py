@@ -32,6 +32,11 @@ _SYSTEMIC_WORDS: tuple[tuple[re.Pattern[str], str], ...] = tuple(
             r"|(unknown|invalid|no such) model\b|not a valid model|model_not_found",
             "check the name of the model",
         ),
+        (
+            r"\bat most [1-9]\d* images?\b",
+            "it takes fewer images in one request than this one has: take a model that takes more, "
+            "or start a vLLM server with a higher --limit-mm-per-prompt",
+        ),
     )
 )
 _MODERATION = re.compile(

@@ -71,6 +71,7 @@ class LocalRenderer:
                 request.prompt,
                 num_images=len(request.images),
                 text=request.text,
+                image_roles=request.image_roles,
                 reply_start=request.reply_start,
             )
 
@@ -89,12 +90,15 @@ class LocalRenderer:
         own = "" if request.text is None else f"Text: {request.text}\n"
         with self._lock:
             laid_out = self._layout.token_ids(
-                request.prompt, num_images=num_images, text=request.text
+                request.prompt,
+                num_images=num_images,
+                text=request.text,
+                image_roles=request.image_roles,
             )
             start = request.reply_start + self._text(
                 token_ids[len(laid_out) + self._num_tokens(request.reply_start) :]
             )
-            bridge = self._text(self._layout.bridges[num_images])
+            bridge = self._text(self._layout.bridge(num_images, request.image_roles))
             user, start = (self._broken_up(t) for t in (f"{own}{bridge}{request.prompt}", start))
             whole = "".join(
                 [

@@ -200,6 +200,7 @@ class RequestLoop:
             request.prompt,
             num_images=len(request.images),
             text=request.text,
+            image_roles=request.image_roles,
             reply_start=request.reply_start,
         )
         if request.labels:

@@ -10,8 +10,8 @@ from ...engine import Request, Sampling
 from ...requests.layout import Layout
 from .jobs import Batch, Job
 
-Key = tuple[str, str | None]
-"""The images of a request by their digests, and its text."""
+Key = tuple[str, tuple[str, ...], str | None]
+"""The images of a request by their digests, their roles, and its text."""
 
 
 class Warming:
@@ -44,7 +44,7 @@ class Warming:
 
     def _warming_job(self, job: Job, key: Key, go_on: Callable[[list[Job]], None]) -> Job:
         request = job.request
-        ids = self._layout.shared_ids(len(request.images), request.text)
+        ids = self._layout.shared_ids(len(request.images), request.text, request.image_roles)
         warming = Job(
             Request(
                 "",
@@ -74,4 +74,5 @@ class Warming:
 
 
 def _key(job: Job) -> Key | None:
-    return None if job.digest is None else (job.digest, job.request.text)
+    request = job.request
+    return None if job.digest is None else (job.digest, request.image_roles, request.text)

@@ -109,15 +109,16 @@ function draw(place) {
   const row = rowOf(entry);
   show("work");
   const done = numLabelled();
+  const kind = set.pairs ? "Pair" : set.names.length ? "Example" : "Image";
   $("bar").style.width = `${(100 * done) / order.length}%`;
   $("progress").setAttribute("aria-valuemax", order.length);
   $("progress").setAttribute("aria-valuenow", done);
-  $("place").textContent = `${set.pairs ? "Pair" : "Image"} ${at + 1} of ${order.length}, ${done} labelled`;
+  $("place").textContent = `${kind} ${at + 1} of ${order.length}, ${done} labelled`;
   $("text").hidden = !entry.item.text;
   $("text").textContent = entry.item.text ?? "";
   const sources = entry.item.images.map((n) => $(`image-${n}`).textContent);
   if (isTurned(entry)) sources.reverse();
-  $("images").className = set.pairs ? "pair" : "";
+  $("images").className = set.names.length ? "several" : "";
   $("images").replaceChildren(...sources.map((source, i) => figure(source, i)));
   for (const [i, choice] of set.choices.entries()) {
     const button = $("labels").children[i];
@@ -134,11 +135,12 @@ function figure(source, i) {
   const box = document.createElement("figure");
   const image = document.createElement("img");
   image.src = source;
-  image.alt = set.pairs ? ["Left image", "Right image"][i] : "The image to label";
+  const name = set.names[i];
+  image.alt = name ? `${name[0].toUpperCase()}${name.slice(1)} image` : "The image to label";
   box.append(image);
-  if (set.pairs) {
+  if (name) {
     const caption = document.createElement("figcaption");
-    caption.textContent = ["left", "right"][i];
+    caption.textContent = name;
     box.append(caption);
   }
   return box;
@@ -196,7 +198,7 @@ function step(by) {
   else draw(order.findIndex((entry) => !isLabelled(entry)));
 }
 
-// ---- csv: image, rater, label, comment; image_b and text where the task has them
+// ---- csv: the images and the text, as the table has them; rater, label, comment
 const cell = (value) => {
   const text = String(value ?? "");
   return /[",\r\n]|^\s|\s$/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
