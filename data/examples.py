@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal
@@ -77,6 +77,10 @@ COMMENT: Any = pa.field("comment", pa.string())
 """A column of both, where annotators have said why: what they wrote, null without. For the
 optimizer; judge and verbalizer are never shown it."""
 
+CRITERION = "criterion_"
+"""Begins the name of a column of both with annotators' answers to one criterion of the task, by its
+name behind that: one of its labels, or a number from 0 to 1; null without an answer."""
+
 _OPTIONAL = ("score", "ratings", "score_sd", "comment")
 _GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
@@ -94,6 +98,7 @@ class Example:
     """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
 
     image_b, swapped: of a pair, as in PAIR_SCHEMA; `image` is image A then. comment: as in COMMENT.
+    criteria: annotators' answers by the name of the criterion, as in CRITERION.
     """
 
     example_id: str
@@ -109,6 +114,7 @@ class Example:
     image_b: ImageRef | None = None
     swapped: bool = False
     comment: str | None = None
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
@@ -145,17 +151,26 @@ class Dataset:
     fingerprint: str
 
 
-def write_dataset(path: Path, rows: Iterable[Example], *, comments: bool = False) -> None:
+def write_dataset(
+    path: Path,
+    rows: Iterable[Example],
+    *,
+    comments: bool = False,
+    criteria: Sequence[str] = (),
+) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
     The same rows in the same order give the same bytes. Rows are not checked here. Either all
-    rows are pairs or none. comments: whether the file has that column.
+    rows are pairs or none. comments: whether the file has that column. criteria: those that have
+    one.
     """
     rows = iter(rows)
     first = next(rows, None)
     given = () if first is None else (first,)
     schema = SCHEMA if first is None or first.image_b is None else PAIR_SCHEMA
     schema = schema.append(COMMENT) if comments else schema
+    for name in criteria:
+        schema = schema.append(pa.field(f"{CRITERION}{name}", pa.string()))
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
         for group in _row_groups(chain(given, rows)):
             writer.write_table(pa.Table.from_pylist([_record(row) for row in group], schema))
@@ -253,6 +268,8 @@ def _digest(example: Example) -> str:
         values += [hashlib.sha256(example.image_b.data).hexdigest()]
     if example.comment is not None:
         values.append({"comment": example.comment})
+    if example.criteria:
+        values.append({"criteria": dict(sorted(example.criteria.items()))})
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
@@ -266,6 +283,7 @@ def _record(example: Example) -> dict[str, Any]:
         "score_sd": example.score_sd,
         "swapped": example.swapped,
         "comment": example.comment,
+        **{f"{CRITERION}{name}": answer for name, answer in example.criteria.items()},
     }
 
 
@@ -284,7 +302,14 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         image_b=_image_b(record, bounds),
         swapped=bool(record.get("swapped")),
         comment=record.get("comment"),
+        criteria=_criteria(record, task),
     )
+
+
+def _criteria(record: dict[str, Any], task: Task) -> dict[str, str]:
+    """Annotators' answers by criterion; a cell without any text is no answer."""
+    cells = {c.name: record.get(f"{CRITERION}{c.name}") for c in task.criteria}
+    return {name: label_text(cell) for name, cell in cells.items() if cell and cell.strip()}
 
 
 def _item(record: dict[str, Any], bounds: ImageBounds) -> Item:
@@ -310,7 +335,8 @@ def _image_columns(*, pairs: bool) -> tuple[str, ...]:
 def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
     images = _image_columns(pairs=task.is_pairwise)
     needed = ("example_id", *images, *_STRINGS[1:])
-    optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
+    own = [f"{CRITERION}{criterion.name}" for criterion in task.criteria]
+    optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()), *own)
     for file in dataset_files(path):
         for _, batch in _batches(file, needed, optional, _BATCH_ROWS):
             yield from batch
@@ -342,7 +368,8 @@ def _check_columns(
         if name in schema.names:
             found = schema.field(name).type
             if not _is_usable(name, found):
-                wanted = PAIR_SCHEMA.append(COMMENT).field(name).type
+                known = PAIR_SCHEMA.append(COMMENT)
+                wanted = known.field(name).type if name in known.names else pa.string()
                 problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
         elif name in needed:
             problems.add(f"column `{name}`", f"is missing; {_REMEDY}")
@@ -413,6 +440,12 @@ def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Ta
     for rating in record.get("ratings") or ():
         if label_text(rating) not in task.labels:
             problems.add(_where(row, record), f"rating: {unknown_label(label_text(rating), task)}")
+    answers = _criteria(record, task)
+    for criterion in task.criteria:
+        answer = answers.get(criterion.name)
+        if answer is not None and (fault := criterion.fault(answer)):
+            told = f"criterion {criterion.name}: {answer!r} {fault}; correct it, or leave it empty"
+            problems.add(_where(row, record), told)
     if split is not None and split not in SPLITS:
         problems.add(_where(row, record), f"split {split!r} is not one of {', '.join(SPLITS)}")
 

@@ -46,7 +46,13 @@ def import_table(
 
 def write_table(inspection: Inspection, out: Path) -> ImportReport:
     """Writes the dataset file of an inspection without problems; its report, with the path."""
-    write_dataset(out, _examples(inspection), comments="comment" in inspection.reader.columns)
+    reader = inspection.reader
+    write_dataset(
+        out,
+        _examples(inspection),
+        comments="comment" in reader.columns,
+        criteria=list(reader.criteria),
+    )
     return replace(inspection.report, path=out)
 
 
@@ -83,4 +89,5 @@ def _example(
         image_b=other[0] if other else None,
         swapped=record.swapped,
         comment=record.comment,
+        criteria=record.criteria,
     )

@@ -34,6 +34,7 @@ from ..metrics.drift import Distribution, mass_bins
 from ..metrics.label_mass import MassCounts
 from ..readings.choose import Reading, ReadingChoice
 from ..result import RoleFailures, role_failures
+from ..runs.answer_columns import answer_columns, answer_fields
 from ..runs.directory import (
     INPUTS_FILE,
     PREDICTIONS_FILE,
@@ -493,7 +494,9 @@ def warn_of_other_judge(differences: str) -> None:
 
 
 def _judged_schema(source: JudgeSource) -> Any:
-    fields = [pa.field("example_id", pa.string()), *verdict_fields(source.task.labels)]
+    task = source.task
+    own = [*verdict_fields(task.labels), *answer_fields(task.criteria)]
+    fields = [pa.field("example_id", pa.string()), *own]
     return pa.schema(fields if source.decision is None else [*fields, *_DECISION_FIELDS])
 
 
@@ -502,6 +505,7 @@ def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], source: Jud
     columns = [
         pa.array([item.example_id for item in items], pa.string()),
         *verdict_columns(verdicts, source.task.labels),
+        *answer_columns(verdicts, source.task.criteria),
     ]
     if source.decision is not None:
         decided = [source.decision.decide(verdict) for verdict in verdicts]

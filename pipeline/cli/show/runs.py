@@ -15,6 +15,7 @@ from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
 from ...report.failure_lines import departure_lines, failure_lines
 from ...report.pair_rows import print_pair_scores
+from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
@@ -75,6 +76,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         for line in (told.sentence, *readings, *failures, *departures):
             console.print(f"  {line}", soft_wrap=True)
         print_four_rows(console, run.config.output.name, run.result.test)
+        print_questions(console, run.config.output.name, run.result.criteria)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
