@@ -29,6 +29,8 @@ QUESTIONS = {
     "weapons and drugs": "Look for any blade and any pill.",
     "threats": "Look for any skull and any chain.",
 }
+ASPECTS = {"weapons and drugs": ("blade", "pill"), "threats": ("skull", "chain")}
+"""What the questions are about."""
 World = tuple[Dataset, IdealEngine]
 
 

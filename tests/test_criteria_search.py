@@ -40,9 +40,8 @@ from command_line import Blpo
 from ideal_engine import IdealEngine, ideal_world
 from ideal_runs import ideal_run
 from PIL import Image
-from test_criteria import LABELS, QUESTIONS, answer, fields, rating, task
+from test_criteria import ASPECTS, LABELS, QUESTIONS, answer, fields, rating, task
 
-ASPECTS = {"weapons and drugs": ("blade", "pill"), "threats": ("skull", "chain")}
 COMBINER = ReadingConfig(family="combiner")
 
 
@@ -110,7 +109,8 @@ def several(
     odds = rng.normal(0, 2, (num, len(weights)))
     total = odds @ np.array(weights) + rng.normal(0, 0.5, num)
     steps = np.searchsorted(np.quantile(total, np.linspace(0, 1, size + 1)[1:-1]), total)
-    examples = [PastExample(f"e{i}", f"g{i}", given.labels[k]) for i, k in enumerate(steps)]
+    labels = [given.labels[int(step)] for step in steps.tolist()]
+    examples = [PastExample(f"e{i}", f"g{i}", label) for i, label in enumerate(labels)]
     shares = 1 / (1 + np.exp(-odds))
     answers = [
         [_placed(share, c.labels) for share, c in zip(row, given.criteria, strict=True)]
@@ -202,7 +202,7 @@ def test_a_question_that_only_guesses_adds_nothing() -> None:
     given = task(rule="mean")
     examples, verdicts = several(given, 200, (2, 0))
     train, test = Split(examples[:100], verdicts[:100]), Split(examples[100:], verdicts[100:])
-    choice = choose_reading(COMBINER, given, *([*x][:100] for x in (examples, verdicts)))
+    choice = choose_reading(COMBINER, given, train.examples, train.verdicts)
     assert choice.reading is not None
     read = [choice.reading(verdict) for verdict in test.verdicts]
     first, second = question_figures(COMBINER, given, train, test, read, seed=0)

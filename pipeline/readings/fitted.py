@@ -114,10 +114,10 @@ def fit_family(
         square = weighted.T @ features.reshape(-1, features.shape[2])
         return square - expected.T @ expected + np.diag(precision)
 
-    found = _optimize.minimize(
+    best = _optimize.minimize(
         objective, centre, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-8}
     )
-    rounded = [round(float(value), _DECIMALS) for value in found.x]
+    rounded = [round(float(value), _DECIMALS) for value in best.x]
     return FittedReading(family=family, labels=tuple(labels), parameters=tuple(rounded))
 
 

@@ -72,19 +72,29 @@ def question_figures(
     """
     costs = [_cost(test.verdicts, place) for place in range(len(task.criteria))]
     total = sum(map(_computed, costs))
-    return tuple(
-        QuestionFigures(
-            name=criterion.name,
-            calls=cost.calls,
-            prompt_tokens=cost.prompt_tokens,
-            cached_tokens=cost.cached_tokens,
-            completion_tokens=cost.completion_tokens,
-            share=_computed(cost) / total if total else None,
-            **_own_agreement(criterion, place, test),
-            **_without(config, task, place, train, test, read, seed),
+    figures: list[QuestionFigures] = []
+    for place, (criterion, cost) in enumerate(zip(task.criteria, costs, strict=True)):
+        answered, right = _own_agreement(criterion, place, test)
+        others = _without(config, task, place, train, test)
+        without, by_it = None, None
+        if others is not None:
+            without = agreement(test.examples, others, task.labels, seed).accuracy
+            by_it = gain(test.examples, others, read, task.labels, seed)
+        figures.append(
+            QuestionFigures(
+                name=criterion.name,
+                calls=cost.calls,
+                prompt_tokens=cost.prompt_tokens,
+                cached_tokens=cost.cached_tokens,
+                completion_tokens=cost.completion_tokens,
+                share=_computed(cost) / total if total else None,
+                answered=answered,
+                right=right,
+                without=without,
+                gain=by_it,
+            )
         )
-        for place, (criterion, cost) in enumerate(zip(task.criteria, costs, strict=True))
-    )
+    return tuple(figures)
 
 
 def _answers(verdict: Verdict) -> Sequence[Verdict]:
@@ -100,38 +110,30 @@ def _computed(cost: Cost) -> int:
     return cost.prompt_tokens - cost.cached_tokens + cost.completion_tokens
 
 
-def _own_agreement(criterion: Criterion, place: int, test: Split) -> dict[str, float | int | None]:
+def _own_agreement(criterion: Criterion, place: int, test: Split) -> tuple[int, float | None]:
+    """How many images annotators have answered it on, and the share of the same answers."""
     name = criterion.name
     right = [
         _answers(verdict)[place].label == criterion.label_of(example.criteria[name])
         for example, verdict in zip(test.examples, test.verdicts, strict=True)
         if name in example.criteria
     ]
-    return {"answered": len(right), "right": sum(right) / len(right) if right else None}
+    return len(right), sum(right) / len(right) if right else None
 
 
 def _without(
-    config: ReadingConfig,
-    task: Task,
-    place: int,
-    train: Split,
-    test: Split,
-    read: Sequence[Verdict],
-    seed: int,
-) -> dict[str, float | Gain | None]:
+    config: ReadingConfig, task: Task, place: int, train: Split, test: Split
+) -> list[Verdict] | None:
+    """Verdicts on the test split by the other answers; None where there are none."""
     if len(task.criteria) == 1:
-        return {"without": None, "gain": None}
+        return None
     rest = tuple(one for i, one in enumerate(task.criteria) if i != place)
     other = task.model_copy(update={"criteria": rest})
     to_fit, to_read = (
         [_less(verdict, place, other) for verdict in split.verdicts] for split in (train, test)
     )
     reading = choose_reading(config, other, train.examples, to_fit).reading if to_fit else None
-    verdicts = [reading(verdict) for verdict in to_read] if reading else to_read
-    return {
-        "without": agreement(test.examples, verdicts, task.labels, seed).accuracy,
-        "gain": gain(test.examples, verdicts, read, task.labels, seed),
-    }
+    return [reading(verdict) for verdict in to_read] if reading else list[Verdict](to_read)
 
 
 def _less(verdict: Verdict, place: int, task: Task) -> Verdict:

@@ -29,7 +29,7 @@ def print_questions(console: Console, name: str, questions: Sequence[QuestionFig
     """Nothing of a task without criteria."""
     if not questions:
         return
-    title = f"{name}: what each question costs and adds, test split, final prompt"
+    title = f"{name}: what each question costs and adds"
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for heading in QUESTION_COLUMNS:

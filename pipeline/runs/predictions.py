@@ -111,12 +111,13 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
     _refuse_missing(path, table, ["group", *_EXAMPLE_COLUMNS, *_columns_of("initial_", "final_")])
     rows = zip(*(table[name].to_pylist() for name in _EXAMPLE_COLUMNS), strict=True)
+    answered = _criteria(table)
     labels = tuple(field.name for field in table.schema.field("final_probabilities").type)
     _refuse_unknown(path, table, labels)
     return Predictions(
         labels=labels,
         examples=tuple(
-            PastExample(*row, own) for row, own in zip(rows, _criteria(table), strict=True)
+            PastExample(*row, criteria=own) for row, own in zip(rows, answered, strict=True)
         ),
         initial=tuple(_verdicts(table, "initial_")),
         final=tuple(_verdicts(table, "final_")),

@@ -136,9 +136,11 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
     """Agreement and scorecard."""
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
     if as_json:
-        scores = {"scorecard": card.model_dump(mode="json")}
+        scores: dict[str, Any] = {"scorecard": card.model_dump(mode="json")}
         if evaluation.unread is not None:
             scores["unread_scorecard"] = evaluation.unread.model_dump(mode="json")
+        if evaluation.criteria:
+            scores["criteria"] = [one.model_dump(mode="json") for one in evaluation.criteria]
         found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
         print_json(_source_json(source) | found)
         return
@@ -162,6 +164,7 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         table.add_row(label, *map(str, row))
     console.print(table)
     print_scorecard(console, card, task)
+    print_questions(console, task.name, evaluation.criteria)
     if source.is_synthetic:
         console.print(_SYNTHETIC, style="bold")
 
