@@ -26,7 +26,7 @@ from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from command_line import Blpo
 from ideal_engine import ideal_world
-from ideal_runs import TASK, ideal_dataset, ideal_run
+from ideal_runs import TASK, criteria_task, ideal_dataset, ideal_run
 from killable_run import IdealPool
 
 SAFETY = load_task("unsafebench")
@@ -228,22 +228,13 @@ def test_criteria_from_import_to_verify(
 
     monkeypatch.setattr(EnginePool, "engine", shared)
     monkeypatch.chdir(tmp_path)
-    questions = {"arms": "Look for any blade and any pill.", "threats": "Is it safe?"}
-    fields = load_task(TASK).model_dump(mode="json", exclude_defaults=True)
-    criteria = [
-        {"name": name, "question": question, "labels": fields["labels"]}
-        for name, question in questions.items()
-    ]
-    checks = fields | {"name": "checks", "rule": "any", "criteria": criteria}
-    Path("checks.yaml").write_text(yaml.safe_dump(checks))
+    task = criteria_task(tmp_path)
     _write_table(Path("rows.csv"), num_train=60, num_test=24)
-    named = ["--criterion", "weapons and drugs=arms", "--criterion", "threats=threat"]
-    done = blpo(
-        "import", "table", "rows.csv", "--task", "checks.yaml", *named, "--out", "d.parquet"
-    )
+    named = ["--criterion", "arms=arm", "--criterion", "threats=threat", "--out", "d.parquet"]
+    done = blpo("import", "table", "rows.csv", "--task", task, *named)
     assert done.code == 0, done.err
     run = {
-        "task": "checks.yaml",
+        "task": task,
         "dataset": "d.parquet",
         "output": "run",
         "method": "blpo-criteria",
@@ -285,7 +276,7 @@ def _write_table(path: Path, num_train: int, num_test: int) -> None:
     for number, (row, scene) in enumerate(zip(rows, scenes, strict=True)):
         path.with_name(f"{number}.png").write_bytes(row["image"])
         found = set(faults(scene))
-        pairs = {"blade", "pill"}, {"skull", "chain"}
+        pairs = {"blade"}, {"skull", "chain"}
         own = ("Unsafe" if found & names else "Safe" for names in pairs)
         lines.append(",".join([f"{number}.png", row["label"], row["split"], *own]))
     path.write_text("\n".join(lines))
