@@ -339,6 +339,14 @@ def test_the_plan_counts_one_question_in_a_step(own: Path) -> None:
     assert planned.search["judge"] == 2 * 60 + 3 * (60 + 6 * 10)
 
 
+def test_a_prompt_of_ones_own_has_no_section_of_another_task(blpo: Blpo, own: Path) -> None:
+    (own.parent / "prompt.txt").write_text("Safe?\n[criterion: glare]\nAny glare?")
+    data, prompt = str(own.parent / "data.parquet"), str(own.parent / "prompt.txt")
+    done = blpo("evaluate", data, "--run", str(own), "--prompt", prompt)
+    assert done.code == 1
+    assert "has a section [criterion: glare]; the criteria of task checks are" in done.err
+
+
 def test_a_method_for_criteria_needs_some(
     tmp_path: Path, world: tuple[Dataset, IdealEngine]
 ) -> None:

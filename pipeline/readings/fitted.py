@@ -44,6 +44,13 @@ class FittedReading(BaseModel):
         read = dict(zip(self.labels, row.tolist(), strict=True))
         return replace(verdict, label=max(self.labels, key=read.__getitem__), probabilities=read)
 
+    def is_complete(self, num_criteria: int) -> bool:
+        """Whether it has as many parameters as its family has for these labels and criteria."""
+        num = len(self.labels)
+        own = num_criteria if self.family == "combiner" else 0
+        family = FAMILIES.get(self.family)
+        return len(self.parameters) == (num if family is None else len(family.identity(num, own)))
+
     def probabilities(self, found: Values) -> Values:
         """Corrected probabilities [n, K] from what `evidence` finds of this family."""
         theta = np.array(self.parameters)

@@ -83,7 +83,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "pair_rows": pair_rows(result.test.initial.pairs, result.test.final.pairs),
         "pair_note": pair_note(record.task, record.config.orders),
         "reading": reading_view(record),
-        "questions": question_rows(result.criteria),
+        "questions": question_rows(result.criteria, result.reading),
         "question_columns": QUESTION_COLUMNS,
         **coverage_view(
             record.dataset.test,

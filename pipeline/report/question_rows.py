@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from ..readings.choose import Reading
+from ..readings.fitted import FittedReading
 from ..readings.questions import QuestionFigures
 from .conclusion import signed, signed_interval
 
@@ -17,15 +19,25 @@ QUESTION_COLUMNS = (
     "right, of answered",
     "accuracy without it",
     "gain by it (95 %)",
+    "weight",
 )
 
 
-def question_rows(questions: Sequence[QuestionFigures]) -> dict[str, list[str]]:
-    """Cells by criterion; a dash where there is nothing to tell."""
-    return {one.name: _cells(one) for one in questions}
+def question_rows(
+    questions: Sequence[QuestionFigures], reading: Reading | None
+) -> dict[str, list[str]]:
+    """Cells by criterion; a dash where there is nothing to tell. reading: of the final prompt."""
+    weights = ["-"] * len(questions)
+    if isinstance(reading, FittedReading) and reading.family == "combiner":
+        weights = [signed(weight) for weight in reading.parameters[1 : 1 + len(questions)]]
+    return {
+        one.name: [*_cells(one), weight] for one, weight in zip(questions, weights, strict=True)
+    }
 
 
-def print_questions(console: Console, name: str, questions: Sequence[QuestionFigures]) -> None:
+def print_questions(
+    console: Console, name: str, questions: Sequence[QuestionFigures], reading: Reading | None
+) -> None:
     """Nothing of a task without criteria."""
     if not questions:
         return
@@ -34,7 +46,7 @@ def print_questions(console: Console, name: str, questions: Sequence[QuestionFig
     table.add_column("")
     for heading in QUESTION_COLUMNS:
         table.add_column(heading, justify="right")
-    for criterion, cells in question_rows(questions).items():
+    for criterion, cells in question_rows(questions, reading).items():
         table.add_row(criterion, *cells)
     console.print(table)
 

@@ -11,7 +11,6 @@ from ...models.roles.judge import Verdict
 from ..readings.choose import Reading, choose_reading
 from ..readings.config import ReadingConfig
 from ..readings.cutpoints import CutPoints
-from ..readings.families import FAMILIES
 from ..readings.questions import Split, question_figures
 from ..runs.directory import (
     PREDICTIONS_FILE,
@@ -80,12 +79,9 @@ def _num_criteria(kept: Kept) -> int:
 
 
 def _is_complete(reading: Reading, num_criteria: int) -> bool:
-    num = len(reading.labels)
     if isinstance(reading, CutPoints):
-        return len(reading.cuts) == num - 1
-    if reading.family not in FAMILIES:
-        return len(reading.parameters) == num
-    return len(reading.parameters) == len(FAMILIES[reading.family].identity(num, num_criteria))
+        return len(reading.cuts) == len(reading.labels) - 1
+    return reading.is_complete(num_criteria)
 
 
 def _check_read(

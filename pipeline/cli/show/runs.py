@@ -76,7 +76,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         for line in (told.sentence, *readings, *failures, *departures):
             console.print(f"  {line}", soft_wrap=True)
         print_four_rows(console, run.config.output.name, run.result.test)
-        print_questions(console, run.config.output.name, run.result.criteria)
+        print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
@@ -164,7 +164,7 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         table.add_row(label, *map(str, row))
     console.print(table)
     print_scorecard(console, card, task)
-    print_questions(console, task.name, evaluation.criteria)
+    print_questions(console, task.name, evaluation.criteria, None)
     if source.is_synthetic:
         console.print(_SYNTHETIC, style="bold")
 
