@@ -255,8 +255,8 @@ def test_criteria_from_import_to_verify(
     assert [one["family"] for one in considered] == ["none", "combiner"]
     arms, threats = result["criteria"]
     assert arms["calls"] == threats["calls"] == arms["answered"] == 24
-    # The question that is asked second finds the image in the prefix cache.
-    assert threats["cached_tokens"] > 0.5 * threats["prompt_tokens"]
+    # The rewritten question finds the image in the prefix cache.
+    assert 0 < threats["cached_tokens"] < threats["prompt_tokens"]
     assert arms["share"] + threats["share"] == pytest.approx(1)
     assert blpo("judge", "d.parquet", "--run", "run", "--out", "verdicts.parquet").code == 0
     verdicts = pl.read_parquet("verdicts.parquet")
