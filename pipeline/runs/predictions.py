@@ -38,7 +38,7 @@ class PastExample:
     example_id: str
     group: str
     label: str
-    criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
 
 @dataclass(frozen=True, slots=True)
