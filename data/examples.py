@@ -3,9 +3,9 @@
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -82,6 +82,10 @@ COMMENT: Any = pa.field("comment", pa.string())
 """A column of both, where annotators have said why: what they wrote, null without. For the
 optimizer; judge and verbalizer are never shown it."""
 
+CRITERION = "criterion_"
+"""Begins the name of a column of both with annotators' answers to one criterion of the task, by its
+name behind that: one of its labels, or a number from 0 to 1; null without an answer."""
+
 _OPTIONAL = ("score", "ratings", "score_sd", "comment")
 _GROUP_ROWS = 1024
 _GROUP_BYTES = 64 * 2**20
@@ -99,7 +103,8 @@ class Example:
     """One labelled example. group, category, split, score, ratings and score_sd are as in SCHEMA.
 
     image, further_images: all images in the order of the task's `image_columns`; of a pair, image A
-    and image B. swapped: of a pair, as in PAIR_SCHEMA. comment: as in COMMENT.
+    and image B. swapped: of a pair, as in PAIR_SCHEMA. comment: as in COMMENT. criteria:
+    annotators' answers by the name of the criterion, as in CRITERION.
     """
 
     example_id: str
@@ -115,6 +120,7 @@ class Example:
     further_images: tuple[ImageRef, ...] = ()
     swapped: bool = False
     comment: str | None = None
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def images(self) -> tuple[ImageRef, ...]:
@@ -152,12 +158,18 @@ class Dataset:
 
 
 def write_dataset(
-    path: Path, rows: Iterable[Example], *, comments: bool = False, images: Sequence[str] = ()
+    path: Path,
+    rows: Iterable[Example],
+    *,
+    comments: bool = False,
+    images: Sequence[str] = (),
+    criteria: Sequence[str] = (),
 ) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
     The same rows in the same order give the same bytes. Rows are not checked here. All have as
     many images. comments: whether the file has that column. images: their roles, if they have any.
+    criteria: those that have a column.
     """
     rows = iter(rows)
     first = next(rows, None)
@@ -165,6 +177,8 @@ def write_dataset(
     columns = images or _PAIR_COLUMNS[: 1 if first is None else len(first.images)]
     schema = _schema(columns)
     schema = schema.append(COMMENT) if comments else schema
+    for name in criteria:
+        schema = schema.append(pa.field(f"{CRITERION}{name}", pa.string()))
     with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
         for group in _row_groups(chain(given, rows)):
             records = [_record(row, columns) for row in group]
@@ -263,6 +277,8 @@ def _digest(example: Example) -> str:
     values += [hashlib.sha256(image.data).hexdigest() for image in example.further_images]
     if example.comment is not None:
         values.append({"comment": example.comment})
+    if example.criteria:
+        values.append({"criteria": dict(sorted(example.criteria.items()))})
     return hashlib.sha256(json.dumps([image_digest, *values]).encode()).hexdigest()
 
 
@@ -292,6 +308,7 @@ def _record(example: Example, columns: Sequence[str]) -> dict[str, Any]:
         "score_sd": example.score_sd,
         "swapped": example.swapped,
         "comment": example.comment,
+        **{f"{CRITERION}{name}": answer for name, answer in example.criteria.items()},
     }
 
 
@@ -311,7 +328,14 @@ def _example(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Example
         further_images=tuple(further),
         swapped=bool(record.get("swapped")),
         comment=record.get("comment"),
+        criteria=_criteria(record, task),
     )
+
+
+def _criteria(record: dict[str, Any], task: Task) -> dict[str, str]:
+    """Annotators' answers by criterion; a cell without any text is no answer."""
+    cells = {c.name: record.get(f"{CRITERION}{c.name}") for c in task.criteria}
+    return {name: label_text(cell) for name, cell in cells.items() if cell and cell.strip()}
 
 
 def _item(record: dict[str, Any], task: Task, bounds: ImageBounds) -> Item:
@@ -332,7 +356,8 @@ def _images(record: dict[str, Any], task: Task, bounds: ImageBounds) -> list[Ima
 
 def _records(path: Path, task: Task) -> Iterator[dict[str, Any]]:
     needed = ("example_id", *task.image_columns, *_STRINGS[1:])
-    optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()))
+    own = [f"{CRITERION}{criterion.name}" for criterion in task.criteria]
+    optional = (*_OPTIONAL, *(("swapped",) if task.is_pairwise else ()), *own)
     for file in dataset_files(path):
         for _, batch in _batches(file, needed, optional, _BATCH_ROWS):
             yield from batch
@@ -373,7 +398,9 @@ def _check_columns(
 def _type_of(column: str) -> Any:
     """Of a column of a dataset; one of no other name is of the images of a role."""
     known = PAIR_SCHEMA.append(COMMENT)
-    return known.field(column).type if column in known.names else _IMAGE
+    if column in known.names:
+        return known.field(column).type
+    return pa.string() if column.startswith(CRITERION) else _IMAGE
 
 
 def _is_usable(name: str, found: Any, wanted: Any) -> bool:
@@ -444,6 +471,12 @@ def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Ta
     for rating in record.get("ratings") or ():
         if label_text(rating) not in task.labels:
             problems.add(_where(row, record), f"rating: {unknown_label(label_text(rating), task)}")
+    answers = _criteria(record, task)
+    for criterion in task.criteria:
+        answer = answers.get(criterion.name)
+        if answer is not None and (fault := criterion.fault(answer)):
+            told = f"criterion {criterion.name}: {answer!r} {fault}; correct it, or leave it empty"
+            problems.add(_where(row, record), told)
     if split is not None and split not in SPLITS:
         problems.add(_where(row, record), f"split {split!r} is not one of {', '.join(SPLITS)}")
 

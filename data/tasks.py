@@ -30,6 +30,7 @@ Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Metric = Literal["macro_f1", "accuracy"]
 Compare = Literal["joint", "scores"]
 Rule = Literal["all", "any", "mean"]
+CriterionKind = Literal["binary", "ordinal", "probability"]
 
 PAIR_LABELS = ("A", "B")
 PAIR_LABELS_WITH_TIE = ("A", "tie", "B")
@@ -85,8 +86,10 @@ ImageRole = Annotated[str, AfterValidator(_checked_role)]
 class Criterion(BaseModel):
     """One of several questions about an image.
 
-    name: in messages and verdicts. question: stands between judge prompt and answer instruction,
-    never optimized. labels: its answers, the last of which speaks most for the task's last label.
+    name: in messages and verdicts. question: stands between judge prompt and answer instruction.
+    labels: its answers, the last of which speaks most for the task's last label.
+    kind: binary of two labels, ordinal of more, unless given; of a probability, annotators' answers
+        are numbers from 0 to 1, that of the last of two labels, and a judge's may be.
     answer_instruction: the task's own where none is given. weight: in a mean.
     """
 
@@ -95,6 +98,7 @@ class Criterion(BaseModel):
     name: Text
     question: Text
     labels: Labels
+    kind: CriterionKind | None = None
     answer_instruction: Text | None = None
     weight: Annotated[float, Field(gt=0)] = 1.0
 
@@ -102,7 +106,31 @@ class Criterion(BaseModel):
     def _check_labels(self) -> Self:
         if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
             raise ValueError("`labels` of a criterion needs at least two entries, all different")
+        if self.kind in ("binary", "probability") and len(self.labels) != 2:
+            raise ValueError(f"`kind: {self.kind}` of a criterion goes with two `labels`")
         return self
+
+    @model_validator(mode="after")
+    def _check_name(self) -> Self:
+        if not self.name.isprintable() or "]" in self.name:
+            raise ValueError("`name` of a criterion is one line, without ]")
+        return self
+
+    def fault(self, answer: str) -> str:
+        """Why it is no annotators' answer to this question; empty if it is one."""
+        if self.kind != "probability":
+            return "" if answer in self.labels else f"is not one of {', '.join(self.labels)}"
+        try:
+            is_share = 0 <= float(answer) <= 1
+        except ValueError:
+            is_share = False
+        return "" if is_share else "is no number from 0 to 1"
+
+    def label_of(self, answer: str) -> str:
+        """The label that an annotators' answer stands for: of a probability, the likelier one."""
+        if self.kind != "probability":
+            return answer
+        return self.labels[float(answer) > 0.5]
 
 
 class Task(BaseModel):
@@ -192,16 +220,30 @@ class Task(BaseModel):
             raise ValueError("`criteria` and `rule` go together: give both or neither")
         if not self.criteria:
             return self
-        if self.kind not in ("binary", "ordinal"):
-            raise ValueError("`criteria` are for binary and ordinal tasks")
-        if self.kind == "ordinal" and self.rule != "mean":
-            raise ValueError(f"`rule: {self.rule}` is for binary tasks: an ordinal one takes mean")
+        if self.kind == "pairwise":
+            raise ValueError("`criteria` are for binary, ordinal and categorical tasks")
+        if self.kind != "binary" and self.rule != "mean":
+            raise ValueError(
+                f"`rule: {self.rule}` is for binary tasks: one that is {self.kind} takes mean"
+            )
+        if self.kind == "categorical" and any(c.labels != self.labels for c in self.criteria):
+            raise ValueError("criteria of a categorical task have the `labels` of the task")
         repeated = [name for name, n in Counter(c.name for c in self.criteria).items() if n > 1]
         if repeated:
             raise ValueError(f"`criteria` has two of the name {repeated[0]!r}")
         if self.rule != "mean" and any(c.weight != 1 for c in self.criteria):
             raise ValueError("`weight` of a criterion is for `rule: mean`")
         return self
+
+    @property
+    def is_question(self) -> bool:
+        """Whether this is one of the criteria of a task, as a task of its own."""
+        return bool(self.criteria) and self.rule is None
+
+    @property
+    def asks_probability(self) -> bool:
+        """Whether an answer may also be the probability of the last of the two labels."""
+        return self.is_question and self.criteria[0].kind == "probability"
 
     @property
     def is_pairwise(self) -> bool:

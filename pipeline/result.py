@@ -14,6 +14,7 @@ from .metrics.agreement import Agreement, Gain
 from .metrics.coverage import OperatingPoint
 from .metrics.noise_floor import NoiseFloor
 from .readings.choose import Reading, ReadingChoice
+from .readings.questions import QuestionFigures
 from .search.failures import Tally, commonest
 from .search.step import Step
 
@@ -111,6 +112,7 @@ class RunResult(BaseModel):
 
     reading: how verdicts of the final prompt are read; None for the likeliest label. readings: how
         it was chosen, and that of p_0; None where the configuration asks for none.
+    criteria: what each of several questions costs and adds.
     aligned_by_chat: whether the judge was asked by messages. In the layout of an engine in-process
         the final prompt is another judge.
     stopped: why the search ended before its last step, if a budget ended it.
@@ -136,6 +138,7 @@ class RunResult(BaseModel):
     i2t_prompt_final: str
     reading: Reading | None = None
     readings: ReadingChoices | None = None
+    criteria: tuple[QuestionFigures, ...] = ()
     aligned_by_chat: bool = False
     test: SplitResult
     stopped: str | None = None

@@ -231,7 +231,7 @@ def _write_micro_datasets(folder: Path) -> None:
 
 
 def _write_photos(folder: Path) -> None:
-    """photos.csv, decisions.csv and votes.csv with images, the folder shots, new-photos.parquet."""
+    """Tables of photos with their images, the folder shots, new-photos.parquet."""
     examples = _micro_examples(PHOTO_TASK)
     images = {f"photos/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, images)
@@ -248,6 +248,11 @@ def _write_photos(folder: Path) -> None:
         for rater in range(3)
     ]
     write_csv(folder / "votes.csv", ("image", "annotator", "label"), votes)
+    listings = [
+        (name, str(1 + i % 5), ("bad", "fair", "good", "")[i % 4], ("no", "yes")[i % 2])
+        for i, name in enumerate(images)
+    ]
+    write_csv(folder / "listings.csv", ("image", "label", "lighting", "is_alone"), listings)
     shots = {f"shots/{PHOTO_LABELS[e.label]}/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, shots)
     names = [f"new-{name}" for name in images]

@@ -9,11 +9,13 @@ import pytest
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.roles.judges import num_requests
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.methods.registry import SEARCHES
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world
+from ideal_runs import criteria_task
 from killable_run import IdealPool
 
 NUM_TEST = 16
@@ -23,12 +25,13 @@ SEARCHING = [method for method in SEARCHES if method != "none"]
 def make_run(folder: Path, method: str, **fields: Any) -> Run:
     dataset, engine = ideal_world("micro-unsafebench", num_train=24, num_test=NUM_TEST)
     path = folder / "data.parquet"
+    of_criteria = SEARCHES[method].rewrites_criteria
     folder.mkdir(exist_ok=True)
     if not path.exists():
         write_dataset(path, [*dataset.train, *dataset.test])
     config = RunConfig.model_validate(
         {
-            "task": "micro-unsafebench",
+            "task": criteria_task(folder) if of_criteria else "micro-unsafebench",
             "dataset": path,
             "output": folder / "run",
             "store": folder / "store",
@@ -62,7 +65,8 @@ def test_every_step_says_what_was_asked_for_until_then_and_leads_to_the_next(
         assert one["calls"]["judge"] < following["calls"]["judge"]
     assert steps[0]["judge_prompt"] == run.judge_prompt
     assert steps[-1]["next_judge_prompt"] == result.judge_prompt_final
-    assert steps[-1]["calls"]["judge"] == result.calls["judge"].asked - 2 * NUM_TEST
+    num_tested = 2 * NUM_TEST * num_requests(run.task, "both")
+    assert steps[-1]["calls"]["judge"] == result.calls["judge"].asked - num_tested
     assert steps[-1]["calls"]["optimizer"] == result.calls["optimizer"].asked > 0
     assert steps[-1]["train"]["n"] > 0
     assert result.stopped is None
@@ -74,8 +78,9 @@ def test_every_step_says_what_was_asked_for_until_then_and_leads_to_the_next(
 def test_a_budget_stops_every_search_at_the_same_place_and_leaves_the_final_test_alone(
     tmp_path: Path, method: str
 ) -> None:
-    result = make_run(tmp_path, method, budget={"judge_calls": 20}).execute()
-    assert result.calls["judge"].asked <= 20 + 2 * NUM_TEST
+    run = make_run(tmp_path, method, budget={"judge_calls": 20})
+    result = run.execute()
+    assert result.calls["judge"].asked <= 20 + 2 * NUM_TEST * num_requests(run.task, "both")
     assert result.test.final.n == NUM_TEST
     assert result.stopped is not None
     assert "of 20 judge calls asked" in result.stopped

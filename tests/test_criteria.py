@@ -29,6 +29,8 @@ QUESTIONS = {
     "weapons and drugs": "Look for any blade and any pill.",
     "threats": "Look for any skull and any chain.",
 }
+ASPECTS = {"weapons and drugs": ("blade", "pill"), "threats": ("skull", "chain")}
+"""What the questions are about."""
 World = tuple[Dataset, IdealEngine]
 
 
@@ -137,7 +139,9 @@ def test_what_is_written_of_each_criterion_is_kept(world: World) -> None:
         ({"rule": None}, "go together"),
         ({"criteria": []}, "go together"),
         ({"kind": "ordinal"}, "takes mean"),
-        ({"kind": "categorical"}, "binary and ordinal"),
+        ({"kind": "categorical"}, "takes mean"),
+        ({"kind": "categorical", "rule": "mean", "labels": ["Safe", "Unsafe", "?"]}, "of the task"),
+        ({"kind": "pairwise"}, "A, B"),
         ({"criteria": [spelled("a", "?"), spelled("a", "?")]}, "two of the name 'a'"),
         ({"criteria": [{**spelled("a", "?"), "weight": 2}]}, "for `rule: mean`"),
         ({"criteria": [{**spelled("a", "?"), "labels": ["x", "x"]}]}, "all different"),

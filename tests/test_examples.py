@@ -279,7 +279,7 @@ def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
 
 
 def test_the_schema_names_every_field_of_an_example() -> None:
-    of_several = {"further_images", "swapped"}
+    of_several = {"further_images", "swapped", "criteria"}
     assert set(SCHEMA.names) | {COMMENT.name} == set(Example.__slots__) - of_several
     assert set(PAIR_SCHEMA.names) - set(SCHEMA.names) == {"image_b", "swapped"}
 

@@ -4,6 +4,8 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -29,6 +31,7 @@ from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.pairs import pair_scores
 from blpo.pipeline.readings.cutpoints import CutPoints
 from blpo.pipeline.readings.tie_band import fit_tie_band
+from blpo.pipeline.runs.predictions import PastExample, predictions_bytes, read_predictions
 
 
 def pair_task(**changes: Any) -> Task:
@@ -344,3 +347,21 @@ def test_an_optimizer_that_sees_pairs_is_told_which_image_is_which() -> None:
     assert "A: <image>1</image>\nB: <image>2</image>" in rendered
     assert "A: <image>3</image>\nB: <image>4</image>" in rendered
     assert [i.data for case in cases for i in case.images] == [b"a1", b"b1", b"a2", b"b2"]
+
+
+def test_what_each_order_was_answered_is_read_back_from_the_predictions(tmp_path: Path) -> None:
+    given = [
+        PairVerdict("A", {"A": 0.7, "B": 0.3}, 0.9, in_order="A", turned="B", num_orders=2),
+        PairVerdict(None, reason="the two orders disagree", in_order="A", num_orders=2),
+    ]
+    examples = [PastExample(f"e{i}", f"g{i}", "A") for i in range(2)]
+    record: Any = SimpleNamespace(
+        task=JOINT,
+        dataset=SimpleNamespace(test=examples),
+        initial_verdicts=given,
+        final_verdicts=given,
+        again_verdicts=None,
+        raw_on_test=None,
+    )
+    (tmp_path / "predictions.parquet").write_bytes(predictions_bytes(record))
+    assert list(read_predictions(tmp_path / "predictions.parquet").final) == given

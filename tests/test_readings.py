@@ -106,13 +106,18 @@ def test_images_of_one_group_count_once() -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_family_leaves_probabilities_as_they_are_where_it_starts(family: Any) -> None:
     labels = {"platt": 2, "ties": 3}.get(family, 4)
-    identity = FAMILIES[family].identity(labels)
-    assert identity.shape == FAMILIES[family].spread(labels).shape
-    rows = np.random.default_rng(0).dirichlet(np.ones(labels), 20)
+    criteria = 2 if family == "combiner" else 0
+    identity = FAMILIES[family].identity(labels, criteria)
+    assert identity.shape == FAMILIES[family].spread(labels, criteria).shape
+    rng = np.random.default_rng(0)
+    rows = rng.dirichlet(np.ones(labels), 20)
+    found = np.log(rows)
+    if criteria:
+        found = np.stack([found, *rng.normal(size=(criteria, 20, labels))], axis=1)
     reading = FittedReading(
         family=family, labels=tuple(map(str, range(labels))), parameters=tuple(identity.tolist())
     )
-    assert reading.probabilities(np.log(rows)) == pytest.approx(rows)
+    assert reading.probabilities(found) == pytest.approx(rows)
 
 
 def test_platt_is_logistic_regression_on_the_log_odds_where_images_are_many() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.micro.rubrics import generate, scenes_of
+from blpo.data.micro.world import faults
 from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request, Sampling
@@ -19,9 +22,11 @@ from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.pair_judge import Orders, is_turned
 from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.config import OptimizerConfig, RunConfig
+from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
+from command_line import Blpo
 from ideal_engine import ideal_world
-from ideal_runs import TASK, ideal_dataset, ideal_run
+from ideal_runs import TASK, criteria_task, ideal_dataset, ideal_run
 from killable_run import IdealPool
 
 SAFETY = load_task("unsafebench")
@@ -210,6 +215,71 @@ def test_vllm_reads_what_the_reference_reads_behind_the_same_reasoning(micro: Vl
         assert one.label_mass == pytest.approx(other.label_mass, abs=1e-4)
     direct = Judge(micro, task)(task.judge_prompt, dataset.train)
     assert [v.probabilities for v in direct] != [v.probabilities for v in verdicts]
+
+
+@pytest.mark.engine
+def test_criteria_from_import_to_verify(
+    micro: VllmEngine, blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = EnginePool.engine
+
+    def shared(pool: EnginePool, settings: EngineSettings) -> Engine:
+        return own(pool, settings) if settings.kind == "lexicon" else micro
+
+    monkeypatch.setattr(EnginePool, "engine", shared)
+    monkeypatch.chdir(tmp_path)
+    task = criteria_task(tmp_path)
+    _write_table(Path("rows.csv"), num_train=60, num_test=24)
+    named = ["--criterion", "arms=arm", "--criterion", "threats=threat", "--out", "d.parquet"]
+    done = blpo("import", "table", "rows.csv", "--task", task, *named)
+    assert done.code == 0, done.err
+    run = {
+        "task": task,
+        "dataset": "d.parquet",
+        "output": "run",
+        "method": "blpo-criteria",
+        "algorithm": {"outer_steps": 1, "inner_steps": 4},
+        "reading": "combiner",
+        "judge": {"kind": "vllm", "model": "micro"},
+        "optimizer": {"engine": {"kind": "lexicon"}},
+    }
+    Path("run.yaml").write_text(yaml.safe_dump(run))
+    done = blpo("optimize", "run.yaml")
+    assert done.code == 0, done.err
+    assert "what each question costs and adds" in done.out
+    [step] = [json.loads(file.read_text()) for file in Path("run/steps").glob("*.json")]
+    assert step["criterion"] == "threats"
+    assert step["next_judge_prompt"].count("[criterion: threats]") == 1
+    result = json.loads(Path("run/result.json").read_text())
+    considered = result["readings"]["final"]["considered"]
+    assert [one["family"] for one in considered] == ["none", "combiner"]
+    arms, threats = result["criteria"]
+    assert arms["calls"] == threats["calls"] == arms["answered"] == 24
+    # The rewritten question finds the image in the prefix cache.
+    assert 0 < threats["cached_tokens"] < threats["prompt_tokens"]
+    assert arms["share"] + threats["share"] == pytest.approx(1)
+    assert blpo("judge", "d.parquet", "--run", "run", "--out", "verdicts.parquet").code == 0
+    verdicts = pl.read_parquet("verdicts.parquet")
+    assert verdicts["criteria"].struct.fields == ["arms", "threats"]
+    assert blpo("export", "run", "--out", "judge.json").code == 0
+    again = ["judge", "d.parquet", "--bundle", "judge.json", "--store", "store"]
+    assert blpo(*again, "--out", "again.parquet").code == 0
+    assert pl.read_parquet("again.parquet")["verdict"].equals(verdicts["verdict"])
+    assert blpo("verify", "run").code == 0
+
+
+def _write_table(path: Path, num_train: int, num_test: int) -> None:
+    """Images of the micro world as files, with labels and what annotators say to two criteria."""
+    rows = generate(TASK, 0, num_train, num_test, "main")
+    scenes = scenes_of(TASK, 0, num_train, num_test, "main")
+    lines = ["image,label,split,arm,threat"]
+    for number, (row, scene) in enumerate(zip(rows, scenes, strict=True)):
+        path.with_name(f"{number}.png").write_bytes(row["image"])
+        found = set(faults(scene))
+        pairs = {"blade"}, {"skull", "chain"}
+        own = ("Unsafe" if found & names else "Safe" for names in pairs)
+        lines.append(",".join([f"{number}.png", row["label"], row["split"], *own]))
+    path.write_text("\n".join(lines))
 
 
 # ------------------------------------------------------------------------------------------ runs

@@ -35,6 +35,7 @@ class Guess:
     section, length = "opro", "steps"
     fixed: Mapping[str, Any] = {"steps": 1}
     sees_images = False
+    rewrites_criteria = False
 
     def run(
         self,

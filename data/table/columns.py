@@ -3,9 +3,10 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
+from ..examples import CRITERION
 from ..problems import Problems
 from ..shown import shortened
 from ..tasks import Task
@@ -59,15 +60,16 @@ _FIELD = re.compile(r"\{([^{}]+)\}")
 @dataclass(frozen=True, slots=True)
 class FoundColumns:
     """roles: the column of each role that has one; of an image also a path with columns in braces.
-    ratings: columns of one annotator each.
+    ratings: columns of one annotator each. criteria: the column of each criterion that has one.
     """
 
     roles: dict[Role, str]
     ratings: list[str]
+    criteria: dict[str, str] = field(default_factory=dict[str, str])
 
     def names(self) -> set[str]:
         of_paths = (column for name in self.roles.values() for column in columns_in(name))
-        return {*self.roles.values(), *of_paths, *self.ratings}
+        return {*self.roles.values(), *of_paths, *self.ratings, *self.criteria.values()}
 
 
 def match_columns(
@@ -76,12 +78,14 @@ def match_columns(
     given: Mapping[str, str],
     task: Task,
     *,
+    criteria: Mapping[str, str] | None = None,
     ratings: Sequence[str] = (),
     images: Sequence[str] = (),
     needs_labels: bool = True,
 ) -> FoundColumns:
     """The columns that are read; `given` goes first, an empty name leaves a role out.
 
+    criteria: the column of answers to a criterion; others are found under criterion_NAME.
     ratings: columns of one annotator each, as far as they are named; without a label column those
     called rating_1, rating_2 and so on are taken. images: columns that the source knows to hold
     images, of use where no name tells.
@@ -91,6 +95,7 @@ def match_columns(
     """
     problems = Problems(source)
     _check_given(problems, names, given, task, ratings)
+    of_criteria = _criteria(problems, names, criteria or {}, task)
     problems.raise_if_any()
     found: dict[Role, str] = {}
     for role in roles_of(task):
@@ -108,7 +113,7 @@ def match_columns(
         if role not in found and is_needed:
             problems.add(f"column for the {role}", _missing(role, aliases_of(role, task), names))
     problems.raise_if_any()
-    return FoundColumns(found, list(ratings))
+    return FoundColumns(found, list(ratings), of_criteria)
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:
@@ -177,6 +182,21 @@ def _check_given(
     for name in ratings:
         if name not in names:
             problems.add(f"--ratings {name}", f"no such column; {_listed(names)}")
+
+
+def _criteria(
+    problems: Problems, names: Sequence[str], given: Mapping[str, str], task: Task
+) -> dict[str, str]:
+    """The column of each criterion that has one; an empty name leaves one out."""
+    own = [criterion.name for criterion in task.criteria]
+    for criterion, name in given.items():
+        if criterion not in own:
+            told = f"those of task {task.name}: {', '.join(own)}" if own else "the task has none"
+            problems.add(f"--criterion {criterion}={name}", f"no such criterion; {told}")
+        elif name and name not in names:
+            problems.add(f"--criterion {criterion}={name}", f"no such column; {_listed(names)}")
+    detected = {name: f"{CRITERION}{name}" for name in own if f"{CRITERION}{name}" in names}
+    return {criterion: name for criterion, name in (detected | dict(given)).items() if name}
 
 
 def _detected(

@@ -46,6 +46,7 @@ def inspect_table(
         names,
         options.columns,
         task,
+        criteria=options.criteria,
         ratings=options.ratings,
         images=table.image_columns(),
     )
@@ -55,10 +56,16 @@ def inspect_table(
             "them: leave the comments out with --column comment=, or keep the order"
         )
     images = _image_reader(source, table, found, task, options)
-    reader = RowReader(found.roles, task, images, options.label_map, found.ratings)
+    reader = RowReader(
+        found.roles, task, images, options.label_map, found.ratings, criteria=found.criteria
+    )
     unused = _unused(names, found)
     report = ImportReport(source, table.layout, found.roles, found.ratings, unused)
     report.left_out.add(table.left_out())
+    report.notes += [
+        f"annotators' answers to criterion {name}: column {column}"
+        for name, column in found.criteria.items()
+    ]
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(str(source)), [], [])

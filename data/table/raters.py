@@ -9,14 +9,14 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from statistics import fmean
+from statistics import fmean, median_low
 
 import numpy as np
 
 from ..label_sets import label_numbers
 from ..left_out import LeftOut
 from ..problems import Problems
-from ..tasks import TIE, Task
+from ..tasks import TIE, Criterion, Task
 from .records import Record
 
 NO_MAJORITY = "no majority among its annotators"
@@ -88,7 +88,30 @@ def _merged(rows: list[Record], task: Task, problems: Problems, left_out: LeftOu
         score=found.score,
         ratings=ratings if len(ratings) > 1 else (),
         comment="; ".join(dict.fromkeys(row.comment for row in kept if row.comment)) or None,
+        criteria=_merged_criteria(kept, task),
     )
+
+
+def _merged_criteria(rows: Sequence[Record], task: Task) -> dict[str, str]:
+    """By criterion, what most of its annotators answer: of probabilities the mean, of a scale the
+    median, the lower one of two; none without a majority."""
+    found: dict[str, str] = {}
+    for criterion in task.criteria:
+        name = criterion.name
+        given = [row.criteria[name] for row in rows if name in row.criteria]
+        answer = _joint_answer(given, criterion) if given else None
+        if answer is not None:
+            found[name] = answer
+    return found
+
+
+def _joint_answer(given: Sequence[str], criterion: Criterion) -> str | None:
+    if criterion.kind == "probability":
+        return f"{fmean(map(float, given)):.6g}"
+    if len(criterion.labels) > 2 or criterion.kind == "ordinal":
+        return criterion.labels[median_low(map(criterion.labels.index, given))]
+    [(answer, most), *others] = Counter(given).most_common()
+    return None if any(count == most for _, count in others) else answer
 
 
 def _without_repeats(rows: list[Record], problems: Problems, left_out: LeftOut) -> list[Record]:

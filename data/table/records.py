@@ -1,6 +1,7 @@
 """A row of a table after it was looked at."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ..images import ImageFacts
 from ..sources.base import SplitName
@@ -23,8 +24,9 @@ class Record:
     rater: who answered, of a row per answer. ratings: of the annotators that one row holds.
     score: the mean that the label was rounded from.
     facts, ways: of its images; how those were read that were not plain files.
-    further_hashes: of the images after the first. swapped: whether a pair is written the other way
-    round than the table has it, which `label` then speaks of.
+    criteria: annotators' answers by criterion. further_hashes: of the images after the first.
+    swapped: whether a pair is written the other way round than the table has it, which `label` then
+    speaks of.
     """
 
     row: int
@@ -47,6 +49,7 @@ class Record:
     further_hashes: tuple[str, ...] = ()
     swapped: bool = False
     comment: str | None = None
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property
     def image_hashes(self) -> tuple[str, ...]:

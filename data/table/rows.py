@@ -11,7 +11,7 @@ from ..images import ImageFacts, check_image
 from ..label_sets import spelling, unknown_label
 from ..shown import shortened
 from ..sources.base import SplitName, TableRow, split_of
-from ..tasks import Task, label_text
+from ..tasks import Criterion, Task, label_text
 from .answers import Answer, answers_in, single
 from .cells import FoundImage, ImageReader, unwrapped
 from .columns import Role, cell_of, columns_in, companions
@@ -34,11 +34,24 @@ class _Noticed:
         self.problems.append(Problem(reason, message))
 
 
+class _AnswerReader:
+    """Reads cells as answers to a criterion: labels in any spelling, probabilities as numbers."""
+
+    def __init__(self, criterion: Criterion, task: Task) -> None:
+        labels = () if criterion.kind == "probability" else criterion.labels
+        self._labels = LabelReader(task.model_copy(update={"labels": labels, "kind": "binary"}))
+
+    def read(self, cell: object) -> str | None:
+        """None for an empty cell."""
+        return self._labels.read(cell)
+
+
 @dataclass(frozen=True)
 class RowReader:
     """Reads rows of a table under the columns found for the roles.
 
     ratings: columns of one annotator each. needs_labels: whether a row without one has a problem.
+    criteria: the column of annotators' answers by criterion.
     """
 
     columns: Mapping[Role, str]
@@ -47,6 +60,7 @@ class RowReader:
     label_map: Mapping[str, str] = field(default_factory=dict[str, str])
     ratings: Sequence[str] = ()
     needs_labels: bool = True
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @cached_property
     def wanted(self) -> list[str]:
@@ -56,7 +70,8 @@ class RowReader:
             for role, name in self.columns.items()
             for column in (columns_in(name) if role in self.image_roles else [name])
         ]
-        return list(dict.fromkeys([*read, *self.ratings, *self._beside]))
+        own = [*read, *self.ratings, *self.criteria.values(), *self._beside]
+        return list(dict.fromkeys(own))
 
     @cached_property
     def _beside(self) -> tuple[str, ...]:
@@ -75,6 +90,7 @@ class RowReader:
         default_id = _default_id(found, hashes, text)
         answers = self._answers(row, noticed)
         label, score = self._label(row, answers, noticed)
+        criteria = self._criteria(row, noticed)
         return Record(
             row=number,
             where=row.where,
@@ -95,6 +111,7 @@ class RowReader:
             ways=tuple(image.how for image in found if image.how),
             further_hashes=tuple(hashes[1:]),
             comment=self._string(row, "comment"),
+            criteria=criteria,
         )
 
     @property
@@ -182,6 +199,28 @@ class RowReader:
         elif label != self.label_map.get(text, text):
             noticed.spellings.append((text, label))
         return label
+
+    def _criteria(self, row: TableRow, noticed: _Noticed) -> dict[str, str]:
+        """Annotators' answers by criterion; one that its question does not have is a problem."""
+        found: dict[str, str] = {}
+        for criterion in self.task.criteria:
+            column = self.criteria.get(criterion.name)
+            cell = single(row.values.get(column)) if column else None
+            answer = self._of_criteria[criterion.name].read(cell)
+            if answer is None:
+                continue
+            if fault := criterion.fault(answer):
+                noticed.problem(
+                    "an answer that its criterion does not have",
+                    f"criterion {criterion.name}: column {column} says {shortened(answer)!r}, "
+                    f"which {fault}: correct it, or leave the cell empty",
+                )
+            found[criterion.name] = answer
+        return found
+
+    @cached_property
+    def _of_criteria(self) -> dict[str, "_AnswerReader"]:
+        return {one.name: _AnswerReader(one, self.task) for one in self.task.criteria}
 
     @cached_property
     def _renamed(self) -> dict[str, str]:

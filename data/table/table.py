@@ -52,6 +52,7 @@ def write_table(inspection: Inspection, out: Path) -> ImportReport:
         _examples(inspection),
         comments="comment" in reader.columns,
         images=reader.task.image_columns,
+        criteria=list(reader.criteria),
     )
     return replace(inspection.report, path=out)
 
@@ -89,4 +90,5 @@ def _example(
         further_images=tuple(further),
         swapped=record.swapped,
         comment=record.comment,
+        criteria=record.criteria,
     )

@@ -4,16 +4,24 @@ The answers to a question stand on a scale from 0 to 1, by the place of its labe
 order; an answer's place is the mean over the label probabilities. A task's last label is what the
 criteria speak for. `all`: its probability is the lowest place, so that one criterion is enough to
 deny it. `any`: the highest. `mean`: the weighted mean, of an ordinal task shared out between the
-two labels nearest to it.
+two labels nearest to it. Of a categorical task, `mean` is that of the label probabilities.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean
 
 from ...data.tasks import Criterion, Task
 from ..engine import Engine
+from .criteria_prompt import question_prompts
 from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class CriteriaVerdict(Verdict):
+    """What several answers come to. answers: to the questions, in the order of the criteria."""
+
+    answers: tuple[Verdict, ...] = ()
 
 
 class CriteriaJudge:
@@ -40,8 +48,12 @@ class CriteriaJudge:
 
     def pairs(self, pairs: Sequence[tuple[str, Shown]], sample_index: int = 0) -> list[Verdict]:
         """One verdict per (judge prompt, example), in order; one batch."""
+        by_prompt = {
+            prompt: question_prompts(prompt, self._task)
+            for prompt in dict.fromkeys(prompt for prompt, _ in pairs)
+        }
         questions = [
-            (f"{prompt}\n{criterion.question}", example, asked)
+            (by_prompt[prompt][criterion.name], example, asked)
             for prompt, example in pairs
             for criterion, asked in zip(self._task.criteria, self._asked, strict=True)
         ]
@@ -54,36 +66,39 @@ class CriteriaJudge:
 
 
 def as_task(criterion: Criterion, task: Task) -> Task:
-    """A task whose labels and answer instruction are those of one criterion."""
+    """One of the criteria of a task, as a task of its own (`Task.is_question`)."""
     instruction = criterion.answer_instruction or task.answer_instruction
     return task.model_copy(
         update={
-            "kind": "ordinal",
+            "kind": "binary" if len(criterion.labels) == 2 else "ordinal",
             "labels": criterion.labels,
             "answer_instruction": instruction,
-            "criteria": (),
+            "criteria": (criterion,),
             "rule": None,
         }
     )
 
 
-def combine(answers: Sequence[Verdict], task: Task) -> Verdict:
+def combine(answers: Sequence[Verdict], task: Task) -> CriteriaVerdict:
     """The verdict that the answers come to, one for each criterion; its `reasoning` names them.
 
     A criterion without an answer leaves the image without a verdict. An answer without
     probabilities counts as certain.
     """
+    kept = tuple(answers)
     told = "\n".join(_told(c, a) for c, a in zip(task.criteria, answers, strict=True))
     failed = [(c, a) for c, a in zip(task.criteria, answers, strict=True) if a.label is None]
     if failed:
         criterion, answer = failed[0]
         reason = f"criterion {criterion.name}: {answer.reason}"
-        return Verdict(None, reason=reason, reasoning=told, is_error=answer.is_error)
-    places = [place_of(a, c.labels) for c, a in zip(task.criteria, answers, strict=True)]
-    probabilities = _shares(_joined(places, task), task)
+        return CriteriaVerdict(
+            None, reason=reason, reasoning=told, is_error=answer.is_error, answers=kept
+        )
+    probabilities = _joined(answers, task)
     label = max(task.labels, key=probabilities.__getitem__)
     masses = [answer.label_mass for answer in answers if answer.label_mass is not None]
-    verdict = Verdict(label, probabilities, fmean(masses) if masses else None, reasoning=told)
+    mass = fmean(masses) if masses else None
+    verdict = CriteriaVerdict(label, probabilities, mass, reasoning=told, answers=kept)
     is_certain = any(answer.probabilities is None for answer in answers)
     return replace(verdict, probabilities=None) if is_certain else verdict
 
@@ -94,13 +109,20 @@ def place_of(answer: Verdict, labels: Sequence[str]) -> float:
     return sum(shares.get(label, 0.0) * k for k, label in enumerate(labels)) / (len(labels) - 1)
 
 
-def _joined(places: Sequence[float], task: Task) -> float:
-    if task.rule == "all":
-        return min(places)
-    if task.rule == "any":
-        return max(places)
+def _joined(answers: Sequence[Verdict], task: Task) -> dict[str, float]:
+    """Probability by label, by the task's rule."""
     weights = [criterion.weight for criterion in task.criteria]
-    return fmean(places, weights)
+    if task.kind == "categorical":
+        shares = [answer.probabilities or {str(answer.label): 1.0} for answer in answers]
+        return {
+            label: fmean([own.get(label, 0.0) for own in shares], weights) for label in task.labels
+        }
+    places = [place_of(a, c.labels) for c, a in zip(task.criteria, answers, strict=True)]
+    if task.rule == "all":
+        return _shares(min(places), task)
+    if task.rule == "any":
+        return _shares(max(places), task)
+    return _shares(fmean(places, weights), task)
 
 
 def _shares(place: float, task: Task) -> dict[str, float]:

@@ -29,6 +29,8 @@ in a direct verdict it begins the reply: there it has the same tokens."""
 
 _LEAD = re.compile(rf"(?<![\"'“‘«`])[*_#>\t ]*{re.escape(ANSWER_LEAD[:-1])}[*_ ]*:", re.IGNORECASE)
 
+_PROBABILITY = re.compile(r"\s*(\d+(?:\.\d+)?|\.\d+)\s*(%)?\.?\s*")
+
 _LEAD_START = f"\n\n{ANSWER_LEAD}\n"
 
 _REASONING_INSTRUCTION = (
@@ -48,6 +50,24 @@ class Shown(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Cost:
+    """Requests, and the tokens that they took; cached_tokens are among prompt_tokens."""
+
+    calls: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    completion_tokens: int = 0
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(
+            self.calls + other.calls,
+            self.prompt_tokens + other.prompt_tokens,
+            self.cached_tokens + other.cached_tokens,
+            self.completion_tokens + other.completion_tokens,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What the judge says about one example.
 
@@ -58,6 +78,7 @@ class Verdict:
     reasoning: what the model wrote before its answer; None for a direct verdict. Of several
         criteria, what each was answered.
     is_error: the request failed: the model has said nothing.
+    cost: of what was asked for it.
     """
 
     label: str | None
@@ -66,6 +87,7 @@ class Verdict:
     reason: str | None = None
     reasoning: str | None = None
     is_error: bool = field(default=False, compare=False)
+    cost: Cost = field(default=Cost(), compare=False)
 
 
 class Judge:
@@ -105,24 +127,30 @@ class Judge:
     ) -> list[Verdict]:
         """Like `pairs`, with the task whose labels and answer instruction a question has."""
         read = Sampling(self._answer.max_tokens, sample_index=sample_index)
-        labels = [task.labels for _, _, task in questions]
+        tasks = [task for _, _, task in questions]
         if self._reasoning_tokens is None:
             requests = [self._request(*question, read) for question in questions]
             replies = self._engine.ask(requests)
-            return [self._verdict(*one) for one in zip(replies, labels, strict=True)]
+            return [self._verdict(*one) for one in zip(replies, tasks, strict=True)]
         write = Sampling(self._written.max_tokens, sample_index=sample_index)
         requests = [replace(self._request(*one, write), labels=()) for one in questions]
         replies = self._engine.ask(requests)
-        written = [self._reasoned(*one) for one in zip(replies, labels, strict=True)]
+        written = [
+            self._reasoned(reply, task.labels) for reply, task in zip(replies, tasks, strict=True)
+        ]
         requests = [
-            replace(request, labels=own, sampling=read, reply_start=text.start)
-            for request, text, own in zip(requests, written, labels, strict=True)
+            replace(request, labels=task.labels, sampling=read, reply_start=text.start)
+            for request, text, task in zip(requests, written, tasks, strict=True)
             if text.failure is None
         ]
         answers = iter(self._engine.ask(requests))
+        verdicts = [
+            text.failure or self._concluded(text, next(answers), task)
+            for text, task in zip(written, tasks, strict=True)
+        ]
         return [
-            text.failure or self._concluded(text, next(answers), own)
-            for text, own in zip(written, labels, strict=True)
+            replace(verdict, cost=_cost(reply) + verdict.cost)
+            for verdict, reply in zip(verdicts, replies, strict=True)
         ]
 
     def _reasoned(self, reply: Reply, labels: Sequence[str]) -> "_Reasoned":
@@ -139,17 +167,20 @@ class Judge:
         start = f"{text.before}{body}".rstrip() + _LEAD_START
         return _Reasoned(body.strip() or text.thought, start, own)
 
-    def _concluded(self, text: "_Reasoned", reply: Reply, labels: Sequence[str]) -> Verdict:
+    def _concluded(self, text: "_Reasoned", reply: Reply, task: Task) -> Verdict:
         """The verdict behind a text; what the text names by itself where no answer followed it."""
-        verdict = self._verdict(reply, labels)
+        verdict = self._verdict(reply, task)
         if reply.label_logprobs is None and text.own_label is not None:
             answer = self._answer.read(reply)
             has_failed = reply.finish_reason == "error" or self._answer.fault(answer)
-            verdict = Verdict(text.own_label) if has_failed else verdict
+            verdict = Verdict(text.own_label, cost=verdict.cost) if has_failed else verdict
         return replace(verdict, reasoning=text.reasoning)
 
-    def _verdict(self, reply: Reply, labels: Sequence[str]) -> Verdict:
-        return read_verdict(reply, labels, self._answer)
+    def _verdict(self, reply: Reply, task: Task) -> Verdict:
+        verdict = read_verdict(reply, task.labels, self._answer)
+        if verdict.label is None and task.asks_probability and reply.finish_reason != "error":
+            verdict = _probability_verdict(verdict, self._answer.read(reply).answer, task.labels)
+        return replace(verdict, cost=_cost(reply))
 
     def _request(
         self, judge_prompt: str, example: Shown, task: Task, sampling: Sampling
@@ -214,6 +245,20 @@ def read_verdict(
         return Verdict(None, label_mass=0.0, reason="no probability on any declared label")
     probabilities = {label: mass / label_mass for label, mass in masses.items()}
     return Verdict(max(labels, key=probabilities.__getitem__), probabilities, label_mass)
+
+
+def _cost(reply: Reply) -> Cost:
+    return Cost(1, reply.prompt_tokens, reply.cached_tokens, reply.completion_tokens)
+
+
+def _probability_verdict(verdict: Verdict, answer: str, labels: Sequence[str]) -> Verdict:
+    """The verdict of an answer that is the probability of the last of two labels, "0.7" or "70 %";
+    the given one of any other."""
+    found = _PROBABILITY.fullmatch(answer)
+    share = float(found[1]) / (100 if found[2] else 1) if found else math.nan
+    if not 0 <= share <= 1:
+        return verdict
+    return Verdict(labels[share > 0.5], dict(zip(labels, (1 - share, share), strict=True)))
 
 
 def _probability(logprob: float) -> float:

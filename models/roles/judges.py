@@ -20,7 +20,7 @@ def make_judge(
     """The judge of a task. orders: for a task whose judge sees both images of a pair at once."""
     if task.is_pairwise:
         return PairJudge(engine, task, orders, reasoning_tokens, max_tokens, thinking_tokens)
-    if task.criteria:
+    if task.rule:
         return CriteriaJudge(engine, task, reasoning_tokens, max_tokens, thinking_tokens)
     return Judge(engine, task, reasoning_tokens, max_tokens, thinking_tokens)
 

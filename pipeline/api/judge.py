@@ -94,8 +94,9 @@ class Judge:
 
         Columns: example_id; verdict (null where the reply holds no label); probabilities (a struct
         with a float per label, null without log-probabilities); label_mass; reason (why there is
-        no verdict); reasoning; and, where a decision was made, decision (act or abstain) and
-        confidence. Raises DataError for what is wrong with the images, FailuresError if more rows
+        no verdict); reasoning; criteria, of a task that has some (a struct by criterion of what
+        it was answered); and, where a decision was made, decision (act or abstain) and confidence.
+        Raises DataError for what is wrong with the images, FailuresError if more rows
         get no verdict than max_failed_share allows.
         """
         shown = items(images, self.task, self.source.config.images.bounds)

@@ -314,6 +314,7 @@ class Apo:
 
     section = "apo"
     length = "rounds"
+    rewrites_criteria = False
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)
 

@@ -168,5 +168,6 @@ class Opro:
     length = "steps"
     fixed: Mapping[str, Any] = {}
     sees_images = False
+    rewrites_criteria = False
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)

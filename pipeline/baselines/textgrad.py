@@ -194,5 +194,6 @@ class TextGrad:
     length = "steps"
     fixed: Mapping[str, Any] = {}
     sees_images = False
+    rewrites_criteria = False
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)

@@ -239,6 +239,7 @@ class Blpo:
     section = "algorithm"
     length = "outer_steps"
     sees_images = False
+    rewrites_criteria = False
     run = staticmethod(search)
     expected_calls = staticmethod(expected_calls)
 

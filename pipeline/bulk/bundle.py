@@ -16,6 +16,7 @@ from ..config import JudgeConfig
 from ..decisions.decide import Decision
 from ..metrics.agreement import Agreement
 from ..readings.choose import Reading
+from ..readings.fitted import FittedReading
 
 BUNDLE_VERSION = 1
 
@@ -70,6 +71,8 @@ class Bundle(BaseModel):
         reading = self.rules.reading
         if reading is not None and reading.labels != self.task.labels:
             raise ValueError("rules.reading is of other labels than the task")
+        if isinstance(reading, FittedReading) and not reading.is_complete(len(self.task.criteria)):
+            raise ValueError("rules.reading has not as many parameters as its family has")
         return self
 
 

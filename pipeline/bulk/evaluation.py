@@ -5,10 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...data.examples import Example, Split, read_dataset
+from ...data.examples import Example, read_dataset
+from ...data.examples import Split as SplitName
+from ...models.roles.judge import Verdict
 from ...models.wrappers.stored import StoredEngine
 from ..metrics.agreement import Agreement, agreement
 from ..metrics.scorecard import Scorecard, scorecard
+from ..readings.config import ReadingConfig
+from ..readings.questions import QuestionFigures, Split, question_figures
 from ..result import RoleFailures, role_failures
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
@@ -30,7 +34,8 @@ class Evaluation:
     failures: verdicts without a label, and why. departures: how many requests were asked otherwise
     than they were to be, and in which point. unread: the scorecard by the likeliest label, of a
     judge with a reading. num_fitted_on: how many of the images the prompt was fitted on, where
-    that is known: they flatter it.
+    that is known: they flatter it. criteria: what each of several questions costs and adds, by the
+    rule.
     """
 
     agreement: Agreement
@@ -39,10 +44,15 @@ class Evaluation:
     departures: Mapping[str, int] = field(default_factory=dict[str, int])
     unread: Scorecard | None = None
     num_fitted_on: int = 0
+    criteria: tuple[QuestionFigures, ...] = ()
 
 
 def evaluate_prompt(
-    source: JudgeSource, dataset: Path, split: Split, store: Path, pool: EnginePool | None = None
+    source: JudgeSource,
+    dataset: Path,
+    split: SplitName,
+    store: Path,
+    pool: EnginePool | None = None,
 ) -> Evaluation:
     """Agreement of the prompt's verdicts with the labels of one split.
 
@@ -97,4 +107,12 @@ def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Examp
         role_failures(missing),
         dict(engine.ledger.departures),
         scorecard(examples, asked, source.task) if source.reading else None,
+        _of_questions(source, examples, asked),
     )
+
+
+def _of_questions(
+    source: JudgeSource, examples: Sequence[Example], asked: Sequence[Verdict]
+) -> tuple[QuestionFigures, ...]:
+    judged = Split(examples, asked)
+    return question_figures(ReadingConfig(), source.task, Split((), ()), judged, asked, seed=0)

@@ -25,6 +25,7 @@ from ...data.table.items import (
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
 from ...models.engine import UNPINNED, Engine
+from ...models.roles.criteria_prompt import check_sections
 from ...models.roles.judge import Verdict
 from ...models.roles.judges import num_requests
 from ...models.wrappers.stored import StoredEngine
@@ -34,6 +35,7 @@ from ..metrics.drift import Distribution, mass_bins
 from ..metrics.label_mass import MassCounts
 from ..readings.choose import Reading, ReadingChoice
 from ..result import RoleFailures, role_failures
+from ..runs.answer_columns import answer_columns, answer_fields
 from ..runs.directory import (
     INPUTS_FILE,
     PREDICTIONS_FILE,
@@ -209,7 +211,7 @@ def judge_source(
     loaded = load_task(str(task))
     return JudgeSource(
         loaded,
-        _read_prompt(prompt) or loaded.judge_prompt,
+        _read_prompt(prompt, loaded) or loaded.judge_prompt,
         parse_config(JudgeConfig, {}, "--set", overrides),
         prompt_name=f"first prompt of task {loaded.name}" if prompt is None else str(prompt),
         store=store or Path("store"),
@@ -377,7 +379,7 @@ def _source_of_run(
     task = run_task(config)
     judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
     store = store or _store_of_run(run, config)
-    other_prompt = _read_prompt(prompt)
+    other_prompt = _read_prompt(prompt, task)
     if other_prompt is not None:
         return JudgeSource(task, other_prompt, judge_config, prompt_name=str(prompt), store=store)
     judge_prompt = read_text(run / "prompts" / "judge_prompt_final.txt", ConfigError)
@@ -446,12 +448,13 @@ def _store_of_run(run: Path, config: RunConfig) -> Path:
     return config.store
 
 
-def _read_prompt(path: Path | None) -> str | None:
+def _read_prompt(path: Path | None, task: Task) -> str | None:
     if path is None:
         return None
     prompt = read_text(path, ConfigError, "judge prompt").strip()
     if not prompt:
         raise ConfigError(f"{path}: the judge prompt is empty")
+    check_sections(prompt, task, str(path))
     return prompt
 
 
@@ -496,7 +499,9 @@ def warn_of_other_judge(differences: str) -> None:
 
 
 def _judged_schema(source: JudgeSource) -> Any:
-    fields = [pa.field("example_id", pa.string()), *verdict_fields(source.task.labels)]
+    task = source.task
+    own = [*verdict_fields(task.labels), *answer_fields(task.criteria)]
+    fields = [pa.field("example_id", pa.string()), *own]
     return pa.schema(fields if source.decision is None else [*fields, *_DECISION_FIELDS])
 
 
@@ -505,6 +510,7 @@ def judged_table(items: Sequence[Item], verdicts: Sequence[Verdict], source: Jud
     columns = [
         pa.array([item.example_id for item in items], pa.string()),
         *verdict_columns(verdicts, source.task.labels),
+        *answer_columns(verdicts, source.task.criteria),
     ]
     if source.decision is not None:
         decided = [source.decision.decide(verdict) for verdict in verdicts]

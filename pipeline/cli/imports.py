@@ -59,6 +59,14 @@ def import_table(
         ),
     ] = None,
     label_map: LabelMap = None,
+    criteria: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--criterion",
+            metavar="CRITERION=NAME",
+            help="Which column holds annotators' answers to a criterion of the task; repeatable.",
+        ),
+    ] = None,
     rescale: Rescale = None,
     ratings: Annotated[
         str | None,
@@ -134,6 +142,7 @@ def import_table(
         more=tuple(more),
         columns=parse_pairs("--column", columns),
         label_map=_label_map(rescale, label_map, loaded),
+        criteria=parse_pairs("--criterion", criteria),
         ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
         several_raters=several_raters,
         image_root=image_root,

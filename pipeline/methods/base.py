@@ -15,6 +15,7 @@ class Search(Protocol):
         many steps it takes.
     fixed: values of that section that the method decides.
     sees_images: whether the optimizer is shown images.
+    rewrites_criteria: whether it rewrites the prompts of single criteria, one in a step.
     """
 
     @property
@@ -28,6 +29,9 @@ class Search(Protocol):
 
     @property
     def sees_images(self) -> bool: ...
+
+    @property
+    def rewrites_criteria(self) -> bool: ...
 
     def run(
         self,

@@ -12,15 +12,17 @@ from ..baselines.apo import Apo, ApoConfig
 from ..baselines.opro import Opro, OproConfig
 from ..baselines.textgrad import TextGrad, TextGradConfig
 from ..blpo.config import PLUS, BlpoConfig
+from ..blpo.criteria import BlpoOfCriteria
 from ..blpo.to_steps import Blpo
 from .base import Search
 
 # blpo-fixed-i2t and blpo-judge-i2t are the ablations of the paper's Table 2. apo is apo-image with
-# words in place of images.
+# words in place of images. blpo-criteria rewrites the prompt of one criterion at a time.
 SEARCHES: dict[str, Search] = {
     "blpo": Blpo(i2t="learned"),
     "blpo-fixed-i2t": Blpo(i2t="fixed"),
     "blpo-judge-i2t": Blpo(i2t="judge_prompt"),
+    "blpo-criteria": BlpoOfCriteria(),
     "opro": Opro(),
     "apo": Apo("verbalizations"),
     "apo-image": Apo("images"),

@@ -18,7 +18,14 @@ from ..metrics.labelled import Identified, Labelled
 from .config import FamilyName, ReadingConfig, fitted_families
 from .cutpoints import CutPoints, choose_cutpoints, fit_cut_points
 from .families import FAMILIES, Values
-from .fitted import FittedReading, Steps, fit_family, log_probabilities
+from .fitted import (
+    FittedReading,
+    Steps,
+    evidence,
+    fit_family,
+    is_readable,
+    log_probabilities,
+)
 from .folds import folds, num_groups
 from .offset import MIN_IMAGES, fit_offset
 from .tie_band import fit_tie_band
@@ -71,7 +78,7 @@ class ReadingChoice(BaseModel):
 class _Train:
     """Training examples whose verdicts have probabilities. logs: [n, K]. human: [n]."""
 
-    labels: tuple[str, ...]
+    task: Task
     examples: Sequence[Identified]
     verdicts: Sequence[Verdict]
     logs: Values
@@ -83,17 +90,28 @@ class _Train:
         examples, given = [e for e, _ in judged], [v for _, v in judged]
         human = np.array([task.labels.index(e.label) for e in examples], dtype=np.int64)
         logs = log_probabilities(given, task.labels).reshape(len(given), len(task.labels))
-        return cls(task.labels, examples, given, logs, human)
+        return cls(task, examples, given, logs, human)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.task.labels
+
+    def refusal(self, family: FamilyName) -> str:
+        """Why a family cannot be fitted; empty if it can."""
+        if not all(is_readable(family, verdict) for verdict in self.verdicts):
+            return "the answers to single criteria were not kept: start the run again"
+        return too_few(family, self.task, self.examples)
 
     def fit(self, family: FamilyName) -> FittedReading:
-        return fit_family(family, self.labels, self.logs, self.human)
+        found = evidence(family, self.verdicts, self.labels)
+        return fit_family(family, self.labels, found, self.human)
 
     def out_of_fold(self, family: FamilyName) -> Values:
         """Probabilities [n, K], each row by a fit without its fold."""
-        read = np.empty_like(self.logs)
+        read, found = np.empty_like(self.logs), evidence(family, self.verdicts, self.labels)
         for rest, held in folds(self.examples):
-            fitted = fit_family(family, self.labels, self.logs[rest], self.human[rest])
-            read[held] = fitted.probabilities(self.logs[held])
+            fitted = fit_family(family, self.labels, found[rest], self.human[rest])
+            read[held] = fitted.probabilities(found[held])
         return read
 
     def losses(self, probabilities: Values) -> Values:
@@ -135,22 +153,23 @@ def cross_fitted(
     given = _Train.make(task, train, verdicts)
     read = list(verdicts)
     places = [i for i, verdict in enumerate(verdicts) if verdict.probabilities]
+    found = evidence(reading.family, given.verdicts, given.labels)
     for rest, held in folds(given.examples):
-        fitted = fit_family(reading.family, given.labels, given.logs[rest], given.human[rest])
+        fitted = fit_family(reading.family, given.labels, found[rest], given.human[rest])
         for i in held:
             read[places[i]] = fitted(given.verdicts[i])
     return read
 
 
-def too_few(family: FamilyName, labels: Sequence[str], train: Sequence[Labelled]) -> str:
+def too_few(family: FamilyName, task: Task, train: Sequence[Labelled]) -> str:
     """Why a family cannot be fitted on so few examples; empty if it can."""
     if family not in FAMILIES:
         return ""
-    least = FAMILIES[family].min_groups
+    least = FAMILIES[family].least_groups(len(task.criteria))
     own: defaultdict[str, set[str]] = defaultdict(set)
     for example in train:
         own[example.label].add(example.group)
-    label = min(labels, key=lambda name: len(own[name]))
+    label = min(task.labels, key=lambda name: len(own[name]))
     if len(own[label]) >= least:
         return ""
     return (
@@ -159,9 +178,7 @@ def too_few(family: FamilyName, labels: Sequence[str], train: Sequence[Labelled]
 
 
 def _by_log_loss(train: _Train, families: Sequence[FamilyName]) -> ReadingChoice:
-    refused: dict[FamilyName, str] = {
-        family: too_few(family, train.labels, train.examples) for family in families
-    }
+    refused: dict[FamilyName, str] = {family: train.refusal(family) for family in families}
     fitted: list[FamilyName] = [family for family in families if not refused[family]]
     losses = {"none": train.losses(np.exp(train.logs))}
     for family in fitted:

@@ -9,7 +9,15 @@ from ...data.errors import ConfigError
 from ...data.tasks import TIE, Task
 
 FamilyName = Literal[
-    "temperature", "platt", "vector", "matrix", "ordered", "ties", "cutpoints", "offset"
+    "temperature",
+    "platt",
+    "vector",
+    "matrix",
+    "ordered",
+    "ties",
+    "combiner",
+    "cutpoints",
+    "offset",
 ]
 ReadingName = Literal["none", "auto"] | FamilyName
 
@@ -52,7 +60,8 @@ class ReadingConfig(BaseModel):
 def fitted_families(task: Task) -> tuple[FamilyName, ...]:
     """What `auto` chooses from on a task, the simplest first."""
     ties: tuple[FamilyName, ...] = ("ties",) if task.is_pairwise and TIE in task.labels else ()
-    return (*_BY_KIND[task.kind], *ties)
+    combiner: tuple[FamilyName, ...] = ("combiner",) if task.criteria else ()
+    return (*_BY_KIND[task.kind], *ties, *combiner)
 
 
 def check_reading(config: ReadingConfig, task: Task) -> None:

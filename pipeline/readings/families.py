@@ -1,7 +1,8 @@
 """Families of fitted readings, each a conditional logit over the labels (McFadden, 1974).
 
 The log-odds of the labels are linear in a few parameters, z_k = sum_p theta_p F_kp, where the
-features F come from the judge's log-probabilities. Under `identity` every family leaves the
+features F come from the judge's log-probabilities, [n, K]; of several criteria from evidence
+[n, 1 + C, K], what their rule says and each of C answers. Under `identity` every family leaves the
 probabilities as they are; `spread` says how far each parameter may stray from there.
 
 temperature  one slope for all (Guo et al., ICML 2017)
@@ -12,6 +13,9 @@ ordered      temperature, a slope on the expected place, and cut-points: the adj
              logit of ordered labels (Agresti, Categorical Data Analysis)
 ties         slope of the preference and how likely a tie is (Davidson, JASA 65, 1970); both
              images of a pair are treated alike
+combiner     of several criteria: a slope for what the rule says and one for each answer, and an
+             intercept for each label: logistic on the log-odds of the answers, and ordered where
+             labels are
 """
 
 from collections.abc import Callable, Mapping
@@ -32,14 +36,20 @@ _SLOPE, _INTERCEPT, _CROSS = 1.0, 3.0, 0.3
 class Family:
     """A way to correct label probabilities.
 
-    features: log-probabilities [n, K] -> F [n, K, P]. identity, spread: of K labels, [P].
-    min_groups: training groups that each label has to occur in.
+    features: log-probabilities [n, K], or evidence [n, S, K] -> F [n, K, P]. identity, spread: of
+    K labels and C criteria, [P]. min_groups: training groups that each label has to occur in, at
+    least, and per_criterion for each criterion.
     """
 
     features: Callable[[Values], Values]
-    identity: Callable[[int], Values]
-    spread: Callable[[int], Values]
+    identity: Callable[..., Values]
+    spread: Callable[..., Values]
     min_groups: int
+    per_criterion: int = 0
+
+    def least_groups(self, num_criteria: int) -> int:
+        """Training groups that each label has to occur in."""
+        return max(self.min_groups, self.per_criterion * num_criteria)
 
 
 def _one_slope(logs: Values) -> Values:
@@ -92,21 +102,38 @@ def _ties(logs: Values) -> Values:
     return np.concatenate([_one_slope(logs), tie], axis=2)
 
 
-def _parts(*parts: tuple[float, Callable[[int], int]]) -> Callable[[int], Values]:
-    """A vector of stretches of equal values; their lengths follow from the number of labels."""
-    return lambda num: np.concatenate([np.full(size(num), value) for value, size in parts])
+def _combiner(evidence: Values) -> Values:
+    own_intercepts = _intercepts(evidence[:, 0])
+    return np.concatenate([evidence.transpose(0, 2, 1), own_intercepts], axis=2)
 
 
-def _one(_: int) -> int:
+Size = Callable[[int, int], int]
+"""(number of labels, number of criteria) -> a number of parameters."""
+
+
+def _parts(*parts: tuple[float, Size]) -> Callable[..., Values]:
+    """A vector of stretches of equal values; their lengths follow from labels and criteria."""
+
+    def vector(labels: int, criteria: int = 0) -> Values:
+        return np.concatenate([np.full(size(labels, criteria), value) for value, size in parts])
+
+    return vector
+
+
+def _one(_labels: int, _criteria: int) -> int:
     return 1
 
 
-def _each(num: int) -> int:
-    return num
+def _each(labels: int, _criteria: int) -> int:
+    return labels
 
 
-def _others(num: int) -> int:
-    return num * (num - 1)
+def _others(labels: int, _criteria: int) -> int:
+    return labels * (labels - 1)
+
+
+def _criteria(_labels: int, criteria: int) -> int:
+    return criteria
 
 
 FAMILIES: Mapping[FamilyName, Family] = {
@@ -131,5 +158,12 @@ FAMILIES: Mapping[FamilyName, Family] = {
     ),
     "ties": Family(
         _ties, _parts((1, _one), (0, _one)), _parts((_SLOPE, _one), (_INTERCEPT, _one)), 10
+    ),
+    "combiner": Family(
+        _combiner,
+        _parts((1, _one), (0, _criteria), (0, _each)),
+        _parts((_SLOPE, _one), (_SLOPE, _criteria), (_INTERCEPT, _each)),
+        10,
+        per_criterion=5,
     ),
 }

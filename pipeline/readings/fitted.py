@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import optimize, special
 
+from ...models.roles.criteria_judge import CriteriaVerdict, place_of
 from ...models.roles.judge import Verdict
 from .config import FamilyName
 from .families import FAMILIES, Values
@@ -26,7 +27,7 @@ class FittedReading(BaseModel):
     """Corrects label probabilities; the verdict is the likeliest label of the corrected ones.
 
     parameters: of the family, see `families`; of `offset`, what is added to each label's
-    log-probability.
+    log-probability. Those of `combiner`: of the rule, of each criterion in order, of each label.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -36,18 +37,54 @@ class FittedReading(BaseModel):
     parameters: tuple[float, ...]
 
     def __call__(self, verdict: Verdict) -> Verdict:
-        """The verdict as read; unchanged without probabilities."""
-        if verdict.probabilities is None:
+        """The verdict as read; unchanged where it is not readable."""
+        if not is_readable(self.family, verdict):
             return verdict
-        row = self.probabilities(log_probabilities([verdict], self.labels))[0]
+        row = self.probabilities(evidence(self.family, [verdict], self.labels))[0]
         read = dict(zip(self.labels, row.tolist(), strict=True))
         return replace(verdict, label=max(self.labels, key=read.__getitem__), probabilities=read)
 
-    def probabilities(self, logs: Values) -> Values:
-        """Corrected probabilities [n, K] from log-probabilities [n, K]."""
+    def is_complete(self, num_criteria: int) -> bool:
+        """Whether it has as many parameters as its family has for these labels and criteria."""
+        num = len(self.labels)
+        own = num_criteria if self.family == "combiner" else 0
+        family = FAMILIES.get(self.family)
+        return len(self.parameters) == (num if family is None else len(family.identity(num, own)))
+
+    def probabilities(self, found: Values) -> Values:
+        """Corrected probabilities [n, K] from what `evidence` finds of this family."""
         theta = np.array(self.parameters)
-        odds = logs + theta if self.family == "offset" else _features(self.family, logs) @ theta
+        odds = found + theta if self.family == "offset" else _features(self.family, found) @ theta
         return _special.softmax(odds, axis=1)
+
+
+def is_readable(family: str, verdict: Verdict) -> bool:
+    """Whether there is what a family reads: probabilities, of each criterion for `combiner`."""
+    if family == "combiner" and not isinstance(verdict, CriteriaVerdict):
+        return False
+    return verdict.probabilities is not None
+
+
+def evidence(family: str, verdicts: Sequence[Verdict], labels: Sequence[str]) -> Values:
+    """Of readable verdicts: log-probabilities [n, K]; for `combiner` [n, 1 + C, K], those of the
+    rule, and how far the answer to each of C criteria speaks for each label."""
+    logs = log_probabilities(verdicts, labels).reshape(len(verdicts), len(labels))
+    if family != "combiner":
+        return logs
+    answers = [v.answers if isinstance(v, CriteriaVerdict) else () for v in verdicts]
+    num = len(answers[0]) if answers else 0
+    own = [_spoken([given[i] for given in answers], labels) for i in range(num)]
+    return np.stack([logs, *own], axis=1)
+
+
+def _spoken(answers: Sequence[Verdict], labels: Sequence[str]) -> Values:
+    """[n, K]: log-probabilities of answers on the task's labels; of others the log-odds of their
+    place on the scale of the question, shared out along the labels."""
+    if all(tuple(answer.probabilities or ()) == tuple(labels) for answer in answers):
+        return log_probabilities(answers, labels)
+    places = np.array([place_of(a, tuple(a.probabilities or ())) for a in answers])
+    clipped = np.clip(places, _LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    return _special.logit(clipped)[:, None] * np.linspace(-0.5, 0.5, len(labels))
 
 
 def log_probabilities(verdicts: Sequence[Verdict], labels: Sequence[str]) -> Values:
@@ -57,14 +94,16 @@ def log_probabilities(verdicts: Sequence[Verdict], labels: Sequence[str]) -> Val
 
 
 def fit_family(
-    family: FamilyName, labels: Sequence[str], logs: Values, human: Steps
+    family: FamilyName, labels: Sequence[str], found: Values, human: Steps
 ) -> FittedReading:
     """The most likely parameters under a normal prior about leaving everything as it is.
 
-    logs: [n, K]. human: [n]. The problem is convex, so that the result depends on nothing else.
+    found: by `evidence`. human: [n]. The problem is convex, so that the result depends on nothing
+    else.
     """
-    features, own = _features(family, logs), FAMILIES[family]
-    centre, precision = own.identity(len(labels)), own.spread(len(labels)) ** -2.0
+    features, own = _features(family, found), FAMILIES[family]
+    shape = len(labels), found.shape[1] - 1 if family == "combiner" else 0
+    centre, precision = own.identity(*shape), own.spread(*shape) ** -2.0
     chosen = features[np.arange(len(human)), human]
 
     def objective(theta: Values) -> tuple[float, Values]:
@@ -82,12 +121,12 @@ def fit_family(
         square = weighted.T @ features.reshape(-1, features.shape[2])
         return square - expected.T @ expected + np.diag(precision)
 
-    found = _optimize.minimize(
+    best = _optimize.minimize(
         objective, centre, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-8}
     )
-    rounded = [round(float(value), _DECIMALS) for value in found.x]
+    rounded = [round(float(value), _DECIMALS) for value in best.x]
     return FittedReading(family=family, labels=tuple(labels), parameters=tuple(rounded))
 
 
-def _features(family: FamilyName, logs: Values) -> Values:
-    return FAMILIES[family].features(logs)
+def _features(family: FamilyName, found: Values) -> Values:
+    return FAMILIES[family].features(found)

@@ -24,6 +24,7 @@ from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
 from .plots import METRICS, interval_plot, trajectory_plot
 from .prompt_diff import PromptDiff
+from .question_rows import QUESTION_COLUMNS, question_rows
 from .reading_view import coverage_view, reading_view
 from .scorecard_view import scorecard_view
 
@@ -82,6 +83,8 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "pair_rows": pair_rows(result.test.initial.pairs, result.test.final.pairs),
         "pair_note": pair_note(record.task, record.config.orders),
         "reading": reading_view(record),
+        "questions": question_rows(result.criteria, result.reading),
+        "question_columns": QUESTION_COLUMNS,
         **coverage_view(
             record.dataset.test,
             record.initial_verdicts,

@@ -39,6 +39,11 @@ def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) 
         role: config.budget.cap(role, number * requests.get(role, 1))
         for role, number in calls.items()
     }
+    if config.search.rewrites_criteria and task.criteria:
+        # All questions once, then one in each step.
+        one = per_verdict // len(task.criteria)
+        number = calls["judge"] * one + (per_verdict - one) * num_train
+        search["judge"] = config.budget.cap("judge", number)
     num_prompts = 3 if config.noise_floor else 2
     num_fitted = 0 if config.reading.family == "none" else 2
     return PlannedCalls(

@@ -30,7 +30,7 @@ class FailureWatch:
         self._all: dict[Role, Tally] = {role: Tally() for role in ROLES}
         self._verdicts: defaultdict[tuple[str, Split], dict[str, str | None]] = defaultdict(dict)
         self._verbalizations = Tally()
-        self._repeats: dict[str, int] = {}
+        self._optimizers: list[PromptOptimizer] = []
 
     def adopt(self, prompts: Iterable[str | None]) -> None:
         """These prompts are in use from now on."""
@@ -61,12 +61,16 @@ class FailureWatch:
         self._check_verbalizations(_FEWEST)
 
     def proposed(self, optimizer: PromptOptimizer) -> None:
-        """Take over what an optimizer has counted."""
-        tally = Tally(optimizer.num_questions, optimizer.num_failed)
-        for reason in optimizer.failures.elements():
-            tally.give_reason(reason)
+        """Take over what an optimizer has counted, beside what others have."""
+        if not any(optimizer is known for known in self._optimizers):
+            self._optimizers.append(optimizer)
+        tally = Tally()
+        for one in self._optimizers:
+            tally.asked += one.num_questions
+            tally.failed += one.num_failed
+            for reason in one.failures.elements():
+                tally.give_reason(reason)
         self._all["optimizer"] = tally
-        self._repeats = {"repeats": optimizer.num_repeats, "repeated": optimizer.num_repeated}
         self._check_proposals(_FEWEST)
 
     def end_search(self) -> None:
@@ -77,8 +81,12 @@ class FailureWatch:
     @property
     def failures(self) -> dict[Role, RoleFailures]:
         """All so far, whatever prompt they happened under."""
+        repeats = {
+            "repeats": sum(one.num_repeats for one in self._optimizers),
+            "repeated": sum(one.num_repeated for one in self._optimizers),
+        }
         return {
-            role: role_failures(tally, **(self._repeats if role == "optimizer" else {}))
+            role: role_failures(tally, **(repeats if role == "optimizer" else {}))
             for role, tally in self._all.items()
         }
 

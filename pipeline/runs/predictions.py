@@ -4,21 +4,25 @@ A row per test example: example_id, group, human_label, and the verdicts under p
 under the final prompt (`final_`); where the noise floor was asked for, those of the second time
 (`again_`). Where a reading was asked for, these are as they are read; beside them stand those by
 the likeliest label (`initial_raw_`, `final_raw_`), and in train_predictions.parquet the verdicts
-that the readings were fitted to. Verdicts on pairs come with what each order was answered.
+that the readings were fitted to. Verdicts on pairs come with what each order was answered, those by
+several criteria with the answer to each (`_criteria`), and with the annotators' (`criterion_`).
 """
 
 import io
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ...data.arrow import ARROW_ERRORS, open_parquet, pa, pq
 from ...data.errors import DataError
-from ...data.examples import Example
+from ...data.examples import CRITERION, Example
+from ...data.tasks import Task
+from ...models.roles.criteria_judge import CriteriaVerdict
 from ...models.roles.judge import Verdict
 from ...models.roles.pair_judge import PairVerdict
 from ..result import RawVerdicts, RunRecord
+from .answer_columns import answer_columns, answer_fields, read_answers
 from .verdict_columns import verdict_columns, verdict_fields
 
 AGAIN = "start the run again, it asks no model and writes its files anew"
@@ -29,11 +33,12 @@ _ORDER_FIELDS = {"in_order": pa.string(), "turned": pa.string(), "num_orders": p
 
 @dataclass(frozen=True, slots=True)
 class PastExample:
-    """An example of the test split, without its image."""
+    """An example of a split, without its image. criteria: as of `Example`."""
 
     example_id: str
     group: str
     label: str
+    criteria: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +70,7 @@ def predictions_bytes(record: RunRecord) -> bytes:
     if record.raw_on_test is not None:
         drawn["initial_raw_"] = record.raw_on_test.initial
         drawn["final_raw_"] = record.raw_on_test.final
-    return _bytes(record.dataset.test, record.task.labels, drawn)
+    return _bytes(record.dataset.test, record.task, drawn)
 
 
 def train_predictions_bytes(record: RunRecord) -> bytes | None:
@@ -74,17 +79,23 @@ def train_predictions_bytes(record: RunRecord) -> bytes | None:
     if found is None:
         return None
     drawn = {"initial_": found.initial, "final_": found.final}
-    return _bytes(record.dataset.train, record.task.labels, drawn)
+    return _bytes(record.dataset.train, record.task, drawn)
 
 
 def _bytes(
-    examples: Sequence[Example], labels: Sequence[str], drawn: Mapping[str, Sequence[Verdict]]
+    examples: Sequence[Example], task: Task, drawn: Mapping[str, Sequence[Verdict]]
 ) -> bytes:
+    labels, criteria = task.labels, task.criteria
     fields = [pa.field(name, pa.string()) for name in _EXAMPLE_COLUMNS]
     columns = [pa.array([getattr(e, name) for e in examples]) for name in _EXAMPLE_COLUMNS.values()]
+    for name in (criterion.name for criterion in criteria):
+        fields.append(pa.field(f"{CRITERION}{name}", pa.string()))
+        columns.append(pa.array([e.criteria.get(name) for e in examples], pa.string()))
     for prefix, verdicts in drawn.items():
         fields += [*verdict_fields(labels, prefix), *_order_fields(verdicts, prefix)]
         columns += [*verdict_columns(verdicts, labels, prefix), *_order_columns(verdicts)]
+        fields += answer_fields(criteria, prefix)
+        columns += answer_columns(verdicts, criteria, prefix)
     buffer = io.BytesIO()
     pq.write_table(pa.table(columns, schema=pa.schema(fields)), buffer)
     return buffer.getvalue()
@@ -100,17 +111,29 @@ def read_predictions(path: Path) -> Predictions:
         raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
     _refuse_missing(path, table, ["group", *_EXAMPLE_COLUMNS, *_columns_of("initial_", "final_")])
     rows = zip(*(table[name].to_pylist() for name in _EXAMPLE_COLUMNS), strict=True)
+    answered = _criteria(table)
     labels = tuple(field.name for field in table.schema.field("final_probabilities").type)
     _refuse_unknown(path, table, labels)
     return Predictions(
         labels=labels,
-        examples=tuple(PastExample(*row) for row in rows),
+        examples=tuple(
+            PastExample(*row, criteria=own) for row, own in zip(rows, answered, strict=True)
+        ),
         initial=tuple(_verdicts(table, "initial_")),
         final=tuple(_verdicts(table, "final_")),
         again=tuple(_verdicts(table, "again_")) if "again_verdict" in table.schema.names else None,
         has_orders="final_num_orders" in table.schema.names,
         raw=_raw(table),
     )
+
+
+def _criteria(table: Any) -> list[dict[str, str]]:
+    """Annotators' answers of each row."""
+    names = [name for name in table.schema.names if name.startswith(CRITERION)]
+    return [
+        {name.removeprefix(CRITERION): cell for name, cell in row.items() if cell is not None}
+        for row in table.select(names).to_pylist()
+    ] or [{} for _ in range(table.num_rows)]
 
 
 def _raw(table: Any) -> RawVerdicts | None:
@@ -164,7 +187,15 @@ def _are_of_pairs(verdicts: Sequence[Verdict]) -> bool:
 
 def _verdicts(table: Any, prefix: str) -> list[Verdict]:
     columns = [table[name].to_pylist() for name in _columns_of(prefix)]
-    if f"{prefix}num_orders" not in table.schema.names:
-        return [Verdict(*row) for row in zip(*columns, strict=True)]
-    columns += [table[f"{prefix}{name}"].to_pylist() for name in _ORDER_FIELDS]
-    return [PairVerdict(*row) for row in zip(*columns, strict=True)]
+    rows = list(zip(*columns, strict=True))
+    if f"{prefix}num_orders" in table.schema.names:
+        orders = table.select([f"{prefix}{name}" for name in _ORDER_FIELDS])
+        own = orders.rename_columns(list(_ORDER_FIELDS)).to_pylist()
+        return [PairVerdict(*row, **of_row) for row, of_row in zip(rows, own, strict=True)]
+    if f"{prefix}criteria" in table.schema.names:
+        cells = table[f"{prefix}criteria"].to_pylist()
+        return [
+            CriteriaVerdict(*row, answers=read_answers(cell))
+            for row, cell in zip(rows, cells, strict=True)
+        ]
+    return [Verdict(*row) for row in rows]

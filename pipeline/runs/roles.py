@@ -21,6 +21,7 @@ from ...models.roles.optimizer import Answer, Case, PromptOptimizer, Proposal, S
 from ...models.roles.reflection import Reflection, update_i2t_prompts, update_judge_prompts
 from ...models.roles.verbalizer import Verbalization, Verbalizer
 from ...models.wrappers.budget import Budget, BudgetedEngine
+from ...models.wrappers.remembering import RememberingEngine
 from ...models.wrappers.stored import Role, StoredEngine
 from ..blpo.records import Scored
 from ..config import JudgeConfig, RunConfig
@@ -110,6 +111,7 @@ class RunRoles:
     ) -> None:
         self.task = task
         self._story = story
+        self._config, self._engines = config, engines
         self._watch = watch or FailureWatch(config.max_failed_share)
         verbalizer, optimizer = config.verbalizer, config.optimizer
         optimizer_engine = optimizer.engine or config.judge
@@ -131,6 +133,16 @@ class RunRoles:
             first_draw=config.seed * _DRAWS_OF_A_SEED if optimizer.own_draws else 0,
         )
         self._context = Context(optimizer.context_tokens, optimizer.image_token_px)
+
+    def on(self, task: Task) -> "RunRoles":
+        """The same models on another task."""
+        return RunRoles(self._config, task, self._engines, self._watch)
+
+    def remembering(self) -> "RunRoles":
+        """The same roles, whose judge is asked for nothing twice."""
+        engines: dict[Role, Engine] = dict(self._engines)
+        engines["judge"] = RememberingEngine(engines["judge"])
+        return RunRoles(self._config, self.task, engines, self._watch)
 
     def judge(
         self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0

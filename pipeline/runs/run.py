@@ -15,6 +15,7 @@ from ...data.examples import Dataset, Example, check_images, read_dataset
 from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
 from ...models.engine import EngineIdentity
+from ...models.roles.criteria_prompt import check_sections
 from ...models.roles.judge import Verdict
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
@@ -22,6 +23,7 @@ from ..config import RunConfig
 from ..metrics.agreement import agreement
 from ..readings.choose import Reading, choose_reading, too_few
 from ..readings.config import check_reading
+from ..readings.questions import QuestionFigures, Split, question_figures
 from ..report.html import render_report
 from ..result import (
     CallCounts,
@@ -73,7 +75,9 @@ class Run:
         check_reading(config.reading, self.task)
         self.dataset = checked_dataset(config.dataset, self.task, config.images.bounds)
         _refuse_too_few(config, self.task, self.dataset)
+        _refuse_without_criteria(config, self.task)
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
+        check_sections(self.judge_prompt, self.task, "judge_prompt")
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
         engines = role_engines(config, self.task, pool)
         self.identities: dict[Role, EngineIdentity] = {
@@ -204,6 +208,9 @@ class Run:
         raw_on_test = raw if readings else None
         again = self._judge_again(final_prompt, reading)
         measured = measure(test, initial, final, again, self.task.labels, seed, raw_on_test)
+        of_train = Split(self.dataset.train, on_train.final) if on_train else Split((), ())
+        of_test = Split(test, raw.final)
+        asked = question_figures(self.config.reading, self.task, of_train, of_test, final, seed)
         seconds = time.monotonic() - started
         return RunRecord(
             config=self.config,
@@ -212,7 +219,7 @@ class Run:
             steps=steps,
             initial_verdicts=initial,
             final_verdicts=final,
-            result=self._result(steps, final_prompt, measured, readings, seconds),
+            result=self._result(steps, final_prompt, measured, readings, asked, seconds),
             again_verdicts=again,
             raw_on_test=raw_on_test,
             raw_on_train=on_train,
@@ -257,6 +264,7 @@ class Run:
         final_prompt: str,
         test: SplitResult,
         readings: ReadingChoices | None,
+        asked: tuple[QuestionFigures, ...],
         seconds: float,
     ) -> RunResult:
         config, identities = self.config, self.identities
@@ -274,6 +282,7 @@ class Run:
             i2t_prompt_final=chosen[-1] if chosen else self.i2t_prompt,
             reading=readings.final.reading if readings else None,
             readings=readings,
+            criteria=asked,
             aligned_by_chat=identities["judge"].is_chat,
             test=test,
             stopped=self.budget.stopped,
@@ -345,11 +354,20 @@ def _refuse_too_few(config: RunConfig, task: Task, dataset: Dataset) -> None:
     family = config.reading.family
     if family in ("none", "auto"):
         return
-    missing = too_few(family, task.labels, dataset.train)
+    missing = too_few(family, task, dataset.train)
     if missing:
         raise ConfigError(
             f"reading {family}: {missing}: label more images, or take `auto`, which leaves out "
             "what cannot be fitted"
+        )
+
+
+def _refuse_without_criteria(config: RunConfig, task: Task) -> None:
+    """Raises ConfigError for a method that has no criterion to rewrite."""
+    if config.search.rewrites_criteria and not task.criteria:
+        raise ConfigError(
+            f"method {config.method}: task {task.name} has no `criteria`: give it some, or take "
+            "method blpo"
         )
 
 

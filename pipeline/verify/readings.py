@@ -5,10 +5,13 @@ from collections.abc import Sequence
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ...data.errors import BlpoError
+from ...data.tasks import Task
+from ...models.roles.criteria_judge import CriteriaVerdict
 from ...models.roles.judge import Verdict
 from ..readings.choose import Reading, choose_reading
+from ..readings.config import ReadingConfig
 from ..readings.cutpoints import CutPoints
-from ..readings.families import FAMILIES
+from ..readings.questions import Split, question_figures
 from ..runs.directory import (
     PREDICTIONS_FILE,
     RESULT_FILE,
@@ -37,6 +40,8 @@ def check_readings(kept: Kept, findings: Findings) -> None:
     if readings is None:
         return
     found = kept.predictions
+    if value_at(kept.result, "readings") is None:
+        _check_unread_questions(kept, findings)
     if found.raw is None:
         # Of a version that kept final verdicts as they are read, with the judge's probabilities.
         _check_read(kept, "final", readings.final, found.final, found.final, findings)
@@ -61,19 +66,22 @@ def _kept_readings(kept: Kept, findings: Findings) -> _Readings | None:
         figure = "reading" if name == "final" else "readings.initial.reading"
         labels = kept.predictions.labels
         findings.compare(RESULT_FILE, f"{figure}.labels", list(reading.labels), list(labels))
-        if reading.labels != labels or not _is_complete(reading):
+        if reading.labels != labels or not _is_complete(reading, _num_criteria(kept)):
             findings.differ(RESULT_FILE, figure, str(reading), "as many values as labels have")
             return None
     return readings
 
 
-def _is_complete(reading: Reading) -> bool:
-    num = len(reading.labels)
+def _num_criteria(kept: Kept) -> int:
+    """0 of a verdict that comes of one question."""
+    first = next(iter(kept.predictions.final), None)
+    return len(first.answers) if isinstance(first, CriteriaVerdict) else 0
+
+
+def _is_complete(reading: Reading, num_criteria: int) -> bool:
     if isinstance(reading, CutPoints):
-        return len(reading.cuts) == num - 1
-    if reading.family not in FAMILIES:
-        return len(reading.parameters) == num
-    return len(reading.parameters) == len(FAMILIES[reading.family].identity(num))
+        return len(reading.cuts) == len(reading.labels) - 1
+    return reading.is_complete(num_criteria)
 
 
 def _check_read(
@@ -110,5 +118,35 @@ def _check_fits(kept: Kept, findings: Findings) -> None:
         choice = choose_reading(config.reading, task, train.examples, verdicts)
         told, figures = value_at(kept_readings, name), choice.model_dump(mode="json")
         findings.compare_all(RESULT_FILE, f"readings.{name}", told, figures, _CLOSE)
+    _check_questions(kept, config.reading, task, Split(train.examples, train.final), findings)
     own = value_at(kept_readings, "final", "reading")
     findings.compare(RESULT_FILE, "reading", kept.result.get("reading"), own)
+
+
+def _check_unread_questions(kept: Kept, findings: Findings) -> None:
+    """What each criterion costs and adds, of a run without readings."""
+    if not kept.result.get("criteria"):
+        return
+    try:
+        task = run_task(stored_config(kept.path))
+    except BlpoError as error:
+        findings.not_checked.append(f"{RESULT_FILE}: criteria: {error}")
+        return
+    _check_questions(kept, ReadingConfig(), task, Split((), ()), findings)
+
+
+def _check_questions(
+    kept: Kept, config: ReadingConfig, task: Task, train: Split, findings: Findings
+) -> None:
+    """What each criterion costs and adds; nothing of a version that did not keep its answers."""
+    told, found = kept.result.get("criteria"), kept.predictions
+    if not told:
+        return
+    seed = kept.result.get("seed")
+    raw = found.final if found.raw is None else found.raw.final
+    test = Split(found.examples, raw)
+    again = question_figures(
+        config, task, train, test, found.final, seed if isinstance(seed, int) else 0
+    )
+    figures = [one.model_dump(mode="json") for one in again]
+    findings.compare_all(RESULT_FILE, "criteria", told, figures, _CLOSE)

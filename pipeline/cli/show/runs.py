@@ -15,6 +15,7 @@ from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
 from ...report.failure_lines import departure_lines, failure_lines
 from ...report.pair_rows import print_pair_scores
+from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
@@ -83,6 +84,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         for line in (told.sentence, *readings, *failures, *departures):
             console.print(f"  {line}", soft_wrap=True)
         print_four_rows(console, run.config.output.name, run.result.test)
+        print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
         console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
@@ -148,6 +150,8 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         if evaluation.unread is not None:
             scores["unread_scorecard"] = evaluation.unread.model_dump(mode="json")
         scores["num_fitted_on"] = evaluation.num_fitted_on
+        if evaluation.criteria:
+            scores["criteria"] = [one.model_dump(mode="json") for one in evaluation.criteria]
         found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
         print_json(_source_json(source) | found)
         return
@@ -171,6 +175,7 @@ def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: boo
         table.add_row(label, *map(str, row))
     console.print(table)
     print_scorecard(console, card, task)
+    print_questions(console, task.name, evaluation.criteria, None)
     if source.is_synthetic:
         console.print(_SYNTHETIC, style="bold")
 
