@@ -15,6 +15,8 @@ from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 # The same examples in every run, however long each of them takes.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -26,14 +28,32 @@ os.environ.setdefault("SOURCE_DATE_EPOCH", "1764374400")
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-LONGEST_FIRST = (
-    *("test_demo", "test_engine_group", "test_slurm", "test_conformance", "test_vllm_server"),
-    *("test_resume", "test_wheel", "test_verify", "test_docs"),
+WITH_VLLM = (
+    *("test_engines", "test_engine_group", "test_conformance", "test_vllm_server"),
+    *("test_thinking_engines", "test_pair_engines", "test_hybrid", "test_reasoned"),
+    *("test_families", "test_checkpoint_files", "test_doctor"),
 )
-"""`--dist loadfile` keeps a file in one process; with these first, none is left at the end.
+"""In one process: importing vLLM or transformers takes longer than most of what these files do."""
+
+LONGEST_FIRST = (
+    *WITH_VLLM,
+    *("test_demo", "test_slurm", "test_docs", "test_resume", "test_wheel", "test_verify"),
+)
+"""A file is run by one process; with these first, none is left at the end.
 
 Slurm's jobs come when others have compiled what they import.
 """
+
+
+class WithVllmTogether(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "with vLLM" if Path(file).stem in WITH_VLLM else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return WithVllmTogether(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
