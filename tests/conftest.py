@@ -5,14 +5,18 @@ import os
 # Before numpy is imported: on a busy machine its threads wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from blpo.models.engines.checkpoint import MICRO, locate
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.engines.vllm.options import prepare_cpu, set_environment
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
 from xdist.remote import Producer
@@ -58,6 +62,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFil
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank_of(item.path.stem))
+    for item in items:
+        starts_vllm = item.path.stem in WITH_VLLM and item.get_closest_marker("engine")
+        if starts_vllm and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "inspecting_here")
 
 
 def rank_of(file: str) -> int:
@@ -82,6 +90,25 @@ def tiny_qwen35(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_llama4(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_llama4(tmp_path_factory.mktemp("tiny-llama4"))
+
+
+@pytest.fixture(scope="session")
+def inspecting_here() -> Iterator[None]:
+    """vLLM inspects the class of a model here, and in no process that imports all of vLLM again."""
+    settings = EngineSettings(kind="vllm", model=MICRO)
+    if settings.device != "cpu":  # vLLM has its reasons there
+        yield
+        return
+    set_environment(settings, locate(settings).folder)
+    prepare_cpu()
+    registry = import_module("vllm.model_executor.models.registry")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_run_in_subprocess", call)
+        yield
+
+
+def call(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 @pytest.fixture(scope="session")
