@@ -19,8 +19,8 @@ from blpo.models.engines.vllm.engine import VllmEngine
 from blpo.models.engines.vllm.options import prepare_cpu, set_environment
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
-from xdist.remote import Producer
-from xdist.scheduler import LoadFileScheduling
+from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]
+from xdist.scheduler import LoadFileScheduling  # pyright: ignore[reportMissingTypeStubs]
 
 # The same examples in every run, however long each of them takes.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
