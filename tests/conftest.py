@@ -5,16 +5,22 @@ import os
 # Before numpy is imported: on a busy machine its threads wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
+from blpo.models.engines.checkpoint import MICRO, locate
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.engine import VllmEngine
+from blpo.models.engines.vllm.options import prepare_cpu, set_environment
 from command_line import Blpo, run_command_line
 from tiny_models import build_tiny_llama4, build_tiny_qwen, build_tiny_qwen3, build_tiny_qwen35
+from xdist.remote import Producer  # pyright: ignore[reportMissingTypeStubs]
+from xdist.scheduler import LoadFileScheduling  # pyright: ignore[reportMissingTypeStubs]
 
 # The same examples in every run, however long each of them takes.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None, database=None)
@@ -26,18 +32,40 @@ os.environ.setdefault("SOURCE_DATE_EPOCH", "1764374400")
 # Model folders are local; no test asks the hub for anything.
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
-LONGEST_FIRST = (
-    *("test_demo", "test_engine_group", "test_slurm", "test_conformance", "test_vllm_server"),
-    *("test_resume", "test_wheel", "test_verify", "test_docs"),
+WITH_VLLM = (
+    *("test_engines", "test_engine_group", "test_conformance", "test_vllm_server"),
+    *("test_thinking_engines", "test_pair_engines", "test_hybrid", "test_reasoned"),
+    *("test_families", "test_checkpoint_files", "test_doctor"),
 )
-"""`--dist loadfile` keeps a file in one process; with these first, none is left at the end.
+"""In one process: importing vLLM or transformers takes longer than most of what these files do."""
+
+LONGEST_FIRST = (
+    *WITH_VLLM,
+    *("test_demo", "test_slurm", "test_docs", "test_resume", "test_wheel", "test_verify"),
+)
+"""A file is run by one process; with these first, none is left at the end.
 
 Slurm's jobs come when others have compiled what they import.
 """
 
 
+class WithVllmTogether(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return "with vLLM" if Path(file).stem in WITH_VLLM else file
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    return WithVllmTogether(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank_of(item.path.stem))
+    for item in items:
+        starts_vllm = item.path.stem in WITH_VLLM and item.get_closest_marker("engine")
+        if starts_vllm and isinstance(item, pytest.Function):
+            item.fixturenames.insert(0, "inspecting_here")
 
 
 def rank_of(file: str) -> int:
@@ -62,6 +90,25 @@ def tiny_qwen35(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def tiny_llama4(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return build_tiny_llama4(tmp_path_factory.mktemp("tiny-llama4"))
+
+
+@pytest.fixture(scope="session")
+def inspecting_here() -> Iterator[None]:
+    """vLLM inspects the class of a model here, and in no process that imports all of vLLM again."""
+    settings = EngineSettings(kind="vllm", model=MICRO)
+    if settings.device != "cpu":  # vLLM has its reasons there
+        yield
+        return
+    set_environment(settings, locate(settings).folder)
+    prepare_cpu()
+    registry = import_module("vllm.model_executor.models.registry")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(registry, "_run_in_subprocess", call)
+        yield
+
+
+def call(function: Callable[[], Any]) -> Any:
+    return function()
 
 
 @pytest.fixture(scope="session")

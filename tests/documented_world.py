@@ -16,10 +16,8 @@ from typing import cast
 import public_sources as public
 import pytest
 from blpo.data.arrow import pa, pq
-from blpo.data.examples import Example, write_dataset
-from blpo.data.images import ImageBounds
 from blpo.data.micro.graded import GradedWorld
-from blpo.data.micro.pairs import PAIR_TASK, generate_pairs, scene_pairs
+from blpo.data.micro.pairs import generate_pairs, scene_pairs
 from blpo.data.micro.rubrics import MICRO_TASKS, generate, scenes_of
 from blpo.data.micro.world import Scale, Scene
 from blpo.data.tasks import load_task
@@ -29,10 +27,10 @@ from blpo.models.ideal import scenes
 from blpo.models.lexicon.engine import LexiconEngine
 from blpo.models.wrappers.stopping import StoppableEngine
 from blpo.pipeline.cli.app import main
-from blpo.pipeline.runs.demo import example_of
 from blpo.pipeline.runs.engine_pool import EnginePool
 from documentation import PAGES, Block, blocks, prints
 from ideal_engine import IdealEngine
+from micro_datasets import micro_examples, write_micro_datasets
 from public_sources import IMAGE, cell, write_csv, write_files
 
 NUM_TRAIN, NUM_TEST = 24, 16
@@ -190,7 +188,7 @@ def furnish(folder: Path) -> None:
     _write_pairs(folder)
     _write_downloads(folder)
     for name in DATASET_FOLDERS:
-        _write_micro_datasets(folder / name)
+        write_micro_datasets(folder / name, NUM_TRAIN, NUM_TEST)
 
 
 def furnish_photos(folder: Path) -> None:
@@ -216,23 +214,9 @@ def _scenes() -> dict[bytes, Scene]:
     return known
 
 
-def _micro_examples(task: str) -> list[Example]:
-    bounds = ImageBounds()
-    if task == PAIR_TASK:
-        return [example_of(row, bounds) for row in generate_pairs(0, NUM_TRAIN, NUM_TEST)]
-    return [example_of(row, bounds) for row in generate(task, 0, NUM_TRAIN, NUM_TEST)]
-
-
-def _write_micro_datasets(folder: Path) -> None:
-    """Small ones, which the demo and sweeps find and do not render."""
-    folder.mkdir(parents=True)
-    for task in (*MICRO_TASKS, PAIR_TASK):
-        write_dataset(folder / f"{task}.parquet", _micro_examples(task))
-
-
 def _write_photos(folder: Path) -> None:
     """Tables of photos with their images, the folder shots, new-photos.parquet."""
-    examples = _micro_examples(PHOTO_TASK)
+    examples = micro_examples(PHOTO_TASK, NUM_TRAIN, NUM_TEST)
     images = {f"photos/{e.example_id}.png": e.image.data for e in examples}
     write_files(folder, images)
     rows = [(name, PHOTO_LABELS[e.label]) for name, e in zip(images, examples, strict=True)]

@@ -6,6 +6,8 @@ It knows the scenes behind the images it was given and answers nothing else.
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
+from types import MappingProxyType
 
 from blpo.data.examples import Dataset, Example
 from blpo.data.images import ImageBounds, ImageRef
@@ -55,6 +57,15 @@ def ideal_world(
     seed: int = 0,
 ) -> tuple[Dataset, IdealEngine]:
     """A micro task's dataset and an engine that knows its scenes."""
+    dataset, known = _drawn(task, num_train, num_test, rubric, seed)
+    return dataset, IdealEngine(known, MICRO_TASKS[task].scale)
+
+
+@cache
+def _drawn(
+    task: str, num_train: int, num_test: int, rubric: RubricName, seed: int
+) -> tuple[Dataset, Mapping[bytes, Scene]]:
+    """The dataset, and the scene behind each image. Drawn once: it takes longer than most tests."""
     rows = generate(task, seed, num_train, num_test, rubric)
     scenes = scenes_of(task, seed, num_train, num_test, rubric)
     examples = [
@@ -69,10 +80,10 @@ def ideal_world(
         )
         for row in rows
     ]
-    known = {row["image"]: scene for row, scene in zip(rows, scenes, strict=True)}
     dataset = Dataset(
         train=tuple(e for e in examples if e.split == "train"),
         test=tuple(e for e in examples if e.split == "test"),
         fingerprint=f"{task}-{seed}",
     )
-    return dataset, IdealEngine(known, MICRO_TASKS[task].scale)
+    known = {row["image"]: scene for row, scene in zip(rows, scenes, strict=True)}
+    return dataset, MappingProxyType(known)

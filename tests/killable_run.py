@@ -29,6 +29,12 @@ from blpo.pipeline.runs.run import Run
 from ideal_engine import IdealEngine, ideal_world
 
 TASK = "micro-unsafebench"
+NUM_TRAIN, NUM_TEST = 24, 16
+IMPORTED_AT_THE_END = (
+    *("sklearn.metrics", "scipy.stats"),
+    *("matplotlib.figure", "matplotlib.backends.backend_svg"),
+)
+"""By scores, and by the report."""
 
 
 class LoggedEngine(IdealEngine):
@@ -62,7 +68,7 @@ def make_run(folder: Path, method: str = "blpo") -> Run:
     Two short steps on a few images; under `preset: plus` if there is a file FOLDER/plus.
     """
     os.chdir(folder)
-    dataset, engine = ideal_world(TASK, num_train=24, num_test=16)
+    dataset, engine = ideal_world(TASK, num_train=NUM_TRAIN, num_test=NUM_TEST)
     path = folder / "data.parquet"
     if not path.exists():
         write_dataset(path, [*dataset.train, *dataset.test])
@@ -105,22 +111,25 @@ def kill_around_put(when: str, number: int) -> None:
     ReplyStore.put = put
 
 
-def run(folder: str, method: str, when: str = "", number: str = "0") -> None:
+def run(folder: str, method: str, when: str = "", number: str = "0") -> int:
+    """The exit code."""
     kill_around_put(when, int(number))
     try:
         make_run(Path(folder), method).execute()
     except StoppedError:
-        sys.exit(EXIT_STOPPED)
+        return EXIT_STOPPED
+    return 0
 
 
 def serve() -> None:
-    """Forked from a process that has imported everything, a run starts at once."""
-    for name in ("matplotlib.figure", "matplotlib.backends.backend_svg"):
-        import_module(name)  # by a report only when it is drawn
+    """Forked from a process that has imported and drawn everything, a run starts at once."""
+    for name in IMPORTED_AT_THE_END:
+        import_module(name)
+    ideal_world(TASK, num_train=NUM_TRAIN, num_test=NUM_TEST)
     for line in sys.stdin:
         if (child := os.fork()) == 0:
-            run(*line.split())
-            sys.exit()
+            # Ending the interpreter would take as long as the run.
+            os._exit(run(*line.split()))
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 

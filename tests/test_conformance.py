@@ -10,7 +10,6 @@ from pathlib import Path
 import check_families
 import hardware_table
 import pytest
-import torch
 from blpo.models.engines import torchvision_cpu
 from blpo.models.engines.known_judges import (
     BFLOAT16,
@@ -97,6 +96,8 @@ def checked(name: str, folder: Path) -> Checked:
 @pytest.fixture(scope="module", autouse=True)
 def one_thread() -> Iterator[None]:
     """Operations of a tiny model are shorter than sharing them takes."""
+    import torch  # noqa: PLC0415  (not in a process that only collects the tests)
+
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -134,8 +135,9 @@ def test_the_reference_engine_asks_and_reads_a_family_right(each: Checked) -> No
 
 @pytest.mark.engine
 def test_vllm_asks_and_reads_a_family_right(each: Checked) -> None:
-    steps.run_step("vllm", each.family.name, each.folder, timeout_s=600)
-    cells = each.cells("vllm", Record.read(steps.record_file(each.folder, "vllm")))
+    file = steps.record_file(each.folder, "vllm")
+    ask_all(each.family, steps.checkpoint(each.folder), "vllm", file)
+    cells = each.cells("vllm", Record.read(file))
     found = {check: cell.status for check, cell in cells.items()}
     assert found == expected(each.family, "vllm"), cells
 
@@ -240,6 +242,11 @@ def test_an_engine_that_ended_in_the_middle_is_wrong_where_it_did_not_answer(
 
 
 # The table.
+
+
+def test_a_step_has_a_process_of_its_own_and_says_how_it_failed(tmp_path: Path) -> None:
+    with pytest.raises(steps.StepError, match=r"^make ended with exit code 1: .*nobody's"):
+        steps.run_step("make", "nobody's", tmp_path, timeout_s=600)
 
 
 def test_a_crash_is_a_cell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,5 @@
 """Exported judges, read by the programs that they are for."""
+# ruff: noqa: PLC0415  (a process that only collects the tests does not import those programs)
 
 import importlib.util
 import json
@@ -7,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import mlflow
 import polars as pl
 import pytest
 import yaml
@@ -24,10 +24,7 @@ from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export
 from blpo.pipeline.readings.cutpoints import nearest
 from documented_world import furnish_photos, run_blpo, working_in
-from inspect_ai import eval as evaluate_task  # pyright: ignore[reportUnknownVariableType]
-from inspect_ai.model import ModelAPI, ModelOutput, get_model
 from jinja2 import Environment
-from openai.types.chat import CompletionCreateParams
 from pydantic import TypeAdapter
 
 
@@ -138,6 +135,8 @@ def test_another_revision_is_another_judge(bundle: Bundle, tmp_path: Path) -> No
 
 
 def test_the_bodies_are_chat_completions_of_the_final_prompt(bundle: Bundle) -> None:
+    from openai.types.chat import CompletionCreateParams
+
     prompt = f"{bundle.judge_prompt}\n{bundle.task.answer_instruction}"
     for name in ("openai", "vllm"):
         body = json.loads(str(FORMATS[name].write(bundle)))
@@ -219,13 +218,16 @@ def test_the_label_is_read_from_a_reply(
     assert found[1].lower() == label
 
 
-async def count_words(_: ModelAPI, text: str) -> int:
+async def count_words(_: object, text: str) -> int:
     return len(text.split())
 
 
 def test_inspect_measures_an_exported_judge(
     run: LoadedRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from inspect_ai import eval as evaluate_task  # pyright: ignore[reportUnknownVariableType]
+    from inspect_ai.model import ModelAPI, ModelOutput, get_model
+
     # Its own count wants a vocabulary from the network.
     monkeypatch.setattr(ModelAPI, "count_text_tokens", count_words)
 
@@ -253,6 +255,8 @@ def test_inspect_measures_an_exported_judge(
 
 
 def test_mlflow_loads_an_exported_judge(run: LoadedRun) -> None:
+    import mlflow
+
     path = export(bundle_of_run(run.path), "mlflow", Path("photos-model"))
     loaded = mlflow.pyfunc.load_model(str(path))
     told: Any = loaded.metadata.metadata

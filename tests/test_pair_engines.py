@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from blpo.data.arrow import pq
 from blpo.models.engine import Engine, Reply, Request
+from blpo.models.engines.checkpoint import load_processor, locate
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.transformers import TransformersEngine
 from blpo.models.engines.vllm.engine import VllmEngine
@@ -18,7 +18,6 @@ from documentation import blocks
 from public_sources import write_csv, write_files
 from test_engines import SIZES, TOLERANCE, largest_difference, logprobs_of, picture, transformers_on
 from tiny_models import build_tiny_llama4
-from transformers import AutoProcessor
 
 LABELS = ("A", "B")
 NUM_EDITS = 12
@@ -69,8 +68,8 @@ def test_a_later_prompt_reuses_both_images_of_a_pair_and_sends_no_pixels(
     pair_engine.ask([ask("First prompt.", *pair) for pair in pairs])
     num_sent = pair_engine.num_pixels_sent
     replies = pair_engine.ask([ask("And a second.", *pair) for pair in pairs])
-    auto: Any = AutoProcessor
-    layout = make_layout(auto.from_pretrained(tiny_qwen), 32)
+    processor = load_processor(locate(EngineSettings(model=str(tiny_qwen))))
+    layout = make_layout(processor, 32)
     num_after = len(layout.token_ids("And a second.", num_images=2, text=None))
     num_after -= len(layout.prefix(2))
     assert all(r.cached_tokens >= r.prompt_tokens - num_after for r in replies)

@@ -275,9 +275,10 @@ def test_pairs_of_one_group_widen_the_interval() -> None:
 def test_intervals_of_pairs_are_drawn_by_the_seed() -> None:
     examples = [pair(number) for number in range(60)]
     verdicts = [PairVerdict("A" if number % 3 else "B") for number in range(60)]
-    drawn = [pair_scores(examples, verdicts, seed) for seed in (0, *range(10))]
+    drawn = [pair_scores(examples, verdicts, seed) for seed in (0, 0, *range(1, 10))]
     assert drawn[0] == drawn[1]
-    assert any(other != drawn[0] for other in drawn)
+    # Two seeds may agree: bounds are shares of 60 pairs.
+    assert any(other != drawn[0] for other in drawn[2:])
 
 
 def test_an_interval_over_few_strict_pairs_is_a_share_of_those_that_were_drawn() -> None:

@@ -194,6 +194,7 @@ def test_a_failed_cell_does_not_keep_collect_from_saying_what_is_missing(
     assert again["tasks"] == [["micro-agin-0", "micro-agin-1"]]
     waiting = json.loads(blpo("sweep", "sweep.yaml", "--launcher", "slurm", "--json").out)
     assert waiting["array"] is None
+    slurm.run("scancel", again["collect"], again["array"])
     slurm.wait(again["collect"])
 
 

@@ -6,20 +6,18 @@ difference is significant: one is told only if it is large, too.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
 from ...models.roles.judge import Verdict
+from .libraries import scipy_stats
 
 _NO_LABEL = ""
 _LEVEL = 1e-3
 _LARGE = 0.1
 """Of the images, the share that would have to change sides."""
 _MASS_BINS = 5
-_stats: Any = stats
 
 
 class Distribution(BaseModel):
@@ -77,7 +75,7 @@ def _differs(there: Sequence[int], here: Sequence[int]) -> bool:
         return False
     shares = table / table.sum(axis=1, keepdims=True)
     distance = float(np.abs(shares[0] - shares[1]).sum()) / 2
-    return distance > _LARGE and float(_stats.chi2_contingency(table).pvalue) < _LEVEL
+    return distance > _LARGE and float(scipy_stats().chi2_contingency(table).pvalue) < _LEVEL
 
 
 def _shares(names: Sequence[str], there: Sequence[int], here: Sequence[int]) -> str:

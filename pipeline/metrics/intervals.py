@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
 from math import fsum, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import brentq
-from scipy.stats import binom, binomtest, norm, t
+from scipy import special
 
 from ..search.seeds import derived_seed
+from .libraries import scipy_optimize, scipy_stats
 
 Interval = tuple[float, float]
 Counts = NDArray[np.int64]
@@ -27,11 +28,12 @@ POWER = 0.8
 RESAMPLES = 4000
 _SWAPS = 9999
 _ROUNDING = 1e-12
+_special: Any = special
 
 
 def wilson(successes: int, total: int) -> Interval:
     """Wilson's interval of a proportion."""
-    interval = binomtest(successes, total).proportion_ci(1 - LEVEL, method="wilson")
+    interval = scipy_stats().binomtest(successes, total).proportion_ci(1 - LEVEL, method="wilson")
     return float(interval.low), float(interval.high)
 
 
@@ -88,7 +90,7 @@ def mcnemar(won: int, lost: int) -> float:
 
     won, lost: examples on which the one side alone, or the other alone, is right.
     """
-    return float(binomtest(won, won + lost).pvalue) if won + lost else 1.0
+    return float(scipy_stats().binomtest(won, won + lost).pvalue) if won + lost else 1.0
 
 
 def paired_permutation(
@@ -139,7 +141,7 @@ def mcnemar_power(n: int, discordance: float, gain: float) -> float:
 
     discordance: share of examples on which one side alone is right, at least the gain.
     """
-    discordant = np.arange(n + 1)
+    binom, discordant = scipy_stats().binom, np.arange(n + 1)
     most_without_finding = binom.isf(LEVEL / 2, discordant, 0.5)
     found = binom.sf(most_without_finding, discordant, (1 + gain / discordance) / 2)
     return float(np.sum(binom.pmf(discordant, n, discordance) * found))
@@ -157,7 +159,7 @@ def minimum_detectable_gain(n: int, discordance: float) -> float | None:
 
     if surplus(1.0) < 0:
         return None
-    return float(brentq(surplus, 1e-6, 1.0, xtol=1e-5))
+    return float(scipy_optimize().brentq(surplus, 1e-6, 1.0, xtol=1e-5))
 
 
 def detectable_difference(interval: Interval) -> float:
@@ -166,8 +168,13 @@ def detectable_difference(interval: Interval) -> float:
     For metrics without an exact power; takes the estimate for normally distributed.
     """
     low, high = interval
-    standard_errors = float(norm.isf(LEVEL / 2) + norm.ppf(POWER))
-    return standard_errors * (high - low) / (2 * float(norm.isf(LEVEL / 2)))
+    standard_errors = float(_special.ndtri(POWER) - _special.ndtri(LEVEL / 2))
+    return standard_errors * (high - low) / (-2 * float(_special.ndtri(LEVEL / 2)))
+
+
+def students_t(degrees: float) -> float:
+    """Standard errors from the middle of Student's interval to its ends."""
+    return -float(_special.stdtrit(degrees, LEVEL / 2))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,14 +199,14 @@ class Estimate:
     def ci95(self) -> Interval:
         if self.standard_error == 0:
             return self.value, self.value
-        half = float(t.isf(LEVEL / 2, self._degrees)) * self.standard_error
+        half = students_t(self._degrees) * self.standard_error
         return self.value - half, self.value + half
 
     @property
     def p_value(self) -> float:
         if self.standard_error == 0:
             return 1.0 if self.value == 0 else 0.0
-        return float(2 * t.sf(abs(self.value) / self.standard_error, self._degrees))
+        return float(2 * _special.stdtr(self._degrees, -abs(self.value) / self.standard_error))
 
     @property
     def _degrees(self) -> float:

@@ -8,15 +8,11 @@ too short for rare labels.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
 
-from .intervals import LEVEL, Interval, Values
-
-_stats: Any = stats
+from .intervals import Interval, Values, students_t
 
 
 class Prevalence(BaseModel):
@@ -77,7 +73,7 @@ def _wilson_at(share: float, variance: float, num_groups: int) -> Interval:
     """Wilson's interval of a share, of as many images as have this variance."""
     worth = share * (1 - share) / variance if variance > 0 else float(num_groups)
     worth = max(worth, 1.0)
-    z = float(_stats.t.isf(LEVEL / 2, max(num_groups - 1, 1)))
+    z = students_t(max(num_groups - 1, 1))
     middle = (share + z**2 / (2 * worth)) / (1 + z**2 / worth)
     spread = share * (1 - share) / worth + z**2 / (4 * worth**2)
     half = z / (1 + z**2 / worth) * float(np.sqrt(spread))

@@ -12,16 +12,15 @@ one without fault: it means something beside the value that chance alone gives i
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
 from .label_mass import LOW_LABEL_MASS
+from .libraries import sklearn_metrics
 from .scores import Steps, Values
 
 _NUM_BINS = 5
@@ -29,7 +28,6 @@ _SIMULATIONS = 1000
 _SEED = 0
 _LEAST_PROBABILITY = 1e-4
 
-_sklearn: Any = metrics
 Bins = NDArray[np.int64]
 
 
@@ -119,14 +117,14 @@ def calibration(human: Steps, verdicts: Sequence[Verdict], task: Task) -> Calibr
 
 
 def _scores(human: Steps, probabilities: Values, task: Task) -> ProbabilityScores:
-    steps = list(range(len(task.labels)))
+    sklearn, steps = sklearn_metrics(), list(range(len(task.labels)))
     clipped = np.maximum(probabilities, _LEAST_PROBABILITY)
     clipped /= clipped.sum(axis=1, keepdims=True)
     return ProbabilityScores(
         brier=float(
-            _sklearn.brier_score_loss(human, probabilities, labels=steps, scale_by_half=False)
+            sklearn.brier_score_loss(human, probabilities, labels=steps, scale_by_half=False)
         ),
-        log_loss=float(_sklearn.log_loss(human, clipped, labels=steps)),
+        log_loss=float(sklearn.log_loss(human, clipped, labels=steps)),
         rps=_ranked_score(human, probabilities) if task.kind == "ordinal" else None,
     )
 

@@ -1,20 +1,17 @@
 """The judge against reference raters: majority class, chance, and annotators among themselves."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 from ...data.examples import Example
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
 from .human_ceiling import HumanCeiling, human_ceiling, simulated_ceiling
+from .libraries import sklearn_metrics
 from .probabilities import Calibration, calibration
 from .scores import NO_LABEL, Scores, Steps, Values, score, to_steps
-
-_sklearn: Any = metrics
 
 
 class CategoryScores(BaseModel):
@@ -95,7 +92,7 @@ def _auroc(human: Steps, verdicts: Sequence[Verdict], task: Task) -> float | Non
     found = [v.probabilities[positive] for v in verdicts if v.probabilities is not None]
     if task.kind != "binary" or len(found) < len(verdicts) or len(np.unique(human)) < 2:
         return None
-    return float(_sklearn.roc_auc_score(human, found))
+    return float(sklearn_metrics().roc_auc_score(human, found))
 
 
 def _by_category(

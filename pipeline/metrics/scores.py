@@ -17,19 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy import stats
-from sklearn import metrics  # pyright: ignore[reportMissingTypeStubs]
 
 from ...data.tasks import Task
+from .libraries import scipy_stats, sklearn_metrics
 
 Steps = NDArray[np.int64]
 """Labels as positions in the declared order; NO_LABEL where there is none."""
 
 Values = NDArray[np.float64]
 NO_LABEL = -1
-
-_sklearn: Any = metrics
-_stats: Any = stats
 
 
 class Scores(BaseModel):
@@ -71,7 +67,7 @@ def score(
     """
     labels = list(range(len(task.labels)))
     shared = Scores(
-        accuracy=float(_sklearn.accuracy_score(human, judged, sample_weight=weights)),
+        accuracy=float(sklearn_metrics().accuracy_score(human, judged, sample_weight=weights)),
         macro_f1=_f1(human, judged, labels, weights),
         kappa=None,
     )
@@ -92,13 +88,13 @@ def _ordinal_scores(
     raw: Values | None,
     weights: Values | None,
 ) -> dict[str, float | None]:
-    distances = np.abs(human - judged)
+    stats, distances = scipy_stats(), np.abs(human - judged)
     classes = [human == step for step in np.unique(human)]
     return {
         "kappa": _kappa(human, judged, labels, "quadratic", weights),
-        "spearman": _correlation(_stats.spearmanr, human, judged),
-        "kendall": _correlation(_stats.kendalltau, human, judged),
-        "score_spearman": None if raw is None else _correlation(_stats.spearmanr, raw, judged),
+        "spearman": _correlation(stats.spearmanr, human, judged),
+        "kendall": _correlation(stats.kendalltau, human, judged),
+        "score_spearman": None if raw is None else _correlation(stats.spearmanr, raw, judged),
         "mae": float(np.average(distances, weights=weights)),
         "macro_mae": float(np.mean([_mean(distances, weights, own) for own in classes])),
         "within_one": float(np.average(distances <= 1, weights=weights)),
@@ -112,7 +108,7 @@ def _mean(values: Steps, weights: Values | None, chosen: NDArray[np.bool_]) -> f
 
 def _f1(human: Steps, judged: Steps, labels: list[int], weights: Values | None) -> float:
     return float(
-        _sklearn.f1_score(
+        sklearn_metrics().f1_score(
             human,
             judged,
             labels=labels,
@@ -133,7 +129,7 @@ def _kappa(
     if len(np.union1d(human, judged)) < 2:
         return None
     return _finite(
-        _sklearn.cohen_kappa_score(
+        sklearn_metrics().cohen_kappa_score(
             human, judged, labels=labels, weights=kind, sample_weight=weights
         )
     )

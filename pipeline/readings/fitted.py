@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy import optimize, special
+from scipy import special
 
 from ...models.roles.criteria_judge import CriteriaVerdict, place_of
 from ...models.roles.judge import Verdict
@@ -19,7 +19,6 @@ Steps = NDArray[np.int64]
 
 _LEAST_PROBABILITY = 1e-9
 _DECIMALS = 8
-_optimize: Any = optimize
 _special: Any = special
 
 
@@ -121,11 +120,18 @@ def fit_family(
         square = weighted.T @ features.reshape(-1, features.shape[2])
         return square - expected.T @ expected + np.diag(precision)
 
-    best = _optimize.minimize(
+    best = _minimize()(
         objective, centre, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-8}
     )
     rounded = [round(float(value), _DECIMALS) for value in best.x]
     return FittedReading(family=family, labels=tuple(labels), parameters=tuple(rounded))
+
+
+def _minimize() -> Any:
+    """Imported by the first fit: it takes as long as all else that a reading needs."""
+    from scipy.optimize import minimize  # noqa: PLC0415
+
+    return minimize
 
 
 def _features(family: FamilyName, found: Values) -> Values:

@@ -9,11 +9,13 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from scipy.stats import t
+from scipy import special
 
 _ADDED_ITEMS = 2
+_special: Any = special
 
 Losses = Mapping[str, float]
 """Loss by example_id, on the items that a prompt was judged on."""
@@ -47,7 +49,7 @@ class PairedGain:
         return self.mean * self.n / (self.n + _ADDED_ITEMS)
 
     def _width(self, confidence: float) -> float:
-        return float(t.ppf(confidence, self.n)) * self.standard_error
+        return float(_special.stdtrit(self.n, confidence)) * self.standard_error
 
 
 def paired_gain(before: Losses, after: Losses, strata: Strata) -> PairedGain:
