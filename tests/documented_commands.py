@@ -104,13 +104,17 @@ def check_installed(program: str) -> Callable[[Sequence[str]], None]:
     return check
 
 
+def check_nothing(_: Sequence[str]) -> None:
+    """Of a command that needs no look."""
+
+
 CHECKS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "blpo": check_blpo,
     "bash": check_bash,
     "sbatch": check_sbatch,
     ".venv/bin/python": check_python,
     "python": check_inline_python,
-    "cp": lambda _: None,
+    "cp": check_nothing,
 } | {
     name: check_installed(name.rpartition("/")[2])
     for name in (".venv/bin/ruff", ".venv/bin/basedpyright", "hf")

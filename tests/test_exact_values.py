@@ -218,7 +218,7 @@ def test_scores_with_weights_are_those_of_rows_that_often() -> None:
 
 
 def test_an_interval_leaves_out_as_much_at_either_end() -> None:
-    assert percentiles(np.arange(1001.0)) == pytest.approx((25, 975))
+    assert percentiles(np.arange(1001, dtype=np.float64)) == pytest.approx((25, 975))
 
 
 def test_an_agreement_is_drawn_by_its_seed_and_has_the_mean_label_mass() -> None:

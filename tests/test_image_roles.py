@@ -171,7 +171,9 @@ def test_a_missing_image_is_told_with_its_row_and_role(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"column for the source: none of source, source_image"):
         import_table(table, tmp_path / "out.parquet", edits())
     with pytest.raises(DataError, match=r"image=before: no such role; roles: source, style_ref"):
-        import_table(table, tmp_path / "out.parquet", edits(), TableOptions({"image": "before"}))
+        import_table(
+            table, tmp_path / "out.parquet", edits(), TableOptions(columns={"image": "before"})
+        )
     (tmp_path / "out/3.png").unlink()
     table.write_text(table.read_text().replace("ref/4.png", ""))
     with pytest.raises(DataError) as caught:

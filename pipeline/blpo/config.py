@@ -4,7 +4,7 @@ Every switch stands alone: `--set algorithm.selector=argmax` gives one of them i
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -127,8 +127,9 @@ class BlpoConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_readings(cls, fields: Any) -> Any:
+        given = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
         for name in ("calibrate", "decode"):
-            if isinstance(fields, dict) and name in fields:
+            if name in given:
                 raise ValueError(
                     f"`{name}` is no key of `algorithm`: how verdicts are read is the key "
                     "`reading` of the run file, such as `reading: cutpoints`"

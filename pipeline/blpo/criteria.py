@@ -144,6 +144,7 @@ class OneOfSeveral:
         self.verbalize_each = asking.verbalize_each
         self.update_judge_prompts = asking.update_judge_prompts
         self.update_i2t_prompts = asking.update_i2t_prompts
+        self.scored = asking.scored
 
     def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
         whole = self._judge_prompt, self._roles.task, self._name

@@ -82,8 +82,8 @@ def _num_fitted_on(source: JudgeSource, examples: Sequence[Example]) -> int:
         )
         return 0
     run = read_dataset(source.fitted_on, source.task, source.config.images.bounds)
-    fitted = {example.image.digest for example in run.train}
-    count = sum(example.image.digest in fitted for example in examples)
+    fitted = {example.images for example in run.train}
+    count = sum(example.images in fitted for example in examples)
     if count:
         _log.warning(
             "the prompt was fitted on %d of these %d images: agreement on them flatters it",
@@ -107,7 +107,7 @@ def measured(source: JudgeSource, engine: StoredEngine, examples: Sequence[Examp
         role_failures(missing),
         dict(engine.ledger.departures),
         scorecard(examples, asked, source.task) if source.reading else None,
-        _of_questions(source, examples, asked),
+        criteria=_of_questions(source, examples, asked),
     )
 
 

@@ -136,13 +136,13 @@ class RunRoles:
 
     def on(self, task: Task) -> "RunRoles":
         """The same models on another task."""
-        return RunRoles(self._config, task, self._engines, self._watch)
+        return RunRoles(self._config, task, self._engines, self._watch, self._story)
 
     def remembering(self) -> "RunRoles":
         """The same roles, whose judge is asked for nothing twice."""
         engines: dict[Role, Engine] = dict(self._engines)
         engines["judge"] = RememberingEngine(engines["judge"])
-        return RunRoles(self._config, self.task, engines, self._watch)
+        return RunRoles(self._config, self.task, engines, self._watch, self._story)
 
     def judge(
         self, judge_prompt: str, examples: Sequence[Example], sample_index: int = 0
