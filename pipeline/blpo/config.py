@@ -126,7 +126,7 @@ class BlpoConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_readings(cls, fields: Any) -> Any:
+    def _refuse_readings(cls, fields: object) -> object:
         given = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
         for name in ("calibrate", "decode"):
             if name in given:
