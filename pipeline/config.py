@@ -122,6 +122,7 @@ class RunConfig(VerdictConfig, MethodSections):
     reading: how verdicts of the first and of the final prompt are read; fitted on train.
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
+    report: write report.html. It is drawn from the other files, and the same run with true adds it.
     """
 
     task: str
@@ -139,6 +140,7 @@ class RunConfig(VerdictConfig, MethodSections):
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
     max_failed_share: MaxFailedShare = MaxFailedShare()
+    report: bool = True
 
     @model_validator(mode="after")
     def _check_thinking(self) -> Self:
@@ -167,6 +169,9 @@ LOCATION_FIELDS = frozenset({"dataset", "output", "store"})
 
 LIMIT_FIELDS = frozenset({"max_failed_share"})
 """Fields that say when a run stops with an error. They shape no result."""
+
+PAGE_FIELDS = frozenset({"report"})
+"""Fields that say what is drawn of a result."""
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -207,7 +212,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def comparable(config: RunConfig) -> dict[str, Any]:
     """The fields that shape the result, as JSON values."""
-    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS))
+    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS | PAGE_FIELDS))
 
 
 def _apply_override(fields: dict[str, Any], override: str) -> None:

@@ -18,7 +18,7 @@ from ...report.pair_rows import print_pair_scores
 from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
-from ...runs.directory import run_task
+from ...runs.directory import REPORT_FILE, run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
 
@@ -77,7 +77,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         print_four_rows(console, run.config.output.name, run.result.test)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
-        console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
+        if run.config.report:
+            console.print(f"  report: {run.config.output / REPORT_FILE}", soft_wrap=True)
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
         console.print(_SYNTHETIC, style="bold")
