@@ -125,6 +125,7 @@ class RunConfig(VerdictConfig, MethodSections):
     noise_floor: judge the test split once more under the final prompt and report what that alone
         changes. Off by default: it is one more pass over the split, which the paper does not make.
     log_to: trackers of experiments that the run is logged to, beside its directory.
+    report: write report.html. It is drawn from the other files, and the same run with true adds it.
     """
 
     task: str
@@ -143,6 +144,7 @@ class RunConfig(VerdictConfig, MethodSections):
     optimizer: OptimizerConfig = OptimizerConfig()
     budget: BudgetConfig = BudgetConfig()
     max_failed_share: MaxFailedShare = MaxFailedShare()
+    report: bool = True
 
     @model_validator(mode="after")
     def _check_thinking(self) -> Self:
@@ -174,6 +176,9 @@ LOG_FIELDS = frozenset({"log_to"})
 
 LIMIT_FIELDS = frozenset({"max_failed_share"})
 """Fields that say when a run stops with an error. They shape no result."""
+
+PAGE_FIELDS = frozenset({"report"})
+"""Fields that say what is drawn of a result."""
 
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
@@ -214,7 +219,8 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
 
 def comparable(config: RunConfig) -> dict[str, Any]:
     """The fields that shape the result, as JSON values."""
-    return config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LIMIT_FIELDS | LOG_FIELDS))
+    left_out = LOCATION_FIELDS | LIMIT_FIELDS | LOG_FIELDS | PAGE_FIELDS
+    return config.model_dump(mode="json", exclude=set(left_out))
 
 
 def _apply_override(fields: dict[str, Any], override: str) -> None:

@@ -89,6 +89,39 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     assert json.loads(blpo("table", path, "--json").out)[0]["method"] == "none"
 
 
+def test_a_fitted_reading_without_a_search_shows_what_it_adds_to_the_first_prompt(
+    tmp_path: Path, blpo: Blpo
+) -> None:
+    world = {"draw": {"draws": "dev", "num_train": 40, "num_test": 40}, "judge": {"leniency": 0.6}}
+    named = {"method": {"twice": {"method": "none", "reading": "offset"}}}
+    base = {
+        "report": False,
+        "judge": {"kind": "ideal"},
+        "optimizer": {"engine": {"kind": "lexicon"}},
+    }
+    path = write_sweep(tmp_path, world=world, named=named, base=base)
+    assert blpo("sweep", str(path)).code == 0
+    text = (tmp_path / "sweep/tables.md").read_text()
+    assert "| twice | prompt, with readings | +0.000 [+0.000, +0.000] |" in text
+    with (tmp_path / "sweep/tables.csv").open() as file:
+        rows = {(row["method"], row["what"]): float(row["value"]) for row in csv.DictReader(file)}
+    assert rows["twice", "accuracy_gain"] != 0
+    assert (
+        rows["twice", "accuracy_gain of reading, under the first prompt"]
+        == (rows["twice", "accuracy_gain"])
+    )
+
+
+def test_a_sweep_without_reports_gets_them_when_they_are_asked_for(
+    tmp_path: Path, blpo: Blpo
+) -> None:
+    path, report = str(write_sweep(tmp_path)), "sweep/cells/0-0-micro-agin-none-0/report.html"
+    assert "report.html" not in blpo("sweep", path, "--set", "base.report=false").out
+    assert not (tmp_path / report).exists()
+    assert blpo("sweep", path).code == 0
+    assert (tmp_path / report).exists()
+
+
 def test_a_step_after_a_rejected_one_repeats_if_it_proposes_only_what_that_one_tried(
     tmp_path: Path,
 ) -> None:

@@ -118,6 +118,18 @@ def test_a_prompt_that_means_the_rubric_gets_the_labels_right(task: str) -> None
     assert set(Counter(row["label"] for row in rows)) == set(load_task(task).labels)
 
 
+def test_a_dataset_and_every_judge_of_its_draw_share_the_pictures() -> None:
+    own, other = (
+        GradedWorld(draw=SMALL, judge=JudgeConfig(saliency=saliency)) for saliency in (0, 1)
+    )
+    rows = graded_rows("micro-agin", own)
+    images = [row["image"] for row in rows]
+    rows[0]["label"] = "another"
+    again = graded_rows("micro-agin", other)
+    assert all(row["image"] is image for row, image in zip(again, images, strict=True))
+    assert again[0]["label"] != "another"
+
+
 def test_several_people_rate_a_share_and_their_median_is_the_label(tmp_path: Path) -> None:
     people = PeopleConfig(disagreement=0.15, raters=5, share_rated=0.5)
     rows = graded_rows("micro-agin", GradedWorld(draw=SMALL, people=people))

@@ -132,6 +132,20 @@ def test_a_run_of_every_method_and_kind_is_ok(runs: dict[str, Path], name: str) 
     assert files_of(runs[name]) == before
 
 
+def test_a_run_that_was_to_write_no_report_is_ok_and_gets_one_when_it_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    data, engine = ideal_world(BINARY, num_train=12, num_test=24)
+    write_dataset(tmp_path / f"{BINARY}.parquet", [*data.train, *data.test])
+    run = finished(tmp_path, "run", engine, BINARY, method="none", report=False)
+    findings = verify_run(run)
+    assert findings.differences == []
+    assert findings.not_checked == ["report.html: the run was not to write one"]
+    finished(tmp_path, "run", engine, BINARY, method="none")
+    assert (run / "report.html").exists()
+    assert verify_run(run).differences == []
+
+
 def files_of(folder: Path) -> dict[str, bytes]:
     return {str(p): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

@@ -1,6 +1,7 @@
 """Rubrics, people and datasets of the graded world."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 
 import numpy as np
 
@@ -89,19 +90,30 @@ def rubric_of(task_name: str, draw: DrawConfig) -> Rubric:
 
 def graded_rows(task_name: str, world: GradedWorld) -> list[Row]:
     """The dataset of a task in a world: train rows, then test rows."""
-    splits, people = _splits(task_name, world), world.people
-    rows = rows_of(task_name, splits)
-    scenes = [scene for examples in splits.values() for scene, _ in examples]
-    if people.raters > 1:
-        rubric = personal(rubric_of(task_name, world.draw), MICRO_TASKS[task_name], people)
-        for row, scene in zip(rows, scenes, strict=True):
-            _rate(row, scene, rubric, MICRO_TASKS[task_name], people)
-    return rows
+    rows, _ = _drawn(task_name, world.draw, world.people)
+    return [row.copy() for row in rows]
 
 
 def graded_scenes(task_name: str, world: GradedWorld) -> list[Scene]:
     """The scenes behind the rows of `graded_rows`, in the same order."""
-    return [scene for own in _splits(task_name, world).values() for scene, _ in own]
+    _, scenes = _drawn(task_name, world.draw, world.people)
+    return list(scenes)
+
+
+@lru_cache(maxsize=64)
+def _drawn(
+    task_name: str, draw: DrawConfig, people: PeopleConfig
+) -> tuple[Sequence[Row], Sequence[Scene]]:
+    """Rows and the scenes behind them. Worlds that differ in other knobs share them, and so do a
+    dataset and the judge that knows its scenes: most of the work is in the pictures."""
+    splits = _splits(task_name, draw, people)
+    rows = rows_of(task_name, splits)
+    scenes = [scene for examples in splits.values() for scene, _ in examples]
+    if people.raters > 1:
+        rubric = personal(rubric_of(task_name, draw), MICRO_TASKS[task_name], people)
+        for row, scene in zip(rows, scenes, strict=True):
+            _rate(row, scene, rubric, MICRO_TASKS[task_name], people)
+    return rows, scenes
 
 
 def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
@@ -113,8 +125,9 @@ def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
     return Rubric(minds, rubric.forgiven, rubric.fault_rates, rubric.despair, rubric.steps)
 
 
-def _splits(task_name: str, world: GradedWorld) -> dict[str, list[tuple[Scene, str]]]:
-    draw, people = world.draw, world.people
+def _splits(
+    task_name: str, draw: DrawConfig, people: PeopleConfig
+) -> dict[str, list[tuple[Scene, str]]]:
     shipped = _shipped(task_name, draw)
     is_shipped = draw.draws == "shipped"
     drawn = DataDraw(

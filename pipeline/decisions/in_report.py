@@ -19,9 +19,12 @@ def mark_in_report(run: Path, decision: Decision) -> None:
     """Draw the report's section on coverage again, with the operating point.
 
     A report whose checksum is not the one that was kept gets no new one: `blpo verify` goes on
-    to tell of it. Raises DataError for a report that cannot be read.
+    to tell of it. A run that was not to write a report has none to mark. Raises DataError for a
+    report that cannot be read.
     """
     past = read_past_run(run)
+    if not past.config.report and not (run / REPORT_FILE).exists():
+        return
     point = operating_point(past, decision)
     section = render_coverage(past.examples, past.initial, past.final, point)
     before = read_text(run / REPORT_FILE, DataError, "report")

@@ -115,12 +115,17 @@ class Run:
         return sum(ledger.answered for ledger in self.ledgers.values())
 
     def past_result(self) -> RunResult | None:
-        """What the run came to when it was finished; None if it is not, or by another version."""
-        if not self.directory.is_finished:
+        """What the run came to when it was finished; None if it is not, or by another version, or
+        without the report that is asked for."""
+        if not self.directory.is_finished or self._lacks_report:
             return None
         with suppress(ValidationError):
             return RunResult.model_validate(self.directory.read_json(RESULT_FILE))
         return None
+
+    @property
+    def _lacks_report(self) -> bool:
+        return self.config.report and not (self.directory.path / REPORT_FILE).exists()
 
     def execute(self) -> RunResult:
         """Run the search and the final test; every file of the run directory is written."""
@@ -312,7 +317,8 @@ class Run:
         on_train = train_predictions_bytes(record)
         if on_train is not None:
             directory.write_bytes(TRAIN_PREDICTIONS_FILE, on_train)
-        directory.write_text(REPORT_FILE, render_report(record))
+        if self.config.report:
+            directory.write_text(REPORT_FILE, render_report(record))
         result_json = result.model_dump(mode="json")
         directory.write_json(CHECKSUMS_FILE, checksums(directory.path, result_json))
         directory.write_json(RESULT_FILE, result_json)

@@ -14,8 +14,9 @@ from pydantic import BaseModel
 from ...data.errors import BlpoError
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
-from ..metrics.agreement import GAIN_METRICS, is_gain
+from ..metrics.agreement import GAIN_METRICS, Gain, is_gain
 from ..metrics.nested import NestedMean, Path, nested_mean
+from ..report.reading_rows import gain_rows
 from ..result import RunResult
 from .cells import finished_result
 from .points import DRAW_KEYS
@@ -47,8 +48,10 @@ class DrawnRun:
 class DrawnRow:
     """A method over all tasks and draws.
 
-    gains: over p_0, by metric; by_task: in accuracy. differences: from the reference, by metric,
-    over the draws that both have finished; empty for the reference.
+    gains: over p_0 by its likeliest labels, by metric; by_task: in accuracy. readings: where
+        verdicts are read, the same by what is done: the reading, the prompt, or both.
+    differences: from the reference, by metric, over the draws that both have finished; empty for
+        the reference.
     calls: of the search, mean by role. steps, own_length: mean number of steps, and that of the
     method by itself. num_after_rejected, num_repeating: see `StepCounts`, over all runs.
     num_stopped: runs that a budget ended. num_below: those whose accuracy ends below p_0's beyond
@@ -58,6 +61,7 @@ class DrawnRow:
     method: str
     gains: Mapping[str, NestedMean]
     by_task: Mapping[str, float]
+    readings: Mapping[str, Mapping[str, NestedMean]]
     differences: Mapping[str, NestedMean]
     calls: Mapping[Role, float]
     steps: float
@@ -155,6 +159,7 @@ def _row(method: str, own: _Runs, reference: _Runs) -> DrawnRow:
             task: _mean({k: g for k, g in gains.items() if k[0] == task}, "accuracy").value
             for task in dict.fromkeys(task for task, _ in own)
         },
+        readings=_readings(own),
         differences={
             metric: _mean({key: _less(gains[key], other) for key, other in others.items()}, metric)
             for metric in (GAIN_METRICS if others else ())
@@ -165,7 +170,7 @@ def _row(method: str, own: _Runs, reference: _Runs) -> DrawnRow:
         num_repeating=sum(run.steps.repeating for run in own.values()),
         own_length=next(iter(own.values())).own_length,
         num_stopped=sum(result.stopped is not None for result in results),
-        num_below=sum(result.test.gain.ci95["accuracy"][1] < 0 for result in results),
+        num_below=sum(_gain_of(result).ci95["accuracy"][1] < 0 for result in results),
         num_runs=len(results),
     )
 
@@ -176,7 +181,30 @@ def _result(run: DrawnRun) -> RunResult:
 
 
 def _gains(run: DrawnRun) -> dict[str, float]:
-    return {metric: getattr(_result(run).test.gain, metric) for metric in GAIN_METRICS}
+    return _by_metric(_gain_of(_result(run)))
+
+
+def _gain_of(result: RunResult) -> Gain:
+    """Over p_0 by its likeliest labels: one p_0 for all methods, whether they read or not."""
+    reading = result.test.reading
+    return result.test.gain if reading is None else reading.gain_of_both
+
+
+def _by_metric(gain: Gain) -> dict[str, float]:
+    return {metric: getattr(gain, metric) for metric in GAIN_METRICS}
+
+
+def _readings(own: _Runs) -> dict[str, dict[str, NestedMean]]:
+    """Means by what is done, as a run's own table names it; empty without readings."""
+    each = {key: gain_rows(_result(run).test) for key, run in own.items()}
+    first = next(iter(each.values()))
+    return {
+        what: {
+            metric: _mean({key: _by_metric(gains[what]) for key, gains in each.items()}, metric)
+            for metric in GAIN_METRICS
+        }
+        for what in first
+    }
 
 
 def _less(one: Mapping[str, float], other: Mapping[str, float]) -> dict[str, float]:

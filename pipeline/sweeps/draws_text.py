@@ -17,7 +17,7 @@ _RULE = "A gain: the lower bounds of macro F1 and of kappa are both above 0."
 def drawn_markdown(tables: DrawnTables) -> str:
     """Every table of the sweep with what its columns mean."""
     parts = [f"# {tables.name}", f"**{DEMO_NOTE}**", _draws(tables), _gains(tables)]
-    parts += [_differences(tables), _cost(tables)]
+    parts += [_differences(tables), *_readings(tables), _cost(tables)]
     if tables.missing:
         rows = [[name, as_code(error)] for name, error in tables.missing.items()]
         parts.append(section("Missing cells", grid(["cell", "why"], rows), ""))
@@ -42,6 +42,11 @@ def drawn_records(tables: DrawnTables) -> list[dict[str, Any]]:
 def _numbers(row: DrawnRow) -> list[dict[str, Any]]:
     means = {f"{metric}_gain": found for metric, found in row.gains.items()}
     means |= {f"{metric}_difference": found for metric, found in row.differences.items()}
+    means |= {
+        f"{metric}_gain of {what}": found
+        for what, own in row.readings.items()
+        for metric, found in own.items()
+    }
     plain = {f"accuracy_gain_{task}": value for task, value in row.by_task.items()}
     plain |= {f"calls_{role}": value for role, value in row.calls.items()}
     plain |= {"steps": row.steps, "own_length": row.own_length, "runs": row.num_runs}
@@ -80,8 +85,9 @@ def _gains(tables: DrawnTables) -> str:
     return section(
         "Gain over the first prompt, on the test split",
         grid(heads, rows),
-        "By task in accuracy, then over all tasks. Intervals: hierarchical bootstrap over rubric, "
-        f"data and seed; the tasks are these. {_RULE}",
+        "By task in accuracy, then over all tasks. The first prompt is read by its likeliest "
+        "labels, also where a row reads its final one otherwise. Intervals: hierarchical "
+        f"bootstrap over rubric, data and seed; the tasks are these. {_RULE}",
     )
 
 
@@ -109,6 +115,22 @@ def _differences(tables: DrawnTables) -> str:
         "which for balanced draws is the interval of a nested mixed model; go by it where there "
         f"are two or three rubrics. {_RULE}",
     )
+
+
+def _readings(tables: DrawnTables) -> list[str]:
+    """A section, or none where no method reads its verdicts."""
+    rows = [
+        [row.method, what, *(_with_interval(found) for found in own.values())]
+        for row in tables.rows
+        for what, own in row.readings.items()
+    ]
+    heads = ["method", "gain of", *(f"{METRIC_NAMES[m]}, 95 %" for m in GAIN_METRICS)]
+    told = (
+        "What a fitted reading adds and what the prompt adds, on the test split: the reading over "
+        "the likeliest labels of the first prompt; the final prompt over the first without "
+        "readings, and with a reading of each; and both together over the first prompt without."
+    )
+    return [section("Prompt and reading", grid(heads, rows), told)] if rows else []
 
 
 def _cost(tables: DrawnTables) -> str:

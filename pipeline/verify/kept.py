@@ -19,13 +19,14 @@ from ..runs.predictions import AGAIN, Predictions, read_predictions
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The files of a finished run. steps: by index, in order."""
+    """The files of a finished run. steps: by index, in order. report: None of a run that was not to
+    write one."""
 
     path: Path
     config: Mapping[str, Any]
     inputs: Mapping[str, Any]
     result: Mapping[str, Any]
-    report: str
+    report: str | None
     predictions: Predictions
     steps: Mapping[int, Mapping[str, Any]]
 
@@ -39,12 +40,14 @@ def read_kept(path: Path) -> Kept:
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
     files = {file.stem.rpartition("-")[2]: file for file in path.glob("steps/step-*.json")}
     steps = {int(index): file for index, file in files.items() if index.isdecimal()}
+    config = read_mapping(path / CONFIG_FILE)
+    has_report = config.get("report", True) or (path / REPORT_FILE).exists()
     return Kept(
         path,
-        config=read_mapping(path / CONFIG_FILE),
+        config=config,
         inputs=read_mapping(path / INPUTS_FILE),
         result=read_mapping(path / RESULT_FILE),
-        report=read_text(path / REPORT_FILE, DataError, "report"),
+        report=read_text(path / REPORT_FILE, DataError, "report") if has_report else None,
         predictions=read_predictions(path / PREDICTIONS_FILE),
         steps={index: read_mapping(file) for index, file in sorted(steps.items())},
     )

@@ -54,6 +54,9 @@ def check_report(
 ) -> None:
     """Draw the report's sections again and compare. test: of result.json, computed again. point:
     see `check_decision`."""
+    if kept.report is None:
+        findings.not_checked.append(f"{REPORT_FILE}: the run was not to write one")
+        return
     sections = sections_of(kept.report)
     if not sections:
         findings.not_checked.append(f"{REPORT_FILE}: an earlier version has written it")

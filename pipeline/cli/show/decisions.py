@@ -33,7 +33,9 @@ def show_decision(decision: Decision, path: Path, *, as_json: bool) -> None:
         "the test split, which has had no part in this"
     )
     print_line(f"decision: {path}; `blpo judge --run` now adds `decision` and `confidence`")
-    print_line(f"its operating point is marked in {path.parent / REPORT_FILE}")
+    report = path.parent / REPORT_FILE
+    if report.exists():
+        print_line(f"its operating point is marked in {report}")
 
 
 def show_estimate(found: Estimate, *, as_json: bool) -> None:

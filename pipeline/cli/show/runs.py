@@ -19,7 +19,7 @@ from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
-from ...runs.directory import run_task
+from ...runs.directory import REPORT_FILE, run_task
 from ...runs.run_many import FailedRun, FinishedRun
 from .printing import print_json, print_line, stdout_console
 
@@ -87,7 +87,8 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
         if run.result.aligned_by_chat:
             console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
-        console.print(f"  report: {run.config.output / 'report.html'}", soft_wrap=True)
+        if run.config.report:
+            console.print(f"  report: {run.config.output / REPORT_FILE}", soft_wrap=True)
         for line in run.logged:
             console.print(f"  {line}", soft_wrap=True)
     console.print(_session_line(runs))
