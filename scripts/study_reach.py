@@ -27,7 +27,7 @@ from blpo.data.micro.graded import GradedWorld, load_world
 from blpo.data.micro.graded_data import graded_rows, graded_scenes
 from blpo.data.micro.meaning import Meaning, Weighing, counted_steps
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.data.micro.world import family_aspects
+from blpo.data.micro.world import Family, family_aspects
 from blpo.models.ideal import seeing
 from blpo.pipeline.runs.directory import step_records
 from blpo.pipeline.sweeps.cells import finished_result, read_sweep_folder
@@ -40,7 +40,7 @@ class JudgedWorld:
     """How often the ideal judge of a world is right about a task's images."""
 
     def __init__(self, task: str, world: GradedWorld) -> None:
-        self.family = MICRO_TASKS[task].family
+        self.family: Family = MICRO_TASKS[task].family
         self._knobs = world.judge
         self._labels = seeing.scale_of(list(MICRO_TASKS[task].label_shares)) or ()
         rows, scenes = graded_rows(task, world), graded_scenes(task, world)

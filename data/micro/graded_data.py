@@ -90,22 +90,27 @@ def rubric_of(task_name: str, draw: DrawConfig) -> Rubric:
 
 def graded_rows(task_name: str, world: GradedWorld) -> list[Row]:
     """The dataset of a task in a world: train rows, then test rows."""
-    rows, _ = _drawn(task_name, world.draw, world.people)
+    rows, _ = _drawn(task_name, _what_draws(world))
     return [row.copy() for row in rows]
 
 
 def graded_scenes(task_name: str, world: GradedWorld) -> list[Scene]:
     """The scenes behind the rows of `graded_rows`, in the same order."""
-    _, scenes = _drawn(task_name, world.draw, world.people)
+    _, scenes = _drawn(task_name, _what_draws(world))
     return list(scenes)
 
 
+def _what_draws(world: GradedWorld) -> str:
+    """The knobs that rows and scenes depend on."""
+    return world.model_dump_json(include={"draw", "people"})
+
+
 @lru_cache(maxsize=64)
-def _drawn(
-    task_name: str, draw: DrawConfig, people: PeopleConfig
-) -> tuple[Sequence[Row], Sequence[Scene]]:
+def _drawn(task_name: str, world_json: str) -> tuple[Sequence[Row], Sequence[Scene]]:
     """Rows and the scenes behind them. Worlds that differ in other knobs share them, and so do a
     dataset and the judge that knows its scenes: most of the work is in the pictures."""
+    world = GradedWorld.model_validate_json(world_json)
+    draw, people = world.draw, world.people
     splits = _splits(task_name, draw, people)
     rows = rows_of(task_name, splits)
     scenes = [scene for examples in splits.values() for scene, _ in examples]
