@@ -224,6 +224,11 @@ def test_a_target_that_the_labels_cannot_support_says_how_many_would(
     outcome = blpo("decide", str(folder / "run"), "--target", "error <= .001", "--overwrite")
     assert outcome.code == 1
     assert "no threshold is sure to keep error <= 0.001" in outcome.err
+    assert "More labels for this prompt would not help" in outcome.err
+    options = ("--target", "error <= .2", "--confidence", ".999", "--overwrite")
+    outcome = blpo("decide", str(folder / "run"), *options)
+    assert outcome.code == 1
+    assert "like them would be enough. Label more" in outcome.err
 
 
 # ------------------------------------------------------------------------------- new images

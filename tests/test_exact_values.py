@@ -21,6 +21,7 @@ from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.coverage import risk_coverage
 from blpo.pipeline.metrics.drift import Distribution
 from blpo.pipeline.metrics.intervals import Values, percentiles
+from blpo.pipeline.metrics.nested import nested_mean, resampled_weights
 from blpo.pipeline.metrics.prevalence import Prevalence, prevalence
 from blpo.pipeline.metrics.scores import score
 from blpo.pipeline.readings.choose import ReadingChoice, choose_reading, cross_fitted
@@ -235,3 +236,18 @@ def test_coverage_grows_from_the_most_confident_verdict_and_equal_ones_come_toge
     rows = np.array([[c, 1 - c] for c in reversed(confident)])
     examples, verdicts = judged(rows, [1] * 4 + [0] * 16)
     assert risk_coverage(examples, verdicts) == [(0.5, 0.0), (0.75, 0.0), (1.0, 0.2)]
+
+
+def test_every_outermost_draw_counts_the_same_on_average() -> None:
+    paths = [(0, 0), (0, 1), (0, 2), (1, 0), (2, 0), (2, 1)]
+    weights = resampled_weights(paths, seed=0, resamples=20_000)
+    assert weights.sum(axis=1) == pytest.approx(np.ones(20_000))
+    expected = [1 / 9, 1 / 9, 1 / 9, 1 / 3, 1 / 6, 1 / 6]
+    assert weights.mean(axis=0) == pytest.approx(expected, abs=0.01)
+
+
+def test_the_check_of_a_nested_mean_is_over_all_strata() -> None:
+    units = [(0, 0), (1, 0)]
+    found = nested_mean([(units, [0.1, 0.3]), (units, [0.5, 0.7])], seed=0)
+    assert found.check is not None
+    assert (found.value, found.check.value) == pytest.approx((0.4, 0.4))

@@ -241,7 +241,7 @@ def _unsupported(target: Target, points: Sequence[Point], num: int, confidence: 
     if needed is None:
         return (
             f"{told}: not even the most confident of {num:,} training images keep it. More labels "
-            "would not help: relax the target, or improve prompt and reading"
+            "for this prompt would not help: relax the target, or improve prompt and reading"
         )
     return (
         f"{told} on {num:,} training images (one of each group): about {max(needed, num + 1):,} "
