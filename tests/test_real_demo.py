@@ -177,7 +177,11 @@ def test_options_of_the_other_demo_are_refused(blpo: Blpo) -> None:
 
 @pytest.mark.engine
 def test_the_whole_of_it_runs_on_folders_like_those_of_the_cache(
-    blpo: Blpo, tiny_qwen3: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    blpo: Blpo,
+    tiny_qwen3: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     shutil.copytree(tiny_qwen3, tmp_path / JUDGE / "snapshots" / JUDGES[DEFAULT_JUDGE])
     genai_bench(tmp_path / DATASET / "snapshots" / str(DATA.card.revision), num_prompts=20)
@@ -189,12 +193,12 @@ def test_the_whole_of_it_runs_on_folders_like_those_of_the_cache(
     assert run["result"]["test"]["final"]["n"] == 12
     assert run["result"]["judge"] == run["result"]["optimizer"] == run["result"]["verbalizer"]
     for told in ("download: nothing", "starting vLLM", "vLLM started", "step 0 done: accuracy"):
-        assert told in outcome.err
+        assert told in outcome.err + caplog.text
     assert (tmp_path / run["output"] / "report.html").is_file()
     assert (tmp_path / "blpo-demo" / "real" / JUDGE / "run.yaml").is_file()
     again = blpo(*command)
     assert again.code == 0, again.err
-    assert "genai-bench-36-12.parquet: there already" in again.err
+    assert "genai-bench-36-12.parquet: there already" in caplog.text
     assert again.out.splitlines()[-1].startswith("next")
     assert " 0 of them to a model in this session" in again.out
     monkeypatch.setattr(progress, "_is_quiet", False)
