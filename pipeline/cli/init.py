@@ -85,13 +85,14 @@ def init(
     description = description or _ask("What is judged, in one line?", None, "--description")
     given = _labels(labels, kind, found)
     kind = kind or suggested_kind(given, found)
+    question = question or _ask("First question to the judge", description, None)
     engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)
     answers = Answers(
         name=name or task_name(description),
         description=description,
         kind=kind,
         labels=given,
-        question=question or _ask("First question to the judge", description, None),
+        question=question,
         has_text=found.has_text if text is None else text,
         judge=engine,
         optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env)
