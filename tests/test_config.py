@@ -59,6 +59,7 @@ def test_overrides_reach_nested_keys_and_are_yaml(tmp_path: Path) -> None:
         ("task: a\n", [], "key `dataset` is missing"),
         (MINIMAL, ["algorithm.inner_steps=0"], "`algorithm.inner_steps` is 0"),
         (MINIMAL + "algorithm:\n", [], "`algorithm` is empty: should be a group of keys, or drop"),
+        (MINIMAL + "algorithm: 3\n", [], "`algorithm` is 3: should be a group of keys"),
         (MINIMAL + "judge: 3\n", [], "`judge` is 3: should be a group of keys"),
         (MINIMAL, ["method=blop"], "`method` is 'blop': no such method; choose from blpo, "),
         (MINIMAL, ["seed"], "expected key=value"),

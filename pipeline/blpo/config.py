@@ -4,7 +4,7 @@ Every switch stands alone: `--set algorithm.selector=argmax` gives one of them i
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -126,14 +126,15 @@ class BlpoConfig(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_readings(cls, fields: object) -> object:
-        given = cast("dict[str, Any]", fields) if isinstance(fields, dict) else {}
-        for name in ("calibrate", "decode"):
-            if name in given:
-                raise ValueError(
-                    f"`{name}` is no key of `algorithm`: how verdicts are read is the key "
-                    "`reading` of the run file, such as `reading: cutpoints`"
-                )
+    def _refuse_readings(cls, fields: Any) -> Any:
+        moved = [
+            key for key in ("calibrate", "decode") if isinstance(fields, dict) and key in fields
+        ]
+        if moved:
+            raise ValueError(
+                f"`{moved[0]}` is no key of `algorithm`: how verdicts are read is the key "
+                "`reading` of the run file, such as `reading: cutpoints`"
+            )
         return fields
 
     @model_validator(mode="after")
