@@ -4,7 +4,7 @@ Every switch stands alone: `--set algorithm.selector=argmax` gives one of them i
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -127,9 +127,7 @@ class BlpoConfig(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _refuse_readings(cls, fields: Any) -> Any:
-        moved = [
-            key for key in ("calibrate", "decode") if isinstance(fields, dict) and key in fields
-        ]
+        moved = [key for key in ("calibrate", "decode") if key in _keys(fields)]
         if moved:
             raise ValueError(
                 f"`{moved[0]}` is no key of `algorithm`: how verdicts are read is the key "
@@ -203,3 +201,8 @@ PLUS: Mapping[str, Any] = {
     "ask_once": True,
 }
 """What `preset: plus` puts in place of the paper's values."""
+
+
+def _keys(group: object) -> set[str]:
+    """Of a group of keys; none of a value, or of nothing."""
+    return set(cast("dict[str, object]", group)) if isinstance(group, dict) else set()
