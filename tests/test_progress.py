@@ -11,6 +11,7 @@ def test_no_line_before_anything_is_done(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(progress, "_PLAIN_LINE_S", 0.001)
+    monkeypatch.setattr(progress, "_is_quiet", False)
     counts = [0, 0, 0, 500]
     finished = threading.Event()
 
