@@ -120,17 +120,23 @@ class Criterion(BaseModel):
         """Why it is no annotators' answer to this question; empty if it is one."""
         if self.kind != "probability":
             return "" if answer in self.labels else f"is not one of {', '.join(self.labels)}"
-        try:
-            is_share = 0 <= float(answer) <= 1
-        except ValueError:
-            is_share = False
-        return "" if is_share else "is no number from 0 to 1"
+        return "is no number from 0 to 1" if _share(answer) is None else ""
 
     def label_of(self, answer: str) -> str:
         """The label that an annotators' answer stands for: of a probability, the likelier one."""
         if self.kind != "probability":
             return answer
-        return self.labels[float(answer) > 0.5]
+        return self.labels[(_share(answer) or 0.0) > 0.5]
+
+
+def _share(text: str) -> float | None:
+    """A number from 0 to 1, also with a decimal comma or in percent; None for anything else."""
+    number, percent, rest = text.strip().replace(",", ".").partition("%")
+    try:
+        share = float(number) / (100 if percent else 1)
+    except ValueError:
+        return None
+    return share if 0 <= share <= 1 and not rest else None
 
 
 class Task(BaseModel):

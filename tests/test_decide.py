@@ -300,6 +300,9 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     again = blpo(*arguments)
     assert again.code == 1
     assert "--overwrite" in again.err
+    Path("cut.parquet").write_bytes(Path("new.parquet").read_bytes()[:500])
+    cut = blpo("next", "cut.parquet", "--run", str(new / "run"), "--out", "cut.csv")
+    assert (cut.code, "cut.parquet: not a whole Parquet file" in cut.err) == (1, True)
 
 
 def test_with_labels_added_only_the_new_images_are_asked_for(tmp_path: Path) -> None:

@@ -175,6 +175,10 @@ def test_a_run_is_checked_with_its_data(tmp_path: Path, monkeypatch: pytest.Monk
     subjects = {check.subject: check for check in diagnose_run(config, probe=False)}
     assert "train" in subjects["dataset"].found
     assert worst(subjects.values()) is not Level.ERROR
+    Path("run").mkdir()
+    Path("run/notes.txt").write_text("x")
+    taken = {check.subject: check for check in diagnose_run(config, probe=False)}["output"]
+    assert (taken.level, "holds other files (notes.txt" in taken.found) == (Level.ERROR, True)
     missing = config.model_copy(update={"dataset": Path("no.parquet")})
     [first, *_] = diagnose_run(missing, probe=False)
     assert (first.subject, first.level) == ("dataset", Level.ERROR)

@@ -171,7 +171,7 @@ def test_images_with_roles_are_placeholders_under_their_names(bundle: Bundle) ->
 @pytest.mark.parametrize("name", ["text", "openai", "vllm", "promptfoo", "inspect"])
 def test_a_judge_of_several_questions_is_no_prompt(bundle: Bundle, name: str) -> None:
     by_cuts = changed(bundle, rules={"reading": nearest(bundle.task.labels).model_dump()})
-    with pytest.raises(ConfigError, match=r"takes more than one prompt.*bundle"):
+    with pytest.raises(ConfigError, match=r"the prompt alone is not this judge.*bundle"):
         FORMATS[name].write(by_cuts)
 
 

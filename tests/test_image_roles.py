@@ -174,6 +174,9 @@ def test_a_missing_image_is_told_with_its_row_and_role(tmp_path: Path) -> None:
         import_table(
             table, tmp_path / "out.parquet", edits(), TableOptions(columns={"image": "before"})
         )
+    twice = TableOptions(columns={"source": "before", "result": "before"})
+    with pytest.raises(DataError, match=r"=before: is named for several images"):
+        import_table(table, tmp_path / "out.parquet", edits(), twice)
     (tmp_path / "out/3.png").unlink()
     table.write_text(table.read_text().replace("ref/4.png", ""))
     with pytest.raises(DataError) as caught:

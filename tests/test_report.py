@@ -49,6 +49,7 @@ from blpo.pipeline.cli.show.runs import next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.conclusion import Tone
+from blpo.pipeline.report.failure_lines import verdict_lines
 from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
 from blpo.pipeline.report.html import render_report
 from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
@@ -713,3 +714,14 @@ def test_a_diff_marks_words_and_no_stray_word_between_two_changes() -> None:
     ]
     kept = PromptDiff.make("Is it safe or not", "Is it safe and sound or not")
     assert kept.new == [(False, "Is it safe "), (True, "and sound "), (False, "or not")]
+
+
+def test_verdicts_that_are_all_alike_and_have_little_mass_are_told() -> None:
+    result = make_record().result
+    confusion = [[0, result.test.final.n - 3, 0], [0, 3, 0]]
+    final = result.test.final.model_copy(update={"label_mass": 4e-8, "confusion": confusion})
+    odd = result.model_copy(update={"test": result.test.model_copy(update={"final": final})})
+    mass, alike = verdict_lines(odd, ("Safe", "Unsafe"))
+    assert mass.startswith("judge: the mean label mass is 0.000: the model would rather write")
+    assert alike == f"judge: all {final.n} verdicts are 'Unsafe'"
+    assert verdict_lines(result, ("Safe", "Unsafe")) == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 from blpo.data.errors import DataError
-from blpo.data.tasks import label_text, load_task, task_names
+from blpo.data.tasks import Criterion, label_text, load_task, task_names
 
 PAPER_TASKS = {
     "unsafebench": ("binary", ("Safe", "Unsafe"), False),
@@ -149,3 +149,17 @@ def test_a_task_file_that_is_missing_or_no_mapping_is_an_error(tmp_path: Path) -
     broken.write_bytes(b"name: \xff")
     with pytest.raises(DataError, match="not UTF-8"):
         load_task(broken)
+
+
+@pytest.mark.parametrize(
+    ("answer", "label"), [("0.73", "dark"), ("0,73", "dark"), ("70 %", "dark"), ("5%", "light")]
+)
+def test_a_probability_is_read_as_people_write_it(answer: str, label: str) -> None:
+    criterion = Criterion(name="dark", question="?", labels=("light", "dark"), kind="probability")
+    assert (criterion.fault(answer), criterion.label_of(answer)) == ("", label)
+
+
+@pytest.mark.parametrize("answer", ["1.5", "120 %", "high", "", "50 % or so"])
+def test_what_is_no_probability_says_so(answer: str) -> None:
+    criterion = Criterion(name="dark", question="?", labels=("light", "dark"), kind="probability")
+    assert criterion.fault(answer) == "is no number from 0 to 1"

@@ -179,6 +179,9 @@ def _check_given(
             continue
         elif name and name not in names:
             problems.add(f"--column {role}={name}", f"no such column; {_listed(names)}")
+    images = [given[role] for role in task.image_columns if given.get(role)]
+    for name in dict.fromkeys(name for name in images if images.count(name) > 1):
+        problems.add(f"--column ...={name}", "is named for several images of an example")
     for name in ratings:
         if name not in names:
             problems.add(f"--ratings {name}", f"no such column; {_listed(names)}")

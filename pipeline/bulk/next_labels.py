@@ -12,7 +12,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...data.arrow import atomic_path, open_parquet
+from ...data.arrow import atomic_path
+from ...data.dataset_files import dataset_files, opened_dataset_file
 from ...data.errors import DataError
 from ...data.table.items import is_dataset, iter_items
 from ...models.engine import Engine
@@ -127,9 +128,12 @@ def _labelled(run: Path) -> set[str]:
 
 def _groups(dataset: Path) -> dict[str, str]:
     """By example_id, where the dataset has groups."""
-    with open_parquet(dataset) as file:
-        if "group" not in file.schema_arrow.names:
-            return {}
-        table = file.read(columns=["example_id", "group"])
-    pairs = zip(table["example_id"].to_pylist(), table["group"].to_pylist(), strict=True)
-    return {example_id: group for example_id, group in pairs if group is not None}
+    found: dict[str, str] = {}
+    for part in dataset_files(dataset):
+        with opened_dataset_file(part) as file:
+            if "group" not in file.schema_arrow.names:
+                continue
+            table = file.read(columns=["example_id", "group"])
+        pairs = zip(table["example_id"].to_pylist(), table["group"].to_pylist(), strict=True)
+        found.update((example_id, group) for example_id, group in pairs if group is not None)
+    return found

@@ -273,7 +273,8 @@ def import_named(
 
 def _check_output(name: str, out: Path | None, *, dry_run: bool) -> None:
     if (out is None) != dry_run:
-        raise ConfigError(f"import {name}: name a dataset file with --out, or pass --dry-run")
+        told = "name a dataset file with --out, or pass --dry-run"
+        raise ConfigError(f"import {name}: {told}{', not both' if dry_run else ''}")
 
 
 def _source(

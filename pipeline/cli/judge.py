@@ -38,7 +38,8 @@ MaxFailedShareOption = Annotated[
 
 judge_app = typer.Typer(
     cls=DefaultCommandGroup,
-    help="Judge images in bulk. `blpo judge DATASET` is short for `blpo judge run DATASET`.",
+    help="Judge images in bulk. `blpo judge DATASET` is short for `blpo judge run DATASET`, whose "
+    "options `blpo judge run --help` shows.",
     no_args_is_help=True,
 )
 

@@ -61,6 +61,10 @@ def parse_pairs(option: str, values: list[str] | None) -> dict[str, str]:
     wrong = next((key for key, separator, _ in split if not separator or not key), None)
     if wrong is not None:
         raise BlpoError(f"{option} {wrong}: expected two names with = between them")
+    keys = [key for key, _, _ in split]
+    twice = next((key for key in keys if keys.count(key) > 1), None)
+    if twice is not None:
+        raise BlpoError(f"{option} {twice}=...: given more than once: keep one")
     return {key: value for key, _, value in split}
 
 

@@ -27,6 +27,9 @@ from .target import Target, parse_target
 
 Act = Literal["act", "abstain"]
 
+_MOST_MORE = 20
+"""Times the labels there are; an estimate of more says nothing."""
+
 
 class Outcome(BaseModel):
     """What acting comes to on a split. value: of the measure, None where nothing is acted on.
@@ -242,6 +245,11 @@ def _unsupported(target: Target, points: Sequence[Point], num: int, confidence: 
         return (
             f"{told}: not even the most confident of {num:,} training images keep it. More labels "
             "for this prompt would not help: relax the target, or improve prompt and reading"
+        )
+    if needed > _MOST_MORE * num:
+        return (
+            f"{told}: {num:,} training images are far from enough (about {needed:,} like them "
+            "might be). Improve prompt and reading, or relax the target"
         )
     return (
         f"{told} on {num:,} training images (one of each group): about {max(needed, num + 1):,} "

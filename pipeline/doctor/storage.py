@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from ...data.errors import ConfigError
 from ...data.examples import read_dataset
 from ...data.store.store import ReplyStore, told_errors
 from ...data.tasks import Task
 from ..config import RunConfig
+from ..runs.directory import refuse_foreign
 from .check import Check, error, ok, warning
 
 _GB = 10**9
@@ -41,7 +43,16 @@ def run_checks(config: RunConfig, task: Task) -> Iterator[Check]:
     """Raises DataError for a dataset that cannot be used."""
     data = read_dataset(config.dataset, task, config.images.bounds)
     yield ok("dataset", f"{config.dataset}: {len(data.train)} train, {len(data.test)} test")
-    yield _disk(config.output)
+    yield _output(config, task)
+
+
+def _output(config: RunConfig, task: Task) -> Check:
+    """Whether the run may write there."""
+    try:
+        refuse_foreign(config.output, config, task)
+    except ConfigError as problem:
+        return error("output", str(problem))
+    return _disk(config.output)
 
 
 def _disk(output: Path) -> Check:

@@ -101,6 +101,6 @@ def _escaped(label: str) -> str:
 
 def _needs_blpo(why: str) -> ConfigError:
     return ConfigError(
-        f"this judge takes more than one prompt: {why}; export it as a bundle (or mlflow), which "
+        f"the prompt alone is not this judge: {why}; export it as a bundle (or mlflow), which "
         "`blpo judge --bundle` runs"
     )

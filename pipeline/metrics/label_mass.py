@@ -6,6 +6,11 @@ from dataclasses import dataclass
 LOW_LABEL_MASS = 0.9
 """A label mass below which the probabilities of labels say little about the model's own."""
 _MOST_LOW_MASSES = 0.05
+_WHAT_TO_DO = (
+    "the model would rather write something other than a label, and the probabilities are "
+    "renormalized over the little that is left. Name the labels in answer_instruction as declared, "
+    "declare them as the model writes them, or let the model reason first (verdict: reasoned)"
+)
 
 
 @dataclass(slots=True)
@@ -37,8 +42,12 @@ def low_mass_warning(low_share: float, mean: float) -> str:
         return ""
     return (
         f"label mass below {LOW_LABEL_MASS} for {low_share:.0%} of the verdicts (mean {mean:.3f}): "
-        "the model would rather write something other than a label, and the probabilities are "
-        "renormalized over the little that is left. Name the labels in answer_instruction as "
-        "declared, declare them as the model writes them, or let the model reason first "
-        "(verdict: reasoned)"
+        f"{_WHAT_TO_DO}"
     )
+
+
+def low_mean_warning(mean: float | None) -> str:
+    """The same where only the mean is known; empty where it is not low."""
+    if mean is None or mean >= LOW_LABEL_MASS:
+        return ""
+    return f"the mean label mass is {mean:.3f}: {_WHAT_TO_DO}"

@@ -1,8 +1,9 @@
 """What the roles of a run failed at, and what they were asked otherwise, in words."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ...models.wrappers.ledger import Role
+from ..metrics.label_mass import low_mean_warning
 from ..result import RoleFailures, RunResult
 from ..search.failures import commonest
 
@@ -32,6 +33,16 @@ def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:
         for role, found in departures.items()
         for point, number in found.items()
     ]
+
+
+def verdict_lines(result: RunResult, labels: Sequence[str]) -> list[str]:
+    """What is odd about the final verdicts on the test split: little label mass, one label only."""
+    final = result.test.final
+    lines = [f"judge: {told}"] if (told := low_mean_warning(final.label_mass)) else []
+    counts = [sum(column) for column in zip(*final.confusion, strict=True)]
+    if max(counts[: len(labels)], default=0) == final.n:
+        lines.append(f"judge: all {final.n:,} verdicts are {labels[counts.index(final.n)]!r}")
+    return lines
 
 
 def nothing_new(result: RunResult) -> str | None:

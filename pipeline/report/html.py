@@ -18,7 +18,7 @@ from ..metrics.labelled import Labelled
 from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
-from .failure_lines import departure_lines, failure_lines
+from .failure_lines import departure_lines, failure_lines, verdict_lines
 from .gallery import OUTCOMES, Gallery
 from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
@@ -67,7 +67,11 @@ def _view(record: RunRecord) -> dict[str, Any]:
         "metrics": METRICS,
         "answer_instruction": answer_instruction(record.task, record.config.reasoning),
         "finding": finding(result, record.task.primary_metric),
-        "failure_lines": failure_lines(result.failures) + departure_lines(result.departures),
+        "failure_lines": [
+            *failure_lines(result.failures),
+            *verdict_lines(result, record.task.labels),
+            *departure_lines(result.departures),
+        ],
         "interval_plot": interval_plot(result.test),
         "judge_diff": PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         "i2t_diff": PromptDiff.make(

@@ -238,6 +238,15 @@ def _today() -> str:
     return now.date().isoformat()
 
 
+def refuse_foreign(path: Path, config: RunConfig, task: Task) -> None:
+    """Raises ConfigError for a folder of other files, or of a run with other settings."""
+    _refuse_foreign(path)
+    if (path / CONFIG_FILE).exists():
+        _refuse_differences(
+            path, run_differences(stored_config(path), kept_task(path), config, task)
+        )
+
+
 def _refuse_foreign(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"output {path}: is a file; name a directory")
@@ -258,6 +267,10 @@ def _refuse_other_run(path: Path, config: RunConfig, task: Task, inputs: Mapping
         *run_differences(stored_config(path), kept_task(path), config, task),
         *differences(stored, inputs),
     ]
+    _refuse_differences(path, found)
+
+
+def _refuse_differences(path: Path, found: Sequence[str]) -> None:
     if found:
         raise ConfigError(
             f"output {path}: belongs to another run, which differs in\n  "

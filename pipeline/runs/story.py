@@ -158,7 +158,7 @@ def _choice(step: Step) -> list[str]:
             f"gain {signed(found.mean)} \N{PLUS-MINUS SIGN} {found.standard_error:.3f} on {found.n}"
         )
     if step.notes:
-        return [*told, *(note.rstrip(".") for note in step.notes)]
+        return [*told, *(note[0].lower() + note[1:].rstrip(".") for note in step.notes)]
     changed = step.next_judge_prompt != step.judge_prompt
     return [*told, "accepted" if changed else "the judge prompt stays"]
 

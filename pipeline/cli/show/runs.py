@@ -13,7 +13,7 @@ from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
-from ...report.failure_lines import departure_lines, failure_lines
+from ...report.failure_lines import departure_lines, failure_lines, verdict_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
@@ -77,8 +77,9 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(_means_table(runs))
     for run in runs:
         console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
-        told = finding(run.result, run_task(run.config).primary_metric)
-        failures = failure_lines(run.result.failures)
+        task = run_task(run.config)
+        told = finding(run.result, task.primary_metric)
+        failures = failure_lines(run.result.failures) + verdict_lines(run.result, task.labels)
         readings = reading_lines(run.result.readings)
         departures = departure_lines(run.result.departures)
         for line in (told.sentence, *readings, *failures, *departures):
