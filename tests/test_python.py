@@ -87,7 +87,10 @@ def test_a_run_is_read_back_with_its_frames(run: LoadedRun) -> None:
 def test_what_is_no_finished_run_is_refused(run: LoadedRun, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="not a run directory"):
         load_run(tmp_path)
-    assert run.result
+    with pytest.raises(ConfigError, match="nowhere: no such run directory or bundle"):
+        Judge("nowhere")
+    with run.judge() as judge, pytest.raises(DataError, match="source: no image of task .*: image"):
+        judge.one({"source": "a.png"})
 
 
 def test_a_judge_repeats_the_verdicts_of_its_run(run: LoadedRun) -> None:

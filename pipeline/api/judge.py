@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, cast
 
+from ...data.errors import ConfigError, DataError
 from ...data.frames import pl
 from ...data.tasks import Task, load_task
 from ...models.roles.judge import Verdict
@@ -50,6 +51,8 @@ class Judge:
             max_failed_share; they replace the run's. Raises ConfigError.
         """
         path = Path(run_or_bundle)
+        if not path.exists():
+            raise ConfigError(f"{path}: no such run directory or bundle")
         run, bundle = (path, None) if path.is_dir() else (None, path)
         source = judge_source(run, None, None, [], None if store is None else Path(store), bundle)
         self._open(source, settings)
@@ -117,6 +120,9 @@ class Judge:
         One without a label is returned, with its reason.
         """
         given = image if isinstance(image, Mapping) else {"image": image}
+        if unknown := [name for name in given if name not in self.task.image_columns]:
+            expected = ", ".join(self.task.image_columns)
+            raise DataError(f"{', '.join(unknown)}: no image of task {self.task.name}: {expected}")
         cells = {**given, "image_b": image_b}
         row = {n: c if isinstance(c, bytes) else str(c) for n, c in cells.items() if c is not None}
         shown = items(

@@ -47,7 +47,7 @@ def next_line(tone: Tone, run: Path) -> str:
     named = shlex.quote(str(run))
     if tone == "better":
         return f"next: blpo judge IMAGES --run {named} --out verdicts.parquet"
-    command = f"blpo next IMAGES.parquet --run {named} --out next.csv"
+    command = f"blpo next IMAGES --run {named} --out next.csv"
     return f"next, to label what would tell most: {command}"
 
 
