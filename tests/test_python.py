@@ -89,7 +89,10 @@ def test_what_is_no_finished_run_is_refused(run: LoadedRun, tmp_path: Path) -> N
         load_run(tmp_path)
     with pytest.raises(ConfigError, match="nowhere: no such run directory or bundle"):
         Judge("nowhere")
-    with run.judge() as judge, pytest.raises(DataError, match="source: no image of task .*: image"):
+    with (
+        run.judge() as judge,
+        pytest.raises(DataError, match=r"source: no image of task .*: image"),
+    ):
         judge.one({"source": "a.png"})
 
 
