@@ -160,15 +160,12 @@ def _filled_rows(looked: Inspection) -> Iterator[tuple[int, TableRow]]:
 
 
 def _merge(looked: Inspection) -> None:
-    """One record per image and text, if rows are answers of several annotators."""
-    num_rows = len(looked.records)
-    if not looked.problems.count:
-        looked.records = merged(
-            looked.records, looked.reader.task, looked.problems, looked.report.left_out
-        )
-    if len(looked.records) < num_rows:
+    """One record per image and text of rows without a problem: each is one annotator's answer."""
+    sound = [record for record in looked.records if not record.problems]
+    looked.records = merged(sound, looked.reader.task, looked.problems, looked.report.left_out)
+    if len(looked.records) < len(sound):
         looked.report.notes.append(
-            f"{num_rows:,} answers on {len(looked.records):,} images: a row is the answer of one "
+            f"{len(sound):,} answers on {len(looked.records):,} images: a row is the answer of one "
             "annotator"
         )
     _check_ids(looked)
