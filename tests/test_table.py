@@ -442,8 +442,11 @@ def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path
     )
     summary, dataset = imported(first, overwrite=True, more=(second,))
     assert dataset.fingerprint == whole.fingerprint
-    assert summary.layout == "2 tables, the first a table, delimiter comma"
+    assert summary.layout == "each a table, delimiter comma"
+    assert summary.name == f"2 tables ({first}, {second})"
     wrong = write_csv(tmp_path / "wrong.csv", [rows[7] | {"label": "fine"}])
-    assert f"{wrong}, line 2: label 'fine'" in refused(first, more=(wrong,))
+    told = refused(first, more=(wrong,))
+    assert told.startswith(f"2 tables ({first}, {wrong}): ")
+    assert f"{wrong}, line 2: label 'fine'" in told
     other = write_csv(tmp_path / "other.csv", [row | {"note": "x"} for row in rows])
     assert "only one of them has the column note" in refused(first, more=(other,))

@@ -7,6 +7,17 @@ from ..errors import DataError
 from ..left_out import LeftOut
 from .base import TableRow, TableSource
 
+_MOST_NAMED = 5
+
+
+def joint_name(sources: Sequence[object]) -> str:
+    """What messages call sources that are read as one: the path of one, the paths of several."""
+    if len(sources) == 1:
+        return str(sources[0])
+    names = ", ".join(map(str, sources[:_MOST_NAMED]))
+    more = f" and {len(sources) - _MOST_NAMED} more" if len(sources) > _MOST_NAMED else ""
+    return f"{len(sources)} tables ({names}{more})"
+
 
 @dataclass(frozen=True)
 class SeveralTables:
@@ -28,7 +39,11 @@ class SeveralTables:
 
     @property
     def layout(self) -> str:
-        return f"{len(self.parts)} tables, the first {self.parts[0][1].layout}"
+        layouts = [part.layout for _, part in self.parts]
+        if len({*layouts}) == 1:
+            return f"each {layouts[0]}"
+        named = zip(self.parts, layouts, strict=True)
+        return "; ".join(f"{name} {layout}" for (name, _), layout in named)
 
     def left_out(self) -> LeftOut:
         left_out = LeftOut()

@@ -12,7 +12,7 @@ from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
 from ..sources.opening import open_source
-from ..sources.several import SeveralTables
+from ..sources.several import SeveralTables, joint_name
 from ..tasks import Task
 from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
@@ -40,9 +40,10 @@ def inspect_table(
     cannot be told; what is wrong with rows is collected.
     """
     table = _opened(source, options)
+    name = joint_name((source, *options.more))
     names = table.columns()
     found = match_columns(
-        str(source),
+        name,
         names,
         options.columns,
         task,
@@ -52,7 +53,7 @@ def inspect_table(
     )
     if task.is_pairwise and options.shuffle_pairs and "comment" in found.roles:
         raise DataError(
-            f"{source}: comments may name the images of a pair, and --shuffle-pairs exchanges "
+            f"{name}: comments may name the images of a pair, and --shuffle-pairs exchanges "
             "them: leave the comments out with --column comment=, or keep the order"
         )
     images = _image_reader(source, table, found, task, options)
@@ -60,7 +61,9 @@ def inspect_table(
         found.roles, task, images, options.label_map, found.ratings, criteria=found.criteria
     )
     unused = _unused(names, found)
-    report = ImportReport(source, table.layout, found.roles, found.ratings, unused)
+    report = ImportReport(
+        source, table.layout, found.roles, found.ratings, unused, more=options.more
+    )
     report.left_out.add(table.left_out())
     report.notes += [
         f"annotators' answers to criterion {name}: column {column}"
@@ -68,7 +71,7 @@ def inspect_table(
     ]
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
-    looked = Inspection(table, reader, report, Problems(str(source)), [], [])
+    looked = Inspection(table, reader, report, Problems(name), [], [])
     _look(looked, on_row, skip_faulty=options.skip_faulty)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
@@ -131,7 +134,7 @@ def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
         looked.records.append(record)
     if not looked.records:
         raise DataError(
-            f"{looked.report.source}: has no rows: add some, or check that it is the right file"
+            f"{looked.report.name}: has no rows: add some, or check that it is the right file"
         )
     looked.problems.explain(explain_contradiction(_given_labels(looked), looked.reader.task))
     looked.report.notes += notes_on_cells(looked.records)
