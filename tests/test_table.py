@@ -380,6 +380,21 @@ def test_an_image_is_on_one_side_of_the_split_whatever_its_texts(tmp_path: Path)
     assert not sides[0] & sides[1]
 
 
+def test_rows_that_are_one_group_are_told_with_what_joins_them(tmp_path: Path) -> None:
+    rows = [
+        {**row, "text": f"caption {number // 2}", "label": number % 2}
+        for number, row in enumerate(rows_with_images(tmp_path, 6))
+    ]
+    rows[2]["image"], rows[4]["image"] = rows[1]["image"], rows[3]["image"]
+    told = refused(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
+    assert "all 6 rows are one group" in told
+    assert "line 2 and line 3 (text 'caption 0'); line 3 and line 4 (an image): group" in told
+    assert "--column group=image" in told
+    same = [{**row, "image": "images/0.png", "text": f"{n}"} for n, row in enumerate(rows)]
+    told = refused(write_csv(tmp_path / "same.csv", same), ALIGNMENT)
+    assert "as do line 2 and line 3 (an image): no column of groups can part them" in told
+
+
 def test_a_group_column_cannot_put_an_image_on_both_sides(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path, 4)
     rows = [{**row, "id": n, "group": n, "split": "train"} for n, row in enumerate(rows)]
