@@ -448,7 +448,7 @@ def test_a_metadata_file_that_is_a_link_out_of_its_folder_needs_permission(tmp_p
     assert imported(tmp_path / "here", allow_outside=True)[0].num_rows == len(rows)
 
 
-def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path) -> None:
+def test_several_tables_are_read_as_one_and_have_what_is_needed(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path)
     whole = imported(write_csv(tmp_path / "t.csv", rows))[1]
     first, second = (
@@ -463,5 +463,25 @@ def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path
     told = refused(first, more=(wrong,))
     assert told.startswith(f"2 tables ({first}, {wrong}): ")
     assert f"{wrong}, line 2: label 'fine'" in told
-    other = write_csv(tmp_path / "other.csv", [row | {"note": "x"} for row in rows])
-    assert "only one of them has the column note" in refused(first, more=(other,))
+    split = [row | {"split": "train", "note": "x"} for row in rows]
+    other = write_csv(tmp_path / "other.csv", split)
+    assert f"{first} has no column split, which others have for the split" in refused(
+        first, more=(other,)
+    )
+
+
+def test_a_table_may_lack_raters_and_comments(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    named = [{**row, "rater": "ann", "comment": "a blade"} for row in rows[:6]]
+    first = write_csv(tmp_path / "ann.csv", named)
+    plain = write_csv(tmp_path / "next.csv", rows[4:])
+    summary, dataset = imported(plain, more=(first,))
+    assert f"{plain} has no rater, comment: read as empty there" in summary.notes
+    found = {e.example_id: (e.comment, e.ratings) for e in (*dataset.train, *dataset.test)}
+    assert len(found) == 12
+    assert found["images/1.png"] == ("a blade", ())
+    assert found["images/5.png"] == ("a blade", ("Unsafe", "Unsafe"))
+    assert found["images/9.png"] == (None, ())
+    told = refused(first, more=(plain, write_csv(tmp_path / "again.csv", rows[11:])))
+    assert "again.csv, line 2: an answer on the image of" in told
+    assert "neither says whose it is" in told

@@ -26,6 +26,8 @@ from .rows import RowReader
 
 _ROWS_AT_ONCE = 64
 _ROWS_FOR_PREFIX = 64
+_MAY_LACK = frozenset({"rater", "comment", "category"})
+"""Roles that one of several tables may have no column for: an empty cell says nothing of others."""
 _NO_IMAGE = hashlib.sha256(b"").hexdigest()
 
 OnRow = Callable[[], None]
@@ -51,6 +53,8 @@ def inspect_table(
         ratings=options.ratings,
         images=table.image_columns(),
     )
+    if isinstance(table, SeveralTables):
+        _check_parts(name, table, found)
     if task.is_pairwise and options.shuffle_pairs and "comment" in found.roles:
         raise DataError(
             f"{name}: comments may name the images of a pair, and --shuffle-pairs exchanges "
@@ -69,6 +73,13 @@ def inspect_table(
         f"annotators' answers to criterion {name}: column {column}"
         for name, column in found.criteria.items()
     ]
+    if isinstance(table, SeveralTables):
+        report.notes += [
+            f"{part} has no {', '.join(missing)}: read as empty there"
+            for part, missing in table.lacking(
+                column for column in reader.wanted if column in names
+            )
+        ]
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(name), [], [])
@@ -93,6 +104,18 @@ def _opened(source: Path, options: TableOptions) -> TableSource:
         return tables[0]
     names = map(str, (source, *options.more))
     return SeveralTables(tuple(zip(names, tables, strict=True)))
+
+
+def _check_parts(name: str, tables: SeveralTables, found: FoundColumns) -> None:
+    """Raise DataError if a table lacks a column that every row needs a value of."""
+    for role, own in found.roles.items():
+        lacking = [] if role in _MAY_LACK else tables.lacking(columns_in(own))
+        for part, missing in lacking:
+            raise DataError(
+                f"{name}: {part} has no column {missing[0]}, which others have for the {role}: "
+                f"give it one, ignore it in all with --column {role}= if it can be spared, or "
+                "import that table by itself"
+            )
 
 
 def _unused(names: Sequence[str], found: FoundColumns) -> list[str]:
@@ -165,6 +188,8 @@ def _filled_rows(looked: Inspection) -> Iterator[tuple[int, TableRow]]:
 def _merge(looked: Inspection) -> None:
     """One record per image and text of rows without a problem: each is one annotator's answer."""
     sound = [record for record in looked.records if not record.problems]
+    if "rater" in looked.reader.columns:
+        _check_nameless(looked.problems, sound)
     looked.records = merged(sound, looked.reader.task, looked.problems, looked.report.left_out)
     if len(looked.records) < len(sound):
         looked.report.notes.append(
@@ -172,6 +197,21 @@ def _merge(looked: Inspection) -> None:
             "annotator"
         )
     _check_ids(looked)
+
+
+def _check_nameless(problems: Problems, records: Sequence[Record]) -> None:
+    """Two answers on one image that nobody's name stands by could be of one annotator."""
+    firsts: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        if record.rater is None:
+            first = firsts.setdefault((record.image_hashes, record.text), record)
+            if first is not record:
+                problems.add(
+                    record.where,
+                    f"an answer on the image of {first.where}, and neither says whose it is: fill "
+                    "in the rater, keep one of them, or pass --column rater= --several-raters if "
+                    "each row is of another annotator",
+                )
 
 
 def _leave_out_ties(looked: Inspection) -> None:
