@@ -475,7 +475,7 @@ def test_a_table_may_lack_raters_and_comments(tmp_path: Path) -> None:
     named = [{**row, "rater": "ann", "comment": "a blade"} for row in rows[:6]]
     first = write_csv(tmp_path / "ann.csv", named)
     plain = write_csv(tmp_path / "next.csv", rows[4:])
-    summary, dataset = imported(plain, more=(first,))
+    summary, dataset = imported(first, more=(plain,))
     assert f"{plain} has no rater, comment: read as empty there" in summary.notes
     found = {e.example_id: (e.comment, e.ratings) for e in (*dataset.train, *dataset.test)}
     assert len(found) == 12

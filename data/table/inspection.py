@@ -74,11 +74,10 @@ def inspect_table(
         for name, column in found.criteria.items()
     ]
     if isinstance(table, SeveralTables):
+        wanted = [column for column in reader.wanted if column in names]
         report.notes += [
             f"{part} has no {', '.join(missing)}: read as empty there"
-            for part, missing in table.lacking(
-                column for column in reader.wanted if column in names
-            )
+            for part, missing in table.lacking(wanted)
         ]
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
