@@ -1,5 +1,6 @@
 """The labels of the data against those of the task: where they contradict, and the ways out."""
 
+import difflib
 import json
 import math
 import re
@@ -17,6 +18,9 @@ _LONGEST_LABEL = 100
 """Characters: a longer text is no label that anyone would declare."""
 _MOST_SHOWN = 20
 """Different labels that a message counts."""
+_LEAST_LIKENESS = 0.75
+"""Of a misspelt label to the one that is proposed: one letter in four may be another."""
+_HAS_DIGIT = re.compile(r"\d")
 
 
 def explain_contradiction(labels: Iterable[str], task: Task, *, has_scores: bool = False) -> str:
@@ -43,7 +47,7 @@ def explain_contradiction(labels: Iterable[str], task: Task, *, has_scores: bool
 def unknown_label(label: object, task: Task) -> str:
     """What to say about a label outside the task's set."""
     told = f"label {_cut(label)!r} is not one of {task.label_set()} (task {task.name})"
-    meant = _same_spelling(label_text(label), task)
+    meant = _meant(label_text(label), task)
     if meant is not None:
         return f"{told}; did you mean {meant!r}? Rename it with --label {label_text(label)}={meant}"
     if _needs_rounding([label_text(label)], task):
@@ -120,10 +124,12 @@ def _rename(found: list[str], strangers: list[str], task: Task) -> str | None:
     """Possible where there are at least as many labels as the task has."""
     if not strangers or len(found) < len(task.labels):
         return None
-    meant = {label: _same_spelling(label, task) for label in strangers}
+    meant = {label: _meant(label, task) for label in strangers}
     given = [f"--label {label}={name}" for label, name in meant.items() if name is not None]
     options = " ".join(given) if len(given) == len(strangers) else "--label FOUND=TASK for each"
-    return f"rename or merge labels: import them with {options}"
+    likely = {name: None for label in strangers if (name := _near(label, task)) is not None}
+    asked = f"did you mean {', '.join(map(repr, likely))}? " if likely else ""
+    return f"{asked}rename or merge labels: import them with {options}"
 
 
 def _declare(found: list[str], task: Task) -> str | None:
@@ -174,6 +180,23 @@ def _same_spelling(label: str, task: Task) -> str | None:
     """The task's label that differs only in case, or in what stands between its words."""
     same = [name for name in task.labels if spelling(name) == spelling(label)]
     return same[0] if len(same) == 1 else None
+
+
+def _meant(label: str, task: Task) -> str | None:
+    return _same_spelling(label, task) or _near(label, task)
+
+
+def _near(label: str, task: Task) -> str | None:
+    """The task's label that this one may be a slip of the keyboard for.
+
+    Never another number, and never one with another first letter, as a negation has.
+    """
+    words = spelling(label)
+    names = {spelling(name): name for name in task.labels if spelling(name)[:1] == words[:1]}
+    if words in names or _HAS_DIGIT.search(words):
+        return None
+    near = difflib.get_close_matches(words, names, n=2, cutoff=_LEAST_LIKENESS)
+    return names[near[0]] if len(near) == 1 else None
 
 
 def spelling(label: str) -> str:

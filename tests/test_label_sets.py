@@ -59,6 +59,11 @@ def test_what_is_found_and_declared_goes_first() -> None:
         "  2. judge on the data's labels: a task file that declares labels: [reject, Accept], also "
         "in its prompt and answer instruction"
     )
+    typo = ways_out(SHOP, ["accept", "reject", "rejcet"])
+    assert typo[0] == (
+        "did you mean 'reject'? rename or merge labels: import them with --label rejcet=reject"
+    )
+    assert typo[1].startswith("judge on the data's labels")
     many = explain_contradiction([f"l{number}" for number in range(30)], SHOP)
     assert ", l26: 1, 10 more. Declared: reject, accept;" in many
 
@@ -118,6 +123,8 @@ def test_decimals_are_to_be_rounded_first() -> None:
     ("label", "remedy"),
     [
         ("Accept", "; did you mean 'accept'? Rename it with --label Accept=accept"),
+        ("rejcet", "; did you mean 'reject'? Rename it with --label rejcet=reject"),
+        ("unaccept", "; correct it, or rename it with --label FOUND=TASK"),
         ("good", "; correct it, or rename it with --label FOUND=TASK"),
     ],
 )
@@ -126,5 +133,8 @@ def test_a_stranger_is_told_with_the_label_that_was_meant(label: str, remedy: st
     assert unknown_label(label, SHOP) == told + remedy
 
 
-def test_a_sign_makes_another_label() -> None:
+def test_what_no_slip_makes_is_another_label() -> None:
     assert "did you mean" not in unknown_label("-1", task_of("binary", "0", "1"))
+    assert "did you mean" not in unknown_label("Us", task_of("binary", "us", "US"))
+    assert "did you mean" not in unknown_label("step 3", task_of("binary", "step 1", "step 2"))
+    assert "did you mean" not in unknown_label("light r", task_of("binary", "light a", "light b"))

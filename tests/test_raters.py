@@ -97,6 +97,24 @@ def test_repeated_images_without_a_rater_are_asked_about(tmp_path: Path) -> None
         assert {e.ratings for e in examples_of(dataset)} >= {("Safe", "Safe", "Unsafe")}
 
 
+def test_a_faulty_answer_is_told_alone(tmp_path: Path) -> None:
+    rows = votes(tmp_path, THREE)
+    rows[4]["label"], rows[7]["label"] = "Odd", ""
+    rows[10]["image"] = "images/none.png"
+    told = refused(write_csv(tmp_path / "v.csv", rows))
+    assert [line.split(": ")[0] for line in told.partition("3 problems:\n")[2].splitlines()] == [
+        "  line 6",
+        "  line 9",
+        "  line 12",
+    ]
+    rows = votes(tmp_path, THREE)
+    rows[0]["label"], rows[4]["label"] = "Odd", "Safe"
+    other = write_csv(tmp_path / "w.csv", [*rows, rows[5] | {"label": "Safe"}])
+    told = refused(other)
+    assert "2 problems" in told
+    assert "line 20: annotator W2 says Safe here and Unsafe in line 7: keep one of them" in told
+
+
 @pytest.mark.parametrize(
     ("names", "options"),
     [

@@ -380,6 +380,21 @@ def test_an_image_is_on_one_side_of_the_split_whatever_its_texts(tmp_path: Path)
     assert not sides[0] & sides[1]
 
 
+def test_rows_that_are_one_group_are_told_with_what_joins_them(tmp_path: Path) -> None:
+    rows = [
+        {**row, "text": f"caption {number // 2}", "label": number % 2}
+        for number, row in enumerate(rows_with_images(tmp_path, 6))
+    ]
+    rows[2]["image"], rows[4]["image"] = rows[1]["image"], rows[3]["image"]
+    told = refused(write_csv(tmp_path / "t.csv", rows), ALIGNMENT)
+    assert "all 6 rows are one group" in told
+    assert "line 2 and line 3 (text 'caption 0'); line 3 and line 4 (an image): group" in told
+    assert "--column group=image" in told
+    same = [{**row, "image": "images/0.png", "text": f"{n}"} for n, row in enumerate(rows)]
+    told = refused(write_csv(tmp_path / "same.csv", same), ALIGNMENT)
+    assert "as do line 2 and line 3 (an image): no column of groups can part them" in told
+
+
 def test_a_group_column_cannot_put_an_image_on_both_sides(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path, 4)
     rows = [{**row, "id": n, "group": n, "split": "train"} for n, row in enumerate(rows)]
@@ -433,7 +448,7 @@ def test_a_metadata_file_that_is_a_link_out_of_its_folder_needs_permission(tmp_p
     assert imported(tmp_path / "here", allow_outside=True)[0].num_rows == len(rows)
 
 
-def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path) -> None:
+def test_several_tables_are_read_as_one_and_have_what_is_needed(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path)
     whole = imported(write_csv(tmp_path / "t.csv", rows))[1]
     first, second = (
@@ -442,8 +457,31 @@ def test_several_tables_are_read_as_one_and_have_the_same_columns(tmp_path: Path
     )
     summary, dataset = imported(first, overwrite=True, more=(second,))
     assert dataset.fingerprint == whole.fingerprint
-    assert summary.layout == "2 tables, the first a table, delimiter comma"
+    assert summary.layout == "each a table, delimiter comma"
+    assert summary.name == f"2 tables ({first}, {second})"
     wrong = write_csv(tmp_path / "wrong.csv", [rows[7] | {"label": "fine"}])
-    assert f"{wrong}, line 2: label 'fine'" in refused(first, more=(wrong,))
-    other = write_csv(tmp_path / "other.csv", [row | {"note": "x"} for row in rows])
-    assert "only one of them has the column note" in refused(first, more=(other,))
+    told = refused(first, more=(wrong,))
+    assert told.startswith(f"2 tables ({first}, {wrong}): ")
+    assert f"{wrong}, line 2: label 'fine'" in told
+    split = [row | {"split": "train", "note": "x"} for row in rows]
+    other = write_csv(tmp_path / "other.csv", split)
+    assert f"{first} has no column split, which others have for the split" in refused(
+        first, more=(other,)
+    )
+
+
+def test_a_table_may_lack_raters_and_comments(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    named = [{**row, "rater": "ann", "comment": "a blade"} for row in rows[:6]]
+    first = write_csv(tmp_path / "ann.csv", named)
+    plain = write_csv(tmp_path / "next.csv", rows[4:])
+    summary, dataset = imported(first, more=(plain,))
+    assert f"{plain} has no rater, comment: read as empty there" in summary.notes
+    found = {e.example_id: (e.comment, e.ratings) for e in (*dataset.train, *dataset.test)}
+    assert len(found) == 12
+    assert found["images/1.png"] == ("a blade", ())
+    assert found["images/5.png"] == ("a blade", ("Unsafe", "Unsafe"))
+    assert found["images/9.png"] == (None, ())
+    told = refused(first, more=(plain, write_csv(tmp_path / "again.csv", rows[11:])))
+    assert "again.csv, line 2: an answer on the image of" in told
+    assert "neither says whose it is" in told

@@ -1,7 +1,7 @@
 """Which side of the split each row of a table is on."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..examples import SPLITS, Split, check_coverage
@@ -11,6 +11,7 @@ from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableSource
 from ..splits import assign_splits
+from .columns import columns_in
 from .options import TableOptions, Validation
 from .records import Record
 from .report import ImportReport, notes_on_copies, notes_on_split
@@ -39,13 +40,14 @@ def divide(looked: Inspection, options: TableOptions) -> None:
     Rows of one group stay together, and so do rows with one image. A split that the table gives is
     taken as it is; one of train rows alone is none.
     """
+    given_groups = {record.row: record.group for record in looked.records}
     looked.records = _linked(looked.records)
     task, report = looked.reader.task, looked.report
     if task.is_pairwise and options.shuffle_pairs:
         looked.records = [_shuffled(record) for record in looked.records]
     _place_validation(looked, options.validation)
     _check_disjoint(looked.problems, looked.records)
-    _check_groups(looked)
+    _check_groups(looked, given_groups)
     if looked.problems.count:
         return
     labels = [record.label for record in looked.records]
@@ -128,24 +130,48 @@ def _check_disjoint(problems: Problems, records: Sequence[Record]) -> None:
             )
 
 
-def _check_groups(looked: Inspection) -> None:
-    """One group cannot be divided: say what makes it one."""
+def _check_groups(looked: Inspection, given: Mapping[int, str]) -> None:
+    """One group cannot be divided: say what makes it one. given: group by row, before links."""
     records = looked.records
     has_splits = any(record.split is not None for record in records)
     if has_splits or len(records) < 2 or len({record.group for record in records}) > 1:
         return
-    texts = {record.text for record in records}
-    image = looked.reader.columns[looked.reader.task.image_columns[0]]
-    if len(texts) == 1 and (text := records[0].text) is not None:
-        looked.problems.add(
-            "",
-            f"all {len(records):,} rows share one text, {shortened(text)!r}; rows are grouped by "
-            "text, and a group is on one side of the split: group them by image instead with "
-            f"--column group={image}",
-        )
-    else:
-        looked.problems.add(
-            "",
-            f"all {len(records):,} rows are one group, {shortened(records[0].group)!r}, which is "
-            "on one side of the split: name a column of finer groups with --column group=COLUMN",
-        )
+    columns = looked.reader.columns
+    image = columns_in(columns[looked.reader.image_roles[0]])[0]
+    by_image = len({*connected_groups([record.image_hashes for record in records])}) > 1
+    remedy = (
+        f"group them by image instead with --column group={image}, or name a column of finer "
+        "groups with --column group=COLUMN"
+        if by_image
+        else "no column of groups can part them: add rows with other images"
+    )
+    looked.problems.add(
+        "",
+        f"all {len(records):,} rows are one group, which is on one side of the split; rows that "
+        "share a group, a text or an image stay together, as do "
+        f"{'; '.join(_ties(looked, given))}: {remedy}",
+    )
+
+
+def _ties(looked: Inspection, given: Mapping[int, str]) -> Iterator[str]:
+    """The first rows that share a group or text, and the first that share an image, in words."""
+    what = "group" if "group" in looked.reader.columns else "text"
+    names = [[given[r.row]] if given[r.row] != r.image_hash else [] for r in looked.records]
+    if pair := _first_pair(looked.records, names):
+        first, second, name = pair
+        yield f"{first} and {second} ({what} {shortened(name)!r})"
+    if pair := _first_pair(looked.records, [record.image_hashes for record in looked.records]):
+        yield f"{pair[0]} and {pair[1]} (an image)"
+
+
+def _first_pair(
+    records: Sequence[Record], keys: Sequence[Sequence[str]]
+) -> tuple[str, str, str] | None:
+    """Where the first two rows with a common key are, and the key."""
+    firsts: dict[str, Record] = {}
+    for record, own in zip(records, keys, strict=True):
+        for key in own:
+            first = firsts.setdefault(key, record)
+            if first is not record:
+                return first.where, record.where, key
+    return None

@@ -12,7 +12,7 @@ from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
 from ..sources.opening import open_source
-from ..sources.several import SeveralTables
+from ..sources.several import SeveralTables, joint_name
 from ..tasks import Task
 from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
@@ -26,6 +26,8 @@ from .rows import RowReader
 
 _ROWS_AT_ONCE = 64
 _ROWS_FOR_PREFIX = 64
+_MAY_LACK = frozenset({"rater", "comment", "category"})
+"""Roles that one of several tables may have no column for: an empty cell says nothing of others."""
 _NO_IMAGE = hashlib.sha256(b"").hexdigest()
 
 OnRow = Callable[[], None]
@@ -40,9 +42,10 @@ def inspect_table(
     cannot be told; what is wrong with rows is collected.
     """
     table = _opened(source, options)
+    name = joint_name((source, *options.more))
     names = table.columns()
     found = match_columns(
-        str(source),
+        name,
         names,
         options.columns,
         task,
@@ -50,9 +53,11 @@ def inspect_table(
         ratings=options.ratings,
         images=table.image_columns(),
     )
+    if isinstance(table, SeveralTables):
+        _check_parts(name, table, found)
     if task.is_pairwise and options.shuffle_pairs and "comment" in found.roles:
         raise DataError(
-            f"{source}: comments may name the images of a pair, and --shuffle-pairs exchanges "
+            f"{name}: comments may name the images of a pair, and --shuffle-pairs exchanges "
             "them: leave the comments out with --column comment=, or keep the order"
         )
     images = _image_reader(source, table, found, task, options)
@@ -60,15 +65,23 @@ def inspect_table(
         found.roles, task, images, options.label_map, found.ratings, criteria=found.criteria
     )
     unused = _unused(names, found)
-    report = ImportReport(source, table.layout, found.roles, found.ratings, unused)
+    report = ImportReport(
+        source, table.layout, found.roles, found.ratings, unused, more=options.more
+    )
     report.left_out.add(table.left_out())
     report.notes += [
         f"annotators' answers to criterion {name}: column {column}"
         for name, column in found.criteria.items()
     ]
+    if isinstance(table, SeveralTables):
+        wanted = [column for column in reader.wanted if column in names]
+        report.notes += [
+            f"{part} has no {', '.join(missing)}: read as empty there"
+            for part, missing in table.lacking(wanted)
+        ]
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
-    looked = Inspection(table, reader, report, Problems(str(source)), [], [])
+    looked = Inspection(table, reader, report, Problems(name), [], [])
     _look(looked, on_row, skip_faulty=options.skip_faulty)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
@@ -90,6 +103,18 @@ def _opened(source: Path, options: TableOptions) -> TableSource:
         return tables[0]
     names = map(str, (source, *options.more))
     return SeveralTables(tuple(zip(names, tables, strict=True)))
+
+
+def _check_parts(name: str, tables: SeveralTables, found: FoundColumns) -> None:
+    """Raise DataError if a table lacks a column that every row needs a value of."""
+    for role, own in found.roles.items():
+        lacking = [] if role in _MAY_LACK else tables.lacking(columns_in(own))
+        for part, missing in lacking:
+            raise DataError(
+                f"{name}: {part} has no column {missing[0]}, which others have for the {role}: "
+                f"give it one, ignore it in all with --column {role}= if it can be spared, or "
+                "import that table by itself"
+            )
 
 
 def _unused(names: Sequence[str], found: FoundColumns) -> list[str]:
@@ -131,7 +156,7 @@ def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
         looked.records.append(record)
     if not looked.records:
         raise DataError(
-            f"{looked.report.source}: has no rows: add some, or check that it is the right file"
+            f"{looked.report.name}: has no rows: add some, or check that it is the right file"
         )
     looked.problems.explain(explain_contradiction(_given_labels(looked), looked.reader.task))
     looked.report.notes += notes_on_cells(looked.records)
@@ -160,18 +185,32 @@ def _filled_rows(looked: Inspection) -> Iterator[tuple[int, TableRow]]:
 
 
 def _merge(looked: Inspection) -> None:
-    """One record per image and text, if rows are answers of several annotators."""
-    num_rows = len(looked.records)
-    if not looked.problems.count:
-        looked.records = merged(
-            looked.records, looked.reader.task, looked.problems, looked.report.left_out
-        )
-    if len(looked.records) < num_rows:
+    """One record per image and text of rows without a problem: each is one annotator's answer."""
+    sound = [record for record in looked.records if not record.problems]
+    if "rater" in looked.reader.columns:
+        _check_nameless(looked.problems, sound)
+    looked.records = merged(sound, looked.reader.task, looked.problems, looked.report.left_out)
+    if len(looked.records) < len(sound):
         looked.report.notes.append(
-            f"{num_rows:,} answers on {len(looked.records):,} images: a row is the answer of one "
+            f"{len(sound):,} answers on {len(looked.records):,} images: a row is the answer of one "
             "annotator"
         )
     _check_ids(looked)
+
+
+def _check_nameless(problems: Problems, records: Sequence[Record]) -> None:
+    """Two answers on one image that nobody's name stands by could be of one annotator."""
+    firsts: dict[tuple[object, ...], Record] = {}
+    for record in records:
+        if record.rater is None:
+            first = firsts.setdefault((record.image_hashes, record.text), record)
+            if first is not record:
+                problems.add(
+                    record.where,
+                    f"an answer on the image of {first.where}, and neither says whose it is: fill "
+                    "in the rater, keep one of them, or pass --column rater= --several-raters if "
+                    "each row is of another annotator",
+                )
 
 
 def _leave_out_ties(looked: Inspection) -> None:

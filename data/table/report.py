@@ -8,6 +8,7 @@ from pathlib import Path
 from ..examples import SPLITS, Split
 from ..left_out import LeftOut
 from ..shown import shortened
+from ..sources.several import joint_name
 from ..tasks import Task
 from .columns import Role
 from .records import Record
@@ -22,7 +23,8 @@ _MOST_SHOWN = 3
 class ImportReport:
     """What was recognised, left out, read otherwise than written, and divided.
 
-    path: the dataset file; None if none was written. layout: of the source, in words.
+    path: the dataset file; None if none was written. layout: of the source, in words. more: further
+        sources that were read with it.
     num_rows: examples of the dataset. counts: by split and label, labels in declared order; empty
         until the rows are divided.
     columns: the table's column for each role that has one. ratings: columns of one annotator each.
@@ -44,6 +46,12 @@ class ImportReport:
     contradictions: list[str] = field(default_factory=list[str])
     notes: list[str] = field(default_factory=list[str])
     path: Path | None = None
+    more: tuple[Path, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What messages call the source, or all of them."""
+        return joint_name((self.source, *self.more))
 
 
 def notes_on_cells(records: Sequence[Record]) -> Iterator[str]:

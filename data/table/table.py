@@ -65,11 +65,11 @@ def _examples(inspection: Inspection) -> Iterator[Example]:
     }
     for number, row in enumerate(inspection.table.rows(reader.wanted)):
         if number in wanted:
-            yield _example(inspection.report.source, reader, row, *wanted[number])
+            yield _example(inspection.report.name, reader, row, *wanted[number])
 
 
 def _example(
-    source: Path, reader: RowReader, row: TableRow, record: Record, split: Split
+    source: str, reader: RowReader, row: TableRow, record: Record, split: Split
 ) -> Example:
     images = [reader.image(row, role).data for role in reader.image_roles]
     if tuple(hashlib.sha256(image).hexdigest() for image in images) != record.image_hashes:

@@ -90,7 +90,7 @@ def show_problems(inspection: Inspection) -> NoReturn:
 
 def _report_lines(report: ImportReport) -> list[str]:
     used = ", ".join(f"{role} from {name!r}" for role, name in report.columns.items())
-    lines = [f"{report.source}: {report.layout}", f"columns: {used or 'none'}"]
+    lines = [f"{report.name}: {report.layout}", f"columns: {used or 'none'}"]
     if report.ratings:
         lines.append(f"one annotator each: {', '.join(report.ratings)}")
     if report.unused_columns:
@@ -104,7 +104,8 @@ def _report_json(report: ImportReport) -> dict[str, Any]:
         for reason, count in report.left_out.skipped.items()
     }
     written = str(report.path) if report.path else None
-    found = asdict(report) | {"source": str(report.source), "path": written}
+    sources = {"source": str(report.source), "more": [str(path) for path in report.more]}
+    found = asdict(report) | sources | {"path": written}
     return found | {"left_out": left_out}
 
 
