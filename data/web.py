@@ -6,6 +6,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from .errors import DataError
+from .redaction import public_address
 from .shown import shortened
 
 _TIMEOUT_S = 30.0
@@ -56,7 +57,7 @@ def fetched(client: httpx.Client, url: str, wanted: Wanted) -> Page:
         retry=retry_if_exception(_may_pass),
         reraise=True,
     )
-    shown = f"{wanted.what} {shortened(url)}"
+    shown = f"{wanted.what} {shortened(public_address(url))}"
     try:
         return attempts(_asked, client, url, wanted.max_bytes)
     except _TooLargeError:

@@ -14,6 +14,8 @@ from blpo.data.images import ImageBounds
 from blpo.data.shards import Shard
 from blpo.data.sources import web
 from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
+from blpo.pipeline.bulk.judging import judge_source
+from blpo.pipeline.bulk.shards import judge_manifest
 from command_line import Blpo
 from user_files import SAFETY, png, write_csv
 
@@ -28,6 +30,7 @@ NGINX = """<html><head><title>Index of /photos/more/</title></head><body><pre>
 <a href="../">../</a>
 <a href="3.jpg">3.jpg</a>   01-Nov-2026 10:00  1234
 </pre></body></html>"""
+KEYED = {"/image?key=2": 2, "/image?key=3": 3}
 PICTURES = {"/photos/2.png": 2, "/photos/a%20b.PNG": 7, "/photos/more/3.jpg": 3}
 
 
@@ -45,7 +48,8 @@ class Site(BaseHTTPRequestHandler):
             self.end_headers()
             return
         kind, page = self.pages.get(self.path, ("", ""))
-        content = png(PICTURES[self.path]) if self.path in PICTURES else page.encode()
+        number = KEYED.get(self.path) or PICTURES.get(self.path.partition("?")[0])
+        content = png(number) if number else page.encode()
         self.send_response(200 if content else 404)
         self.send_header("Content-Type", kind or "image/png")
         self.end_headers()
@@ -148,6 +152,38 @@ def test_an_address_that_is_no_list_of_images_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         items(Path(f"{site}/{path}"), tmp_path)
+
+
+def test_passwords_and_keys_of_addresses_stay_out_of_ids_and_messages(
+    tmp_path: Path, site: str
+) -> None:
+    with_user = site.replace("://", "://user:S3CRET@")
+    assert items(Path(f"{with_user}/photos/"), tmp_path) == pictures_of(site)
+    lines = ["photos/2.png?sig=T0KEN&w=5", f"{with_user}/photos/more/3.jpg?X-Amz-Token=T0KEN"]
+    Site.pages["/list.txt"] = ("text/plain", "\n".join(lines))
+    found = items(Path(f"{with_user}/list.txt"), tmp_path)
+    assert list(found) == [f"{site}/photos/2.png?w=5", f"{site}/photos/more/3.jpg"]
+    assert "/photos/2.png?sig=T0KEN&w=5" in Site.asked
+    Site.pages["/list.txt"] = ("text/plain", "none.png?sig=T0KEN")
+    with pytest.raises(DataError, match="404") as raised:
+        items(Path(f"{with_user}/list.txt"), tmp_path)
+    assert "S3CRET" not in str(raised.value)
+    assert "T0KEN" not in str(raised.value)
+
+
+def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: str) -> None:
+    Site.pages["/list.txt"] = ("text/plain", "image?key=2\nimage?key=2\nimage?key=3\n")
+    with pytest.raises(DataError, match=rf"line 3: {site}/image is the address of another image"):
+        items(Path(f"{site}/list.txt"), tmp_path)
+
+
+def test_a_password_in_an_address_is_not_kept_with_shards(site: str, tmp_path: Path) -> None:
+    source = judge_source(None, "unsafebench", None, [], tmp_path)
+    path = Path(f"{site.replace('://', '://user:S3CRET@')}/photos")
+    with pytest.raises(DataError, match="judge it without shards") as raised:
+        judge_manifest(source, path, tmp_path / "out", tmp_path, 2, ItemOptions(downloads=tmp_path))
+    assert "S3CRET" not in str(raised.value)
+    assert Site.asked == []
 
 
 def test_what_is_fetched_is_bounded(

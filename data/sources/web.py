@@ -12,6 +12,7 @@ import httpx
 from ..arrow import atomic_path
 from ..errors import DataError
 from ..left_out import LeftOut
+from ..redaction import public_address
 from ..remote import address
 from ..web import Page, Wanted, fetched
 from .base import IMAGE_SUFFIXES, TableRow, TableSource
@@ -88,7 +89,7 @@ class IndexPages:
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
         for url in self.images:
-            yield TableRow(url, {"image": url}, self.base)
+            yield TableRow(public_address(url), {"image": url}, self.base)
 
 
 @dataclass
