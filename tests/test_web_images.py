@@ -39,6 +39,7 @@ class Site(BaseHTTPRequestHandler):
 
     pages: ClassVar[dict[str, tuple[str, str]]] = {}
     asked: ClassVar[list[str]] = []
+    broken: ClassVar[dict[str, tuple[str, bytes]]] = {}
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -50,6 +51,7 @@ class Site(BaseHTTPRequestHandler):
         kind, page = self.pages.get(self.path, ("", ""))
         number = KEYED.get(self.path) or PICTURES.get(self.path.partition("?")[0])
         content = png(number) if number else page.encode()
+        kind, content = self.broken.get(self.path, (kind, content))
         self.send_response(200 if content else 404)
         self.send_header("Content-Type", kind or "image/png")
         self.end_headers()
@@ -75,6 +77,7 @@ def served() -> Generator[str]:
 @pytest.fixture
 def site() -> Generator[str]:
     Site.asked = []
+    Site.broken = {}
     Site.pages = {
         "/photos/": ("text/html;charset=UTF-8", APACHE),
         "/photos/more/": ("text/html", NGINX),
@@ -169,6 +172,22 @@ def test_passwords_and_keys_of_addresses_stay_out_of_ids_and_messages(
         items(Path(f"{with_user}/list.txt"), tmp_path)
     assert "S3CRET" not in str(raised.value)
     assert "T0KEN" not in str(raised.value)
+
+
+@pytest.mark.parametrize("sent", ["text/html <html>Sign in</html>", "image/png"])
+def test_what_is_no_image_is_refused_and_not_kept(tmp_path: Path, site: str, sent: str) -> None:
+    kind, _, page = sent.partition(" ")
+    Site.broken["/broken.png"] = kind, page.encode() or png(4)[:-30]
+    Site.pages["/list.txt"] = ("text/plain", "broken.png")
+    shown = f"image {site}/broken.png, where the server sent {kind}: cannot be decoded"
+    with pytest.raises(DataError, match=shown):
+        items(Path(f"{site}/list.txt"), tmp_path)
+    Site.broken["/broken.png"] = "image/png", png(4)
+    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+    (kept,) = (file for file in tmp_path.glob("??/*"))
+    kept.write_bytes(png(4)[:-30])
+    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+    assert Site.asked.count("/broken.png") == 3
 
 
 def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: str) -> None:
