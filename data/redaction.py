@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from urllib.parse import unquote
 
 REDACTED = "***"
 
@@ -25,7 +26,10 @@ _SHOWN_CHARS = 8
 _WORDS = re.compile(r"(?!sk-)[a-z]+([-_ ][a-z]+)*|EMPTY")
 """What is given to servers that take no key ("not-needed"), and may stand in any reply."""
 _USER_IN_URL = re.compile(r"://[^/\s'\"@]*@")
-_KEY_IN_URL = re.compile(r"(?i)([?&][\w-]*(?:key|token|secret|passw|sig)[\w-]*=)[^&\s'\"]+")
+_USER_OF_ADDRESS = re.compile(r"(?i)(https?://)[^/?#]*@")
+_KEY_NAME = r"[\w-]*(?:key|token|secret|passw|sig)[\w-]*"
+_KEY_IN_URL = re.compile(rf"(?i)([?&]{_KEY_NAME}=)[^&\s'\"]+")
+_KEY_PARAMETER = re.compile(rf"(?i){_KEY_NAME}=")
 
 _ALNUM_CODE = "(?:3[0-9]|[46][1-9a-f]|[57][0-9a])"
 _ESCAPED_ALNUM = re.compile(rf"(?i)%{_ALNUM_CODE}|\\u00{_ALNUM_CODE}|\\x{_ALNUM_CODE}|&#")
@@ -57,6 +61,18 @@ def redacted(text: str) -> str:
         text = pattern.sub(REDACTED, text)
     text = _USER_IN_URL.sub(f"://{REDACTED}@", text)
     return _KEY_IN_URL.sub(rf"\1{REDACTED}", text)
+
+
+def public_address(url: str) -> str:
+    """An http or https URL as files may keep it: without user, password, keys and signatures.
+
+    Any other text is left as it is.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        return url
+    path, _, query = _USER_OF_ADDRESS.sub(r"\1", url, count=1).partition("?")
+    kept = [part for part in query.split("&") if not _KEY_PARAMETER.match(unquote(part))]
+    return f"{path}?{'&'.join(kept)}" if any(kept) else path
 
 
 def redacted_data(text: str) -> str:

@@ -6,6 +6,7 @@ import httpx
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from .errors import DataError
+from .redaction import public_address
 from .shown import shortened
 
 _TIMEOUT_S = 30.0
@@ -33,6 +34,10 @@ class Wanted:
     if_too_large: str
 
 
+class RefusedError(DataError):
+    """The server has nothing there, or not for us: its status is 4xx."""
+
+
 class _TooLargeError(Exception):
     pass
 
@@ -47,8 +52,8 @@ def web_client() -> httpx.Client:
 def fetched(client: httpx.Client, url: str, wanted: Wanted) -> Page:
     """What an http or https address leads to.
 
-    Raises DataError where it cannot be had, or is too large; what may pass is tried again. Safe to
-    call from many threads.
+    Raises DataError where it cannot be had, RefusedError where the server says so, and DataError
+    where it is too large; what may pass is tried again. Safe to call from many threads.
     """
     attempts = Retrying(
         stop=stop_after_attempt(_ATTEMPTS),
@@ -56,7 +61,8 @@ def fetched(client: httpx.Client, url: str, wanted: Wanted) -> Page:
         retry=retry_if_exception(_may_pass),
         reraise=True,
     )
-    shown = f"{wanted.what} {shortened(url)}"
+    shown = f"{wanted.what} {shortened(public_address(url))}"
+    problem: type[DataError] = DataError
     try:
         return attempts(_asked, client, url, wanted.max_bytes)
     except _TooLargeError:
@@ -66,9 +72,11 @@ def fetched(client: httpx.Client, url: str, wanted: Wanted) -> Page:
         ) from None
     except httpx.HTTPStatusError as error:
         reason = f"the server says {error.response.status_code}"
+        if error.response.is_client_error:
+            problem = RefusedError
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         reason = str(error) or type(error).__name__
-    raise DataError(f"{shown}: cannot be downloaded ({reason}): {wanted.if_missing}")
+    raise problem(f"{shown}: cannot be downloaded ({reason}): {wanted.if_missing}")
 
 
 def _asked(client: httpx.Client, url: str, max_bytes: int) -> Page:

@@ -14,6 +14,9 @@ from blpo.data.images import ImageBounds
 from blpo.data.shards import Shard
 from blpo.data.sources import web
 from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
+from blpo.data.web import web_client
+from blpo.pipeline.bulk.judging import judge_source
+from blpo.pipeline.bulk.shards import judge_manifest
 from command_line import Blpo
 from user_files import SAFETY, png, write_csv
 
@@ -22,13 +25,21 @@ APACHE = """<html><head><title>Index of /photos</title></head><body><h1>Index of
 <tr><td><a href="/">Parent Directory</a></td></tr>
 <tr><td><a href="2.png">2.png</a></td></tr><tr><td><a href="a%20b.PNG">a b.PNG</a></td></tr>
 <tr><td><a href="more/">more/</a></td></tr><tr><td><a href="notes.pdf">notes.pdf</a></td></tr>
+<tr><td><a href="more/?C=N;O=D">by name</a></td></tr><tr><td><a href="/photos">here</a></td></tr>
+<tr><td><a href="2.png?x=/.1">2, smaller</a></td></tr><tr><td><a href="README">README</a></td></tr>
 <tr><td><a href="._2.png">._2.png</a></td></tr>
 <tr><td><a href="http://elsewhere.invalid/9.png">9</a></td></tr></table></body></html>"""
 NGINX = """<html><head><title>Index of /photos/more/</title></head><body><pre>
 <a href="../">../</a>
 <a href="3.jpg">3.jpg</a>   01-Nov-2026 10:00  1234
 </pre></body></html>"""
-PICTURES = {"/photos/2.png": 2, "/photos/a%20b.PNG": 7, "/photos/more/3.jpg": 3}
+KEYED = {"/image?key=2": 2, "/image?key=3": 3}
+PICTURES = {
+    "/photos/2.png": 2,
+    "/photos/a%20b.PNG": 7,
+    "/photos/more/3.jpg": 3,
+    "/photos/2.png?x=/.1": 8,
+}
 
 
 class Site(BaseHTTPRequestHandler):
@@ -36,16 +47,20 @@ class Site(BaseHTTPRequestHandler):
 
     pages: ClassVar[dict[str, tuple[str, str]]] = {}
     asked: ClassVar[list[str]] = []
+    redirects: ClassVar[bool] = True
+    broken: ClassVar[dict[str, tuple[str, bytes]]] = {}
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
-        if f"{self.path}/" in self.pages:
+        if self.redirects and f"{self.path}/" in self.pages:
             self.send_response(301)
             self.send_header("Location", f"{self.path}/")
             self.end_headers()
             return
         kind, page = self.pages.get(self.path, ("", ""))
-        content = png(PICTURES[self.path]) if self.path in PICTURES else page.encode()
+        number = (KEYED | PICTURES).get(self.path) or PICTURES.get(self.path.partition("?")[0])
+        content = png(number) if number else page.encode()
+        kind, content = self.broken.get(self.path, (kind, content))
         self.send_response(200 if content else 404)
         self.send_header("Content-Type", kind or "image/png")
         self.end_headers()
@@ -71,6 +86,7 @@ def served() -> Generator[str]:
 @pytest.fixture
 def site() -> Generator[str]:
     Site.asked = []
+    Site.broken = {}
     Site.pages = {
         "/photos/": ("text/html;charset=UTF-8", APACHE),
         "/photos/more/": ("text/html", NGINX),
@@ -98,16 +114,36 @@ def test_an_index_page_and_the_folders_below_it_are_images_by_their_addresses(
     found = items(Path(f"{site}/photos/"), tmp_path)
     assert found == pictures_of(site)
     assert list(found) == sorted(found)
-    assert not [path for path in Site.asked if "elsewhere" in path or "._" in path or "?" in path]
+    assert not [path for path in Site.asked if "elsewhere" in path or "._" in path or "?C" in path]
     asked = Site.asked.copy()
     assert items(Path(f"{site}/photos"), tmp_path) == found
-    assert {*Site.asked[len(asked) :]} == {"/photos", "/photos/", "/photos/more/"}
+    assert {*Site.asked[len(asked) :]} == {"/photos/", "/photos/more/"}
+
+
+def test_links_that_are_not_followed_are_counted(tmp_path: Path, site: str) -> None:
+    with web_client() as client:
+        left_out = web.open_web(Path(f"{site}/photos"), tmp_path, client).left_out()
+    assert left_out.places == {
+        "link that leads elsewhere": ["http://elsewhere.invalid/9.png"],
+        "file with suffix .pdf": [f"{site}/photos/notes.pdf"],
+        "file without a suffix": [f"{site}/photos/README"],
+        "hidden or system file": [f"{site}/photos/._2.png"],
+    }
+
+
+def test_an_index_page_without_a_redirect_and_a_list_without_a_suffix_are_found(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Site, "redirects", False)
+    Site.pages["/list"] = ("text/plain", "photos/2.png")
+    assert len(items(Path(f"{site}/photos/"), tmp_path)) == 4
+    assert {*items(Path(f"{site}/list"), tmp_path)} == {f"{site}/photos/2.png"}
 
 
 def test_shards_of_an_index_page_fetch_their_own_images(tmp_path: Path, site: str) -> None:
     path = Path(f"{site}/photos")
     extent = items_extent(path, SAFETY, ItemOptions(downloads=tmp_path))
-    assert extent.num_rows == 3
+    assert extent.num_rows == 4
     assert not {*PICTURES} & {*Site.asked}
     first = items(path, tmp_path, cuts=extent.share(Shard(1, 3)))
     assert len(first) == len({*PICTURES} & {*Site.asked}) == 1
@@ -148,6 +184,54 @@ def test_an_address_that_is_no_list_of_images_is_refused(
 ) -> None:
     with pytest.raises(DataError, match=message):
         items(Path(f"{site}/{path}"), tmp_path)
+
+
+def test_passwords_and_keys_of_addresses_stay_out_of_ids_and_messages(
+    tmp_path: Path, site: str
+) -> None:
+    with_user = site.replace("://", "://user:S3CRET@")
+    assert items(Path(f"{with_user}/photos/"), tmp_path) == pictures_of(site)
+    lines = ["photos/2.png?sig=T0KEN&w=5", f"{with_user}/photos/more/3.jpg?X-Amz-Token=T0KEN"]
+    Site.pages["/list.txt"] = ("text/plain", "\n".join(lines))
+    found = items(Path(f"{with_user}/list.txt"), tmp_path)
+    assert list(found) == [f"{site}/photos/2.png?w=5", f"{site}/photos/more/3.jpg"]
+    assert "/photos/2.png?sig=T0KEN&w=5" in Site.asked
+    Site.pages["/list.txt"] = ("text/plain", "none.png?sig=T0KEN")
+    with pytest.raises(DataError, match="404") as raised:
+        items(Path(f"{with_user}/list.txt"), tmp_path)
+    assert "S3CRET" not in str(raised.value)
+    assert "T0KEN" not in str(raised.value)
+
+
+@pytest.mark.parametrize("sent", ["text/html <html>Sign in</html>", "image/png"])
+def test_what_is_no_image_is_refused_and_not_kept(tmp_path: Path, site: str, sent: str) -> None:
+    kind, _, page = sent.partition(" ")
+    Site.broken["/broken.png"] = kind, page.encode() or png(4)[:-30]
+    Site.pages["/list.txt"] = ("text/plain", "broken.png")
+    shown = f"image {site}/broken.png, where the server sent {kind}: cannot be decoded"
+    with pytest.raises(DataError, match=shown):
+        items(Path(f"{site}/list.txt"), tmp_path)
+    Site.broken["/broken.png"] = "image/png", png(4)
+    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+    (kept,) = (file for file in tmp_path.glob("??/*"))
+    kept.write_bytes(png(4)[:-30])
+    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+    assert Site.asked.count("/broken.png") == 3
+
+
+def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: str) -> None:
+    Site.pages["/list.txt"] = ("text/plain", "image?key=2\nimage?key=2\nimage?key=3\n")
+    with pytest.raises(DataError, match=rf"line 3: {site}/image is the address of another image"):
+        items(Path(f"{site}/list.txt"), tmp_path)
+
+
+def test_a_password_in_an_address_is_not_kept_with_shards(site: str, tmp_path: Path) -> None:
+    source = judge_source(None, "unsafebench", None, [], tmp_path)
+    path = Path(f"{site.replace('://', '://user:S3CRET@')}/photos")
+    with pytest.raises(DataError, match="judge it without shards") as raised:
+        judge_manifest(source, path, tmp_path / "out", tmp_path, 2, ItemOptions(downloads=tmp_path))
+    assert "S3CRET" not in str(raised.value)
+    assert Site.asked == []
 
 
 def test_what_is_fetched_is_bounded(

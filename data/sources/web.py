@@ -12,14 +12,16 @@ import httpx
 from ..arrow import atomic_path
 from ..errors import DataError
 from ..left_out import LeftOut
+from ..redaction import public_address
 from ..remote import address
-from ..web import Page, Wanted, fetched
+from ..web import Page, RefusedError, Wanted, fetched
 from .base import IMAGE_SUFFIXES, TableRow, TableSource
 from .files import ARCHIVES, TABLE_SUFFIXES, TARS, TEXT_LISTS, open_file
 from .listing import is_system_name
 
 MAX_FOLDERS = 10_000
 _LIST = Wanted("list", 64 * 2**20, "check the address", "divide it, or download it first")
+_WEB = ("http://", "https://")
 _LISTS = (*TABLE_SUFFIXES, *TEXT_LISTS)
 _WHOLE = (".parquet", ".arrow", *TARS, *ARCHIVES, *IMAGE_SUFFIXES)
 """Suffixes of what is no list of images; it is not fetched to find that out."""
@@ -33,7 +35,7 @@ def open_web(path: Path, folder: Path, client: httpx.Client) -> TableSource:
     url = address(path)
     if _suffix(url) in _WHOLE:
         raise DataError(f"{url}: no list of images: download it first, and give the file")
-    page = fetched(client, url, _LIST)
+    page = _page(url, client)
     if not _is_list(page):
         return _crawled(page, client)
     suffix = _suffix(page.url) if _suffix(page.url) in _LISTS else TEXT_LISTS[0]
@@ -41,6 +43,16 @@ def open_web(path: Path, folder: Path, client: httpx.Client) -> TableSource:
     with atomic_path(kept) as temporary:
         temporary.write_bytes(page.content)
     return WebList(open_file(kept), Path(urljoin(page.url, ".")))
+
+
+def _page(url: str, client: httpx.Client) -> Page:
+    """What lies at an address, which as a path has lost the slash that a folder has at its end."""
+    if not _suffix(url) and "?" not in url:
+        try:
+            return fetched(client, f"{url}/", _LIST)
+        except RefusedError:
+            pass
+    return fetched(client, url, _LIST)
 
 
 @dataclass(frozen=True)
@@ -88,7 +100,7 @@ class IndexPages:
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
         for url in self.images:
-            yield TableRow(url, {"image": url}, self.base)
+            yield TableRow(public_address(url), {"image": url}, self.base)
 
 
 @dataclass
@@ -114,16 +126,24 @@ def _crawled(page: Page, client: httpx.Client) -> IndexPages:
         if len(folders) > MAX_FOLDERS:
             raise DataError(f"{root}: more than {MAX_FOLDERS:,} folders: judge them one by one")
         at = page if folder == root else fetched(client, folder, _LIST)
-        for link in _links_below(at, root) - known:
+        for link in sorted(_links(at) - known):
             known.add(link)
-            if any(map(is_system_name, unquote(link.removeprefix(root)).split("/"))):
-                left_out.skip("hidden or system file", link)
-            elif link.endswith("/"):
+            path, shown = link.partition("?")[0], public_address(link)
+            if not link.startswith(root):
+                # The folders above are on every index page.
+                if not root.startswith(link):
+                    left_out.skip("link that leads elsewhere", shown)
+            elif any(map(is_system_name, unquote(path.removeprefix(root)).split("/"))):
+                left_out.skip("hidden or system file", shown)
+            elif path.endswith("/"):
                 folders.append(link)
-            elif _suffix(link) in IMAGE_SUFFIXES:
-                images.add(link)
+            elif suffix := _suffix(link):
+                if suffix in IMAGE_SUFFIXES:
+                    images.add(link)
+                else:
+                    left_out.skip(f"file with suffix {suffix}", shown)
             else:
-                left_out.skip(f"file with suffix {_suffix(link)}", link)
+                left_out.skip("file without a suffix", shown)
     if not images:
         raise DataError(
             f"{page.url}: links to no images below it: give the index page of a folder, as Apache "
@@ -132,12 +152,17 @@ def _crawled(page: Page, client: httpx.Client) -> IndexPages:
     return IndexPages(Path(root), sorted(images), left_out)
 
 
-def _links_below(page: Page, root: str) -> set[str]:
-    """Addresses that a page links to, without the ways to sort it that servers offer."""
+def _links(page: Page) -> set[str]:
+    """Web addresses that a page links to, without the ways to sort it that servers offer."""
     links = _Links()
     links.feed(page.content.decode("utf-8", "replace"))
     found = {urldefrag(urljoin(_folder(page), target)).url for target in links.found}
-    return {url for url in found if url.startswith(root) and not urlsplit(url).query}
+    return {url for url in found if url.startswith(_WEB) and not _is_sorting(url)}
+
+
+def _is_sorting(url: str) -> bool:
+    """Whether it is a folder in another order: `?C=N;O=D` of Apache."""
+    return "?" in url and url.partition("?")[0].endswith("/")
 
 
 def _folder(page: Page) -> str:

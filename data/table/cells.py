@@ -13,6 +13,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 from ..errors import DataError
 from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
 from ..images import is_image_start
+from ..redaction import public_address
 from ..remote import address, is_web
 from ..shown import shortened
 from ..sources.base import IMAGE_SUFFIXES
@@ -40,8 +41,8 @@ _IMAGE_KEYS = ("bytes", "path", "url", "src")
 class FoundImage:
     """An encoded image.
 
-    name: its path or URL, None where it has none. how: it was read, if not as a file of just the
-    name in the cell.
+    name: its path or public address, None where it has none. how: it was read, if not as a file of
+    just the name in the cell.
     """
 
     data: bytes
@@ -82,30 +83,31 @@ class ImageReader:
         if not has_prefix and (scheme := _SCHEME.match(text)):
             if scheme[1].lower() == "file":
                 return self._of_path(unquote(text[len("file://") :]), folder, role)
-            return FoundImage(self._remote(text, scheme[1].lower(), role), text, "URL")
+            return self._remote(text, scheme[1].lower(), role)
         content = _base64_image(text)
         if content is not None:
             return FoundImage(content, how="base64")
         return self._of_path(text, folder, role)
 
-    def _remote(self, url: str, scheme: str, role: str) -> bytes:
+    def _remote(self, url: str, scheme: str, role: str) -> FoundImage:
+        name = public_address(url)
         if scheme not in {"http", "https"}:
             raise DataError(
-                f"{role} {shortened(url)}: is an address of {scheme}: copy the images to this "
+                f"{role} {shortened(name)}: is an address of {scheme}: copy the images to this "
                 "machine first, and name their folder with --image-root and what they begin with "
                 "in the table with --image-prefix"
             )
         if self.downloads is None:
             raise DataError(
-                f"{role} {shortened(url)}: is a URL: download the images first, or pass --download"
+                f"{role} {shortened(name)}: is a URL: download the images first, or pass --download"
             )
-        return self.downloads.read(url)
+        return FoundImage(self.downloads.read(url), name, "URL")
 
     def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
         if self.image_root is None and is_web(folder):
             # As an index page has it, so that an image has one address.
             url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
-            return FoundImage(self._remote(url, url.partition(":")[0], role), url, "URL")
+            return self._remote(url, url.partition(":")[0], role)
         root = self.image_root or (self.source if self.source.is_dir() else folder)
         base = self.image_root or folder
         candidates = list(self._candidates(text))

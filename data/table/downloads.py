@@ -8,6 +8,10 @@ from pathlib import Path
 import httpx
 
 from ..arrow import atomic_path
+from ..errors import DataError
+from ..images import check_image
+from ..redaction import public_address
+from ..shown import shortened
 from ..web import Wanted, fetched, web_client
 
 MAX_DOWNLOAD_BYTES = 64 * 2**20
@@ -34,11 +38,30 @@ class Downloads:
     client: httpx.Client = field(default_factory=web_client)
 
     def read(self, url: str) -> bytes:
-        """The content behind an http or https URL. Raises DataError if it cannot be had."""
+        """The image behind an http or https URL, still encoded.
+
+        What is kept and does not decode is fetched again. Raises DataError, and keeps nothing, if
+        the image cannot be had or what the server sends is no whole image.
+        """
         name = hashlib.sha256(url.encode()).hexdigest()
         path = self.folder / name[:2] / name
-        if not path.is_file():
-            page = fetched(self.client, url, replace(_IMAGE, max_bytes=self.max_bytes))
-            with atomic_path(path) as temporary:
-                temporary.write_bytes(page.content)
-        return path.read_bytes()
+        kept = _kept(path)
+        if kept is not None:
+            return kept
+        page = fetched(self.client, url, replace(_IMAGE, max_bytes=self.max_bytes))
+        kind = page.content_type or "nothing that says its type"
+        shown = shortened(public_address(url))
+        check_image(page.content, f"image {shown}, where the server sent {kind}")
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(page.content)
+        return page.content
+
+
+def _kept(path: Path) -> bytes | None:
+    """The content of a file that is a whole image, None where there is none."""
+    try:
+        content = path.read_bytes()
+        check_image(content, path.name)
+    except (FileNotFoundError, DataError):
+        return None
+    return content

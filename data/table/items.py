@@ -17,6 +17,7 @@ from ..errors import DataError
 from ..examples import Item, iter_dataset
 from ..images import ImageBounds, ImageRef
 from ..problems import Problems
+from ..redaction import public_address
 from ..remote import address, is_remote, is_web, kind_of
 from ..sources.base import TableRow, TableSource
 from ..sources.files import TABLE_SUFFIXES, TARS, TEXT_LISTS
@@ -82,8 +83,9 @@ def iter_items(
     wanted = reader.wanted
     found = [table.rows(wanted)] if cuts is None else [rows_of_cut(table, wanted, c) for c in cuts]
     rows = (row for row in chain.from_iterable(found) if not reader.is_empty(row))
+    known: dict[str, str] = {}
     while batch := list(islice(rows, batch_rows)):
-        yield _items(batch, reader, bounds, address(path))
+        yield _items(batch, reader, bounds, public_address(address(path)), known)
 
 
 def items_extent(path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS) -> Extent:
@@ -129,15 +131,30 @@ def _opened_web(path: Path, downloads: Downloads | None) -> TableSource:
 
 
 def _items(
-    rows: Sequence[TableRow], reader: RowReader, bounds: ImageBounds, source: str
+    rows: Sequence[TableRow],
+    reader: RowReader,
+    bounds: ImageBounds,
+    source: str,
+    known: dict[str, str],
 ) -> list[Item]:
-    """Items of rows, in order; what is downloaded for them is asked for at once."""
+    """Items of rows, in order; what is downloaded for them is asked for at once.
+
+    known: digests of downloaded images by the ids that they have for want of an id column.
+    """
     problems = Problems(source)
     with ThreadPoolExecutor(_DOWNLOADS_AT_ONCE if reader.images.downloads else 1) as threads:
         found = list(threads.map(partial(_item, reader=reader, bounds=bounds), rows))
     for row, item in zip(rows, found, strict=True):
         if isinstance(item, DataError):
             problems.add(row.where, str(item))
+        elif reader.images.downloads and "id" not in reader.columns:
+            digest = item.image.digest
+            if known.setdefault(item.example_id, digest) != digest:
+                problems.add(
+                    row.where,
+                    f"{item.example_id} is the address of another image, too, apart from keys: "
+                    "name an id column with --column id=COLUMN",
+                )
     problems.raise_if_any()
     return [item for item in found if isinstance(item, Item)]
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import DataError
 from ..images import ImageFacts, check_image
 from ..label_sets import spelling, unknown_label
+from ..redaction import public_address
 from ..shown import shortened
 from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Criterion, Task, label_text
@@ -143,7 +144,9 @@ class RowReader:
 
     def _image_name(self, row: TableRow, role: Role) -> str:
         cell = unwrapped(self._cell(row, role))
-        return f"{role} {shortened(cell.strip())}" if isinstance(cell, str) else role
+        return (
+            f"{role} {shortened(public_address(cell.strip()))}" if isinstance(cell, str) else role
+        )
 
     def _group(self, row: TableRow, text: str | None, image_hash: str) -> str:
         if self.columns.get("group") in {self.columns[role] for role in self.image_roles}:
@@ -264,7 +267,7 @@ def _is_blank(cell: object) -> bool:
 
 
 def _default_id(found: Sequence[FoundImage], hashes: Sequence[str], text: str | None) -> str:
-    """The images' paths, or their hashes where they have none, and a hash of the text."""
+    """The images' paths or public addresses, else their hashes, and a hash of the text."""
     names = zip(found, hashes, strict=True)
     name = "|".join(image.name or image_hash[:16] for image, image_hash in names)
     return name if text is None else f"{name}#{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -17,6 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ...data.arrow import atomic_path, open_parquet, pa, pq
 from ...data.errors import ConfigError, DataError
+from ...data.redaction import public_address
+from ...data.remote import address
 from ...data.shards import Shard
 from ...data.table.extent import Extent
 from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, items_extent
@@ -106,7 +108,16 @@ def judge_manifest(
     *,
     own_stores: bool = False,
 ) -> JudgeManifest:
-    """The manifest of a job. Raises DataError if the dataset cannot be read."""
+    """The manifest of a job.
+
+    Raises DataError if the dataset cannot be read, or has a password or a key in its address.
+    """
+    shown = public_address(address(dataset))
+    if shown != address(dataset):
+        raise DataError(
+            f"{shown}: a password or key stands in its address, which a folder of shards would "
+            "keep: judge it without shards, or download the images first and give their folder"
+        )
     return JudgeManifest(
         dataset=dataset,
         extent=items_extent(dataset, source.task, options),
