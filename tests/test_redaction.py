@@ -17,7 +17,7 @@ import test_openai_engine
 from blpo.data import redaction
 from blpo.data.arrow import open_parquet
 from blpo.data.errors import EngineError
-from blpo.data.redaction import REDACTED, learn_key, redacted, redacted_data
+from blpo.data.redaction import REDACTED, learn_key, public_address, redacted, redacted_data
 from blpo.data.shown import ShownFormatter, shown
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import Request, Sampling
@@ -263,3 +263,18 @@ def test_the_environment_is_read_again_only_when_it_has_changed(
     learn_key(KEY)
     assert redacted(KEY) == redacted_data(KEY) == "***"
     assert num_read == 4
+
+
+@pytest.mark.parametrize(
+    ("url", "public"),
+    [
+        ("https://me:p@55@host:8/a.png", "https://host:8/a.png"),
+        ("HTTP://me@host/a@b.png?to=c@d", "HTTP://host/a@b.png?to=c@d"),
+        ("https://host/a.png?w=5&X-Amz-Signature=1'2&h=6", "https://host/a.png?w=5&h=6"),
+        ("https://host/a.png?%73ig=1", "https://host/a.png"),
+        ("https://host/a.png?signal", "https://host/a.png?signal"),
+        ("a@b.png?key=1", "a@b.png?key=1"),
+    ],
+)
+def test_addresses_are_public_without_users_and_keys(url: str, public: str) -> None:
+    assert public_address(url) == public

@@ -148,7 +148,7 @@ def _items(
         if isinstance(item, DataError):
             problems.add(row.where, str(item))
         elif reader.images.downloads and "id" not in reader.columns:
-            digest = item.image.digest
+            digest = "".join(ref.digest for ref in (item.image, *item.further_images))
             if known.setdefault(item.example_id, digest) != digest:
                 problems.add(
                     row.where,
