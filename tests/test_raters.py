@@ -10,7 +10,7 @@ from blpo.data.arrow import pa, pq
 from blpo.data.table.answers import Answer, answers_in, single
 from blpo.data.table.labels import LabelReader
 from blpo.data.table.raters import consensus
-from blpo.data.tasks import Task, load_task
+from blpo.data.tasks import Criterion, Task, load_task
 from blpo.pipeline.metrics.human_ceiling import human_ceiling
 from user_files import (
     ALIGNMENT,
@@ -113,6 +113,16 @@ def test_a_faulty_answer_is_told_alone(tmp_path: Path) -> None:
     told = refused(other)
     assert "2 problems" in told
     assert "line 20: annotator W2 says Safe here and Unsafe in line 7: keep one of them" in told
+
+
+def test_a_wrong_answer_to_a_criterion_is_told_alone(tmp_path: Path) -> None:
+    blade = Criterion(name="blade", question="Is a blade in sight?", labels=("no", "yes"))
+    task = SAFETY.model_copy(update={"criteria": (blade,)})
+    rows = [{**row, "criterion_blade": "yes"} for row in votes(tmp_path, THREE)]
+    rows[4]["criterion_blade"] = "perhaps"
+    told = refused(write_csv(tmp_path / "v.csv", rows), task)
+    assert "v.csv: line 6: criterion blade: column criterion_blade says 'perhaps'" in told
+    assert "problems" not in told
 
 
 @pytest.mark.parametrize(
