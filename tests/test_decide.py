@@ -292,6 +292,7 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     arguments = ("next", "new.parquet", "--run", str(new / "run"), "--out", "next.csv")
     outcome = blpo(*arguments, "-n", "20")
     assert outcome.code == 0, outcome.err
+    assert "left out: 1 that have a label or are of the run's splits" in outcome.out
     table = pl.read_csv("next.csv")
     assert table.columns == ["example_id", "group", "verdict", "margin", "why", "label"]
     assert len(table) == 20
@@ -300,6 +301,9 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     again = blpo(*arguments)
     assert again.code == 1
     assert "--overwrite" in again.err
+    outcome = blpo(*arguments, "-n", "50", "--overwrite")
+    assert len(pl.read_csv("next.csv")) == 29
+    assert "fewer than the 50 asked for: no others are left\nleft out: 1 that" in outcome.out
 
 
 def test_with_labels_added_only_the_new_images_are_asked_for(tmp_path: Path) -> None:
