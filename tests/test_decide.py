@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from blpo.data.arrow import pq
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
+from blpo.pipeline.cli.show.decisions import show_estimate
 from blpo.pipeline.decisions.control import (
     Point,
     controlled,
@@ -20,6 +22,7 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
+from blpo.pipeline.decisions.estimate import Estimate
 from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.drift import Distribution, mass_bins
 from blpo.pipeline.metrics.prevalence import prevalence
@@ -273,6 +276,43 @@ def test_judge_adds_what_to_do_and_estimate_counts(blpo: Blpo, new: Path) -> Non
     shares = json.loads(outcome.out)["shares"]
     assert sum(share["share"] for share in shares) == pytest.approx(1, abs=0.02)
     assert all(s["ci95"][0] <= s["share"] <= s["ci95"][1] for s in shares)
+
+
+def test_estimate_takes_verdicts_of_the_runs_own_judge_alone(
+    blpo: Blpo, new: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = str(new / "run")
+    Path("other.txt").write_text("Is there a weapon in the image?")
+    judged = blpo(
+        "judge", "new.parquet", "--run", run, "--prompt", "other.txt", "--out", "o.parquet"
+    )
+    assert judged.code == 0, judged.err
+    outcome = blpo("estimate", "o.parquet", "--run", run)
+    assert outcome.code == 1
+    assert "o.parquet: was not judged as" in outcome.err
+    assert "its judge prompt is another. Judge the images" in outcome.err
+    table = pq.read_table("o.parquet")
+    mark = json.loads(table.schema.metadata[b"blpo.judged_by"])
+    mark["judge"]["model"] = "elsewhere"
+    pq.write_table(table.replace_schema_metadata({"blpo.judged_by": json.dumps(mark)}), "m.parquet")
+    outcome = blpo("estimate", "m.parquet", "--run", run)
+    assert "its judge's model is elsewhere, that of the run" in outcome.err
+    pq.write_table(table.replace_schema_metadata(None), "unmarked.parquet")
+    outcome = blpo("estimate", "unmarked.parquet", "--run", run)
+    assert outcome.code == 0, outcome.err
+    assert "unmarked.parquet: does not say what judged it" in caplog.text
+
+
+def test_verdicts_that_add_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    has_label, judged = np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4)
+    share = prevalence("x", has_label, judged, list("abcd"), np.ones(10), 1.0)
+    show_estimate(Estimate([share], 10, 4, 0), as_json=False)
+    assert "the estimate is that of the labelled images alone" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    share = prevalence("x", has_label, has_label, list("abcd"), np.ones(10), 1.0)
+    show_estimate(Estimate([share], 10, 4, 0), as_json=False)
+    assert "images alone" not in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_decision_for_another_prompt_is_refused(blpo: Blpo, new: Path) -> None:

@@ -281,6 +281,9 @@ def test_each_shard_and_the_merged_file_tell_of_another_judge(
     caplog.clear()
     _, counts = collect_shards(folder)
     assert (counts.rows, counts.verdicts[None]) == (40, 40)
+    files = (manifest.part(0), manifest.part(1), manifest.out)
+    marks = [pq.read_metadata(file).metadata[b"blpo.judged_by"] for file in files]
+    assert len(set(marks)) == 1
     told, missing = (record.getMessage() for record in caplog.records)
     assert told == said
     assert missing.startswith("40 of 40 verdicts have no label; of 40 the reason is: the lexicon")

@@ -55,6 +55,11 @@ def show_estimate(found: Estimate, *, as_json: bool) -> None:
         f"{found.num_images:,} judged images, corrected by {found.num_labelled:,} labelled ones of "
         f"the test split{left_out}. The estimate holds if these are drawn from the same images"
     )
+    if not found.uses_verdicts:
+        print_line(
+            "the verdicts add nothing, as on the test split they do not go with the labels: the "
+            "estimate is that of the labelled images alone"
+        )
 
 
 def show_next(picked: Picked, number: int, out: Path, *, as_json: bool) -> None:
