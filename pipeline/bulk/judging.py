@@ -6,13 +6,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
 from ...data.errors import ConfigError
 from ...data.examples import Example, Item
+from ...data.images import image_name
 from ...data.shards import Shard
 from ...data.table.extent import Cut
 from ...data.table.items import (
@@ -112,7 +113,8 @@ class JudgeSource:
 
     def ask(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item by the likeliest label, in order."""
-        return configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+        verdicts = configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+        return [_naming(item, v) for item, v in zip(items, verdicts, strict=True)]
 
     def read(self, verdicts: list[Verdict]) -> list[Verdict]:
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
@@ -296,6 +298,16 @@ def judge_cuts(
     counts.departures = dict(engine.ledger.departures)
     counts.warn()
     return counts
+
+
+def _naming(item: Item | Example, verdict: Verdict) -> Verdict:
+    """The verdict whose reason, if any, names the item in place of one of its images' digests."""
+    reason = verdict.reason
+    if reason is None:
+        return verdict
+    for image in item.images:
+        reason = reason.replace(image_name(image), f"image of example {item.example_id!r}")
+    return verdict if reason == verdict.reason else replace(verdict, reason=reason)
 
 
 def check_missing(missing: Tally, allowed: float, at_least: int = 1) -> None:

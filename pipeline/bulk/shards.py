@@ -256,14 +256,17 @@ def _tables(files: Sequence[Any], columns: Sequence[str]) -> Iterator[Any]:
 
 
 def _other_judge(file: Any) -> str:
-    remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-    return remarks.get(OTHER_JUDGE_KEY.encode(), b"").decode()
+    return _remarks(file).get(OTHER_JUDGE_KEY.encode(), b"").decode()
+
+
+def _remarks(file: Any) -> dict[bytes, bytes]:
+    return file.schema_arrow.metadata or {}
 
 
 def _judged_by(files: Sequence[Any]) -> dict[bytes, bytes]:
     """The remark on what judged the shards, where that was the same for all."""
     key = JUDGED_BY_KEY.encode()
-    found = {(file.schema_arrow.metadata or {}).get(key, b"") for file in files}
+    found = {_remarks(file).get(key, b"") for file in files}
     return {key: found.pop()} if len(found) == 1 and b"" not in found else {}
 
 

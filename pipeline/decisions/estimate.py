@@ -103,7 +103,7 @@ def _read_verdicts(
     try:
         with open_parquet(path) as file:
             missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
-            mark: bytes | None = (file.schema_arrow.metadata or {}).get(JUDGED_BY_KEY.encode())
+            remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
             table: Any = None if missing else file.read(columns=list(_COLUMNS))
     except ARROW_ERRORS as error:
         raise DataError(f"{path}: cannot read the verdicts ({error})") from None
@@ -120,7 +120,7 @@ def _read_verdicts(
     columns = (table[name].to_pylist() for name in _COLUMNS)
     ids, verdicts, probabilities = columns
     judged = [Verdict(*row) for row in zip(verdicts, probabilities, strict=True)]
-    return ids, judged, _parsed(path, mark)
+    return ids, judged, _parsed(path, remarks.get(JUDGED_BY_KEY.encode()))
 
 
 def _parsed(path: Path, mark: bytes | None) -> JudgedBy | None:
