@@ -91,8 +91,13 @@ def decode_image(ref: ImageRef, example_id: str | None = None) -> Image.Image:
 
     Raises DataError, naming the example, for bytes that are not one whole image.
     """
-    name = f"image {ref.digest[:12]}" if example_id is None else f"image of example {example_id!r}"
+    name = image_name(ref) if example_id is None else f"image of example {example_id!r}"
     return _fit(_read_rgb(ref.data, name), ref.bounds)
+
+
+def image_name(ref: ImageRef) -> str:
+    """What messages call an image of which no example is known."""
+    return f"image {ref.digest[:12]}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -109,6 +109,7 @@ def test_runs_tested_on_other_examples_are_refused_by_name(folder: Path) -> None
     for message in (refusal(run, fewer), refusal(fewer, run)):
         assert all(name in message for name in missing)
         assert "compare runs on one dataset file" in message
+        assert f"`blpo evaluate {run.config.dataset} --run {run.path}`" in message
 
 
 def test_runs_with_other_human_labels_are_refused_by_name(folder: Path) -> None:

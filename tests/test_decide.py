@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from blpo.data.arrow import pq
 from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
+from blpo.pipeline.cli.show.decisions import show_estimate
 from blpo.pipeline.decisions.control import (
     Point,
     controlled,
@@ -20,6 +22,7 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
+from blpo.pipeline.decisions.estimate import Estimate
 from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.drift import Distribution, mass_bins
 from blpo.pipeline.metrics.prevalence import prevalence
@@ -275,6 +278,43 @@ def test_judge_adds_what_to_do_and_estimate_counts(blpo: Blpo, new: Path) -> Non
     assert all(s["ci95"][0] <= s["share"] <= s["ci95"][1] for s in shares)
 
 
+def test_estimate_takes_verdicts_of_the_runs_own_judge_alone(
+    blpo: Blpo, new: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = str(new / "run")
+    Path("other.txt").write_text("Is there a weapon in the image?")
+    judged = blpo(
+        "judge", "new.parquet", "--run", run, "--prompt", "other.txt", "--out", "o.parquet"
+    )
+    assert judged.code == 0, judged.err
+    outcome = blpo("estimate", "o.parquet", "--run", run)
+    assert outcome.code == 1
+    assert "o.parquet: was not judged as" in outcome.err
+    assert "its judge prompt is another. Judge the images" in outcome.err
+    table = pq.read_table("o.parquet")
+    mark = json.loads(table.schema.metadata[b"blpo.judged_by"])
+    mark["judge"]["model"] = "elsewhere"
+    pq.write_table(table.replace_schema_metadata({"blpo.judged_by": json.dumps(mark)}), "m.parquet")
+    outcome = blpo("estimate", "m.parquet", "--run", run)
+    assert "its judge's model is elsewhere, that of the run" in outcome.err
+    pq.write_table(table.replace_schema_metadata(None), "unmarked.parquet")
+    outcome = blpo("estimate", "unmarked.parquet", "--run", run)
+    assert outcome.code == 0, outcome.err
+    assert "unmarked.parquet: does not say what judged it" in caplog.text
+
+
+def test_verdicts_that_add_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    has_label, judged = np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4)
+    share = prevalence("x", has_label, judged, list("abcd"), np.ones(10), 1.0)
+    show_estimate(Estimate([share], 10, 4, 0), as_json=False)
+    assert "the estimate is that of the labelled images alone" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    share = prevalence("x", has_label, has_label, list("abcd"), np.ones(10), 1.0)
+    show_estimate(Estimate([share], 10, 4, 0), as_json=False)
+    assert "images alone" not in " ".join(capsys.readouterr().out.split())
+
+
 def test_a_decision_for_another_prompt_is_refused(blpo: Blpo, new: Path) -> None:
     decided(blpo, new / "run", "--overwrite")
     path = new / "run" / "decision.json"
@@ -292,6 +332,7 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     arguments = ("next", "new.parquet", "--run", str(new / "run"), "--out", "next.csv")
     outcome = blpo(*arguments, "-n", "20")
     assert outcome.code == 0, outcome.err
+    assert "left out: 1 that have a label or are of the run's splits" in outcome.out
     table = pl.read_csv("next.csv")
     assert table.columns == ["example_id", "group", "verdict", "margin", "why", "label"]
     assert len(table) == 20
@@ -303,6 +344,9 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     Path("cut.parquet").write_bytes(Path("new.parquet").read_bytes()[:500])
     cut = blpo("next", "cut.parquet", "--run", str(new / "run"), "--out", "cut.csv")
     assert (cut.code, "cut.parquet: not a whole Parquet file" in cut.err) == (1, True)
+    outcome = blpo(*arguments, "-n", "50", "--overwrite")
+    assert len(pl.read_csv("next.csv")) == 29
+    assert "fewer than the 50 asked for: no others are left\nleft out: 1 that" in outcome.out
 
 
 def test_with_labels_added_only_the_new_images_are_asked_for(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 from blpo.data.arrow import pq
 from blpo.data.errors import ConfigError, DataError, EngineError
 from blpo.data.examples import Example, Split, write_dataset
+from blpo.data.images import decode_image
 from blpo.data.shards import Shard
 from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task
@@ -45,6 +46,7 @@ from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.readings.cutpoints import CutPoints
 from blpo.pipeline.result import LAYOUT_NOTE
+from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.finished_run import read_past_run
 from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.search.failures import MaxFailedShare, reason_kind
@@ -281,6 +283,9 @@ def test_each_shard_and_the_merged_file_tell_of_another_judge(
     caplog.clear()
     _, counts = collect_shards(folder)
     assert (counts.rows, counts.verdicts[None]) == (40, 40)
+    files = (manifest.part(0), manifest.part(1), manifest.out)
+    marks = [pq.read_metadata(file).metadata[b"blpo.judged_by"] for file in files]
+    assert len(set(marks)) == 1
     told, missing = (record.getMessage() for record in caplog.records)
     assert told == said
     assert missing.startswith("40 of 40 verdicts have no label; of 40 the reason is: the lexicon")
@@ -332,6 +337,45 @@ def test_verdicts_without_a_label_are_told_with_the_commonest_reason(
         "3 of 1,000 verdicts have no label; of 2 the reason is: no declared label in the reply",
         f"1 of 1,000 verdicts have no label; of 1 the reason is: {cut}",
     ]
+
+
+class Decoding(IdealEngine):
+    """Fails on images that cannot be decoded, as engines do."""
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        return [self._answer(request) for request in requests]
+
+    def _answer(self, request: Request) -> Reply:
+        assert request.image
+        try:
+            decode_image(request.image)
+        except DataError as error:
+            return Reply(text="", finish_reason="error", error=str(error), error_kind="request")
+        return super().ask([request])[0]
+
+
+def test_an_image_that_cannot_be_decoded_is_named_and_other_files_are_counted(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, blpo: Blpo, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world = World(monkeypatch, Decoding)
+    Path("new").mkdir()
+    for i, example in enumerate(world.examples[:30]):
+        Path("new", f"{i}.png").write_bytes(example.image.data)
+    for name in ("bad-a.png", "bad-b.png"):
+        Path("new", name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
+    Path("new", "readme.txt").touch()
+    monkeypatch.setattr(EnginePool, "engine", lambda *_: world.engine)
+    outcome = blpo("judge", "new", "--task", TASK, "--out", "v.parquet")
+    assert outcome.code == 0, outcome.err
+    frame = pl.read_parquet("v.parquet")
+    reasons = dict(zip(frame["example_id"], frame["reason"], strict=True))
+    assert reasons["bad-a.png"].startswith("image of example 'bad-a.png': cannot be decoded")
+    assert "left out 1: file with suffix .txt (first: readme.txt)" in outcome.out
+    assert "no label: 2" in outcome.out
+    assert "cannot be decoded" not in outcome.out
+    assert caplog.text.count("cannot be decoded") == 1
+    assert "of 2 the reason is: image of example 'bad-a.png'" in caplog.text
 
 
 def test_a_folder_is_judged_in_shards_as_the_dataset_is(world: World) -> None:

@@ -233,5 +233,14 @@ def test_the_command_says_how_to_go_on(folder: Path, blpo: Blpo) -> None:
     told = json.loads(done.out)
     assert (done.code, told["num_images"]) == (0, 5)
     assert told["next_command"].startswith("blpo import table LABELS.csv --task")
+    assert told["next_command"].endswith(f"--out {folder / 'task.parquet'}")
     assert "label.html: already there" in blpo(*arguments).err
     assert "keys: 1 reject, 2 accept" in blpo(*arguments, "--overwrite").out
+
+
+def test_in_a_second_round_the_command_writes_another_dataset(folder: Path, blpo: Blpo) -> None:
+    (folder / "task.parquet").touch()
+    (folder / "task-2.parquet").touch()
+    out = blpo("label", str(folder / "shots"), "--task", str(folder / "task.yaml")).out
+    assert f"--out {folder / 'task-3.parquet'}" in out
+    assert f"{folder / 'task.parquet'} is there already: name its csv in the command, too" in out

@@ -41,7 +41,8 @@ def open_images(path: Path) -> TableSource:
         listing = list_folder(path)
         is_bare = not listing.metadata and not listing.with_suffix(".parquet", ".arrow", *TARS)
         if is_bare and listing.images:
-            return ImageFiles(listing)
+            listing.leave_out_others(*listing.images)
+            return InFolder(ImageFiles(listing), listing.left_out)
     return open_source(path)
 
 

@@ -16,6 +16,7 @@ from ..dataset_files import has_example_ids, parquet_files
 from ..errors import DataError
 from ..examples import Item, iter_dataset
 from ..images import ImageBounds, ImageRef
+from ..left_out import LeftOut
 from ..problems import Problems
 from ..redaction import public_address
 from ..remote import address, is_remote, is_web, kind_of
@@ -94,6 +95,13 @@ def items_extent(path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS)
         return dataset_extent(path)
     table, reader = _opened(path, task, options)
     return table_extent(table, reader.wanted)
+
+
+def items_left_out(path: Path) -> LeftOut:
+    """The files of a folder in which there is nothing to be judged; none of what is no folder."""
+    if is_remote(path) or is_web(path) or not path.is_dir() or is_dataset(path):
+        return LeftOut()
+    return open_images(path).left_out()
 
 
 def _dataset_cuts(path: Path, cuts: Sequence[Cut] | None) -> list[tuple[Path, range | None]]:

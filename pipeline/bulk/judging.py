@@ -6,13 +6,14 @@ from collections import Counter, deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
 from ...data.errors import ConfigError
 from ...data.examples import Example, Item
+from ...data.images import image_name
 from ...data.shards import Shard
 from ...data.table.extent import Cut
 from ...data.table.items import (
@@ -24,7 +25,7 @@ from ...data.table.items import (
 )
 from ...data.tasks import Task, load_task
 from ...data.text_files import read_text
-from ...models.engine import UNPINNED, Engine
+from ...models.engine import Engine
 from ...models.roles.criteria_prompt import check_sections
 from ...models.roles.judge import Verdict
 from ...models.roles.judges import num_requests
@@ -37,15 +38,14 @@ from ..readings.choose import Reading, ReadingChoice
 from ..result import RoleFailures, role_failures
 from ..runs.answer_columns import answer_columns, answer_fields
 from ..runs.directory import (
-    INPUTS_FILE,
     PREDICTIONS_FILE,
     RESULT_FILE,
-    RunDirectory,
     kept_task,
     load_run,
     run_task,
 )
 from ..runs.engine_pool import EnginePool
+from ..runs.judged_by import JUDGED_BY_KEY, JudgedBy, aligned_judge, differing
 from ..runs.predictions import read_predictions
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
@@ -113,7 +113,8 @@ class JudgeSource:
 
     def ask(self, engine: Engine, items: Sequence[Item] | Sequence[Example]) -> list[Verdict]:
         """One verdict per item by the likeliest label, in order."""
-        return configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+        verdicts = configured_judge(engine, self.task, self.config)(self.judge_prompt, items)
+        return [_naming(item, v) for item, v in zip(items, verdicts, strict=True)]
 
     def read(self, verdicts: list[Verdict]) -> list[Verdict]:
         return [self.reading(verdict) for verdict in verdicts] if self.reading else verdicts
@@ -292,11 +293,21 @@ def judge_cuts(
     )
     with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
         tables = (judged_table(*batch, source) for batch in judged)
-        write_judged(tables, out, source, shard, counts)
+        write_judged(tables, out, source, shard, counts, judged_by(source, engine))
     counts.new_calls = engine.ledger.session.calls
     counts.departures = dict(engine.ledger.departures)
     counts.warn()
     return counts
+
+
+def _naming(item: Item | Example, verdict: Verdict) -> Verdict:
+    """The verdict whose reason, if any, names the item in place of one of its images' digests."""
+    reason = verdict.reason
+    if reason is None:
+        return verdict
+    for image in item.images:
+        reason = reason.replace(image_name(image), f"image of example {item.example_id!r}")
+    return verdict if reason == verdict.reason else replace(verdict, reason=reason)
 
 
 def check_missing(missing: Tally, allowed: float, at_least: int = 1) -> None:
@@ -344,13 +355,18 @@ def map_ahead(
 
 
 def write_judged(
-    tables: Iterator[Any], out: Path, source: JudgeSource, shard: Shard, counts: JudgedCounts
+    tables: Iterator[Any],
+    out: Path,
+    source: JudgeSource,
+    shard: Shard,
+    counts: JudgedCounts,
+    by: JudgedBy,
 ) -> None:
     """Write tables of `judged_table` to a file that is complete when it appears, and count.
 
     Raises FailuresError, without a file, if more rows have no label than the source allows.
     """
-    remarks = {_SHARD_KEY: str(shard)}
+    remarks = {_SHARD_KEY: str(shard), JUDGED_BY_KEY: by.model_dump_json()}
     if counts.other_judge:
         remarks[OTHER_JUDGE_KEY] = counts.other_judge
     schema = _judged_schema(source).with_metadata(remarks)
@@ -391,7 +407,7 @@ def _source_of_run(
         judge_prompt,
         judge_config,
         _parsed_reading(reading, f"{run / RESULT_FILE}: reading"),
-        _aligned(directory),
+        aligned_judge(directory),
         f"final prompt of {run}",
         store,
         read_decision(run, result),
@@ -426,16 +442,6 @@ def _expected(run: Path) -> Distribution | None:
 
 def _parsed_reading(reading: Any, source: str) -> Reading | None:
     return parse_config(ReadingChoice, {"reading": reading}, source).reading
-
-
-def _aligned(directory: RunDirectory) -> Mapping[str, str]:
-    """The identity of a run's judge."""
-    models = directory.read_json(INPUTS_FILE).get("models")
-    judge = cast("dict[str, Any]", models).get("judge") if isinstance(models, dict) else None
-    if not isinstance(judge, dict):
-        path = directory.path / INPUTS_FILE
-        raise ConfigError(f"{path}: names no judge: restore the file, or start the run over")
-    return cast("dict[str, str]", judge)
 
 
 def _store_of_run(run: Path, config: RunConfig) -> Path:
@@ -483,13 +489,16 @@ def other_judge(source: JudgeSource, engine: Engine) -> str:
     """
     if not source.aligned:
         return ""
-    judge, aligned = engine.identity, source.aligned
-    here = {"model": judge.model, "layout": judge.layout}
-    revisions = (judge.revision, aligned.get("revision"))
-    if judge.model == aligned.get("model") and UNPINNED not in revisions:
-        here["revision"] = judge.revision
-    differing = [name for name in here if name in aligned and aligned[name] != here[name]]
-    return ", ".join(f"{name} {aligned[name]}, here {here[name]}" for name in differing)
+    aligned, here = source.aligned, asdict(engine.identity)
+    return ", ".join(
+        f"{name} {aligned[name]}, here {here[name]}" for name in differing(aligned, here)
+    )
+
+
+def judged_by(source: JudgeSource, engine: Engine) -> JudgedBy:
+    """What the verdicts of an engine's judge are to tell of where they come from."""
+    judge, task = asdict(engine.identity), source.task
+    return JudgedBy.of(task.labels, judge, source.judge_prompt, source.reading, source.config)
 
 
 def warn_of_other_judge(differences: str) -> None:

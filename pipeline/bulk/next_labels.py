@@ -42,22 +42,32 @@ class Candidate:
         return _REASONS.index(self.why), self.margin, self.example_id
 
 
+@dataclass(frozen=True, slots=True)
+class Picked:
+    """The images that were picked. num_left_out: of the dataset's, how many have a label already
+    or are of the run's splits."""
+
+    images: Sequence[Candidate]
+    num_left_out: int
+
+
 _DISAGREE, _ABSTAIN, _UNSURE = "judge and reading disagree", "abstained", "unsure"
 _REASONS = (_DISAGREE, _ABSTAIN, _UNSURE)
 
 
 def next_images(
     source: JudgeSource, dataset: Path, run: Path, number: int, pool: EnginePool | None = None
-) -> list[Candidate]:
+) -> Picked:
     """At most so many images, the most useful first. Left out are those that have a label, and
     those of the run's own splits. Raises DataError if none is left."""
     known = _labelled(run)
     groups = _groups(dataset) if is_dataset(dataset) else {}
     with open_judge(source, source.store, pool) as engine:
-        found = list(_candidates(source, engine, dataset, known, groups))
+        looked_at = list(_candidates(source, engine, dataset, known, groups))
+    found = [one for one in looked_at if one is not None]
     if not found:
         raise DataError(f"{dataset}: every image has a label already, or is of {run}")
-    return _spread(found)[:number]
+    return Picked(_spread(found)[:number], len(looked_at) - len(found))
 
 
 def write_next(out: Path, chosen: Sequence[Candidate], images: Path) -> None:
@@ -82,10 +92,12 @@ def _candidates(
     dataset: Path,
     known: Collection[str],
     groups: Mapping[str, str],
-) -> Iterator[Candidate]:
+) -> Iterator[Candidate | None]:
+    """None for an image that is left out."""
     bounds = source.config.images.bounds
     for items in iter_items(dataset, source.task, bounds, BATCH_ROWS):
         asked = [item for item in items if item.label is None and item.example_id not in known]
+        yield from [None] * (len(items) - len(asked))
         raw = source.ask(engine, asked)
         for item, before, after in zip(asked, raw, source.read(raw), strict=True):
             group = groups.get(item.example_id, item.example_id)

@@ -27,6 +27,7 @@ from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..decisions.decide import Decision
 from ..metrics.drift import Distribution
 from ..readings.choose import Reading
+from ..runs.judged_by import JUDGED_BY_KEY
 from .judging import (
     OTHER_JUDGE_KEY,
     JudgedCounts,
@@ -249,7 +250,7 @@ def read_manifest(folder: Path) -> JudgeManifest:
 
 def _merge(files: Sequence[Any], manifest: JudgeManifest, counts: JudgedCounts) -> None:
     """One file of all shards, which are in the order of the dataset already."""
-    schema = files[0].schema_arrow.remove_metadata()
+    schema = files[0].schema_arrow.with_metadata(_judged_by(files))
     with atomic_path(manifest.out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
         for table in _tables(files, schema.names):
             counts.add(table)
@@ -266,8 +267,18 @@ def _tables(files: Sequence[Any], columns: Sequence[str]) -> Iterator[Any]:
 
 
 def _other_judge(file: Any) -> str:
-    remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
-    return remarks.get(OTHER_JUDGE_KEY.encode(), b"").decode()
+    return _remarks(file).get(OTHER_JUDGE_KEY.encode(), b"").decode()
+
+
+def _remarks(file: Any) -> dict[bytes, bytes]:
+    return file.schema_arrow.metadata or {}
+
+
+def _judged_by(files: Sequence[Any]) -> dict[bytes, bytes]:
+    """The remark on what judged the shards, where that was the same for all."""
+    key = JUDGED_BY_KEY.encode()
+    found = {_remarks(file).get(key, b"") for file in files}
+    return {key: found.pop()} if len(found) == 1 and b"" not in found else {}
 
 
 def _refuse_other(manifest: JudgeManifest) -> None:

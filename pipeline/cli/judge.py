@@ -140,7 +140,7 @@ def judge(
     from ...data.table.items import ItemOptions  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
-    from .show.runs import show_judged, show_source  # noqa: PLC0415
+    from .show.runs import show_judged, show_left_out, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
     allowed = _allowing(max_failed_share, overrides)
@@ -164,6 +164,7 @@ def judge(
         ),
     )
     show_source(source, as_json=as_json)
+    show_left_out(dataset, as_json=as_json)
     launched = get_launcher(launcher).judge(job)
     if isinstance(launched, Submission):
         show_submission(launched, as_json=as_json)

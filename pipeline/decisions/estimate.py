@@ -1,18 +1,24 @@
 """`blpo estimate`: the share of each label among images that a run's judge has judged."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from ...data.arrow import ARROW_ERRORS, open_parquet
 from ...data.errors import DataError
 from ...models.roles.judge import Verdict
 from ..metrics.intervals import Values
 from ..metrics.prevalence import Prevalence, prevalence
+from ..runs.directory import load_run
 from ..runs.finished_run import PastRun, read_past_run
+from ..runs.judged_by import JUDGED_BY_KEY, JudgedBy, aligned_judge
+
+_log = logging.getLogger("blpo.estimate")
 
 _COLUMNS = ("example_id", "verdict", "probabilities")
 
@@ -27,20 +33,47 @@ class Estimate:
     num_labelled: int
     num_left_out: int
 
+    @property
+    def uses_verdicts(self) -> bool:
+        """Whether the verdicts add anything to the labelled images."""
+        return any(share.weight > 0 for share in self.shares)
+
 
 def estimate(verdicts: Path, run: Path) -> Estimate:
     """The labelled images are those of the run's test split, which no fit has seen.
 
-    Raises DataError for a file that is no output of `blpo judge` for the labels of the run.
+    Raises DataError for a file that is no output of `blpo judge` for the labels of the run, or of
+    another judge, judge prompt or reading than the run's.
     """
     past = read_past_run(run)
-    ids, judged = _read_verdicts(verdicts, past.labels)
+    ids, judged, by = _read_verdicts(verdicts, past.labels)
+    _check_judge(verdicts, past, by)
     labelled = {example.example_id for example in past.examples}
     others = [v for example_id, v in zip(ids, judged, strict=True) if example_id not in labelled]
     if not others:
         raise DataError(f"{verdicts}: has no image that is not in the test split of {run}")
     shares = [_share(label, past, others) for label in past.labels]
     return Estimate(shares, len(others), len(past.examples), len(judged) - len(others))
+
+
+def _check_judge(verdicts: Path, past: PastRun, by: JudgedBy | None) -> None:
+    if by is None:
+        _log.warning(
+            "%s: does not say what judged it, as an earlier version of blpo wrote it: the estimate "
+            "holds only if that was the judge of %s, under its final prompt and reading",
+            verdicts,
+            past.path,
+        )
+        return
+    judge = aligned_judge(load_run(past.path)[1])
+    own = JudgedBy.of(
+        past.labels, judge, past.result.judge_prompt_final, past.result.reading, past.config
+    )
+    if found := own.differences(by):
+        raise DataError(
+            f"{verdicts}: was not judged as {past.path} judges: {'; '.join(found)}. Judge the "
+            f"images again: `blpo judge IMAGES --run {past.path} --out VERDICTS`"
+        )
 
 
 def _share(label: str, past: PastRun, others: Sequence[Verdict]) -> Prevalence:
@@ -64,10 +97,13 @@ def _probabilities(verdicts: Sequence[Verdict], label: str) -> Values:
     )
 
 
-def _read_verdicts(path: Path, labels: Sequence[str]) -> tuple[list[str], list[Verdict]]:
+def _read_verdicts(
+    path: Path, labels: Sequence[str]
+) -> tuple[list[str], list[Verdict], JudgedBy | None]:
     try:
         with open_parquet(path) as file:
             missing = [name for name in _COLUMNS if name not in file.schema_arrow.names]
+            remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
             table: Any = None if missing else file.read(columns=list(_COLUMNS))
     except ARROW_ERRORS as error:
         raise DataError(f"{path}: cannot read the verdicts ({error})") from None
@@ -83,4 +119,14 @@ def _read_verdicts(path: Path, labels: Sequence[str]) -> tuple[list[str], list[V
         )
     columns = (table[name].to_pylist() for name in _COLUMNS)
     ids, verdicts, probabilities = columns
-    return ids, [Verdict(*row) for row in zip(verdicts, probabilities, strict=True)]
+    judged = [Verdict(*row) for row in zip(verdicts, probabilities, strict=True)]
+    return ids, judged, _parsed(path, remarks.get(JUDGED_BY_KEY.encode()))
+
+
+def _parsed(path: Path, mark: bytes | None) -> JudgedBy | None:
+    try:
+        return None if mark is None else JudgedBy.model_validate_json(mark)
+    except ValidationError:
+        raise DataError(
+            f"{path}: its remark on what judged it cannot be read; judge the images again"
+        ) from None

@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,15 @@ _SIDES = {"A": ("left", "Left"), "B": ("right", "Right"), TIE: (None, "No differ
 
 @dataclass(frozen=True, slots=True)
 class LabelPage:
-    """A page that was written. next_command: what takes its csv."""
+    """A page that was written. next_command: what takes its csv. earlier: the dataset that is there
+    already, so that the command writes another; None where there is none."""
 
     path: Path
     num_images: int
     num_bytes: int
     keys: dict[str, str]
     next_command: str
+    earlier: Path | None = None
 
 
 def write_label_page(
@@ -53,10 +56,12 @@ def write_label_page(
     refuse_output(out, source, overwrite=overwrite)
     shown = shown_images(source, task, max_pixels, image_root)
     root = paths_start(source, image_root)
+    dataset = _dataset_of(task, task_name)
+    unused = _unused(dataset)
     command = shlex.join(
         [
             *("blpo", "import", "table", "LABELS.csv", "--task", task_name),
-            *("--image-root", str(root), "--out", str(_dataset_of(task, task_name))),
+            *("--image-root", str(root), "--out", str(unused)),
         ]
     )
     choices = label_choices(task)
@@ -64,13 +69,20 @@ def write_label_page(
     with atomic_path(out) as temporary:
         temporary.write_text(html, "utf-8")
     keys = {choice["key"]: choice["shown"] for choice in choices}
-    return LabelPage(out, len(shown), out.stat().st_size, keys, command)
+    earlier = None if unused == dataset else dataset
+    return LabelPage(out, len(shown), out.stat().st_size, keys, command, earlier)
 
 
 def _dataset_of(task: Task, task_name: str) -> Path:
     """Where `blpo init` expects the dataset: beside the task file."""
     path = Path(task_name)
     return path.with_suffix(".parquet") if path.suffix else Path(f"{task.name}.parquet")
+
+
+def _unused(path: Path) -> Path:
+    """The path, or one with the first number from 2 behind its name under which nothing is."""
+    numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
+    return next(one for one in chain([path], numbered) if not one.exists())
 
 
 def label_choices(task: Task) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """A finished run as others look at it: its result and its verdicts on the test split."""
 
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -111,8 +112,14 @@ def refuse_other_test(reference: PastRun, other: PastRun) -> None:
         if ids:
             raise ConfigError(
                 f"{pair}: not the same test split: {what} {_listed(sorted(ids))}; compare runs "
-                "on one dataset file"
+                f"on one dataset file, or measure {reference.path} on the images of {other.path} "
+                f"with `{_evaluation(reference, other)}`, which says how many it was fitted on"
             )
+
+
+def _evaluation(run: PastRun, other: PastRun) -> str:
+    """The command that measures a run on the dataset of another."""
+    return shlex.join(["blpo", "evaluate", str(other.config.dataset), "--run", str(run.path)])
 
 
 def _listed(ids: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from ...models.wrappers.ledger import ROLES, Role
 _NUM_SHOWN = 3
 _ROUNDING = 1e-9
 _EXCERPT = re.compile(r": (?=['\"])")
+_EXAMPLE = re.compile(r"(?<=image of example )(?P<quote>['\"]).*?(?P=quote)(?=: )")
 _NUMBERED = re.compile(r"[\w-]*\d[\w-]*")
 
 
@@ -56,9 +57,10 @@ class Tally:
                 self.give_reason(reason)
 
     def give_reason(self, reason: str) -> None:
-        """Reasons that differ in numbers and names of requests alone count as the first of them."""
+        """Reasons that differ in numbers and names of requests and examples alone count as one,
+        under the first of them."""
         kind = reason_kind(reason)
-        self.reasons[self._first.setdefault(_NUMBERED.sub("#", kind), kind)] += 1
+        self.reasons[self._first.setdefault(_unnamed(kind), kind)] += 1
 
     def exceeds(self, share: float, at_least: int = 1) -> bool:
         """Whether more failed than may.
@@ -70,6 +72,10 @@ class Tally:
             return self.asked > (1 if share and at_least > 1 else 0)
         tolerated = share * max(self.asked, at_least)
         return self.failed > max(tolerated, 1 if share else 0) + _ROUNDING
+
+
+def _unnamed(kind: str) -> str:
+    return _NUMBERED.sub("#", _EXAMPLE.sub("", kind))
 
 
 def reason_kind(reason: str | None) -> str:

@@ -1,13 +1,12 @@
 """What `decide`, `estimate` and `next` print."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from rich.table import Table
 
-from ...bulk.next_labels import Candidate
+from ...bulk.next_labels import Picked
 from ...decisions.decide import Decision, Outcome
 from ...decisions.estimate import Estimate
 from ...runs.directory import REPORT_FILE
@@ -56,17 +55,30 @@ def show_estimate(found: Estimate, *, as_json: bool) -> None:
         f"{found.num_images:,} judged images, corrected by {found.num_labelled:,} labelled ones of "
         f"the test split{left_out}. The estimate holds if these are drawn from the same images"
     )
+    if not found.uses_verdicts:
+        print_line(
+            "the verdicts add nothing, as on the test split they do not go with the labels: the "
+            "estimate is that of the labelled images alone"
+        )
 
 
-def show_next(chosen: Sequence[Candidate], out: Path, *, as_json: bool) -> None:
-    """How many images were picked, for what."""
+def show_next(picked: Picked, number: int, out: Path, *, as_json: bool) -> None:
+    """How many images were picked, for what; and where they are fewer than asked for, why."""
+    chosen = picked.images
     why = Counter(one.why for one in chosen)
     if as_json:
         images = [one.example_id for one in chosen]
-        print_json({"images": images, "why": dict(why), "out": str(out)})
+        told = {"images": images, "why": dict(why), "left_out": picked.num_left_out}
+        print_json(told | {"out": str(out)})
         return
     told = "; ".join(f"{reason}: {number:,}" for reason, number in why.items())
     print_line(f"{len(chosen):,} images ({told}): {out}")
+    if len(chosen) < number:
+        print_line(f"fewer than the {number:,} asked for: no others are left")
+    if picked.num_left_out:
+        print_line(
+            f"left out: {picked.num_left_out:,} that have a label or are of the run's splits"
+        )
 
 
 def _coverage(outcome: Outcome) -> str:

@@ -7,8 +7,9 @@ from .printing import print_json, stdout_console
 
 
 def show_label_page(page: LabelPage, *, as_json: bool) -> None:
+    earlier = None if page.earlier is None else str(page.earlier)
     if as_json:
-        print_json(asdict(page) | {"path": str(page.path)})
+        print_json(asdict(page) | {"path": str(page.path), "earlier": earlier})
         return
     console = stdout_console()
     size = page.num_bytes / 1e6
@@ -20,3 +21,9 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
         f"  {page.next_command}",
         soft_wrap=True,
     )
+    if earlier is not None:
+        console.print(
+            f"{earlier} is there already: name its csv in the command, too, so that earlier and "
+            "further labels are one dataset",
+            soft_wrap=True,
+        )

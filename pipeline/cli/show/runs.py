@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from ....data.table.items import items_left_out
 from ...bulk.evaluation import Evaluation
 from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
@@ -144,6 +145,13 @@ def show_source(source: JudgeSource, *, as_json: bool) -> None:
         )
 
 
+def show_left_out(images: Path, *, as_json: bool) -> None:
+    """The files of a folder that are not judged, as imports tell of them."""
+    if not as_json:
+        for line in items_left_out(images).lines():
+            print_line(line)
+
+
 def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: bool) -> None:
     """Agreement and scorecard."""
     task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
@@ -214,7 +222,8 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
         print_line(
             f"{source.decision.target}: act on {acts:,}, abstain from {counts.rows - acts:,}"
         )
-    _print_told(counts)
+    # One reason alone stands in the warning, word for word.
+    _print_told(counts, failures=len(counts.failures.reasons) > 1)
     stdout_console().print(f"verdicts: {out}")
     if source.is_synthetic:
         stdout_console().print(_SYNTHETIC, style="bold")
@@ -226,9 +235,9 @@ def _told_json(judged: Evaluation | JudgedCounts) -> dict[str, Any]:
     return {"failures": failures, "departures": dict(judged.departures)}
 
 
-def _print_told(judged: Evaluation | JudgedCounts) -> None:
-    failures = failure_lines({"judge": judged.failures})
-    for line in (*failures, *departure_lines({"judge": judged.departures})):
+def _print_told(judged: Evaluation | JudgedCounts, *, failures: bool = True) -> None:
+    failed = failure_lines({"judge": judged.failures}) if failures else []
+    for line in (*failed, *departure_lines({"judge": judged.departures})):
         stdout_console().print(line, soft_wrap=True)
 
 
