@@ -365,7 +365,11 @@ def test_an_image_that_cannot_be_decoded_is_named_and_other_files_are_counted(
     for name in ("bad-a.png", "bad-b.png"):
         Path("new", name).write_bytes(b"\x89PNG\r\n\x1a\n" + name.encode())
     Path("new", "readme.txt").touch()
-    monkeypatch.setattr(EnginePool, "engine", lambda *_: world.engine)
+
+    def shared(_pool: EnginePool, _settings: EngineSettings) -> IdealEngine:
+        return world.engine
+
+    monkeypatch.setattr(EnginePool, "engine", shared)
     outcome = blpo("judge", "new", "--task", TASK, "--out", "v.parquet")
     assert outcome.code == 0, outcome.err
     frame = pl.read_parquet("v.parquet")

@@ -220,7 +220,7 @@ def test_a_source_that_cannot_be_labelled_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"broken\.png: cannot be decoded"):
         shown_images(tmp_path, load_task("agin"), MAX_PIXELS)
     write_csv(tmp_path / "t.csv", ("picture",), [("a.png",)])
-    with pytest.raises(DataError, match="no column `image`"):
+    with pytest.raises(DataError, match="column for the image: none of image"):
         shown_images(tmp_path / "t.csv", load_task("agin"), MAX_PIXELS)
     write_csv(tmp_path / "t.csv", ("image",), [("../../etc/passwd",), ("",)])
     with pytest.raises(DataError, match=r"(?s)line 2.*outside.*line 3.*has no image"):
@@ -244,3 +244,22 @@ def test_in_a_second_round_the_command_writes_another_dataset(folder: Path, blpo
     out = blpo("label", str(folder / "shots"), "--task", str(folder / "task.yaml")).out
     assert f"--out {folder / 'task-3.parquet'}" in out
     assert f"{folder / 'task.parquet'} is there already: name its csv in the command, too" in out
+
+
+def test_columns_with_names_of_their_own_are_named(folder: Path, blpo: Blpo) -> None:
+    table = folder / "pairs.csv"
+    rows = [(f"{i}", f"shots/{i}.png", f"shots/{i + 1}.png") for i in (1, 2, 3)]
+    write_csv(table, ("words", "ours", "theirs"), rows)
+    out = folder / "p.html"
+    arguments = ("label", str(table), "--task", "imagereward-pairs", "--out", str(out))
+    refused = blpo(*arguments)
+    assert "name it with --column image_b=COLUMN" in refused.err
+    columns = ("text=words", "image=ours", "image_b=theirs")
+    done = blpo(*arguments, *(part for c in columns for part in ("--column", c)), "--json")
+    assert (done.code, json.loads(done.out)["num_images"]) == (0, 3), done.err
+    assert '"columns": ["image", "image_b", "text", "rater"' in out.read_text()
+    wrong = blpo(*arguments, "--column", "image=mine", "--overwrite")
+    assert "--column image=mine: no such column" in wrong.err
+    of_folder = ("label", str(folder / "shots"), "--task", str(folder / "task.yaml"))
+    other = ("--column", "image=x", "--out", str(folder / "f.html"))
+    assert "--column names columns of a table" in blpo(*of_folder, *other).err

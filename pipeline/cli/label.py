@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, Overwrite
+from .options import AsJson, Overwrite, parse_pairs
 
 
 def label(
@@ -15,6 +15,15 @@ def label(
     task: Annotated[str, typer.Option(help="Task name or task file: question and labels.")],
     image_root: Annotated[
         Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    ] = None,
+    columns: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="ROLE=NAME",
+            help="Which column of a table is image, image_b, a role of the task or text; "
+            "repeatable.",
+        ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Page to write.")] = Path("label.html"),
     max_pixels: Annotated[
@@ -30,6 +39,13 @@ def label(
 
     loaded = load_task(task)
     page = write_label_page(
-        images, loaded, task, out, max_pixels, image_root=image_root, overwrite=overwrite
+        images,
+        loaded,
+        task,
+        out,
+        max_pixels,
+        image_root=image_root,
+        columns=parse_pairs("--column", columns),
+        overwrite=overwrite,
     )
     show_label_page(page, as_json=as_json)

@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +18,7 @@ from ...data.problems import Problems
 from ...data.sources.base import TableRow
 from ...data.sources.listing import list_folder
 from ...data.sources.opening import open_source
-from ...data.table.columns import aliases_of
+from ...data.table.columns import cell_of, match_columns, roles_of
 from ...data.tasks import Task
 
 _SHOWN_AS_THEY_ARE = {"JPEG": "jpeg", "PNG": "png", "WEBP": "webp"}
@@ -40,7 +40,11 @@ class Shown:
 
 
 def shown_images(
-    source: Path, task: Task, max_pixels: int, image_root: Path | None = None
+    source: Path,
+    task: Task,
+    max_pixels: int,
+    image_root: Path | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> list[Shown]:
     """What annotators see, in the order of the source.
 
@@ -48,10 +52,13 @@ def shown_images(
         columns, and text for a task that carries text.
     max_pixels: larger images are made smaller, as a judge sees them.
     image_root: what paths in a table start from; its folder if not given.
+    columns: of a table by role; others are found under the names that `import table` knows.
 
     Raises DataError that lists all images that cannot be read.
     """
-    rows = list(_folder_rows(source, task) if source.is_dir() else _table_rows(source, task))
+    given = columns or {}
+    rows_of = _folder_rows if source.is_dir() else _table_rows
+    rows = list(rows_of(source, task, given))
     if not rows:
         raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
     folder = paths_start(source, image_root)
@@ -76,7 +83,9 @@ def paths_start(source: Path, image_root: Path | None) -> Path:
     return source if source.is_dir() else image_root or source.parent
 
 
-def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
+def _folder_rows(folder: Path, task: Task, given: Mapping[str, str]) -> Iterator[TableRow]:
+    if given:
+        raise DataError(f"{folder}: is a folder, and --column names columns of a table: drop it")
     if len(_columns(task)) > 1:
         num_images = len(task.image_columns)
         what = "an image and a text" if num_images == 1 else f"{num_images} images"
@@ -88,28 +97,24 @@ def _folder_rows(folder: Path, task: Task) -> Iterator[TableRow]:
         yield TableRow(str(path), {"image": str(path)}, folder)
 
 
-def _table_rows(table: Path, task: Task) -> Iterator[TableRow]:
+def _table_rows(table: Path, task: Task, given: Mapping[str, str]) -> Iterator[TableRow]:
     source = open_source(table)
-    names = source.columns()
-    found = {c: _column(table, names, (c, *aliases_of(c, task))) for c in _columns(task)}
-    for row in source.rows(list(found.values())):
-        values = {column: row.values.get(name) for column, name in found.items()}
+    shown = _columns(task)
+    found = match_columns(
+        str(table),
+        source.columns(),
+        {role: "" for role in roles_of(task) if role not in shown} | dict(given),
+        task,
+        images=source.image_columns(),
+        needs_labels=False,
+    )
+    for row in source.rows(list(found.names())):
+        values = {role: cell_of(found.roles[role], row.values) for role in shown}
         yield TableRow(row.where, values, row.folder)
 
 
 def _columns(task: Task) -> list[str]:
     return [*task.image_columns, *(["text"] if task.carries_text else [])]
-
-
-def _column(table: Path, names: Sequence[str], wanted: Sequence[str]) -> str:
-    """The column of a table under one of the names that `import table` knows, the first that is."""
-    by_lower = {name.strip().lower(): name for name in names}
-    for name in wanted:
-        if name in by_lower:
-            return by_lower[name]
-    raise DataError(
-        f"{table}: has no column `{wanted[0]}` ({', '.join(names)}): rename the one that is meant"
-    )
 
 
 def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import chain, count
@@ -45,16 +45,17 @@ def write_label_page(
     max_pixels: int,
     *,
     image_root: Path | None = None,
+    columns: Mapping[str, str] | None = None,
     overwrite: bool = False,
 ) -> LabelPage:
     """Write the page on which the images of a folder or table are labelled.
 
     task_name: as the user named the task. image_root: what paths in a table start from, its folder
-    if not given. Raises DataError for images that cannot be read and for
-    an output that is there.
+    if not given. columns: of a table by role, as `shown_images` takes them.
+    Raises DataError for images that cannot be read and for an output that is there.
     """
     refuse_output(out, source, overwrite=overwrite)
-    shown = shown_images(source, task, max_pixels, image_root)
+    shown = shown_images(source, task, max_pixels, image_root, columns)
     root = paths_start(source, image_root)
     dataset = _dataset_of(task, task_name)
     unused = _unused(dataset)
