@@ -165,6 +165,17 @@ def test_a_path_is_put_together_from_the_cells_of_a_row(tmp_path: Path) -> None:
         import_table(tmp_path / "named.csv", out, edits(), wrong, overwrite=True)
 
 
+def test_a_column_of_a_role_has_no_other_meaning(tmp_path: Path) -> None:
+    names = ("annotator", "label_1", "label_2")
+    table = write_edits(tmp_path)
+    table.write_text(table.read_text().replace("before,style_ref_image,result", ",".join(names)))
+    task = edits(images=list(names))
+    report = import_table(table, tmp_path / "out.parquet", task)
+    assert [report.columns[name] for name in names] == list(names)
+    assert "rater" not in report.columns
+    assert report.ratings == []
+
+
 def test_a_missing_image_is_told_with_its_row_and_role(tmp_path: Path) -> None:
     table = write_edits(tmp_path)
     options = TableOptions(columns={"source": "before"})

@@ -100,13 +100,15 @@ def match_columns(
     found: dict[Role, str] = {}
     for role in roles_of(task):
         aliases = aliases_of(role, task)
-        name = given[role] if role in given else _detected(problems, role, aliases, names)
+        # A role may be called as the column of something else: annotator, group_id.
+        free = names if role in task.images else _without(names, found, task)
+        name = given[role] if role in given else _detected(problems, role, aliases, free)
         if name is None and role == "image" and len(images) == 1:
             name = images[0]
         if name:
             found[role] = name
     if "label" not in found and "label" not in given and not ratings:
-        ratings = _numbered_ratings(names)
+        ratings = _numbered_ratings(_without(names, found, task))
     has_labels = "label" in found or "ratings" in found or bool(ratings) or not needs_labels
     for role in roles_of(task):
         is_needed = role in (*task.image_columns, "text") or (role == "label" and not has_labels)
@@ -114,6 +116,12 @@ def match_columns(
             problems.add(f"column for the {role}", _missing(role, aliases_of(role, task), names))
     problems.raise_if_any()
     return FoundColumns(found, list(ratings), of_criteria)
+
+
+def _without(names: Sequence[str], found: Mapping[Role, str], task: Task) -> list[str]:
+    """The columns that no role of an image is read from."""
+    taken = {column for role in task.images if role in found for column in columns_in(found[role])}
+    return [name for name in names if name not in taken]
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:
