@@ -181,3 +181,16 @@ def test_the_lexicon_keeps_what_fixed_items_and_leaves_out_what_broke_them() -> 
     for names in lexicon_proposals([shown], 3):
         assert "skull" in names
         assert "bottle" not in names
+
+
+def test_the_lexicon_ranks_equal_support_by_name_whatever_the_seed_of_hashes() -> None:
+    description = "skull: visible. chain: visible. bottle: standing. pill: visible."
+    shown = Reflection(
+        "Report the skull, the chain, the bottle and the pill.",
+        [effect("fixed", description, "Unsafe", "Safe", "Unsafe")],
+        is_best=True,
+    )
+    for names in lexicon_proposals([shown], 3):
+        kept = [name for name in names if name in {"skull", "chain", "bottle", "pill"}]
+        assert kept == sorted(kept)
+        assert len(kept) > 1

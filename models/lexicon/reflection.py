@@ -55,7 +55,8 @@ def propose_i2t_prompts(meta_prompt: str, draw: int) -> str:
 
 def _promising(history: list[tuple[float, list[str]]], effects: Counter[str]) -> list[str]:
     """Aspects whose faults were in what got fixed, then those of the best prompt that gained."""
-    fixing = [name for name, support in effects.most_common() if support > 0]
+    ranked = sorted(effects.items(), key=lambda item: (-item[1], item[0]))
+    fixing = [name for name, support in ranked if support > 0]
     best_score, best = max(history, key=lambda item: item[0], default=(0.0, list[str]()))
     good = [name for name in best if effects[name] >= 0] if best_score > 0 else []
     return list(dict.fromkeys([*fixing, *good]))
