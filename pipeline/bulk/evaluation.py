@@ -67,22 +67,27 @@ def evaluate_prompt(
         ledger = engine.ledger
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             evaluation = measured(source, engine, examples)
-    return replace(evaluation, num_fitted_on=_num_fitted_on(source, examples))
+    fitted_on = data.train if source.fitted_on == dataset else _fitted_on(source)
+    return replace(evaluation, num_fitted_on=_num_fitted_on(fitted_on, examples))
 
 
-def _num_fitted_on(source: JudgeSource, examples: Sequence[Example]) -> int:
-    """How many of the images are in the train split that the prompt was fitted on."""
+def _fitted_on(source: JudgeSource) -> Sequence[Example]:
+    """The train split that the prompt was fitted on; none where that is not known."""
     if source.fitted_on is None:
-        return 0
+        return ()
     if not source.fitted_on.exists():
         _log.warning(
             "%s, the dataset of the run, is not there: whether its prompt was fitted on some of "
             "these images is not known",
             source.fitted_on,
         )
-        return 0
-    run = read_dataset(source.fitted_on, source.task, source.config.images.bounds)
-    fitted = {example.images for example in run.train}
+        return ()
+    return read_dataset(source.fitted_on, source.task, source.config.images.bounds).train
+
+
+def _num_fitted_on(fitted_on: Sequence[Example], examples: Sequence[Example]) -> int:
+    """How many of the images are among those that the prompt was fitted on."""
+    fitted = {example.images for example in fitted_on}
     count = sum(example.images in fitted for example in examples)
     if count:
         _log.warning(
