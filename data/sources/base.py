@@ -68,6 +68,29 @@ class TableSource(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Around:
+    """A source around another, which says what is not said anew."""
+
+    table: TableSource
+
+    @property
+    def layout(self) -> str:
+        return self.table.layout
+
+    def left_out(self) -> LeftOut:
+        return self.table.left_out()
+
+    def columns(self) -> list[str]:
+        return self.table.columns()
+
+    def image_columns(self) -> list[str]:
+        return self.table.image_columns()
+
+    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
+        return self.table.rows(columns)
+
+
 class Plain:
     """A source that leaves nothing out and does not tell which columns are images."""
 

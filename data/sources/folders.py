@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..left_out import LeftOut
-from .base import Plain, TableRow, TableSource
+from .base import Around, Plain, TableRow, TableSource
 from .listing import METADATA_NAMES, Listing, is_split_name
 
 _FILE_NAMES = ("file_name", "filename", "image", "image_path", "path")
@@ -141,28 +141,18 @@ class WithMetadata:
 
 
 @dataclass(frozen=True)
-class BesideImages:
+class BesideImages(Around):
     """What a tool wrote into a folder of its own, and the images elsewhere in `folder`.
 
     A name is that of the only image whose path ends like it; any other stays as it is.
     """
 
-    table: TableSource
     folder: Path
     images: Sequence[PurePosixPath]
 
     @property
     def layout(self) -> str:
         return f"{self.table.layout}, in a folder of annotations beside the images"
-
-    def left_out(self) -> LeftOut:
-        return self.table.left_out()
-
-    def columns(self) -> list[str]:
-        return self.table.columns()
-
-    def image_columns(self) -> list[str]:
-        return self.table.image_columns()
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         named = [name for name in self.table.columns() if name.strip().lower() in _FILE_NAMES]
@@ -214,27 +204,13 @@ class SplitParts:
 
 
 @dataclass(frozen=True)
-class InFolder:
+class InFolder(Around):
     """A source of a folder, with what else lies there."""
 
-    source: TableSource
     others: LeftOut
-
-    @property
-    def layout(self) -> str:
-        return self.source.layout
 
     def left_out(self) -> LeftOut:
         left_out = LeftOut()
-        for part in (self.source.left_out(), self.others):
+        for part in (self.table.left_out(), self.others):
             left_out.add(part)
         return left_out
-
-    def columns(self) -> list[str]:
-        return self.source.columns()
-
-    def image_columns(self) -> list[str]:
-        return self.source.image_columns()
-
-    def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
-        return self.source.rows(columns)

@@ -15,7 +15,7 @@ from ..left_out import LeftOut
 from ..redaction import public_address
 from ..remote import address
 from ..web import Page, RefusedError, Wanted, fetched
-from .base import IMAGE_SUFFIXES, TableRow, TableSource
+from .base import IMAGE_SUFFIXES, Around, TableRow, TableSource
 from .files import ARCHIVES, TABLE_SUFFIXES, TARS, TEXT_LISTS, open_file
 from .listing import is_system_name
 
@@ -56,24 +56,14 @@ def _page(url: str, client: httpx.Client) -> Page:
 
 
 @dataclass(frozen=True)
-class WebList:
+class WebList(Around):
     """A table whose image paths start from an address, `base`."""
 
-    table: TableSource
     base: Path
 
     @property
     def layout(self) -> str:
         return f"{self.table.layout}, of the web"
-
-    def left_out(self) -> LeftOut:
-        return self.table.left_out()
-
-    def columns(self) -> list[str]:
-        return self.table.columns()
-
-    def image_columns(self) -> list[str]:
-        return self.table.image_columns()
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         for row in self.table.rows(columns):

@@ -99,7 +99,7 @@ def table_extent(source: TableSource, columns: Sequence[str]) -> Extent:
 
 def rows_of_cut(source: TableSource, columns: Sequence[str], cut: Cut) -> Iterator[TableRow]:
     """The rows of a table that lie in a cut of its `table_extent`."""
-    inner = source.source if isinstance(source, InFolder) else source
+    inner = _inner(source)
     if isinstance(inner, PartsSource):
         return inner.rows_within(cut.name, columns, cut.rows)
     if isinstance(inner, ParquetSource):
@@ -107,8 +107,13 @@ def rows_of_cut(source: TableSource, columns: Sequence[str], cut: Cut) -> Iterat
     return islice(source.rows(columns), cut.rows.start, cut.rows.stop)
 
 
+def _inner(source: TableSource) -> TableSource:
+    """The table itself, without what else lies in its folder."""
+    return source.table if isinstance(source, InFolder) else source
+
+
 def _parquet_files(source: TableSource) -> dict[str, ParquetSource]:
-    inner = source.source if isinstance(source, InFolder) else source
+    inner = _inner(source)
     if isinstance(inner, PartsSource):
         return inner.files()
     return {WHOLE: inner} if isinstance(inner, ParquetSource) else {}
