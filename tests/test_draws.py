@@ -89,6 +89,16 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     assert json.loads(blpo("table", path, "--json").out)[0]["method"] == "none"
 
 
+def test_the_tables_say_why_a_cell_failed(tmp_path: Path, blpo: Blpo) -> None:
+    small = {"draw": {"draws": "dev", "num_train": 3, "num_test": 8}}
+    sweep = write_sweep(tmp_path, world=small, base={"judge": {"kind": "ideal"}, "method": "none"},
+                        grid={"rubric": [0], "data": [0], "task": ["micro-agin"]}, named={})  # fmt: skip
+    assert blpo("sweep", str(sweep)).code == 1
+    table = blpo("table", str(sweep))
+    assert "has no train example" in table.out
+    assert "has not finished yet" not in table.out
+
+
 def test_a_fitted_reading_without_a_search_shows_what_it_adds_to_the_first_prompt(
     tmp_path: Path, blpo: Blpo
 ) -> None:

@@ -144,6 +144,19 @@ def test_several_people_rate_a_share_and_their_median_is_the_label(tmp_path: Pat
     assert sum(bool(e.ratings) for e in (*data.train, *data.test)) == len(rated)
 
 
+def test_no_label_of_a_task_is_lost_to_a_median() -> None:
+    people = PeopleConfig(label_noise=0, raters=5, share_rated=1.0, disagreement=0.3)
+    labels = set(MICRO_TASKS["micro-imagereward"].label_shares)
+    for seed in range(6):
+        draw = DrawConfig(draws="dev", data_seed=seed, num_train=40, num_test=40)
+        rows = graded_rows("micro-imagereward", GradedWorld(draw=draw, people=people))
+        for split in ("train", "test"):
+            assert {row["label"] for row in rows if row["split"] == split} == labels
+        for row in rows:
+            if ratings := row.get("ratings"):
+                assert row["label"] == sorted(ratings)[len(ratings) // 2]
+
+
 def test_disagreement_lowers_what_a_perfect_judge_can_reach() -> None:
     meaning = ideal_meaning(draw_rubric("micro-agin", SMALL.own_seed(0)))
 

@@ -116,9 +116,28 @@ def _drawn(task_name: str, world_json: str) -> tuple[Sequence[Row], Sequence[Sce
     scenes = [scene for examples in splits.values() for scene, _ in examples]
     if people.raters > 1:
         rubric = personal(rubric_of(task_name, draw), MICRO_TASKS[task_name], people)
-        for row, scene in zip(rows, scenes, strict=True):
-            _rate(row, scene, rubric, MICRO_TASKS[task_name], people)
+        rated = [
+            _rated(row, scene, rubric, MICRO_TASKS[task_name], people)
+            for row, scene in zip(rows, scenes, strict=True)
+        ]
+        rows = _with_every_label(rows, rated)
     return rows, scenes
+
+
+def _with_every_label(rows: list[Row], rated: list[Row]) -> list[Row]:
+    """The rated rows, but unrated the first of a label that a split would lose by their medians.
+
+    A task without an example of one of its labels could not be run.
+    """
+    for split in dict.fromkeys(row["split"] for row in rows):
+        places = [place for place, row in enumerate(rows) if row["split"] == split]
+        left = {rated[place]["label"] for place in places}
+        for place in places:
+            label = rows[place]["label"]
+            if label not in left:
+                rated[place] = rows[place]
+                left.add(label)
+    return rated
 
 
 def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
@@ -150,15 +169,15 @@ def _shipped(task_name: str, draw: DrawConfig) -> DataDraw:
     return shipped_draw(task_name, draw.data_seed, name)
 
 
-def _rate(row: Row, scene: Scene, rubric: Rubric, task: MicroTask, people: PeopleConfig) -> None:
-    """Have several people rate the image, the one of the label first, if it is one of those."""
+def _rated(row: Row, scene: Scene, rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Row:
+    """The row with what several people say, the one of the label first, if it is one of those."""
     rng = np.random.default_rng(derived_seed("raters", scene.seed))
     if rng.random() >= people.share_rated:
-        return
+        return row
     labels = list(task.label_shares)
     ratings = [row["label"]]
     for _ in range(people.raters - 1):
         label = human_label(scene, rubric, task.scale, rng)
         ratings.append(beside(label, labels, rng) if rng.random() < people.label_noise else label)
-    row["ratings"] = tuple(ratings)
-    row["label"] = sorted(ratings, key=labels.index)[(len(ratings) - 1) // 2]
+    median = sorted(ratings, key=labels.index)[(len(ratings) - 1) // 2]
+    return {**row, "ratings": tuple(ratings), "label": median}

@@ -167,13 +167,13 @@ def _conclude_sweep(
     as_json: bool,
 ) -> None:
     """Print cells; of a whole sweep write summary and tables. Exit code 1 if a cell is missing."""
-    from ..sweeps.files import failures, write_tables  # noqa: PLC0415
+    from ..sweeps.files import write_tables  # noqa: PLC0415
     from ..sweeps.sweep import write_summary  # noqa: PLC0415
     from .show.runs import show_sweep  # noqa: PLC0415
 
     summary = None
     if is_whole:
         summary = write_summary(config, outcomes)
-        write_tables(config, cells, failures(outcomes))
+        write_tables(config, cells)
     if not show_sweep(outcomes, summary, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)

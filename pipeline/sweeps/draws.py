@@ -18,7 +18,7 @@ from ..metrics.agreement import GAIN_METRICS, Gain, is_gain
 from ..metrics.nested import NestedMean, Path, nested_mean
 from ..report.reading_rows import gain_rows
 from ..result import RunResult
-from .cells import finished_result
+from .cells import failure_of, finished_result
 from .points import DRAW_KEYS
 from .step_counts import NO_STEPS, StepCounts, count_steps
 from .sweep import SweepConfig, method_name
@@ -94,12 +94,10 @@ class DrawnTables:
     missing: Mapping[str, str]
 
 
-def make_drawn_tables(
-    config: SweepConfig, cells: Mapping[str, RunConfig], errors: Mapping[str, str] | None = None
-) -> DrawnTables:
-    """Read the cells' run directories, and take their means. errors: why cells failed."""
+def make_drawn_tables(config: SweepConfig, cells: Mapping[str, RunConfig]) -> DrawnTables:
+    """Read the cells' run directories, and take their means."""
     runs = [
-        _drawn_run(name, cell, point, (errors or {}).get(name))
+        _drawn_run(name, cell, point, failure_of(config, name))
         for (name, cell), point in zip(cells.items(), config.points, strict=True)
     ]
     methods = list(dict.fromkeys(run.method for run in runs))
@@ -126,17 +124,18 @@ def make_drawn_tables(
 _Runs = Mapping[tuple[str, Path], DrawnRun]
 
 
-def _drawn_run(name: str, cell: RunConfig, point: Mapping[str, Any], error: str | None) -> DrawnRun:
+def _drawn_run(
+    name: str, cell: RunConfig, point: Mapping[str, Any], failure: str | None
+) -> DrawnRun:
+    """failure: why the cell failed when it was last tried, if it did."""
     path = (*(int(point.get(key, 0)) for key in DRAW_KEYS), cell.seed)
     method, length = method_name(cell, point), _own_length(cell)
-    result: RunResult | None = None
-    if error is None:
-        try:
-            result = finished_result(cell)
-        except BlpoError as problem:
-            error = str(problem)
+    try:
+        result = finished_result(cell)
+    except BlpoError as problem:
+        result, failure = None, str(problem)
     if result is None:
-        told = error or "missing: it has not finished yet"
+        told = failure or "missing: it has not finished yet"
         return DrawnRun(name, cell.task, method, path, length, error=told)
     return DrawnRun(name, cell.task, method, path, length, result, count_steps(cell.output))
 

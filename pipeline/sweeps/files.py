@@ -7,7 +7,6 @@ from pathlib import Path
 from ...data.arrow import atomic_path
 from ..config import RunConfig
 from ..runs.engine_pool import EnginePool
-from ..runs.run_many import FailedRun, FinishedRun
 from .draws import DrawnTables, make_drawn_tables
 from .draws_text import drawn_csv, drawn_markdown
 from .plots import write_plots, write_trajectory_plot
@@ -18,21 +17,11 @@ from .trajectory import judge_trajectories
 from .trajectory_text import drawn_trajectory_markdown, trajectory_csv, trajectory_markdown
 
 
-def failures(outcomes: Mapping[str, FinishedRun | FailedRun]) -> dict[str, str]:
-    """Why cells failed, by cell."""
-    return {name: run.error for name, run in outcomes.items() if isinstance(run, FailedRun)}
-
-
-def write_tables(
-    config: SweepConfig, cells: Mapping[str, RunConfig], errors: Mapping[str, str] | None = None
-) -> SweepTables | DrawnTables:
-    """Read the cells' run directories, write the tables and plots of what they hold.
-
-    errors: why cells failed, where that is known.
-    """
+def write_tables(config: SweepConfig, cells: Mapping[str, RunConfig]) -> SweepTables | DrawnTables:
+    """Read the cells' run directories, write the tables and plots of what they hold."""
     if config.varies_draws:
-        return _write_drawn(make_drawn_tables(config, cells, errors), config.output)
-    tables = make_tables(config, read_cells(config, cells, errors))
+        return _write_drawn(make_drawn_tables(config, cells), config.output)
+    tables = make_tables(config, read_cells(config, cells))
     _write(config.output / "tables.md", markdown(tables))
     _write(config.output / "tables.csv", csv_text(tables))
     write_plots(tables, config.output / "plots")

@@ -30,6 +30,7 @@ from ..metrics.intervals import (
     seeds_component,
 )
 from ..runs.finished_run import PastRun, read_past_run, refuse_other_test
+from .cells import failure_of
 from .paper_results import PaperResult, paper_results
 from .sweep import SweepConfig, method_name
 
@@ -171,15 +172,10 @@ class SweepTables:
         return next(row for row in self.rows if (row.task, row.method) == (task, method))
 
 
-def read_cells(
-    config: SweepConfig, cells: Mapping[str, RunConfig], errors: Mapping[str, str] | None = None
-) -> list[Cell]:
-    """The cells of a sweep with what their run directories hold.
-
-    errors: why cells failed, where that is known.
-    """
+def read_cells(config: SweepConfig, cells: Mapping[str, RunConfig]) -> list[Cell]:
+    """The cells of a sweep with what their run directories hold."""
     return [
-        _cell(name, cell, point, (errors or {}).get(name))
+        _cell(name, cell, point, failure_of(config, name))
         for (name, cell), point in zip(cells.items(), config.points, strict=True)
     ]
 
@@ -218,14 +214,13 @@ def _parts(cell: Cell) -> list[Cell]:
     ]
 
 
-def _cell(name: str, config: RunConfig, point: Mapping[str, Any], error: str | None) -> Cell:
+def _cell(name: str, config: RunConfig, point: Mapping[str, Any], failure: str | None) -> Cell:
+    """failure: why the cell failed when it was last tried, if it did."""
     make = partial(Cell, name, config.task, method_name(config, point), config.seed, config)
-    if error is not None:
-        return make(None, error)
     try:
         run = read_past_run(config.output)
     except BlpoError as problem:
-        return make(None, str(problem))
+        return make(None, failure or str(problem))
     others = differences(comparable(run.config), comparable(config))
     if others:
         return make(None, f"{config.output}: holds another run, which differs in {others[0]}")
