@@ -180,6 +180,9 @@ LIMIT_FIELDS = frozenset({"max_failed_share"})
 PAGE_FIELDS = frozenset({"report"})
 """Fields that say what is drawn of a result."""
 
+_DOTTED_KEYS = "grid."
+"""Start of a key whose rest is one key, dots and all: those of a sweep's `grid` are dotted."""
+
 
 def load_run_config(path: Path, overrides: Sequence[str] = ()) -> RunConfig:
     """Read a run file; relative paths in it are relative to the working directory."""
@@ -227,7 +230,7 @@ def _apply_override(fields: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
     if not separator or not key:
         raise ConfigError(f"--set {override}: expected key=value, such as --set seed=1")
-    *parents, name = key.split(".")
+    *parents, name = key.split(".", 1 if key.startswith(_DOTTED_KEYS) else -1)
     for parent in parents:
         group: object = fields.setdefault(parent, {})
         if not isinstance(group, dict):

@@ -14,6 +14,7 @@ from blpo.pipeline.config import (
     load_run_config,
     parse_config,
 )
+from blpo.pipeline.sweeps.sweep import SweepConfig
 
 MINIMAL = "task: unsafebench\ndataset: d.parquet\noutput: runs/a\n"
 
@@ -49,6 +50,13 @@ def test_overrides_reach_nested_keys_and_are_yaml(tmp_path: Path) -> None:
         write(tmp_path, MINIMAL), ["algorithm.inner_steps=2", "judge.model=a/b", "seed=7"]
     )
     assert (config.algorithm.inner_steps, config.judge.model, config.seed) == (2, "a/b", 7)
+
+
+def test_overrides_of_a_grid_keep_its_dotted_keys_whole() -> None:
+    fields = {"grid": {"task": ["micro-agin"], "algorithm.inner_steps": [3, 5]}}
+    overrides = ["grid.algorithm.inner_steps=[1]", "grid.apo.rounds=[2]"]
+    grid = parse_config(SweepConfig, fields | {"output": "o", "store": "s"}, "x", overrides).grid
+    assert grid == {"task": ["micro-agin"], "algorithm.inner_steps": [1], "apo.rounds": [2]}
 
 
 @pytest.mark.parametrize(
