@@ -91,8 +91,9 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
 
 def test_the_tables_say_why_a_cell_failed(tmp_path: Path, blpo: Blpo) -> None:
     small = {"draw": {"draws": "dev", "num_train": 3, "num_test": 8}}
-    sweep = write_sweep(tmp_path, world=small, base={"judge": {"kind": "ideal"}, "method": "none"},
-                        grid={"rubric": [0], "data": [0], "task": ["micro-agin"]}, named={})  # fmt: skip
+    base = {"judge": {"kind": "ideal"}, "method": "none"}
+    grid = {"rubric": [0], "data": [0], "task": ["micro-agin"]}
+    sweep = write_sweep(tmp_path, world=small, base=base, grid=grid, named={})
     assert blpo("sweep", str(sweep)).code == 1
     table = blpo("table", str(sweep))
     assert "has no train example" in table.out

@@ -32,6 +32,7 @@ from blpo.models.engines.factory import make_engine
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.ideal.engine import IdealEngine
 from blpo.models.ideal.scenes import WorldScenes
+from blpo.models.lexicon.attention import LOST, as_read
 from blpo.models.lexicon.engine import LexiconEngine
 from blpo.pipeline.runs.demo import write_graded
 from blpo.pipeline.sweeps.sweep import SweepConfig, sweep_cells
@@ -310,6 +311,25 @@ def test_an_optimizer_loses_more_cases_the_more_it_reads() -> None:
     assert "focus" not in texts[1]
     assert reads[0].identity != reads[1].identity
     assert reads[0].identity.settings == ""
+
+
+def test_a_lost_case_is_missing_or_taken_for_another() -> None:
+    descriptions = [f"<description>case {number}</description>" for number in range(400)]
+    request = Request("\n".join(descriptions))
+    lost = ReaderConfig(hazard=0.001)
+    read = {share: as_read(request, lost.model_copy(update={"confusion": share})).split("\n")
+            for share in (0.0, 0.5, 1.0)}  # fmt: skip
+    changed = [place for place, text in enumerate(read[0.0]) if text == LOST]
+    assert 0 < len(changed) < 400
+    for share, texts in read.items():
+        others = [texts[place] for place in changed if texts[place] != LOST]
+        assert len(others) / len(changed) == pytest.approx(share, abs=0.08)
+        assert all(texts[place] != descriptions[place] for place in changed)
+        assert set(others) <= set(descriptions)
+        kept = set(range(400)) - set(changed)
+        assert all(texts[place] == descriptions[place] for place in kept)
+    only = Request(descriptions[0])
+    assert as_read(only, ReaderConfig(hazard=1.0, confusion=1.0)) == LOST
 
 
 def test_a_prompt_past_the_window_fails_and_images_cost_tokens() -> None:

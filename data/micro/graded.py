@@ -109,11 +109,13 @@ class ReaderConfig(_Knobs):
     """How much the optimizer's stand-in can read.
 
     hazard: chance, for each token of all that it reads, that it loses track of what a case shows.
+    confusion: of the cases that it loses track of, the share that it takes for another one.
     context_tokens: of prompt and reply; a longer prompt fails, as at a server. image_tokens: of
         one image.
     """
 
     hazard: Share = 0.0
+    confusion: Share = 0.0
     context_tokens: int | None = Field(default=None, ge=1)
     image_tokens: int = Field(default=0, ge=0)
 
