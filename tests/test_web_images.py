@@ -11,6 +11,7 @@ from blpo.data.errors import DataError
 from blpo.data.images import ImageBounds
 from blpo.data.shards import Shard
 from blpo.data.sources import web
+from blpo.data.table import downloads
 from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
 from blpo.data.web import web_client
 from blpo.pipeline.bulk.judging import judge_source
@@ -193,9 +194,31 @@ def test_what_is_no_image_is_refused_and_not_kept(tmp_path: Path, site: str, sen
     Site.broken["/broken.png"] = "image/png", png(4)
     assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
     (kept,) = (file for file in tmp_path.glob("??/*"))
-    kept.write_bytes(png(4)[:-30])
-    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
-    assert Site.asked.count("/broken.png") == 3
+    whole = kept.read_bytes()
+    for damaged in (png(4)[:-30], whole.replace(b"IDAT", b"IDAX"), whole[:-1]):
+        kept.write_bytes(damaged)
+        assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+        assert kept.read_bytes() == whole
+    assert Site.asked.count("/broken.png") == 5
+
+
+def test_what_is_kept_is_not_decoded_again_but_of_earlier_versions(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = items(Path(f"{site}/list.txt"), tmp_path)
+    decoded: list[str] = []
+
+    def decode(_data: bytes, name: str) -> None:
+        decoded.append(name)
+
+    monkeypatch.setattr(downloads, "check_image", decode)
+    assert items(Path(f"{site}/list.txt"), tmp_path) == found
+    assert decoded == []
+    files = sorted(tmp_path.glob("??/*"))
+    for file in files:
+        file.write_bytes(file.read_bytes().partition(b"blpo-sha256:")[0])
+    assert items(Path(f"{site}/list.txt"), tmp_path) == found
+    assert sorted(decoded) == [file.name for file in files]
 
 
 def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: str) -> None:
