@@ -10,7 +10,6 @@ venv="${BLPO_VENV:-$PWD/.venv}"
 unset PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX="$venv/.pycache"
 "$venv/bin/python" -c "import blpo.models.engines.vllm.engine, vllm.v1.engine.core" &
-bash "$here/slurm_packages.sh"
-bash "$here/browser_packages.sh"
+bash "$here/test_packages.sh"
 wait $!
 exec "$venv/bin/python" -m pytest -n 2 --dist loadfile --no-loadscope-reorder "$@"

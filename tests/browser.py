@@ -16,7 +16,7 @@ CHROMIUM = shutil.which("chromium")
 def chromium() -> Generator[Browser]:
     """The test is skipped where there is no Chromium; in CI it fails instead."""
     if CHROMIUM is None:
-        assert not os.environ.get("CI"), "no chromium: see scripts/browser_packages.sh"
+        assert not os.environ.get("CI"), "no chromium: see scripts/test_packages.sh"
         pytest.skip("no chromium here: apt-get install chromium")
     with sync_playwright() as playwright:
         # Root, as which containers run, has no sandbox.

@@ -2,14 +2,13 @@
 
 import json
 import ssl
-import threading
 from collections.abc import Iterator
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 import test_openai_engine
+from answering import AnsweringServer
 from blpo.data.errors import EngineError
 from blpo.models.engine import Reply, Request, Sampling
 from blpo.models.engines.openai import wire
@@ -17,7 +16,7 @@ from blpo.models.engines.openai.chat import ChatAsker
 from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.server_pool import ServerPool
 from blpo.models.engines.settings import EngineSettings
-from test_openai_engine import Serve, completion, make_handler
+from test_openai_engine import Serve, completion
 
 serve = test_openai_engine.serve
 
@@ -39,23 +38,16 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.lower(), raising=False)
 
 
-class QuietServer(ThreadingHTTPServer):
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that turns away is part of the tests."""
-
-
 @pytest.fixture
 def encrypted() -> Iterator[str]:
     """Base URL of a server with a certificate that nobody has signed."""
     server = test_openai_engine.Server(lambda _body, _number: completion("ok"))
-    http = QuietServer(("", 0), make_handler(server))  # 127.0.0.2 too
+    http = AnsweringServer(server.answer, host="")  # 127.0.0.2 too
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(CERTIFICATE)
     http.socket = context.wrap_socket(http.socket, server_side=True)
-    threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"https://127.0.0.1:{http.server_address[1]}/v1"
-    http.shutdown()
-    http.server_close()
+    with http:
+        yield f"https://127.0.0.1:{http.server_port}/v1"
 
 
 def ask(endpoint: str, **settings: Any) -> str:

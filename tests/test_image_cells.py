@@ -2,14 +2,11 @@
 
 import base64
 import json
-import threading
-from collections.abc import Generator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
+from answering import AnsweringServer, Asked, Response
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.images import ImageBounds
@@ -133,37 +130,20 @@ def test_what_percent_encoding_hides_does_not_lead_out_of_the_folder(tmp_path: P
 # ------------------------------------------------------------------------------------ downloads
 
 
-class Pictures(BaseHTTPRequestHandler):
-    """`/N.png` is an image, the first request for it meets a busy server."""
+class Pictures:
+    """`/N.png` is an image, the first request for `/3.png` meets a busy server."""
 
-    asked: ClassVar[list[str]] = []
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        number = self.path.strip("/").removesuffix(".png")
-        is_known = number.isdecimal()
-        busy = is_known and self.asked.count(self.path) == 1 and number == "3"
-        self.send_response(503 if busy else 200 if is_known else 404)
-        self.end_headers()
-        if is_known and not busy:
-            self.wfile.write(png(int(number)))
-
-    def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        pass
-
-
-@contextmanager
-def picture_server() -> Generator[str]:
-    Pictures.asked = []
-    server = HTTPServer(("127.0.0.1", 0), Pictures)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    def answer(self, asked: Asked) -> Response:
+        self.asked.append(asked.path)
+        number = asked.path.strip("/").removesuffix(".png")
+        if not number.isdecimal():
+            return Response(404)
+        if number == "3" and self.asked.count(asked.path) == 1:
+            return Response(503)
+        return Response(200, png(int(number)))
 
 
 def no_wait(_seconds: float) -> None:
@@ -172,15 +152,17 @@ def no_wait(_seconds: float) -> None:
 
 def test_urls_are_fetched_once_when_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tenacity.nap.time.sleep", no_wait)
-    with picture_server() as address:
+    pictures = Pictures()
+    with AnsweringServer(pictures.answer) as server:
+        address = server.address
         source = table_of(tmp_path, [f"{address}/{n}.png" for n in range(8)])
         report, dataset = imported(source, downloads=tmp_path / "kept")
         assert {e.image.data for e in examples_of(dataset)} == {png(n) for n in range(8)}
         assert f"{address}/1.png" in labels_of(dataset)
         assert "images read otherwise than as plain files: URL (8)" in report.notes
-        assert sorted(Pictures.asked) == sorted([f"/{n}.png" for n in range(8)] + ["/3.png"])
+        assert sorted(pictures.asked) == sorted([f"/{n}.png" for n in range(8)] + ["/3.png"])
         imported(source, downloads=tmp_path / "kept", overwrite=True)
-        assert len(Pictures.asked) == 9
+        assert len(pictures.asked) == 9
         told = refused(table_of(tmp_path, [f"{address}/none.gif"]), downloads=tmp_path / "kept")
         assert "cannot be downloaded (the server says 404): correct it, or drop the row" in told
         with pytest.raises(DataError, match=r"more than the 20 bytes that are downloaded"):

@@ -107,6 +107,13 @@ def test_a_server_and_a_hosted_optimizer_go_into_the_run_file(blpo: Blpo) -> Non
             Found(("A", "tie"), is_pairs=True),
             "pairwise",
         ),
+        (
+            ("image_a", "image_b", "winner"),
+            [("a", "b", "A"), ("a", "b", "tie")],
+            Found(("A", "tie"), is_pairs=True),
+            "pairwise",
+        ),
+        (("data.image", "data.label"), [("a", "x"), ("b", "y")], Found(("x", "y")), "binary"),
         (("image", "score"), [("a", str(i)) for i in range(5)], Found(tuple("01234")), "ordinal"),
         (("image", "score"), [("a", str(i)) for i in range(50)], Found(), "categorical"),
     ],

@@ -8,12 +8,13 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from answering import AnsweringServer
 from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engines.settings import EngineSettings
@@ -23,8 +24,7 @@ from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.launchers.ray import JudgeActor
 from command_line import Blpo
 from ideal_engine import ideal_world
-from test_openai_engine import Server, completion, make_handler
-from test_server_pool import PoolServer
+from test_openai_engine import Server, completion
 
 TASK = "micro-unsafebench"
 HAS_RAY = importlib.util.find_spec("ray") is not None
@@ -40,12 +40,10 @@ class Counting:
         self.num_asked = 0
         self.words: tuple[str, str] = ("Safe", "Unsafe")
         self._lock = Lock()
-        self.http = PoolServer(("127.0.0.1", 0), make_handler(Server(self._answer)))
-        self.http.daemon_threads = True
-        Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
+        self.http = AnsweringServer(Server(self._answer).answer)
+        self.http.start()
         folder.mkdir()
-        url = f"http://127.0.0.1:{self.http.server_address[1]}/v1"
-        (folder / "one.json").write_text(json.dumps({"url": url}))
+        (folder / "one.json").write_text(json.dumps({"url": f"{self.http.address}/v1"}))
 
     def _answer(self, body: dict[str, Any], _number: int) -> Any:
         with self._lock:
@@ -59,8 +57,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Counting
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     counting = Counting(tmp_path / "pool")
     yield counting
-    counting.http.shutdown()
-    counting.http.server_close()
+    counting.http.stop()
 
 
 def judging(out: str, *, settings: tuple[str, ...] = ("kind=openai",)) -> list[str]:
@@ -130,8 +127,7 @@ def test_what_an_actor_cannot_do_is_said_without_rays_wrapping(
     server: Counting, blpo: Blpo
 ) -> None:
     write_data()
-    server.http.shutdown()
-    server.http.server_close()
+    server.http.stop()
     refused = blpo(*judging("out.parquet"), "--launcher", "ray", "--max-running", "1")
     assert refused.code == 1
     assert re.search(r"error: .* did not answer after 2 tries", refused.err)

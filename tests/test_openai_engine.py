@@ -8,11 +8,12 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
+from answering import AnsweringServer, Asked, Response
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import Reply, Request, Sampling
@@ -37,12 +38,16 @@ class Server:
     endpoint: str = ""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def answer(self, body: Body, headers: dict[str, str]) -> Answer:
+    def answer(self, asked: Asked) -> Response:
+        assert asked.path == "/v1/chat/completions"
+        body = json.loads(asked.body)
         with self.lock:
             self.bodies.append(body)
-            self.headers.append(headers)
+            self.headers.append(asked.headers)
             number = len(self.bodies)
-        return self.respond(body, number)
+        status, headers, answer = self.respond(body, number)
+        data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
+        return Response(status, data, headers)
 
 
 def completion(text: str, **choice: Any) -> Answer:
@@ -72,41 +77,15 @@ def top_logprobs(*positions: dict[str, float]) -> dict[str, Any]:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Callable[[Body, int], Answer]], Server]]:
-    running: list[ThreadingHTTPServer] = []
+    with ExitStack() as running:
 
-    def start(respond: Callable[[Body, int], Answer]) -> Server:
-        server = Server(respond)
-        http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
-        server.endpoint = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        # The default is to look every half second whether to end.
-        threading.Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-        running.append(http)
-        return server
+        def start(respond: Callable[[Body, int], Answer]) -> Server:
+            server = Server(respond)
+            http = running.enter_context(AnsweringServer(server.answer))
+            server.endpoint = f"{http.address}/v1"
+            return server
 
-    yield start
-    for http in running:
-        http.shutdown()
-        http.server_close()
-
-
-def make_handler(server: Server) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            assert self.path == "/v1/chat/completions"
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            status, headers, answer = server.answer(body, dict(self.headers))
-            data = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
-            self.send_response(status)
-            for name, value in headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    return Handler
+        yield start
 
 
 Serve = Callable[[Callable[[Body, int], Answer]], Server]

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from blpo.data.examples import write_dataset
-from blpo.models.engine import Engine, EngineIdentity, Reply, Request
+from blpo.models.engine import Engine, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.around import AroundEngine
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
@@ -19,19 +20,12 @@ JUDGE_PROMPT = "Decide whether the image matches the text. Pay attention to the 
 METHODS = ("blpo", "blpo-fixed-i2t", "blpo-judge-i2t")
 
 
-class Recorded:
+class Recorded(AroundEngine):
     """An engine that writes down every batch it is asked: a line per batch."""
 
     def __init__(self, engine: Engine, lines: list[str], lock: threading.Lock) -> None:
-        self._engine, self._lines, self._lock = engine, lines, lock
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._engine.identity
-
-    @property
-    def version(self) -> str:
-        return self._engine.version
+        super().__init__(engine)
+        self._lines, self._lock = lines, lock
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         digest = hashlib.sha256()
@@ -42,10 +36,7 @@ class Recorded:
         first = requests[0].prompt.splitlines()[0][:60]
         with self._lock:
             self._lines.append(f"{len(requests)} {digest.hexdigest()[:16]} {first}")
-        return self._engine.ask(requests)
-
-    def close(self) -> None:
-        self._engine.close()
+        return super().ask(requests)
 
 
 class RecordedPool(EnginePool):

@@ -5,12 +5,13 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from http.server import ThreadingHTTPServer
+from contextlib import ExitStack
 from pathlib import Path
-from threading import Event, Thread
+from threading import Event
 from typing import Any
 
 import pytest
+from answering import AnsweringServer
 from blpo.data.errors import EngineError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.models.engine import Request, Sampling
@@ -19,11 +20,11 @@ from blpo.models.engines.openai.engine import OpenAIEngine
 from blpo.models.engines.openai.server_pool import ServerPool
 from blpo.models.engines.settings import EngineSettings
 from PIL import Image
-from test_openai_engine import Answer, Body, Server, completion, make_handler, refusal
+from test_openai_engine import Answer, Body, Server, completion, refusal
 from waiting import LIMIT_S
 
 Respond = Callable[[Body, int], Answer]
-StartServer = Callable[..., ThreadingHTTPServer]
+StartServer = Callable[..., AnsweringServer]
 
 
 def png(number: int) -> bytes:
@@ -35,36 +36,19 @@ def png(number: int) -> bytes:
 IMAGES = [png(number) for number in range(24)]
 
 
-class PoolServer(ThreadingHTTPServer):
-    request_queue_size = 128
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A connection that ends without an answer is part of the tests."""
-
-
 @pytest.fixture
 def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StartServer]:
     """Starts a server that answers with its name, and puts its card into the pool."""
     monkeypatch.setattr(server_pool, "_LIST_S", 0.0)
-    running: list[ThreadingHTTPServer] = []
+    with ExitStack() as running:
 
-    def start_server(name: str, respond: Respond | None = None) -> ThreadingHTTPServer:
-        server = Server(respond or (lambda _body, _number: completion(name)))
-        http = PoolServer(("127.0.0.1", 0), make_handler(server))
-        Thread(target=http.serve_forever, args=(0.01,), daemon=True).start()
-        running.append(http)
-        url = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        (tmp_path / f"{name}.json").write_text(json.dumps({"url": url}))
-        return http
+        def start_server(name: str, respond: Respond | None = None) -> AnsweringServer:
+            server = Server(respond or (lambda _body, _number: completion(name)))
+            http = running.enter_context(AnsweringServer(server.answer))
+            (tmp_path / f"{name}.json").write_text(json.dumps({"url": f"{http.address}/v1"}))
+            return http
 
-    yield start_server
-    for http in running:
-        stop(http)
-
-
-def stop(http: ThreadingHTTPServer) -> None:
-    http.shutdown()
-    http.server_close()
+        yield start_server
 
 
 def requests(prompt: str) -> list[Request]:
@@ -90,7 +74,7 @@ def test_an_image_keeps_its_server_and_moves_only_while_that_is_gone(
     assert set(Counter(before)) == {"a", "b", "c"}
     assert [reply.text for reply in engine.ask(requests("two"))] == before
 
-    stop(gone)
+    gone.stop()
     without = [reply.text for reply in engine.ask(requests("three"))]
     moved = [new for old, new in zip(before, without, strict=True) if old == "b"]
     assert set(moved) == {"a", "c"}
@@ -179,9 +163,8 @@ def test_a_server_that_refuses_everything_leaves_its_images_to_the_others(
         replies = engine.ask(requests(prompt))
         assert {reply.finish_reason for reply in replies} == {"stop"}
     engine.close()
-    port = refusing.server_address[1]
     [told] = [message for message in caplog.messages if "its images go to other servers" in message]
-    assert told.startswith(f"http://127.0.0.1:{port}/v1 answers HTTP {status}")
+    assert told.startswith(f"{refusing.address}/v1 answers HTTP {status}")
 
 
 @pytest.mark.parametrize("num_servers", [1, 2])

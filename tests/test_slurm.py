@@ -39,7 +39,7 @@ SERVER = (sys.executable, str(Path(__file__).with_name("stub_server.py")))
 def cluster() -> Iterator[SlurmCluster]:
     if not is_installed():
         if os.environ.get("CI") == "true":
-            pytest.fail("no Slurm here: scripts/slurm_packages.sh installs it")
+            pytest.fail("no Slurm here: scripts/test_packages.sh installs it")
         pytest.skip("NO SLURM HERE: nothing was tried on a real one")
     with running_cluster() as running:
         yield running

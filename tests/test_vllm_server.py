@@ -3,14 +3,14 @@
 import json
 import logging
 import math
-import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from answering import AnsweringServer, Asked, Response
 from blpo.data.errors import EngineError
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds
@@ -48,50 +48,30 @@ class Scripted:
     asked: list[tuple[str, Body]] = field(default_factory=list[tuple[str, Body]])
     endpoint: str = ""
 
+    def answer(self, asked: Asked) -> Response:
+        body = json.loads(asked.body or "{}")
+        if asked.body:
+            self.asked.append((asked.path, body))
+        status, answer = self.respond(asked.path, body)
+        return Response(
+            status, (answer if isinstance(answer, str) else json.dumps(answer)).encode()
+        )
+
     def bodies(self, path: str) -> list[Body]:
         return [body for asked, body in self.asked if asked == path and body]
 
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[Respond], Scripted]]:
-    running: list[ThreadingHTTPServer] = []
+    with ExitStack() as running:
 
-    def start(respond: Respond) -> Scripted:
-        server = Scripted(respond)
-        http = ThreadingHTTPServer(("127.0.0.1", 0), make_handler(server))
-        server.endpoint = f"http://127.0.0.1:{http.server_address[1]}/v1"
-        threading.Thread(target=http.serve_forever, daemon=True).start()
-        running.append(http)
-        return server
+        def start(respond: Respond) -> Scripted:
+            server = Scripted(respond)
+            http = running.enter_context(AnsweringServer(server.answer))
+            server.endpoint = f"{http.address}/v1"
+            return server
 
-    yield start
-    for http in running:
-        http.shutdown()
-        http.server_close()
-
-
-def make_handler(server: Scripted) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.answer({})
-
-        def do_POST(self) -> None:
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.asked.append((self.path, body))
-            self.answer(body)
-
-        def answer(self, body: Body) -> None:
-            status, answer = server.respond(self.path, body)
-            data = (answer if isinstance(answer, str) else json.dumps(answer)).encode()
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-            pass
-
-    return Handler
+        yield start
 
 
 Serve = Callable[[Respond], Scripted]

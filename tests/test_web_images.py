@@ -1,18 +1,17 @@
 """Images behind web addresses: index pages of Apache, nginx and Python, and lists."""
 
-import threading
 from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
+from answering import AnsweringServer, Asked, Response
 from blpo.data.errors import DataError
 from blpo.data.images import ImageBounds
 from blpo.data.shards import Shard
 from blpo.data.sources import web
+from blpo.data.table import downloads
 from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
 from blpo.data.web import web_client
 from blpo.pipeline.bulk.judging import judge_source
@@ -42,7 +41,7 @@ PICTURES = {
 }
 
 
-class Site(BaseHTTPRequestHandler):
+class Site:
     """Pages and lists by path; what a request came for is kept in `asked`."""
 
     pages: ClassVar[dict[str, tuple[str, str]]] = {}
@@ -50,37 +49,18 @@ class Site(BaseHTTPRequestHandler):
     redirects: ClassVar[bool] = True
     broken: ClassVar[dict[str, tuple[str, bytes]]] = {}
 
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        if self.redirects and f"{self.path}/" in self.pages:
-            self.send_response(301)
-            self.send_header("Location", f"{self.path}/")
-            self.end_headers()
-            return
-        kind, page = self.pages.get(self.path, ("", ""))
-        number = (KEYED | PICTURES).get(self.path) or PICTURES.get(self.path.partition("?")[0])
+    @classmethod
+    def answer(cls, asked: Asked) -> Response:
+        path = asked.path
+        cls.asked.append(path)
+        if cls.redirects and f"{path}/" in cls.pages:
+            return Response(301, headers={"Location": f"{path}/"})
+        kind, page = cls.pages.get(path, ("", ""))
+        number = (KEYED | PICTURES).get(path) or PICTURES.get(path.partition("?")[0])
         content = png(number) if number else page.encode()
-        kind, content = self.broken.get(self.path, (kind, content))
-        self.send_response(200 if content else 404)
-        self.send_header("Content-Type", kind or "image/png")
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        pass
-
-
-@contextmanager
-def served() -> Generator[str]:
-    server = HTTPServer(("127.0.0.1", 0), Site)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        kind, content = cls.broken.get(path, (kind, content))
+        headers = {"Content-Type": kind or "image/png"}
+        return Response(200 if content else 404, content, headers)
 
 
 @pytest.fixture
@@ -95,8 +75,8 @@ def site() -> Generator[str]:
         "/photos/list.csv": ("text/csv", "name,image\nx,2.png\ny,more/3.jpg\n"),
         "/data": ("application/octet-stream", "?"),
     }
-    with served() as address:
-        yield address
+    with AnsweringServer(Site.answer) as server:
+        yield server.address
 
 
 def items(path: Path, kept: Path | None, **more: Any) -> dict[str, bytes]:
@@ -214,9 +194,31 @@ def test_what_is_no_image_is_refused_and_not_kept(tmp_path: Path, site: str, sen
     Site.broken["/broken.png"] = "image/png", png(4)
     assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
     (kept,) = (file for file in tmp_path.glob("??/*"))
-    kept.write_bytes(png(4)[:-30])
-    assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
-    assert Site.asked.count("/broken.png") == 3
+    whole = kept.read_bytes()
+    for damaged in (png(4)[:-30], whole.replace(b"IDAT", b"IDAX"), whole[:-1]):
+        kept.write_bytes(damaged)
+        assert [*items(Path(f"{site}/list.txt"), tmp_path).values()] == [png(4)]
+        assert kept.read_bytes() == whole
+    assert Site.asked.count("/broken.png") == 5
+
+
+def test_what_is_kept_is_not_decoded_again_but_of_earlier_versions(
+    tmp_path: Path, site: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = items(Path(f"{site}/list.txt"), tmp_path)
+    decoded: list[str] = []
+
+    def decode(_data: bytes, name: str) -> None:
+        decoded.append(name)
+
+    monkeypatch.setattr(downloads, "check_image", decode)
+    assert items(Path(f"{site}/list.txt"), tmp_path) == found
+    assert decoded == []
+    files = sorted(tmp_path.glob("??/*"))
+    for file in files:
+        file.write_bytes(file.read_bytes().partition(b"blpo-sha256:")[0])
+    assert items(Path(f"{site}/list.txt"), tmp_path) == found
+    assert sorted(decoded) == [file.name for file in files]
 
 
 def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: str) -> None:

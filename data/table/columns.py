@@ -124,6 +124,11 @@ def _without(names: Sequence[str], found: Mapping[Role, str], task: Task) -> lis
     return [name for name in names if name not in taken]
 
 
+def column_of(role: Role, names: Sequence[str], *, is_pairwise: bool = False) -> str | None:
+    """The first column that a role could be read from, before there is a task."""
+    return next(iter(_columns_called(role, _aliases(role, is_pairwise), names)), None)
+
+
 def roles_of(task: Task) -> tuple[Role, ...]:
     """What columns of a table are for in a task: its images first."""
     others = (role for role in ROLES if role not in ("image", "image_b"))
@@ -134,7 +139,11 @@ def aliases_of(role: Role, task: Task) -> tuple[str, ...]:
     """Other names under which the column of a role is found."""
     if role in task.images:
         return (f"{role}_image", f"image_{role}", f"{role}_path", f"{role}_file", f"{role}_url")
-    return (PAIR_ALIASES if task.is_pairwise else {}).get(role, ALIASES[role])
+    return _aliases(role, task.is_pairwise)
+
+
+def _aliases(role: Role, is_pairwise: bool) -> tuple[str, ...]:
+    return (PAIR_ALIASES if is_pairwise else {}).get(role, ALIASES[role])
 
 
 def columns_in(name: str) -> list[str]:
@@ -213,11 +222,8 @@ def _criteria(
 def _detected(
     problems: Problems, role: Role, aliases: Sequence[str], names: Sequence[str]
 ) -> str | None:
-    """The column with a name of the role, else the one that ends in such a name ("data.image")."""
-    matches = _named(role, aliases, {name: name for name in names})
-    if not matches:
-        inner = {name: name.rpartition(".")[2] for name in names if "." in name}
-        matches = _named(role, aliases, inner)
+    """The column of a role; more than one that could be meant are a problem."""
+    matches = _columns_called(role, aliases, names)
     if not matches and role == "label":
         matches = [name for name in names if name.endswith(_ANSWERS)]
     if len(matches) > 1:
@@ -226,6 +232,13 @@ def _detected(
             f"column for the {role}", f"could be {listed}; choose with --column {role}=COLUMN"
         )
     return matches[0] if matches else None
+
+
+def _columns_called(role: Role, aliases: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Columns with a name of a role, else those that end in such a name ("data.image")."""
+    matches = _named(role, aliases, {name: name for name in names})
+    inner = {name: name.rpartition(".")[2] for name in names if "." in name}
+    return matches or _named(role, aliases, inner)
 
 
 def _named(role: Role, aliases: Sequence[str], short: Mapping[str, str]) -> list[str]:

@@ -20,6 +20,11 @@ _IMAGE = Wanted(
 )
 
 
+_SEAL = b"blpo-sha256:"
+"""Stands behind a kept image, which decoded when it came, and before the sha256 of its bytes: what
+is as it was then need not be decoded again, which takes longer than all else."""
+
+
 def default_folder() -> Path:
     """Where downloads are kept unless a folder is named."""
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -40,7 +45,7 @@ class Downloads:
     def read(self, url: str) -> bytes:
         """The image behind an http or https URL, still encoded.
 
-        What is kept and does not decode is fetched again. Raises DataError, and keeps nothing, if
+        What is kept and damaged is fetched again. Raises DataError, and keeps nothing, if
         the image cannot be had or what the server sends is no whole image.
         """
         name = hashlib.sha256(url.encode()).hexdigest()
@@ -53,7 +58,7 @@ class Downloads:
         shown = shortened(public_address(url))
         check_image(page.content, f"image {shown}, where the server sent {kind}")
         with atomic_path(path) as temporary:
-            temporary.write_bytes(page.content)
+            temporary.write_bytes(page.content + _SEAL + hashlib.sha256(page.content).digest())
         return page.content
 
 
@@ -61,7 +66,18 @@ def _kept(path: Path) -> bytes | None:
     """The content of a file that is a whole image, None where there is none."""
     try:
         content = path.read_bytes()
-        check_image(content, path.name)
-    except (FileNotFoundError, DataError):
+    except FileNotFoundError:
+        return None
+    image, seal, digest = content.rpartition(_SEAL)
+    if seal:
+        return image if hashlib.sha256(image).digest() == digest else None
+    return _decodable(content, path.name)
+
+
+def _decodable(content: bytes, name: str) -> bytes | None:
+    """What earlier versions kept, if it is a whole image."""
+    try:
+        check_image(content, name)
+    except DataError:
         return None
     return content

@@ -7,7 +7,8 @@ asked after it.
 
 from collections.abc import Mapping, Sequence
 
-from ..engine import EngineIdentity, Reply, Request
+from ..engine import Reply, Request
+from .around import AroundEngine
 from .ledger import Role
 from .stored import StoredEngine
 
@@ -35,25 +36,15 @@ class Budget:
             raise BudgetSpentError(self.stopped)
 
 
-class BudgetedEngine:
+class BudgetedEngine(AroundEngine):
     """A role's engine within a budget. Contract: `Engine`, and `ask` raises BudgetSpentError."""
 
     def __init__(self, engine: StoredEngine, role: Role, budget: Budget) -> None:
-        self._engine = engine
+        super().__init__(engine)
+        self._ledger = engine.ledger
         self._role: Role = role
         self._budget = budget
 
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._engine.identity
-
-    @property
-    def version(self) -> str:
-        return self._engine.version
-
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
-        self._budget.claim(self._role, self._engine.ledger.asked, len(requests))
-        return self._engine.ask(requests)
-
-    def close(self) -> None:
-        self._engine.close()
+        self._budget.claim(self._role, self._ledger.asked, len(requests))
+        return super().ask(requests)

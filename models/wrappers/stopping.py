@@ -16,17 +16,9 @@ from types import FrameType
 from typing import Any, overload
 
 from ...data.errors import EngineError, StoppedError
-from ..engine import (
-    Answer,
-    Engine,
-    EngineIdentity,
-    KeepsImages,
-    Reply,
-    Request,
-    Streaming,
-    Windowed,
-)
+from ..engine import Answer, Engine, KeepsImages, Reply, Request, Streaming, Windowed
 from ..engines.streaming import chunks
+from .around import AroundEngine
 
 STOP_SIGNALS = (signal.SIGUSR2, signal.SIGTERM)
 STOP_GRACE_S = 15.0
@@ -65,23 +57,15 @@ class StopRequest:
             os.write(2, f"{signal.Signals(number).name}: asking no more\n".encode())
 
 
-class StoppableEngine:
+class StoppableEngine(AroundEngine):
     """An engine that begins no batch once a stop is requested. Contract: `Engine`, `Streaming`.
 
     Both raise StoppedError, beside what engines raise.
     """
 
     def __init__(self, engine: Engine, stop: StopRequest) -> None:
-        self._engine = engine
+        super().__init__(engine)
         self._stop = stop
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._engine.identity
-
-    @property
-    def version(self) -> str:
-        return self._engine.version
 
     @property
     def num_resident(self) -> int | None:
@@ -91,7 +75,7 @@ class StoppableEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         """A batch that has been begun is answered whole."""
         with self._stopping():
-            return self._engine.ask(requests)
+            return super().ask(requests)
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         if isinstance(self._engine, Windowed):
@@ -104,9 +88,6 @@ class StoppableEngine:
         else:
             # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
             yield from chunks(self, requests)
-
-    def close(self) -> None:
-        self._engine.close()
 
     def _until_given_up(self, arrivals: Generator[list[Answer]]) -> Generator[list[Answer]]:
         give_up_at: float | None = None

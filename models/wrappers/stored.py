@@ -35,6 +35,7 @@ from ..engine import (
     Sampling,
 )
 from ..engines.streaming import stream
+from .around import AroundEngine
 from .in_flight import InFlight
 from .ledger import Role, RoleLedger
 
@@ -61,7 +62,7 @@ _PART_S = 2.0
 """A part of the store is written when it has so many rows, or when its first is so old."""
 
 
-class StoredEngine:
+class StoredEngine(AroundEngine):
     """An engine that looks into the reply store first.
 
     run_id marks the rows that this run paid for. `in_flight` is shared between the runs of one
@@ -76,22 +77,14 @@ class StoredEngine:
         run_id: str,
         in_flight: InFlight | None = None,
     ) -> None:
+        super().__init__(engine)
         self.ledger = RoleLedger()
-        self._engine = engine
         self._store = store
         self._role: Role = role
         self._run_id = run_id
         self._in_flight = in_flight or InFlight()
         self._ledger_lock = threading.Lock()
         self._passing_errors: dict[str, StoredReply] = {}
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._engine.identity
-
-    @property
-    def version(self) -> str:
-        return self._engine.version
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         started = time.monotonic()
@@ -104,9 +97,6 @@ class StoredEngine:
             self.ledger.count(ordered, self._run_id)
             self.ledger.session_seconds += time.monotonic() - started
         return [_reply(row) for row in ordered]
-
-    def close(self) -> None:
-        self._engine.close()
 
     def _rows(self, requests: dict[str, Request]) -> dict[str, StoredReply]:
         num_settled = self._in_flight.num_settled

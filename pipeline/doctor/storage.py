@@ -10,7 +10,7 @@ from ...data.examples import read_dataset
 from ...data.store.store import ReplyStore, told_errors
 from ...data.tasks import Task
 from ..config import RunConfig
-from ..runs.directory import refuse_foreign
+from ..runs.directory import refuse_other_use
 from .check import Check, error, ok, warning
 
 _GB = 10**9
@@ -49,7 +49,7 @@ def run_checks(config: RunConfig, task: Task) -> Iterator[Check]:
 def _output(config: RunConfig, task: Task) -> Check:
     """Whether the run may write there."""
     try:
-        refuse_foreign(config.output, config, task)
+        refuse_other_use(config, task)
     except ConfigError as problem:
         return error("output", str(problem))
     return _disk(config.output)

@@ -8,6 +8,7 @@ from ...data.examples import Dataset
 from ...data.store.store import ReplyStore
 from ...data.tasks import Task
 from ...models.engine import Answer, Engine, EngineIdentity, Reply, Request
+from ...models.wrappers.around import AroundEngine
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role
 from ...models.wrappers.stored import StoredEngine
@@ -43,32 +44,21 @@ class AsksNothing:
         pass
 
 
-class _Counted:
+class _Counted(AroundEngine):
     """Counts the replies that the store holds. Contract: `Engine`, and raises NotHeldError."""
 
     def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
         self.num_held = 0
-        self._engine = engine
-
-    @property
-    def identity(self) -> EngineIdentity:
-        return self._engine.identity
-
-    @property
-    def version(self) -> str:
-        return self._engine.version
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         try:
-            replies = self._engine.ask(requests)
+            replies = super().ask(requests)
         except NotHeldError as error:
             self.num_held += len(requests) - error.num_missing
             raise
         self.num_held += len(requests)
         return replies
-
-    def close(self) -> None:
-        pass
 
 
 def held_replies(

@@ -133,11 +133,23 @@ def open_run_directory(
     return directory
 
 
-def refuse_other_use(config: RunConfig, task: Task, inputs: Mapping[str, Any]) -> None:
-    """Raises ConfigError if the run directory holds another run or something else."""
-    _refuse_foreign(config.output)
-    if (config.output / CONFIG_FILE).exists():
-        _refuse_other_run(config.output, config, task, inputs)
+def refuse_other_use(
+    config: RunConfig, task: Task, inputs: Mapping[str, Any] | None = None
+) -> None:
+    """Raises ConfigError if the run directory holds another run or something else.
+
+    inputs: as of `open_run_directory`; None where they are not known: settings are compared alone.
+    """
+    path = config.output
+    _refuse_other_files(path)
+    found = _held_otherwise(config, task, inputs) if (path / CONFIG_FILE).exists() else []
+    if found:
+        raise ConfigError(
+            f"output {path}: belongs to another run, which differs in\n  "
+            + "\n  ".join(found)
+            + f"\nName another output, restore these values{_where_task_is(path, found)}, or pass "
+            "--start-over to replace that run (replies in the store are kept)."
+        )
 
 
 def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
@@ -238,16 +250,7 @@ def _today() -> str:
     return now.date().isoformat()
 
 
-def refuse_foreign(path: Path, config: RunConfig, task: Task) -> None:
-    """Raises ConfigError for a folder of other files, or of a run with other settings."""
-    _refuse_foreign(path)
-    if (path / CONFIG_FILE).exists():
-        _refuse_differences(
-            path, run_differences(stored_config(path), kept_task(path), config, task)
-        )
-
-
-def _refuse_foreign(path: Path) -> None:
+def _refuse_other_files(path: Path) -> None:
     if path.exists() and not path.is_dir():
         raise ConfigError(f"output {path}: is a file; name a directory")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG_FILE).exists():
@@ -261,23 +264,13 @@ def _refuse_foreign(path: Path) -> None:
             )
 
 
-def _refuse_other_run(path: Path, config: RunConfig, task: Task, inputs: Mapping[str, Any]) -> None:
-    stored = read_own_json(path / INPUTS_FILE, _REMEDY, ConfigError)
-    found = [
-        *run_differences(stored_config(path), kept_task(path), config, task),
-        *differences(stored, inputs),
-    ]
-    _refuse_differences(path, found)
-
-
-def _refuse_differences(path: Path, found: Sequence[str]) -> None:
-    if found:
-        raise ConfigError(
-            f"output {path}: belongs to another run, which differs in\n  "
-            + "\n  ".join(found)
-            + f"\nName another output, restore these values{_where_task_is(path, found)}, or pass "
-            "--start-over to replace that run (replies in the store are kept)."
-        )
+def _held_otherwise(config: RunConfig, task: Task, inputs: Mapping[str, Any] | None) -> list[str]:
+    """In what the run that the directory holds differs."""
+    path = config.output
+    found = run_differences(stored_config(path), kept_task(path), config, task)
+    if inputs is not None:
+        found += differences(read_own_json(path / INPUTS_FILE, _REMEDY, ConfigError), inputs)
+    return found
 
 
 def _where_task_is(path: Path, found: Sequence[str]) -> str:

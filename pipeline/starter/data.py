@@ -1,13 +1,12 @@
 """What images that are there already say of a task."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.errors import DataError
 from ...data.sources.base import IMAGE_SUFFIXES
 from ...data.sources.opening import open_source
-from ...data.table.columns import ALIASES, PAIR_ALIASES, Role
+from ...data.table.columns import column_of
 from ...data.tasks import label_text
 
 _MOST_LABELS = 20
@@ -40,8 +39,9 @@ def look_at(images: Path) -> Found:
 
 def _table(table: Path) -> Found:
     source = open_source(table)
-    names = {name.strip().lower(): name for name in source.columns()}
-    label = _column(names, "label", ALIASES)
+    names = source.columns()
+    is_pairs = column_of("image_b", names, is_pairwise=True) is not None
+    label = column_of("label", names, is_pairwise=is_pairs)
     values: set[str] = set()
     for row in source.rows([label] if label else []):
         value = row.values.get(label) if label else None
@@ -51,16 +51,9 @@ def _table(table: Path) -> Found:
             break
     return Found(
         _sorted(values) if 1 < len(values) <= _MOST_LABELS else (),
-        _column(names, "text", ALIASES) is not None,
-        "image_b" in names or any(name in names for name in PAIR_ALIASES["image_b"]),
+        column_of("text", names) is not None,
+        is_pairs,
     )
-
-
-def _column(
-    names: Mapping[str, str], role: Role, aliases: Mapping[Role, tuple[str, ...]]
-) -> str | None:
-    known = (role, *aliases[role])
-    return next((names[name] for name in known if name in names), None)
 
 
 def _is_image(path: Path) -> bool:
