@@ -78,8 +78,10 @@ def test_the_command_line_judges_with_a_bundle(run: LoadedRun) -> None:
     code, printed = run_blpo(["evaluate", "photos.parquet", "--bundle", "own.json", "--json"])
     assert code == 0
     assert json.loads(printed)["accuracy"] == run.result.test.final.accuracy
-    code, printed = run_blpo(["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.pq"])
-    assert (code, len(pl.read_parquet("v.pq"))) == (0, 40), printed
+    code, printed = run_blpo(
+        ["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.parquet"]
+    )
+    assert (code, len(pl.read_parquet("v.parquet"))) == (0, 40), printed
 
 
 @pytest.mark.parametrize(

@@ -209,20 +209,20 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_pa
 
 
 def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
-    source, link, new = (tmp_path / name for name in ("source", "link", "new"))
+    source, link, new = (tmp_path / name for name in ("source", "link", "new.csv"))
     source.write_text("x")
     link.symlink_to(source)
     for out in (source, link, tmp_path / "no" / ".." / "source"):
         (tmp_path / "no").mkdir(exist_ok=True)
         with pytest.raises(DataError, match="is the file that is read: name another one"):
-            refuse_output(out, source, overwrite=True)
-    refuse_output(new, source, overwrite=False)
+            refuse_output(out, source, ".csv", overwrite=True)
+    refuse_output(new, source, ".csv", overwrite=False)
     new.touch()
-    refuse_output(new, source, overwrite=True)
+    refuse_output(new, source, ".csv", overwrite=True)
     with pytest.raises(DataError, match="already there: name another file or pass --overwrite"):
-        refuse_output(new, source, overwrite=False)
+        refuse_output(new, source, ".csv", overwrite=False)
     with pytest.raises(OutputError, match="a folder is in its place: name another path"):
-        refuse_output(tmp_path / "no", source, overwrite=False)
+        refuse_output(tmp_path / "no", source, ".csv", overwrite=False)
 
 
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:

@@ -253,7 +253,7 @@ def judge_dataset(
     not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
     FailuresError if more verdicts have no label than the source allows.
     """
-    refuse_output(out, dataset, overwrite=overwrite)
+    refuse_output(out, dataset, ".parquet", overwrite=overwrite)
     cuts = None
     if shard is not None or is_dataset(dataset):
         cuts = items_extent(dataset, source.task, options).share(shard or Shard())
