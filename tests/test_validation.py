@@ -16,21 +16,8 @@ from pydantic import BaseModel, ValidationError
 
 MODELS = (RunConfig, JudgeConfig, SweepConfig, Task, Criterion, GradedWorld, Bundle)
 WRONG: tuple[Any, ...] = (
-    "x",
-    "",
-    7,
-    -7,
-    1.5,
-    float("nan"),
-    True,
-    None,
-    [],
-    [None],
-    [1],
-    ["x"],
-    {},
-    {"a": 1},
-    [{}],
+    *("x", "", 7, -7, 1.5, float("nan"), True, None),
+    *([], [None], [1], ["x"], [{}], {}, {"a": 1}),
 )
 JARGON = re.compile(
     r"\b([Tt]uple|[Dd]ict\w*|[Mm]apping|None|NoneType|instance|valid|validation|[Ss]tring|integer|"

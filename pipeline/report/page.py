@@ -43,6 +43,7 @@ SECTIONS = {
 
 _THUMBNAIL_PX = 256
 _PACKAGE, _TEMPLATES = "blpo.pipeline.report", "templates"
+_NEGATIVE = re.compile(r"(?<![^\s(\[])-(?=\d)")
 _NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
 _SECTION = re.compile(
     r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</main>)', re.DOTALL
@@ -123,13 +124,14 @@ def _environment() -> Environment:
     )
     filters: dict[str, Any] = environment.filters
     filters |= {
-        "score": "{:.3f}".format,
+        "figures": with_minus,
+        "score": lambda value: with_minus(f"{value:.3f}"),
         "shown": shown,
         "probability": "{:.2f}".format,
         "thousands": "{:,}".format,
-        "signed": signed,
-        "interval": _interval,
-        "signed_interval": signed_interval,
+        "signed": lambda value: with_minus(signed(value)),
+        "interval": lambda interval: with_minus(_interval(interval)),
+        "signed_interval": lambda interval: with_minus(signed_interval(interval)),
         "percent": _percent,
         "bar": _bar,
         "excludes_zero": excludes_zero,
@@ -150,6 +152,12 @@ def thumbnail(image: ImageRef) -> str:
     buffer = io.BytesIO()
     pixels.save(buffer, format="JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def with_minus(text: str) -> str:
+    """A text of ours as pages have it: a true minus before numbers, where terminals, tables and
+    files have the hyphen."""
+    return _NEGATIVE.sub("\N{MINUS SIGN}", text)
 
 
 def _representable(value: Any) -> Any:
