@@ -9,7 +9,7 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -125,13 +125,13 @@ def _environment() -> Environment:
     filters: dict[str, Any] = environment.filters
     filters |= {
         "figures": with_minus,
-        "score": lambda value: with_minus(f"{value:.3f}"),
+        "score": _figures("{:.3f}".format),
         "shown": shown,
         "probability": "{:.2f}".format,
         "thousands": "{:,}".format,
-        "signed": lambda value: with_minus(signed(value)),
-        "interval": lambda interval: with_minus(_interval(interval)),
-        "signed_interval": lambda interval: with_minus(signed_interval(interval)),
+        "signed": _figures(signed),
+        "interval": _figures(_interval),
+        "signed_interval": _figures(signed_interval),
         "percent": _percent,
         "bar": _bar,
         "excludes_zero": excludes_zero,
@@ -158,6 +158,13 @@ def with_minus(text: str) -> str:
     """A text of ours as pages have it: a true minus before numbers, where terminals, tables and
     files have the hyphen."""
     return _NEGATIVE.sub("\N{MINUS SIGN}", text)
+
+
+def _figures(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    def written(value: Any) -> str:
+        return with_minus(write(value))
+
+    return written
 
 
 def _representable(value: Any) -> Any:
