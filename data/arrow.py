@@ -45,15 +45,24 @@ def sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def refuse_output(out: Path, source: Path, *, overwrite: bool) -> None:
-    """Raise DataError if a file is there already, or is the one that is read."""
-    if not out.exists():
-        return
-    _refuse_place(out)
-    if source.exists() and out.samefile(source):
+def refuse_output(out: Path, source: Path, ending: str, *, overwrite: bool) -> None:
+    """Raise DataError if a file is there already, is the one that is read, or is named as another
+    format than the one of `ending`, such as .html."""
+    is_there = out.exists()
+    if is_there:
+        _refuse_place(out)
+    if is_there and source.exists() and out.samefile(source):
         raise DataError(f"{out}: is the file that is read: name another one")
-    if not overwrite:
+    refuse_ending(out, ending)
+    if is_there and not overwrite:
         raise DataError(f"{out}: already there: name another file or pass --overwrite")
+
+
+def refuse_ending(out: Path, *endings: str) -> None:
+    """Raise DataError for the name of an output that has none of these endings."""
+    if out.suffix.lower() not in endings:
+        written = out.with_suffix(endings[0]) if out.name else endings[0]
+        raise DataError(f"{out}: what is written there ends in {endings[0]}: name it {written}")
 
 
 def _refuse_place(path: Path) -> None:

@@ -53,7 +53,7 @@ def opened_dataset_file(path: Path) -> Generator[Any]:
         if _is_other_format(path):
             raise DataError(
                 f"{path}: not a Parquet file, as dataset files are: `blpo import table` makes one; "
-                "for images without labels see docs/results.md"
+                "for images without labels see `blpo docs results`"
             )
         with open_binary(path) as opened, open_parquet(opened) as file:
             yield file

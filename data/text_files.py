@@ -35,7 +35,9 @@ def parse_yaml(content: str, source: str, error: type[BlpoError]) -> dict[str, A
     """
     loaded = parse_yaml_value(content, source, error)
     if not isinstance(loaded, dict):
-        raise error(f"{source}: holds {type(loaded).__name__}, must hold `key: value` lines")
+        one = "nothing" if loaded is None else "one value"
+        held = "a list" if isinstance(loaded, list) else one
+        raise error(f"{source}: holds {held}, must hold `key: value` lines")
     return {str(key): value for key, value in cast("dict[object, Any]", loaded).items()}
 
 

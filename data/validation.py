@@ -1,37 +1,107 @@
-"""What pydantic finds wrong with a settings file, told one problem per line."""
+"""What pydantic finds wrong with a settings file: a line for each key, in the words of YAML."""
 
 import difflib
-from collections.abc import Sequence
-from typing import Any, get_args
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePath
+from typing import Any, cast, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
 from .redaction import redacted
 
-_GROUP_EXPECTED = ("model_type", "model_attributes_type", "dict_type", "mapping_type")
+_Location = Sequence[str | int]
+
+_GROUP, _LIST, _TEXT, _PATH = "a group of keys", "a list", "text", "a path"
+_EXPECTED: Mapping[str, str] = {
+    **dict.fromkeys(("model_type", "model_attributes_type", "dict_type", "mapping_type"), _GROUP),
+    **dict.fromkeys(("tuple_type", "list_type", "set_type", "frozen_set_type"), _LIST),
+    "string_type": _TEXT,
+    **dict.fromkeys(
+        ("int_type", "int_parsing", "int_from_float", "int_parsing_size"), "a whole number"
+    ),
+    **dict.fromkeys(("float_type", "float_parsing"), "a number"),
+    "finite_number": "a finite number",
+    **dict.fromkeys(("bool_type", "bool_parsing"), "true or false"),
+    "path_type": _PATH,
+}
+"""What should stand there, by the type of the problem."""
+
+_BRANCH = re.compile(r"(literal|function-\w+|nullable|list|tuple|dict)\[.*|constrained-\w+")
+"""What pydantic puts behind a key to say which of several types a problem is about."""
 
 
 def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    """One line per problem: source, key, value, what is wrong; a close known key for a typo."""
-    problems = error.errors(include_url=False, include_context=False)
-    return "\n".join(f"{source}: {_problem_text(dict(p), model)}" for p in problems)
+    """One line per key: source, key, value, what is wrong; a close known key for a typo."""
+    by_location: dict[tuple[str | int, ...], list[dict[str, Any]]] = {}
+    for problem in error.errors(include_url=False):
+        location = tuple(part for part in problem["loc"] if not _BRANCH.fullmatch(str(part)))
+        by_location.setdefault(location, []).append(dict(problem))
+    told = [_told(location, problems, model) for location, problems in by_location.items()]
+    return "\n".join(f"{source}: {text}" for text in told)
 
 
-def _problem_text(problem: dict[str, Any], model: type[BaseModel]) -> str:
-    location: tuple[str | int, ...] = problem["loc"]
-    key = ".".join(str(part) for part in location)
-    if problem["type"] == "extra_forbidden":
+def _told(location: _Location, problems: Sequence[dict[str, Any]], model: type[BaseModel]) -> str:
+    """What is wrong with one key. problems: one for each type that the key may have."""
+    key = ".".join(map(str, location))
+    first = problems[0]
+    if first["type"] == "extra_forbidden":
         return f"unknown key `{key}`{_suggestion(str(location[-1]), _known_keys(model, location))}"
-    if problem["type"] == "missing":
+    if first["type"] == "missing":
         return f"key `{key}` is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
-    if problem["type"] in _GROUP_EXPECTED:
-        message = "should be a group of keys"
+    message = _alternatives(problems) if len(problems) > 1 else _message(first)
     if not key:
         return message
-    if problem["input"] is None:
-        return f"`{key}` is empty: {message}, or drop the key"
-    return f"`{key}` is {redacted(repr(problem['input']))}: {message}"
+    if first["input"] is None:
+        field = _field(model, location)
+        dropped = "" if field is not None and field.is_required() else ", or drop the key"
+        return f"`{key}` is empty: {message}{dropped}"
+    return f"`{key}` is {redacted(_written(first['input']))}: {message}"
+
+
+def _alternatives(problems: Sequence[dict[str, Any]]) -> str:
+    """All that may stand there."""
+    expected = [part for problem in problems for part in _choices(problem)]
+    return f"should be {', '.join(expected[:-1])} or {expected[-1]}"
+
+
+def _choices(problem: dict[str, Any]) -> list[str]:
+    if problem["type"] == "literal_error":
+        return re.findall("'[^']*'", problem["ctx"]["expected"])
+    return [_EXPECTED.get(problem["type"]) or _message(problem).removeprefix("should be ")]
+
+
+def _message(problem: dict[str, Any]) -> str:
+    value, context = problem["input"], problem.get("ctx", {})
+    if problem["type"] in ("too_short", "string_too_short"):
+        least = context["min_length"]
+        return "should not be empty" if least == 1 else f"needs {least} or more"
+    expected = _EXPECTED.get(problem["type"])
+    if expected is None:
+        return str(problem["msg"]).removeprefix("Value error, ").removeprefix("Input ")
+    is_one = isinstance(value, str | int | float) and value != ""
+    if expected == _LIST and is_one:
+        return f"should be a list, such as [{_written(value).strip(_QUOTES)}]"
+    if expected in (_TEXT, _PATH) and is_one:
+        return f"should be {expected}: put it in quotes"
+    return f"should be {expected}"
+
+
+_QUOTES = "'\""
+
+
+def _written(value: object) -> str:
+    """A value as YAML has it, with its texts in quotes."""
+    if isinstance(value, bool) or value is None:
+        return {True: "true", False: "false", None: "null"}[value]
+    if isinstance(value, list | tuple):
+        entries = cast("Sequence[object]", value)
+        return f"[{', '.join(map(_written, entries))}]"
+    if isinstance(value, Mapping):
+        items = cast("Mapping[object, object]", value).items()
+        return f"{{{', '.join(f'{key}: {_written(entry)}' for key, entry in items)}}}"
+    return repr(str(value) if isinstance(value, PurePath) else value)
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
@@ -41,15 +111,26 @@ def _suggestion(key: str, known: Sequence[str]) -> str:
     return f"; known keys: {', '.join(known)}" if known else ""
 
 
-def _known_keys(model: type[BaseModel], location: Sequence[str | int]) -> list[str]:
+def _known_keys(model: type[BaseModel], location: _Location) -> list[str]:
     """Keys of the (nested) model that holds the last key of `location`."""
+    holder = _holder(model, location)
+    return [] if holder is None else list(holder.model_fields)
+
+
+def _field(model: type[BaseModel], location: _Location) -> FieldInfo | None:
+    holder = _holder(model, location)
+    return None if holder is None else holder.model_fields.get(str(location[-1]))
+
+
+def _holder(model: type[BaseModel], location: _Location) -> type[BaseModel] | None:
+    """The (nested) model that holds the last key of `location`."""
     for part in location[:-1]:
         field = model.model_fields.get(str(part))
         nested = _model_in(field.annotation) if field else None
         if nested is None:
-            return []
+            return None
         model = nested
-    return list(model.model_fields)
+    return model
 
 
 def _model_in(annotation: object) -> type[BaseModel] | None:

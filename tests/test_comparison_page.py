@@ -15,7 +15,7 @@ from command_line import Blpo
 from ideal_engine import ideal_world
 from ideal_runs import GOOD_PROMPT, TASK, ideal_run
 from playwright.sync_api import Browser
-from test_report_page import DESKTOP, violations
+from test_report_page import CLIPBOARD_HOLDS, DESKTOP, violations
 
 PHONE = 390
 NAMES = ("poor", "good", "learned")
@@ -74,6 +74,9 @@ def test_the_figures_and_the_word_gain_are_those_of_compare(page: Path, found: C
     text = page.read_text()
     for run in found.runs:
         assert f"{run.kappa.difference:+.3f}".replace("-", "\N{MINUS SIGN}") in text
+        [headline] = re.findall(rf"<bdi>{Path(run.run).name}</bdi>: (macro F1 .*)", text)
+        low, high = (f"{bound:+.3f}".replace("-", "\N{MINUS SIGN}") for bound in run.kappa.ci95)
+        assert headline.endswith(f"({low} to {high}).")
     gains = len(re.findall(r'<div class="finding better">', text))
     assert gains == sum(run.is_gain for run in found.runs) > 0
 
@@ -102,6 +105,16 @@ def test_nothing_is_cut_off_and_axe_finds_nothing(
         shown.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         assert shown.evaluate("document.documentElement.scrollWidth") <= width
         assert violations(shown) == []
+
+
+def test_the_prompts_of_the_reference_and_of_the_others_are_copied(
+    browser: Browser, page: Path, runs: list[PastRun]
+) -> None:
+    with opened(browser, page) as shown:
+        shown.context.grant_permissions(["clipboard-read", "clipboard-write"])
+        for of, run in (("the reference", runs[0]), ("run 2", runs[1])):
+            shown.click(f"[aria-label='Copy Judge prompt of {of}'] >> nth=0")
+            shown.wait_for_function(CLIPBOARD_HOLDS, arg=run.result.judge_prompt_final)
 
 
 def test_disagreements_are_filtered_by_who_is_right(

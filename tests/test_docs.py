@@ -17,8 +17,10 @@ from blpo.data.table.columns import ALIASES
 from blpo.data.tasks import Criterion, Task, load_task
 from blpo.pipeline.blpo.config import PLUS
 from blpo.pipeline.cli.app import app
+from blpo.pipeline.cli.show.docs import pages
 from blpo.pipeline.config import RunConfig, load_run_config, parse_config
 from blpo.pipeline.sweeps.sweep import SweepConfig, load_sweep, sweep_cells
+from command_line import Blpo
 from config_keys import key_rows, section_of, yaml_text
 from documentation import PAGES, ROOT, Block, anchors, blocks, inline_code, links, page_text
 from documentation import table_under as table
@@ -286,6 +288,27 @@ def test_every_link_of_a_page_leads_somewhere(page: str) -> None:
         assert target.exists(), f"{page}: {link}"
         if anchor:
             assert anchor in anchors(str(target.resolve().relative_to(ROOT))), f"{page}: {link}"
+
+
+def test_what_the_package_says_leads_to_pages_that_are_installed_with_it() -> None:
+    rooms = ("data", "models", "pipeline", "slurm")
+    texts = [
+        (path, path.read_text("utf-8"))
+        for room in rooms
+        for path in (ROOT / room).rglob("*")
+        if path.suffix in {".py", ".j2", ".yaml", ".txt", ".js", ".sh"}
+    ]
+    assert not [path for path, text in texts if re.search(r"\bdocs/[a-z]", text)]
+    named = {name for _, text in texts for name in re.findall("`blpo docs ([^ `]+)`", text)}
+    assert {"run-files", "statistics"} <= named <= pages().keys()
+
+
+def test_a_page_is_printed_as_it_is_and_another_name_lists_them(blpo: Blpo) -> None:
+    for name in ("run-files", "docs/run-files.md"):
+        assert blpo("docs", name).out == (ROOT / "docs/run-files.md").read_text("utf-8")
+    assert "tutorial " in blpo("docs").out
+    wrong = blpo("docs", "run-file")
+    assert (wrong.code, "no such page; there are README, benchmarks" in wrong.err) == (1, True)
 
 
 def test_the_front_page_has_at_most_150_lines() -> None:

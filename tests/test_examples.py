@@ -264,7 +264,7 @@ def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:
         list(iter_dataset(table, SAFETY))
     assert str(caught.value) == (
         f"{table}: not a Parquet file, as dataset files are: `blpo import table` makes one; for "
-        "images without labels see docs/results.md"
+        "images without labels see `blpo docs results`"
     )
     path = write(tmp_path, examples())
     path.write_bytes(path.read_bytes()[:-100])

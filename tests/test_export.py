@@ -13,6 +13,7 @@ import pytest
 import yaml
 from blpo import Judge, LoadedRun, import_table, optimize
 from blpo.data.errors import BlpoError, ConfigError, DataError
+from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity
 from blpo.pipeline.bulk.bundle import Bundle, Rules, read_bundle
@@ -22,8 +23,13 @@ from blpo.pipeline.cli.export import FORMAT_NAMES
 from blpo.pipeline.export.messages import label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export
+from blpo.pipeline.readings.config import ReadingConfig
 from blpo.pipeline.readings.cutpoints import nearest
+from blpo.pipeline.runs.finished_run import read_past_run
+from command_line import Blpo
 from documented_world import furnish_photos, run_blpo, working_in
+from ideal_engine import ideal_world
+from ideal_runs import TASK, ideal_run
 from jinja2 import Environment
 from pydantic import TypeAdapter
 
@@ -78,8 +84,10 @@ def test_the_command_line_judges_with_a_bundle(run: LoadedRun) -> None:
     code, printed = run_blpo(["evaluate", "photos.parquet", "--bundle", "own.json", "--json"])
     assert code == 0
     assert json.loads(printed)["accuracy"] == run.result.test.final.accuracy
-    code, printed = run_blpo(["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.pq"])
-    assert (code, len(pl.read_parquet("v.pq"))) == (0, 40), printed
+    code, printed = run_blpo(
+        ["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.parquet"]
+    )
+    assert (code, len(pl.read_parquet("v.parquet"))) == (0, 40), printed
 
 
 @pytest.mark.parametrize(
@@ -271,3 +279,48 @@ def test_mlflow_loads_an_exported_judge(run: LoadedRun) -> None:
 def test_an_unfinished_run_cannot_be_exported(tmp_path: Path) -> None:
     with pytest.raises(BlpoError, match="not a run directory"):
         bundle_of_run(tmp_path)
+
+
+# -------------------------------------------------------------------------------- fitted readings
+
+
+@pytest.fixture(scope="module")
+def read_runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Finished runs by the family of their reading."""
+    folder = tmp_path_factory.mktemp("readings")
+    dataset, engine = ideal_world(TASK, num_train=60, num_test=60)
+    write_dataset(folder / "data.parquet", [*dataset.train, *dataset.test])
+    return {
+        family: ideal_run(folder, engine, family, reading=ReadingConfig(family=family))
+        for family in ("platt", "temperature")
+    }
+
+
+def test_a_reading_that_may_change_labels_is_not_lost_unasked(
+    read_runs: dict[str, Path], blpo: Blpo
+) -> None:
+    run = read_past_run(read_runs["platt"])
+    effect = run.result.test.reading
+    assert effect is not None
+    assert run.raw is not None
+    changed = sum(a.label != b.label for a, b in zip(run.raw.final, run.final, strict=True))
+    refused = blpo("export", str(run.path), "--format", "openai")
+    assert refused.code == 1
+    worth = f"macro F1 is {effect.final_raw.macro_f1:.3f} without it"
+    assert f"that changed {changed} of 60 labels; {worth}" in refused.err
+    assert "pass --without-reading" in refused.err
+    for name in FORMAT_NAMES:
+        done = blpo("export", str(run.path), "--format", name, "--without-reading", "--json")
+        assert done.code == 0, done.err
+        assert json.loads(done.out)["expected"]["accuracy"] == effect.final_raw.accuracy
+    kept = read_bundle(Path("platt.bundle.json"))
+    assert kept.rules == Rules()
+    assert blpo("export", str(run.path), "--overwrite").code == 0
+    assert read_bundle(Path("platt.bundle.json")).rules.reading is not None
+
+
+def test_a_temperature_changes_no_label_and_stands_in_no_ones_way(
+    read_runs: dict[str, Path], blpo: Blpo
+) -> None:
+    done = blpo("export", str(read_runs["temperature"]), "--format", "text")
+    assert done.code == 0, done.err

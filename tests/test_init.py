@@ -158,6 +158,24 @@ def test_pairs_and_names() -> None:
     assert task_name("???") == "my-task"
 
 
+def test_names_of_any_kind_become_names_of_files(blpo: Blpo, tmp_path: Path) -> None:
+    assert task_name("Ist das Foto schön, die Größe gut?") == "ist-das-foto"
+    assert task_name("It's the photo's size") == "photos-size"
+    assert task_name("Run") == "run-task"
+    folder = "My Photos (2)"
+    given = ("init", folder, "--images", folder, "--description", "x", "--labels", "a,b")
+    write_images(tmp_path, {f"{folder}/a.png": picture(0)})
+    done = blpo(*given, "--name", folder, "--json")
+    assert done.code == 0, done.err
+    command = json.loads(done.out)["next"][1]
+    assert load_task(f"{folder}/my-photos-2.yaml").name == "my-photos-2"
+    assert shlex.split(command)[-1] == f"{folder}/my-photos-2.parquet"
+    assert f"# Made by: {command}\n" in (tmp_path / folder / "run.yaml").read_text()
+    assert load_run_config(tmp_path / folder / "run.yaml").task == f"{folder}/my-photos-2.yaml"
+    for name in ("run", "图", ""):
+        assert "pass another --name" in blpo(*given, "--name", name).err
+
+
 def test_the_judges_of_the_bench_come_with_its_optimizer(blpo: Blpo, tmp_path: Path) -> None:
     given = ("init", "--description", "x", "--labels", "a,b", "--overwrite", "--judge")
     for judge, kind, optimizer in (

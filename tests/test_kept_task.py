@@ -244,3 +244,35 @@ def test_a_cell_of_a_sweep_is_finished_only_under_the_task_it_was_run_on(blpo: B
     assert changed.code == 0
     compared = blpo("compare", "runs/photos", "runs/changed").out
     assert f'task.judge_prompt: "{TASK.judge_prompt}" -> "Is it safe?"' in compared
+
+
+def test_a_model_with_a_relative_path_is_found_from_any_folder(
+    blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "worlds").mkdir()
+    (tmp_path / "worlds/w.yaml").write_text("draw: {num_train: 6, num_test: 8}\n")
+    drawn = ("import", "micro", "worlds/w.yaml", "--task", TASK.name, "--out", "data.parquet")
+    assert blpo(*drawn).code == 0
+    fields = {
+        "task": TASK.name,
+        "dataset": "data.parquet",
+        "output": "runs/photos",
+        "method": "none",
+        "judge": {"kind": "ideal", "model": "worlds/w.yaml"},
+    }
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(fields), "utf-8")
+    assert blpo("optimize", "run.yaml").code == 0
+    kept = (tmp_path / "runs/photos/config.json").read_bytes()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir("elsewhere")
+    command = ("judge", "../data.parquet", "--run", "../runs/photos", "--json", "--out")
+    done = blpo(*command, "v.parquet")
+    assert done.code == 0, done.err
+    # The test images are in the store, by the same judge; the others are new.
+    assert json.loads(done.out)["new_calls"] == 6
+    (tmp_path / "worlds").rename(tmp_path / "moved")
+    lost = blpo(*command, "w.parquet")
+    assert "its model worlds/w.yaml is neither here nor in a folder above the run" in lost.err
+    there = ("--set", "judge.model=../moved/w.yaml")
+    assert blpo(*command, "w.parquet", *there).code == 0
+    assert (tmp_path / "runs/photos/config.json").read_bytes() == kept

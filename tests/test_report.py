@@ -48,11 +48,11 @@ from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.cli.show.runs import next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
-from blpo.pipeline.report.conclusion import Tone
+from blpo.pipeline.report.conclusion import Tone, finding
 from blpo.pipeline.report.failure_lines import verdict_lines
 from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
 from blpo.pipeline.report.html import render_report
-from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail
+from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail, with_minus
 from blpo.pipeline.report.prompt_diff import PromptDiff
 from blpo.pipeline.result import LAYOUT_NOTE, CallCounts, RunRecord, RunResult, SplitResult
 from blpo.pipeline.search.step import ShownCase
@@ -461,15 +461,28 @@ def test_the_headline_says_whether_the_interval_of_the_gain_excludes_0(record: R
     endings = {
         (0.02, 0.2): ("better", "gain, +0.020 to +0.200, excludes 0."),
         (0.0, 0.2): ("unclear", "gain, 0.000 to +0.200, includes 0: the difference may be chance."),
-        (-0.2, -0.02): ("worse", "gain, \N{MINUS SIGN}0.200 to \N{MINUS SIGN}0.020, excludes 0."),
+        (-0.2, -0.02): ("worse", "gain, -0.200 to -0.020, excludes 0."),
     }
     for interval, (tone, ending) in endings.items():
         ci95 = {"accuracy": interval, "macro_f1": interval, "kappa": interval}
         changed = test.model_copy(update={"gain": test.gain.model_copy(update={"ci95": ci95})})
         html = render_report(with_result(record, test=changed))
         start = f"Macro F1 rose from {test.initial.macro_f1:.3f} to {test.final.macro_f1:.3f}; "
-        assert f"{start}the 95 % interval of the {ending}" in text_of(html)
+        sentence = f"{start}the 95 % interval of the {ending}"
+        assert finding(with_result(record, test=changed).result, "macro_f1").sentence == sentence
+        assert with_minus(sentence) in text_of(html)
         assert f'class="finding {tone}"' in html
+
+
+def test_pages_have_a_true_minus_before_numbers_and_nowhere_else() -> None:
+    minus = "\N{MINUS SIGN}"
+    for text, shown in {
+        "-0.1": f"{minus}0.1",
+        "0.20 [-0.10, -.5]": f"0.20 [{minus}0.10, -.5]",
+        "run-1 of 2026-11-29, (-3 to -1)": f"run-1 of 2026-11-29, ({minus}3 to {minus}1)",
+        "- a --b -c": "- a --b -c",
+    }.items():
+        assert with_minus(text) == shown
 
 
 def test_a_gain_that_guesses_would_show_as_well_is_not_called_one(record: RunRecord) -> None:

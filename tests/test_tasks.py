@@ -144,7 +144,7 @@ def test_a_task_file_that_is_missing_or_no_mapping_is_an_error(tmp_path: Path) -
     with pytest.raises(DataError, match=r"line 2, column 22: .* here: put the text in quotes"):
         load_task(broken)
     broken.write_text("- a\n- b\n")
-    with pytest.raises(DataError, match="holds list"):
+    with pytest.raises(DataError, match="holds a list"):
         load_task(broken)
     broken.write_bytes(b"name: \xff")
     with pytest.raises(DataError, match="not UTF-8"):

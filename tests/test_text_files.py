@@ -26,8 +26,8 @@ PNG = b"\x89PNG\r\n\x1a\n and so on"
         ("1: x\n1: y\n", r"line 2.*`1`"),
         ("a: 2024-13-45\n", r"line 1.*2024-13-45.*put it in quotes"),
         ("a: [1, 2\n", r"line 2"),
-        ("- a\n", r"holds list"),
-        ("", r"holds NoneType"),
+        ("- a\n", r"holds a list"),
+        ("", r"holds nothing"),
         (r'a: "x\ud83d"' + "\n", r"line 1.*half of a character"),
         (r'"\udc00": 1' + "\n", r"line 1.*half of a character"),
         ("a: " + "[" * 5000 + "\n", r"not valid YAML"),
@@ -209,20 +209,20 @@ def test_a_file_that_cannot_be_written_is_named_and_leaves_nothing_behind(tmp_pa
 
 
 def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
-    source, link, new = (tmp_path / name for name in ("source", "link", "new"))
+    source, link, new = (tmp_path / name for name in ("source", "link", "new.csv"))
     source.write_text("x")
     link.symlink_to(source)
     for out in (source, link, tmp_path / "no" / ".." / "source"):
         (tmp_path / "no").mkdir(exist_ok=True)
         with pytest.raises(DataError, match="is the file that is read: name another one"):
-            refuse_output(out, source, overwrite=True)
-    refuse_output(new, source, overwrite=False)
+            refuse_output(out, source, ".csv", overwrite=True)
+    refuse_output(new, source, ".csv", overwrite=False)
     new.touch()
-    refuse_output(new, source, overwrite=True)
+    refuse_output(new, source, ".csv", overwrite=True)
     with pytest.raises(DataError, match="already there: name another file or pass --overwrite"):
-        refuse_output(new, source, overwrite=False)
+        refuse_output(new, source, ".csv", overwrite=False)
     with pytest.raises(OutputError, match="a folder is in its place: name another path"):
-        refuse_output(tmp_path / "no", source, overwrite=False)
+        refuse_output(tmp_path / "no", source, ".csv", overwrite=False)
 
 
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:

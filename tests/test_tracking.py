@@ -1,6 +1,7 @@
 """Runs that are logged to MLflow and Weights & Biases, whose servers may be gone."""
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from blpo.data.tasks import load_task
 from blpo.pipeline.config import RunConfig, comparable, parse_config
 from blpo.pipeline.runs.directory import load_run as open_run
 from blpo.pipeline.tracking import run_log, tracker
+from blpo.pipeline.tracking.mlflow import MlflowTracker
 from blpo.pipeline.tracking.run_log import open_run_log
 from blpo.pipeline.tracking.tracker import Background
 from documented_world import furnish_photos, run_blpo, working_in
@@ -121,6 +123,20 @@ def test_a_server_that_is_gone_costs_a_warning_and_a_line(
     assert "report: runs/photos/report.html" in printed
     assert printed.count("  mlflow: not logged: ") == 1
     assert (folder / "runs/photos/result.json").read_bytes() == before
+
+
+@pytest.mark.parametrize(("address", "told"), [(None, "is not set"), ("gpu:5000", "is gpu:5000")])
+def test_mlflow_without_an_address_that_it_can_log_to_is_told_what_to_set(
+    address: str | None, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if address is None:
+        monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    remedy = f"MLFLOW_TRACKING_URI {told}: set it to the address of an MLflow server"
+    with pytest.raises(ConfigError, match=re.escape(remedy)):
+        MlflowTracker().start("run", "id", {})
 
 
 def test_a_server_that_does_not_answer_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:

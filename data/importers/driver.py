@@ -56,7 +56,7 @@ def import_source(
     format, labels that contradict the task, and strata that are short of rows.
     """
     if out is not None:
-        refuse_output(out, source, overwrite=options.overwrite)
+        refuse_output(out, source, ".parquet", overwrite=options.overwrite)
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))

@@ -11,23 +11,29 @@ from .judging import judge_source
 _COMMIT = re.compile("[0-9a-f]{40}")
 
 
-def bundle_of_run(run: Path) -> Bundle:
+def bundle_of_run(run: Path, *, without_reading: bool = False) -> Bundle:
     """The judge of a finished run, with what its test says of it.
 
+    without_reading: by the likeliest label, with what the test says of that.
     A model that the run took from the Hugging Face hub is pinned to the commit that answered.
     Raises ConfigError for a folder that is no finished run, DataError for damaged files.
     """
     past = read_past_run(run)
     source = judge_source(run, None, None, [], past.config.store)
     judge = _pinned(source.config.judge, source.aligned.get("revision", ""))
+    rules = Rules(reading=source.reading, decision=source.decision)
+    test = past.result.test
+    expected = test.final
+    if without_reading and test.reading is not None:
+        rules, expected = Rules(), test.reading.final_raw
     return Bundle(
         name=run.resolve().name,
         task=source.task,
         judge_prompt=source.judge_prompt,
         judge=source.config.model_copy(update={"judge": judge}),
-        rules=Rules(reading=source.reading, decision=source.decision),
+        rules=rules,
         aligned=dict(source.aligned),
-        expected=past.result.test.final,
+        expected=expected,
         dataset_fingerprint=past.result.dataset_fingerprint,
         synthetic=past.result.synthetic,
         software=installed_versions(),

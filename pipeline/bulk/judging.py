@@ -46,6 +46,7 @@ from ..runs.directory import (
 )
 from ..runs.engine_pool import EnginePool
 from ..runs.judged_by import JUDGED_BY_KEY, JudgedBy, aligned_judge, differing
+from ..runs.local_model import model_from_here
 from ..runs.predictions import read_predictions
 from ..runs.progress import Tracked, progress
 from ..runs.roles import configured_judge
@@ -253,7 +254,7 @@ def judge_dataset(
     not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
     FailuresError if more verdicts have no label than the source allows.
     """
-    refuse_output(out, dataset, overwrite=overwrite)
+    refuse_output(out, dataset, ".parquet", overwrite=overwrite)
     cuts = None
     if shard is not None or is_dataset(dataset):
         cuts = items_extent(dataset, source.task, options).share(shard or Shard())
@@ -394,6 +395,10 @@ def _source_of_run(
     fields = config.model_dump(mode="json", include=set(JudgeConfig.model_fields))
     task = run_task(config)
     judge_config = parse_config(JudgeConfig, fields, str(run), overrides)
+    aligned = aligned_judge(directory)
+    if judge_config.judge.model == config.judge.model:
+        judge = model_from_here(run, judge_config.judge, aligned.get("revision", ""))
+        judge_config = judge_config.model_copy(update={"judge": judge})
     store = store or _store_of_run(run, config)
     other_prompt = _read_prompt(prompt, task)
     if other_prompt is not None:
@@ -407,7 +412,7 @@ def _source_of_run(
         judge_prompt,
         judge_config,
         _parsed_reading(reading, f"{run / RESULT_FILE}: reading"),
-        aligned_judge(directory),
+        aligned,
         f"final prompt of {run}",
         store,
         read_decision(run, result),

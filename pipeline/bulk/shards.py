@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...data.arrow import atomic_path, open_parquet, pa, pq
+from ...data.arrow import atomic_path, open_parquet, pa, pq, refuse_ending
 from ...data.errors import ConfigError, DataError
 from ...data.redaction import public_address
 from ...data.remote import address
@@ -111,8 +111,11 @@ def judge_manifest(
 ) -> JudgeManifest:
     """The manifest of a job.
 
-    Raises DataError if the dataset cannot be read, or has a password or a key in its address.
+    Raises DataError if the dataset cannot be read, or has a password or a key in its address, and
+    for an output with another ending than .parquet; one without is a folder.
     """
+    if out.suffix:
+        refuse_ending(out, ".parquet")
     shown = public_address(address(dataset))
     if shown != address(dataset):
         raise DataError(

@@ -15,6 +15,7 @@ import typer
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
 from .decisions import decide, estimate, next_
+from .docs import docs
 from .doctor import doctor
 from .example import example
 from .export import export
@@ -60,7 +61,7 @@ def about(
 
 _SHOWN_FIRST = (demo, example, init, label, optimize, evaluate, decide, estimate, export)
 
-for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor):
+for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor, docs):
     app.command()(command)
 app.command("next")(next_)
 app.add_typer(import_app, name="import")

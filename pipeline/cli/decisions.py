@@ -80,7 +80,7 @@ def next_(
 
     source = judge_source(run, None, None, [], store)
     show_source(source, as_json=as_json)
-    refuse_output(out, dataset, overwrite=overwrite)
+    refuse_output(out, dataset, ".csv", overwrite=overwrite)
     picked = next_images(source, dataset, run, number)
     write_next(out, picked.images, dataset)
     show_next(picked, number, out, as_json=as_json)

@@ -159,7 +159,7 @@ def import_table(
     )
     if out is not None:
         for read in sources:
-            refuse_output(out, read, overwrite=overwrite)
+            refuse_output(out, read, ".parquet", overwrite=overwrite)
     with counting(source.name, "rows") as count:
         inspection = inspect_table(source, loaded, options, count)
     if inspection.problems.count:
@@ -183,7 +183,7 @@ def import_micro(
     from .show.imports import show_draw  # noqa: PLC0415
 
     loaded = load_world(world)
-    refuse_output(out, world, overwrite=overwrite)
+    refuse_output(out, world, ".parquet", overwrite=overwrite)
     examples = write_graded(out, task, loaded)
     show_draw(examples, task, loaded, out, as_json=as_json)
 

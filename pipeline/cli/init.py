@@ -30,7 +30,11 @@ def init(
         str | None, typer.Option(help="What is judged, in one line. Asked for if not given.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Name of the task; made of the description.")
+        str | None,
+        typer.Option(
+            help="Name of task and files, in a-z, 0-9, - and _; made of the description if not "
+            "given."
+        ),
     ] = None,
     labels: Annotated[
         str | None, typer.Option(help="All labels, with commas between; lowest first on a scale.")
@@ -73,6 +77,7 @@ def init(
     from ..starter.data import Found, look_at  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
         Answers,
+        checked_name,
         next_commands,
         suggested_kind,
         task_name,
@@ -88,7 +93,7 @@ def init(
     question = question or _ask("First question to the judge", description, None)
     engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)
     answers = Answers(
-        name=name or task_name(description),
+        name=task_name(description) if name is None else checked_name(name),
         description=description,
         kind=kind,
         labels=given,
@@ -99,7 +104,7 @@ def init(
         if optimizer
         else _stand_in(engine),
     )
-    task_file, run_file = write_files(answers, folder, overwrite=overwrite)
+    task_file, run_file = write_files(answers, folder, images, found, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, images, found), as_json=as_json)
 
 

@@ -79,7 +79,7 @@ def write_comparison(
 
     Raises DataError if the file is there and is not to be replaced.
     """
-    refuse_output(path, runs[0].path, overwrite=overwrite)
+    refuse_output(path, runs[0].path, ".html", overwrite=overwrite)
     text = render_comparison(found, runs)
     with atomic_path(path) as temporary:
         temporary.write_text(text, "utf-8")

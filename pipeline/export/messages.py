@@ -7,6 +7,8 @@ from ...data.errors import ConfigError
 from ...models.requests.layout import naming_sentences
 from ...models.roles.judge import ANSWER_LEAD, answer_instruction
 from ..bulk.bundle import Bundle
+from ..readings.choose import Reading
+from ..readings.fitted import FittedReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,7 @@ def question(bundle: Bundle) -> Question:
         raise _needs_blpo("each image of a pair is judged on its own, and the scores are compared")
     if task.criteria:
         raise _needs_blpo("every criterion is a question of its own, and a rule joins the answers")
-    if (reading := bundle.rules.reading) is not None:
+    if (reading := lost_reading(bundle)) is not None:
         raise _needs_blpo(f"its probabilities are read as fitted (reading: {reading.family})")
     prompt = f"{bundle.judge_prompt}\n{answer_instruction(task, config.reasoning)}"
     images = task.image_columns
@@ -50,6 +52,14 @@ def question(bundle: Bundle) -> Question:
         prompt=prompt,
         max_tokens=config.max_tokens + (config.reasoning or 0),
     )
+
+
+def lost_reading(bundle: Bundle) -> Reading | None:
+    """The reading that a prompt alone is without, where that may change a label."""
+    reading = bundle.rules.reading
+    if isinstance(reading, FittedReading) and reading.keeps_labels:
+        return None
+    return reading
 
 
 def chat_messages(asked: Question) -> list[dict[str, Any]]:

@@ -54,7 +54,7 @@ def write_label_page(
     if not given. columns: of a table by role, as `shown_images` takes them.
     Raises DataError for images that cannot be read and for an output that is there.
     """
-    refuse_output(out, source, overwrite=overwrite)
+    refuse_output(out, source, ".html", overwrite=overwrite)
     shown = shown_images(source, task, max_pixels, image_root, columns)
     root = paths_start(source, image_root)
     dataset = _dataset_of(task, task_name)

@@ -62,7 +62,8 @@ class RayLauncher(Launcher):
                 f"{job.source.config.judge.kind}: start some with slurm/pool.sbatch, and set "
                 "judge.kind=openai and judge.endpoint=pool:FOLDER"
             )
-        refuse_output(job.out, job.dataset, overwrite=False)
+        if job.out.suffix:
+            refuse_output(job.out, job.dataset, ".parquet", overwrite=False)
         return judge_on_ray(job.manifest(), job.max_running or _NUM_ACTORS)
 
 

@@ -43,6 +43,11 @@ class FittedReading(BaseModel):
         read = dict(zip(self.labels, row.tolist(), strict=True))
         return replace(verdict, label=max(self.labels, key=read.__getitem__), probabilities=read)
 
+    @property
+    def keeps_labels(self) -> bool:
+        """Whether the likeliest label stays the likeliest, of any image: one slope for all."""
+        return self.family == "temperature" and self.parameters[0] > 0
+
     def is_complete(self, num_criteria: int) -> bool:
         """Whether it has as many parameters as its family has for these labels and criteria."""
         num = len(self.labels)

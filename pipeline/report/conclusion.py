@@ -62,8 +62,8 @@ def excludes_zero(interval: Interval) -> bool:
 
 
 def signed(value: float) -> str:
-    """With a sign, a true minus, and no sign for what rounds to 0."""
-    text = f"{value:+.3f}".replace("-", "\N{MINUS SIGN}")
+    """With a sign, but for what rounds to 0."""
+    text = f"{value:+.3f}"
     return "0.000" if text[1:] == "0.000" else text
 
 

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -43,6 +43,7 @@ SECTIONS = {
 
 _THUMBNAIL_PX = 256
 _PACKAGE, _TEMPLATES = "blpo.pipeline.report", "templates"
+_NEGATIVE = re.compile(r"(?<![^\s(\[])-(?=\d)")
 _NOT_IN_HTML = re.compile("[\x00\r\ud800-\udfff]")
 _SECTION = re.compile(
     r'\n<section id="(\w+)">\n(.*?)\n</section>(?=\n<section id="|\n</main>)', re.DOTALL
@@ -123,13 +124,14 @@ def _environment() -> Environment:
     )
     filters: dict[str, Any] = environment.filters
     filters |= {
-        "score": "{:.3f}".format,
+        "figures": with_minus,
+        "score": _figures("{:.3f}".format),
         "shown": shown,
         "probability": "{:.2f}".format,
         "thousands": "{:,}".format,
-        "signed": signed,
-        "interval": _interval,
-        "signed_interval": signed_interval,
+        "signed": _figures(signed),
+        "interval": _figures(_interval),
+        "signed_interval": _figures(signed_interval),
         "percent": _percent,
         "bar": _bar,
         "excludes_zero": excludes_zero,
@@ -150,6 +152,19 @@ def thumbnail(image: ImageRef) -> str:
     buffer = io.BytesIO()
     pixels.save(buffer, format="JPEG", quality=82)
     return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def with_minus(text: str) -> str:
+    """A text of ours as pages have it: a true minus before numbers, where terminals, tables and
+    files have the hyphen."""
+    return _NEGATIVE.sub("\N{MINUS SIGN}", text)
+
+
+def _figures(write: Callable[[Any], str]) -> Callable[[Any], str]:
+    def written(value: Any) -> str:
+        return with_minus(write(value))
+
+    return written
 
 
 def _representable(value: Any) -> Any:

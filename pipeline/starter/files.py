@@ -3,6 +3,7 @@
 import math
 import re
 import shlex
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,10 @@ from .data import Found
 
 I2T_PROMPT = "Describe the image in detail."
 RUN_FILE = "run.yaml"
+_RUN_NAME = RUN_FILE.removesuffix(".yaml")
+_MAX_NAME = 60
 _FILL_WORDS = {
-    *("a", "an", "are", "as", "at", "do", "does", "for", "how", "in", "is", "it"),
+    *("a", "an", "are", "as", "at", "do", "does", "for", "how", "in", "is", "it", "its"),
     *("of", "on", "or", "the", "to", "what", "which"),
 }
 
@@ -54,8 +57,8 @@ class RunFile:
     output: Path
     judge: Mapping[str, str]
     optimizer: Mapping[str, str]
+    origin: str
     store: Path = Path("store")
-    origin: str = "Made by `blpo import table`, see the end of what `blpo init` printed."
 
     def text(self) -> str:
         """Commented. Raises ConfigError for a model that cannot be."""
@@ -83,9 +86,30 @@ def answer_instruction(labels: Sequence[str]) -> str:
 
 def task_name(description: str) -> str:
     """A name for a task: the first words of its description that tell it from others."""
-    words = re.findall("[a-z0-9]+", description.lower())
-    telling = [word for word in words if word not in _FILL_WORDS]
-    return "-".join(telling[:3]) or "my-task"
+    telling = [word for word in _words(description) if word not in _FILL_WORDS]
+    name = "-".join(telling[:3])[:_MAX_NAME].rstrip("-") or "my-task"
+    return f"{name}-task" if name == _RUN_NAME else name
+
+
+def checked_name(name: str) -> str:
+    """A name that was given, in the letters that names have.
+
+    Raises ConfigError for one without any, and for that of the run file.
+    """
+    if re.fullmatch("[a-z0-9][a-z0-9_-]*", name) and name != _RUN_NAME:
+        return name
+    written = "-".join(_words(name))[:_MAX_NAME].rstrip("-")
+    if not written or written == _RUN_NAME:
+        why = f"{RUN_FILE} is the run file" if written else "it has none of a-z and 0-9"
+        raise ConfigError(f"init: the name {name!r} cannot be a task's: {why}; pass another --name")
+    return written
+
+
+def _words(text: str) -> list[str]:
+    """Words in the letters a-z and digits: accents are dropped, an apostrophe ends no word."""
+    plain = unicodedata.normalize("NFKD", text.casefold())
+    plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
+    return re.findall("[a-z0-9]+", re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", plain))
 
 
 def make_task(answers: Answers) -> Task:
@@ -110,8 +134,17 @@ def make_task(answers: Answers) -> Task:
         raise ConfigError(validation_message(error, "init", Task)) from None
 
 
-def write_files(answers: Answers, folder: Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+def write_files(
+    answers: Answers,
+    folder: Path,
+    images: Path | None = None,
+    found: Found | None = None,
+    *,
+    overwrite: bool = False,
+) -> tuple[Path, Path]:
     """Write task file and run file into a folder; where they are.
+
+    images, found: what the dataset will be made of, as of `next_commands`.
 
     Raises ConfigError for answers that are no task or no model, DataError for a file that is there.
     """
@@ -123,11 +156,14 @@ def write_files(answers: Answers, folder: Path, *, overwrite: bool = False) -> t
         output=folder / "runs" / task.name,
         judge=answers.judge,
         optimizer=answers.optimizer,
+        origin="Made by: " + shlex.join(_import_command(paths[0], images, found or Found())),
     )
     texts = task_text(task), run.text()
     for path in paths:
         if path.exists() and not overwrite:
-            raise DataError(f"{path}: already there: name another folder or pass --overwrite")
+            raise DataError(
+                f"{path}: already there: name another folder, or pass --overwrite to replace it"
+            )
     for path, text in zip(paths, texts, strict=True):
         with atomic_path(path) as temporary:
             temporary.write_text(text, "utf-8")
@@ -146,19 +182,26 @@ def task_text(task: Task) -> str:
 def next_commands(task_file: Path, images: Path | None, found: Found) -> list[str]:
     """The commands from here to a run. images: None where none were named."""
     task, run = str(task_file), str(task_file.with_name(RUN_FILE))
-    dataset = str(task_file.with_suffix(".parquet"))
-    source = "IMAGES" if images is None else str(images)
-    has_labels = bool(found.labels)
-    table = source if has_labels else "LABELS.csv"
-    commands = [] if has_labels else [["blpo", "label", source, "--task", task]]
-    root = [] if has_labels else ["--image-root", source]
+    source = _source(images)
+    commands = [] if found.labels else [["blpo", "label", source, "--task", task]]
     commands += [
-        ["blpo", "import", "table", table, "--task", task, *root, "--out", dataset],
+        _import_command(task_file, images, found),
         ["blpo", "doctor", run],
         ["blpo", "optimize", run, "--dry-run"],
         ["blpo", "optimize", run],
     ]
     return [shlex.join(command) for command in commands]
+
+
+def _source(images: Path | None) -> str:
+    return "IMAGES" if images is None else str(images)
+
+
+def _import_command(task_file: Path, images: Path | None, found: Found) -> list[str]:
+    source = _source(images)
+    table = [source] if found.labels else ["LABELS.csv", "--image-root", source]
+    dataset = str(task_file.with_suffix(".parquet"))
+    return ["blpo", "import", "table", *table, "--task", str(task_file), "--out", dataset]
 
 
 def _environment() -> Environment:

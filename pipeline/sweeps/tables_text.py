@@ -15,7 +15,7 @@ from .tables import AS_READ, PARTS, ROLES, Row, Summary, SweepTables
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
 GAIN_RULE = (
     "A gain: the lower 95 % bounds of the metric and of kappa are both above 0 (see "
-    "docs/statistics.md)."
+    "`blpo docs statistics`)."
 )
 _MISSING = "missing"
 _READ_NOTE = (

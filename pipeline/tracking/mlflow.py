@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ...data.errors import ConfigError
+
 _EXPERIMENT = "blpo"
 _RUN_ID = "blpo.run_id"
 _MOST_PARAMS = 100
@@ -29,7 +31,7 @@ class MlflowTracker:
         self._run = ""
 
     def start(self, name: str, run_id: str, params: Mapping[str, str]) -> str:
-        self._client = self._mlflow.MlflowClient()
+        self._client = self._opened()
         with _opening:
             experiment = self._experiment(os.environ.get("MLFLOW_EXPERIMENT_NAME", _EXPERIMENT))
         self._run = self._open(experiment, name, run_id)
@@ -52,6 +54,17 @@ class MlflowTracker:
         for name, text in texts.items():
             self._client.log_text(self._run, text, name)
         self._client.set_terminated(self._run)
+
+    def _opened(self) -> Any:
+        """Raises ConfigError for a place that MLflow, as it is installed here, cannot log to."""
+        try:
+            return self._mlflow.MlflowClient()
+        except self._mlflow.MlflowException:
+            told = os.environ.get("MLFLOW_TRACKING_URI")
+            why = f"MLFLOW_TRACKING_URI is {told}" if told else "MLFLOW_TRACKING_URI is not set"
+            raise ConfigError(
+                f"{why}: set it to the address of an MLflow server, such as http://HOST:5000"
+            ) from None
 
     def _param(self, key: str, value: str) -> Any:
         return self._mlflow.entities.Param(key, value[:_LONGEST_PARAM])

@@ -1,0 +1,1 @@
+"""The documentation: a page per subject, installed for `blpo docs`."""
