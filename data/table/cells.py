@@ -4,8 +4,10 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import cast
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
@@ -52,10 +54,10 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads image cells of a source.
+    """Reads image cells of a source, or of several that are read as one.
 
     image_root: what paths start from, the row's folder if None. prefix: what paths begin with in
-    place of it. downloads: where URLs lead, None to refuse them.
+    place of it. downloads: where URLs lead, None to refuse them. more: the sources after the first.
     """
 
     source: Path
@@ -63,6 +65,7 @@ class ImageReader:
     prefix: str = ""
     allow_outside: bool = False
     downloads: Downloads | None = None
+    more: Sequence[Path] = ()
 
     def read(self, cell: object, folder: Path, role: str) -> FoundImage:
         """The image in a cell of a row in `folder`; raises DataError when there is none."""
@@ -108,7 +111,7 @@ class ImageReader:
             # As an index page has it, so that an image has one address.
             url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
             return self._remote(url, url.partition(":")[0], role)
-        root = self.image_root or (self.source if self.source.is_dir() else folder)
+        root = self.image_root or self._root(folder)
         base = self.image_root or folder
         candidates = list(self._candidates(text))
         name, how = next(
@@ -122,7 +125,28 @@ class ImageReader:
             role=role,
         )
         shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
-        return FoundImage(read_image_file(path, role), shown.as_posix(), how)
+        name = self._root_names.get(os.path.abspath(root), PurePosixPath()) / shown
+        return FoundImage(read_image_file(path, role), name.as_posix(), how)
+
+    def _root(self, folder: Path) -> Path:
+        """The source that is a folder and has the row's folder in it, or the row's folder."""
+        path = Path(os.path.abspath(folder))
+        return next((source for source in self._folders if _is_in(path, source)), folder)
+
+    @cached_property
+    def _folders(self) -> list[Path]:
+        return [source for source in (self.source, *self.more) if source.is_dir()]
+
+    @cached_property
+    def _root_names(self) -> Mapping[str, PurePosixPath]:
+        """What names of images begin with by the folder that they are in, where there are several
+        and one is a source: the folder's name, and as much above it as tells it from the others.
+        """
+        if self.image_root is not None or not self._folders:
+            return {}
+        sources = (self.source, *self.more)
+        folders = [source if source.is_dir() else self._root(source.parent) for source in sources]
+        return distinct_names([os.path.abspath(folder) for folder in folders])
 
     def _candidates(self, text: str) -> Iterator[tuple[str, str]]:
         """Names that a path could mean, with what was done to it, the plainest first."""
@@ -146,6 +170,18 @@ def unwrapped(cell: object) -> object:
         found = next((embedded[key] for key in _IMAGE_KEYS if embedded.get(key)), None)
     # Names that are numbers lose their quotes in JSON and spreadsheets.
     return str(found) if type(found) is int else found
+
+
+def distinct_names(folders: Iterable[str]) -> dict[str, PurePosixPath]:
+    """The shortest ends of absolute paths that tell all of them apart; empty for a single path."""
+    paths = {folder: PurePosixPath(folder).parts[1:] for folder in folders}
+    if len(paths) < 2:
+        return {}
+    ends = (
+        {folder: PurePosixPath(*parts[-depth:]) for folder, parts in paths.items()}
+        for depth in count(1)
+    )
+    return next(names for names in ends if len({*names.values()}) == len(names))
 
 
 def common_prefix(cell: object, root: Path) -> str | None:

@@ -1,6 +1,7 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -95,6 +96,7 @@ def inspect_table(
 
 
 def _opened(source: Path, options: TableOptions) -> TableSource:
+    _check_different((source, *options.more))
     tables = [
         open_source(path, sheet=options.sheet, allow_outside=options.allow_outside)
         for path in (source, *options.more)
@@ -103,6 +105,16 @@ def _opened(source: Path, options: TableOptions) -> TableSource:
         return tables[0]
     names = map(str, (source, *options.more))
     return SeveralTables(tuple(zip(names, tables, strict=True)))
+
+
+def _check_different(sources: Sequence[Path]) -> None:
+    """Raise DataError if a source is named twice."""
+    firsts: dict[str, Path] = {}
+    for source in sources:
+        place = os.path.realpath(source)
+        if place in firsts:
+            raise DataError(f"{source}: is named twice, the first time as {firsts[place]}")
+        firsts[place] = source
 
 
 def _check_parts(name: str, tables: SeveralTables, found: FoundColumns) -> None:
@@ -132,7 +144,9 @@ def _image_reader(
         root = options.image_root
         prefix = "" if root is None else _prefix(table, found, task.image_columns[0], root)
     downloads = None if options.downloads is None else Downloads(options.downloads)
-    return ImageReader(source, options.image_root, prefix, options.allow_outside, downloads)
+    return ImageReader(
+        source, options.image_root, prefix, options.allow_outside, downloads, options.more
+    )
 
 
 def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> str:
@@ -232,19 +246,29 @@ def _leave_out_ties(looked: Inspection) -> None:
 def _check_ids(looked: Inspection) -> None:
     firsts: dict[str, Record] = {}
     has_ids = "id" in looked.reader.columns
-    remedy = (
-        "give every row its own id"
-        if has_ids
-        else "keep one row with one label, or name an id column with --column id=COLUMN; if rows "
-        "are answers of several annotators, name the column that tells whose with --column "
-        "rater=COLUMN, or pass --several-raters"
-    )
     for record in looked.records:
         first = firsts.setdefault(record.example_id, record)
         if first is not record and record.image_hash != _NO_IMAGE:
             name = shortened(record.example_id)
             what = f"id {name!r}" if has_ids else f"image {name}"
-            looked.problems.add(record.where, f"{what} is that of {first.where} too; {remedy}")
+            told = f"{what} is that of {first.where} too{_remedy(first, record, has_ids=has_ids)}"
+            looked.problems.add(record.where, told)
+
+
+def _remedy(first: Record, record: Record, *, has_ids: bool) -> str:
+    """What to do about two rows with one id."""
+    if has_ids:
+        return "; give every row its own id"
+    if first.image_hashes != record.image_hashes:
+        return (
+            ", which is another image of that name: give the folders in place of the tables, so "
+            "that ids begin with their names, or name an id column with --column id=COLUMN"
+        )
+    return (
+        "; keep one row with one label, or name an id column with --column id=COLUMN; if rows "
+        "are answers of several annotators, name the column that tells whose with --column "
+        "rater=COLUMN, or pass --several-raters"
+    )
 
 
 def _contradictions(records: Sequence[Record]) -> list[str]:

@@ -39,8 +39,8 @@ def import_table(
         typer.Argument(
             metavar="SOURCE...",
             help="Table (csv, tsv, xlsx, jsonl, json, Parquet), export of an annotation tool, "
-            "image folder, Hugging Face snapshot or WebDataset; several tables with the same "
-            "columns are read as one.",
+            "image folder, Hugging Face snapshot or WebDataset; several with the same columns are "
+            "read as one.",
         ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
