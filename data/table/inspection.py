@@ -19,6 +19,7 @@ from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
 from .division import Inspection, divide
 from .downloads import Downloads
+from .kept_sides import read_split
 from .options import TableOptions
 from .raters import NO_MAJORITY, merged, rule
 from .records import Record
@@ -43,6 +44,7 @@ def inspect_table(
     cannot be told; what is wrong with rows is collected.
     """
     table = _opened(source, options)
+    old = None if options.split_as is None else read_split(options.split_as, task)
     name = joint_name((source, *options.more))
     names = table.columns()
     found = match_columns(
@@ -91,7 +93,7 @@ def inspect_table(
         report.contradictions = _contradictions(looked.records)
     if not looked.problems.count:
         _leave_out_ties(looked)
-        divide(looked, options)
+        divide(looked, options, old)
     return looked
 
 

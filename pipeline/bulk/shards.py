@@ -145,7 +145,7 @@ def shard_folder(manifest: JudgeManifest) -> Path:
     folder = manifest.folder
     if manifest.is_merged and manifest.out.exists():
         raise DataError(f"{manifest.out}: exists already; name another file or remove it")
-    if (folder / _MANIFEST_FILE).exists():
+    if is_shard_folder(folder):
         _refuse_other(manifest)
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(
@@ -214,13 +214,7 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     FailuresError if more verdicts have no label than the manifest allows.
     """
     manifest = read_manifest(folder)
-    missing = manifest.missing()
-    if missing:
-        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        raise DataError(
-            f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
-            "command that submitted them submits what is missing"
-        )
+    refuse_missing(folder, manifest)
     if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
         raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
     parts = map(manifest.part, range(manifest.num_shards))
@@ -238,9 +232,24 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     return manifest.out, counts
 
 
+def refuse_missing(folder: Path, manifest: JudgeManifest) -> None:
+    """Raise DataError that says which shards of the folder are not judged yet, if any."""
+    missing = manifest.missing()
+    if missing:
+        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise DataError(
+            f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
+            "command that submitted them submits what is missing"
+        )
+
+
+def is_shard_folder(folder: Path) -> bool:
+    return (folder / _MANIFEST_FILE).exists()
+
+
 def read_manifest(folder: Path) -> JudgeManifest:
     """Of a folder of shards; raises ConfigError for another folder."""
-    if not (folder / _MANIFEST_FILE).exists():
+    if not is_shard_folder(folder):
         raise ConfigError(f"{folder}: not a folder of shards (no {_MANIFEST_FILE})")
     manifest = load_config(JudgeManifest, folder / _MANIFEST_FILE)
     # Wherever the folder is now, seen from here.

@@ -114,6 +114,14 @@ def import_table(
         int | None, typer.Option(help="Train examples per label, in place of a fraction.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    split_as: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Older dataset file: its images and groups keep their side of the split, and only "
+            "new ones are dealt.",
+        ),
+    ] = None,
     shuffle_pairs: Annotated[
         bool,
         typer.Option(
@@ -155,10 +163,11 @@ def import_table(
         test_fraction=test_fraction,
         train_per_class=train_per_class,
         seed=seed,
+        split_as=split_as,
         shuffle_pairs=shuffle_pairs,
     )
     if out is not None:
-        for read in sources:
+        for read in (*sources, *([split_as] if split_as else [])):
             refuse_output(out, read, overwrite=overwrite)
     with counting(source.name, "rows") as count:
         inspection = inspect_table(source, loaded, options, count)
