@@ -23,7 +23,7 @@ from .kept_sides import read_split
 from .options import TableOptions
 from .raters import NO_MAJORITY, merged, rule
 from .records import Record
-from .report import ImportReport, notes_on_cells
+from .report import ImportReport, notes_on_cells, notes_on_empty
 from .rows import RowReader
 
 _ROWS_AT_ONCE = 64
@@ -72,10 +72,6 @@ def inspect_table(
         source, table.layout, found.roles, found.ratings, unused, more=options.more
     )
     report.left_out.add(table.left_out())
-    report.notes += [
-        f"annotators' answers to criterion {name}: column {column}"
-        for name, column in found.criteria.items()
-    ]
     if isinstance(table, SeveralTables):
         wanted = [column for column in reader.wanted if column in names]
         report.notes += [
@@ -86,6 +82,7 @@ def inspect_table(
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(name), [], [])
     _look(looked, on_row, skip_faulty=options.skip_faulty)
+    report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
     else:
