@@ -79,6 +79,16 @@ class ImageReader:
             raise DataError(f"has no {role}: fill it in or drop the row")
         return self._of_text(cell.strip(), folder, role)
 
+    def web_address(self, cell: object, folder: Path) -> str | None:
+        """Where a cell of a row in `folder` leads on a server, keys and all; None for any other."""
+        text = unwrapped(cell)
+        if not isinstance(text, str) or not text.strip():
+            return None
+        text = text.strip()
+        if text.lower().startswith(("http://", "https://")):
+            return text
+        return _on_page(text, folder) if is_web(folder) else None
+
     def _of_text(self, text: str, folder: Path, role: str) -> FoundImage:
         if text[:5].lower() == "data:":
             return FoundImage(_data_uri(text, role), how="data URI")
@@ -108,8 +118,7 @@ class ImageReader:
 
     def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
         if self.image_root is None and is_web(folder):
-            # As an index page has it, so that an image has one address.
-            url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
+            url = _on_page(text, folder)
             return self._remote(url, url.partition(":")[0], role)
         root = self.image_root or self._root(folder)
         base = self.image_root or folder
@@ -200,6 +209,11 @@ def common_prefix(cell: object, root: Path) -> str | None:
             if name and not os.path.isabs(name) and _is_file(root / name):
                 return text[:cut]
     return None
+
+
+def _on_page(text: str, folder: Path) -> str:
+    """The address of a name on an index page, as the page has it, so that an image has one."""
+    return urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
 
 
 def _is_file(path: Path) -> bool:

@@ -250,18 +250,19 @@ def _check_ids(looked: Inspection) -> None:
         if first is not record and record.image_hash != _NO_IMAGE:
             name = shortened(record.example_id)
             what = f"id {name!r}" if has_ids else f"image {name}"
-            told = f"{what} is that of {first.where} too{_remedy(first, record, has_ids=has_ids)}"
+            told = f"{what} is that of {first.where} too{_remedy(looked.report, first, record)}"
             looked.problems.add(record.where, told)
 
 
-def _remedy(first: Record, record: Record, *, has_ids: bool) -> str:
+def _remedy(report: ImportReport, first: Record, record: Record) -> str:
     """What to do about two rows with one id."""
-    if has_ids:
+    if "id" in report.columns:
         return "; give every row its own id"
     if first.image_hashes != record.image_hashes:
+        folders = "give the folders in place of the tables, so that ids begin with their names, or "
         return (
-            ", which is another image of that name: give the folders in place of the tables, so "
-            "that ids begin with their names, or name an id column with --column id=COLUMN"
+            f", which is another image of that name: {folders if report.more else ''}name an id "
+            "column with --column id=COLUMN"
         )
     return (
         "; keep one row with one label, or name an id column with --column id=COLUMN; if rows "

@@ -21,7 +21,12 @@ from ...data.redaction import public_address
 from ...data.remote import address
 from ...data.shards import Shard
 from ...data.table.extent import Extent
-from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, items_extent
+from ...data.table.items import (
+    NO_ITEM_OPTIONS,
+    ItemOptions,
+    items_extent,
+    refuse_shared_addresses,
+)
 from ...data.tasks import Task
 from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..decisions.decide import Decision
@@ -111,7 +116,8 @@ def judge_manifest(
 ) -> JudgeManifest:
     """The manifest of a job.
 
-    Raises DataError if the dataset cannot be read, or has a password or a key in its address.
+    Raises DataError if the dataset cannot be read, has a password or a key in its address, or calls
+    two images alike.
     """
     shown = public_address(address(dataset))
     if shown != address(dataset):
@@ -119,6 +125,7 @@ def judge_manifest(
             f"{shown}: a password or key stands in its address, which a folder of shards would "
             "keep: judge it without shards, or download the images first and give their folder"
         )
+    refuse_shared_addresses(dataset, source.task, options)
     return JudgeManifest(
         dataset=dataset,
         extent=items_extent(dataset, source.task, options),
