@@ -303,6 +303,33 @@ def test_estimate_takes_verdicts_of_the_runs_own_judge_alone(
     assert "unmarked.parquet: does not say what judged it" in caplog.text
 
 
+def test_estimate_counts_several_files_and_folders_of_shards_as_one(blpo: Blpo, new: Path) -> None:
+    run = str(new / "run")
+    for options in (("--out", "v.parquet"), ("--out", "parts", "--shards", "3")):
+        assert blpo("judge", "new.parquet", "--run", run, *options).code == 0
+    whole = pq.read_table("v.parquet")
+    for name, rows in (("a", whole.slice(0, 12)), ("b", whole.slice(12))):
+        pq.write_table(rows, f"{name}.parquet")
+
+    def estimated(*files: str) -> str:
+        outcome = blpo("estimate", *files, "--run", run, "--json")
+        assert outcome.code == 0, outcome.err
+        return outcome.out
+
+    assert json.loads(estimated("v.parquet"))["num_images"] == 30
+    assert estimated("parts") == estimated("a.parquet", "b.parquet") == estimated("v.parquet")
+    assert estimated("parts", "parts/part-00000.parquet") == estimated("parts")
+    twice = blpo("estimate", "b.parquet", "v.parquet", "--run", run)
+    assert twice.code == 1
+    assert "v.parquet: 'new12' is in b.parquet, too, and would count twice" in twice.err
+    Path("parts/part-00001.parquet").unlink()
+    missing = blpo("estimate", "parts", "--run", run)
+    assert missing.code == 1
+    assert "parts: 1 of 3 shards are missing (1)" in missing.err
+    Path("empty").mkdir()
+    assert "empty: holds no Parquet file" in blpo("estimate", "empty", "--run", run).err
+
+
 def test_verdicts_that_add_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
     has_label, judged = np.array([0.0, 1.0, 0.0, 1.0]), np.ones(4)
     share = prevalence("x", has_label, judged, list("abcd"), np.ones(10), 1.0)

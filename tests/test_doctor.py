@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 from blpo.data.errors import EngineError
+from blpo.data.examples import read_dataset
+from blpo.data.micro.graded import load_world
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
@@ -14,8 +16,9 @@ from blpo.pipeline.config import RunConfig
 from blpo.pipeline.doctor import environment, model
 from blpo.pipeline.doctor.check import Check, Level, worst
 from blpo.pipeline.doctor.diagnose import diagnose_model, diagnose_run
+from blpo.pipeline.doctor.model import probe_checks
 from blpo.pipeline.doctor.storage import store_check
-from blpo.pipeline.runs.demo import micro_dataset
+from blpo.pipeline.runs.demo import micro_dataset, write_graded
 from command_line import Blpo
 
 TASK = load_task("unsafebench")
@@ -192,3 +195,40 @@ def test_the_exit_code_says_the_worst(blpo: Blpo, monkeypatch: pytest.MonkeyPatc
     assert ended.code in {0, 3}
     assert blpo("doctor", "--model", "nowhere/at/all", "--no-probe").code == 1
     assert blpo("doctor", "run.yaml", "--model", "micro").code == 1
+
+
+def test_a_reply_without_a_label_is_shown_beside_the_labels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    labels = "the labels are Safe, Unsafe"
+    for replies, said in [
+        ((Reply("4", "stop"), Reply("Safe", "stop")), f"the judge wrote '4', {labels}"),
+        ((Reply("Safe", "stop"), Reply("good\nenough", "stop")), f"wrote 'good enough', {labels}"),
+        (
+            (Reply("", "stop"), Reply("", "stop")),
+            f"(empty reply): the judge wrote nothing, {labels}",
+        ),
+    ]:
+        found = probed(monkeypatch, SERVER, *replies)["probe"]
+        assert found.level is Level.ERROR
+        assert said in found.found
+        assert "answer_instruction" in found.found
+
+
+def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path) -> None:
+    world = tmp_path / "world.yaml"
+    world.write_text("draw: {num_train: 2, num_test: 2}\n")
+    judge = EngineSettings(kind="ideal", model=str(world))
+    dataset = tmp_path / "data.parquet"
+    write_graded(dataset, "micro-unsafebench", load_world(world))
+    config = RunConfig(
+        task="micro-unsafebench", dataset=dataset, output=tmp_path / "run", judge=judge
+    )
+    found = {check.subject: check for check in diagnose_run(config, probe=True)}
+    assert found["probe"].level is Level.OK
+    task = load_task("micro-unsafebench").model_copy(update={"labels": ("good", "bad")})
+    image = next(iter(read_dataset(dataset, load_task("micro-unsafebench")).train)).image
+    [refused] = probe_checks(judge, task, image)
+    assert refused.level is Level.ERROR
+    assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
+    assert "Safe, Unsafe (micro-unsafebench); take such a task" in refused.found

@@ -311,3 +311,52 @@ def test_a_table_beside_its_images_is_read_as_a_folder(tmp_path: Path) -> None:
     report, dataset = imported(tmp_path / "d")
     assert report.layout == "an image folder with labels.csv"
     assert labels_of(dataset)["images/1.png"] == "Unsafe"
+
+
+def photos(folder: Path, shift: int) -> Path:
+    """Images of the names of `classes`, with a content that is the shift's own."""
+    for n, name in enumerate(classes()):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(png(100 * shift + n))
+    return folder
+
+
+def test_several_folders_are_one_dataset_whose_ids_begin_with_their_names(tmp_path: Path) -> None:
+    first, second = (photos(tmp_path / f, n) for n, f in enumerate("ab"))
+    report, dataset = imported(first, more=(second,))
+    assert report.num_rows == 16
+    ids = {example.example_id for example in examples_of(dataset)}
+    assert ids == {f"{folder}/{name}" for folder in "ab" for name in classes()}
+    turned = imported(second, overwrite=True, more=(first,))[1]
+    assert {e.example_id: e.image.data for e in examples_of(turned)} == {
+        e.example_id: e.image.data for e in examples_of(dataset)
+    }
+    namesake = photos(tmp_path / "old" / "a", 2)
+    found = imported(first, overwrite=True, more=(namesake,))[1]
+    tops = {example.example_id.rsplit("/", 2)[0] for example in examples_of(found)}
+    assert tops == {"old/a", f"{tmp_path.name}/a"}
+    assert "is named twice, the first time as" in refused(first, more=(first,))
+
+
+def test_a_folder_of_several_may_name_no_image_of_another(tmp_path: Path) -> None:
+    first = photos(tmp_path / "a", 0)
+    second = photos(tmp_path / "b", 1)
+    rows = [{"image": f"../a/{name}", "label": name.split("/")[0]} for name in classes()]
+    write_csv(second / "metadata.csv", rows)
+    assert "outside" in refused(first, more=(second,))
+
+
+def test_tables_in_several_folders_that_call_two_images_alike_are_refused(tmp_path: Path) -> None:
+    tables = [
+        write_csv(
+            photos(tmp_path / folder, n) / "labels.csv",
+            [{"image": name, "label": name.split("/")[0]} for name in classes()],
+        )
+        for n, folder in enumerate("ab")
+    ]
+    told = refused(tables[0], more=(tables[1],))
+    where = f"{tables[1]}, line 2: image Safe/0.png is that of {tables[0]}, line 2 too"
+    assert f"{where}, which is another image of that name: give the folders" in told
+    dataset = imported(tables[0].parent, more=(tables[1],))[1]
+    ids = {example.example_id for example in examples_of(dataset)}
+    assert ids == {f"{folder}/{name}" for folder in "ab" for name in classes()}

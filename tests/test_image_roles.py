@@ -318,3 +318,23 @@ def test_the_label_page_shows_every_image_under_its_role(tmp_path: Path) -> None
     assert '"columns": ["source", "style_ref", "result", "text", "rater"' in html
     with pytest.raises(DataError, match="is about 3 images"):
         shown_images(tmp_path / "in", edits(), 10_000)
+
+
+def test_a_folder_of_images_without_roles_is_refused_with_what_helps(tmp_path: Path) -> None:
+    write_files(
+        tmp_path / "photos", {f"{n}/{label}.png": picture(n) for n in range(2) for label in "ab"}
+    )
+    with pytest.raises(DataError) as caught:
+        import_table(tmp_path / "photos", tmp_path / "d.parquet", Task.model_validate(FIELDS))
+    told = str(caught.value)
+    assert (
+        "put a metadata.csv into the folder, with the columns source, style_ref, result, text"
+        in told
+    )
+    assert "--column" not in told
+    table = tmp_path / "t.csv"
+    write_csv(table, ("name", "label", "text"), [("a.png", "missed", "x")])
+    with pytest.raises(
+        DataError, match=r"--column 'source=FOLDER/\{COLUMN\}' \(the table has: name"
+    ):
+        import_table(table, tmp_path / "d.parquet", Task.model_validate(FIELDS))

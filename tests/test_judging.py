@@ -506,6 +506,7 @@ def test_an_evaluation_says_how_many_images_the_prompt_was_fitted_on(
     assert not caplog.messages
     assert num_fitted_on("other.parquet", "test") == 4
     assert "fitted on 4 of these 20 images" in caplog.text
+    assert "`blpo import table ... --split-as data.parquet` keeps old images on" in caplog.text
     assert num_fitted_on("other.parquet", "test", of=None) == 0
     assert num_fitted_on("other.parquet", "test", of="gone.parquet") == 0
     assert "gone.parquet, the dataset of the run, is not there" in caplog.text

@@ -263,3 +263,18 @@ def test_columns_with_names_of_their_own_are_named(folder: Path, blpo: Blpo) -> 
     of_folder = ("label", str(folder / "shots"), "--task", str(folder / "task.yaml"))
     other = ("--column", "image=x", "--out", str(folder / "f.html"))
     assert "--column names columns of a table" in blpo(*of_folder, *other).err
+
+
+@pytest.mark.parametrize(("question", "count"), [("is the photo fit", 1), ("Is it sharp?", 2)])
+def test_the_question_is_shown_once_on_every_screen(
+    folder: Path, browser: Browser, question: str, count: int
+) -> None:
+    task = TASK.replace("</script> ", "").replace("Is it <b>good</b>?", question)
+    (folder / "task.yaml").write_text(task)
+    made = make_page(folder / "shots", folder / "task.yaml")
+    for width, shown in ((1280, count), (390, 1)):
+        with opened(browser, made, width=width) as page:
+            page.fill("#name", "Ann")
+            page.click("#start .primary")
+            asked = page.locator("h1, #question").filter(visible=True)
+            assert asked.count() == shown

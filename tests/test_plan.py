@@ -1,21 +1,24 @@
 """`blpo optimize --dry-run`: the plan of a run, on the world's engine."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
 from blpo import import_table
-from blpo.data.errors import BlpoError, ConfigError
+from blpo.data.errors import BlpoError, ConfigError, FailuresError
+from blpo.models.engine import Engine, Reply, Request
+from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.residency import KvCache, Residency
 from blpo.pipeline.config import RunConfig, parse_config
 from blpo.pipeline.plan import probe as probe_module
 from blpo.pipeline.plan.plan import Price, parse_prices, plan_run
 from blpo.pipeline.plan.probe import NUM_PROBED
+from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run_many import execute_runs
-from documented_world import furnish_photos, run_blpo, working_in
+from documented_world import WorldEngine, furnish_photos, run_blpo, working_in
 
 RUN: dict[str, Any] = {
     "task": "product-photos.yaml",
@@ -118,3 +121,67 @@ def test_how_many_images_stay_is_known_after_the_first_one() -> None:
     residency.tell_size(320)
     residency.tell_size(64)
     assert residency.num_resident == 10
+
+
+class Failing:
+    """The world's engine whose verdicts fail, all or those of some examples. Contract: `Engine`."""
+
+    version, identity = WorldEngine.version, WorldEngine.identity
+
+    def __init__(self, num_sound: int) -> None:
+        self._world, self._num_left = WorldEngine(), num_sound
+
+    def ask(self, requests: Sequence[Request]) -> list[Reply]:
+        return [self._answer(request) for request in requests]
+
+    def close(self) -> None:
+        pass
+
+    def _answer(self, request: Request) -> Reply:
+        if request.labels:
+            self._num_left -= 1
+            if self._num_left < 0:
+                return Reply("", "error", error="knows no such label")
+        return self._world.ask([request])[0]
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    def after(num_sound: int) -> None:
+        engine = Failing(num_sound)
+
+        def shared(_pool: EnginePool, _settings: EngineSettings) -> Engine:
+            return engine
+
+        monkeypatch.setattr(EnginePool, "engine", shared)
+
+    return after
+
+
+def test_a_judge_that_gives_no_verdict_refuses_the_plan_and_none_of_it_is_held(
+    folder: Path, failing: Callable[[int], None]
+) -> None:
+    failing(0)
+    with pytest.raises(FailuresError, match="the 9 questions of the probe on the labels reject, "):
+        plan_run(config())
+    held = plan_run(config(), with_probe=False).roles["judge"]
+    assert (held.held, held.errors) == (0, 9)
+    assert held.to_ask == held.calls - 9
+    assert plan_run(config(max_failed_share=1)).probed is not None
+    assert folder.exists()
+
+
+def test_single_failures_of_the_probe_are_told_and_are_not_held(
+    folder: Path, failing: Callable[[int], None]
+) -> None:
+    failing(14)
+    Path("r.yaml").write_text(json.dumps(RUN))
+    code, printed = run_blpo(["optimize", "r.yaml", "--dry-run"])
+    assert code == 0
+    told = "Probe: judge: 3 of 17 verdicts have no label (3 x knows no such label)"
+    assert told in " ".join(printed.split())
+    failing(0)
+    code, printed = run_blpo(["optimize", "r.yaml", "--dry-run", "--no-probe", "--json"])
+    judge = json.loads(printed)["roles"]["judge"]
+    assert (judge["held"], judge["errors"]) == (9, 0)
+    assert folder.exists()

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
+from blpo.data.tasks import Task
 from user_files import (
     ALIGNMENT,
     SAFETY,
@@ -282,6 +283,7 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
         ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
         ("image,text,label, label", {}, "column 'label' stands in the header 2 times"),
         ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
+        ("image,text,Rating_1,rating_1,rating_2", {}, "Rating_1 and rating_1 differ in case alone"),
         ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
             "image,text,label",
@@ -485,3 +487,21 @@ def test_a_table_may_lack_raters_and_comments(tmp_path: Path) -> None:
     told = refused(first, more=(plain, write_csv(tmp_path / "again.csv", rows[11:])))
     assert "again.csv, line 2: an answer on the image of" in told
     assert "neither says whose it is" in told
+
+
+def test_columns_that_hold_nothing_are_told(tmp_path: Path) -> None:
+    criteria = [
+        {"name": name, "question": "?", "labels": list(SAFETY.labels)} for name in ("arms", "smoke")
+    ]
+    task = Task.model_validate(SAFETY.model_dump() | {"criteria": criteria, "rule": "any"})
+    rows = [
+        row | {"criterion_arms": "Safe" if n == 3 else "", "criterion_smoke": " ", "comment": ""}
+        for n, row in enumerate(rows_with_images(tmp_path))
+    ]
+    notes = imported(write_csv(tmp_path / "t.csv", rows), task)[0].notes
+    assert "annotators' answers to criterion arms: column criterion_arms, 1 of 12 rows" in notes
+    assert (
+        "annotators' answers to criterion smoke: column criterion_smoke, none, every cell is empty"
+        in notes
+    )
+    assert "comment from 'comment': every cell is empty" in notes

@@ -227,6 +227,22 @@ def test_images_that_only_a_key_tells_apart_are_refused(tmp_path: Path, site: st
         items(Path(f"{site}/list.txt"), tmp_path)
 
 
+def test_shards_are_refused_images_of_one_address_before_any_is_judged(
+    tmp_path: Path, site: str
+) -> None:
+    source = judge_source(None, "unsafebench", None, [], tmp_path)
+    options = ItemOptions(downloads=tmp_path)
+    target = (tmp_path / "out", tmp_path, 2, options)
+    same = "photos/2.png?token=a", "photos/more/3.jpg", "photos/2.png?token=b"
+    Site.pages["/list.txt"] = ("text/plain", "\n".join(same))
+    judge_manifest(source, Path(f"{site}/list.txt"), *target)
+    assert {path for path in Site.asked if "token" in path} == {f"/{same[0]}", f"/{same[2]}"}
+    assert "/photos/more/3.jpg" not in Site.asked
+    Site.pages["/list.txt"] = ("text/plain", "image?key=2\nphotos/2.png\nimage?key=3\n")
+    with pytest.raises(DataError, match=rf"line 3: {site}/image is the address of another image"):
+        judge_manifest(source, Path(f"{site}/list.txt"), *target)
+
+
 def test_a_password_in_an_address_is_not_kept_with_shards(site: str, tmp_path: Path) -> None:
     source = judge_source(None, "unsafebench", None, [], tmp_path)
     path = Path(f"{site.replace('://', '://user:S3CRET@')}/photos")

@@ -4,8 +4,10 @@ import base64
 import binascii
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import cast
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
@@ -52,10 +54,10 @@ class FoundImage:
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads image cells of a source.
+    """Reads image cells of a source, or of several that are read as one.
 
     image_root: what paths start from, the row's folder if None. prefix: what paths begin with in
-    place of it. downloads: where URLs lead, None to refuse them.
+    place of it. downloads: where URLs lead, None to refuse them. more: the sources after the first.
     """
 
     source: Path
@@ -63,6 +65,7 @@ class ImageReader:
     prefix: str = ""
     allow_outside: bool = False
     downloads: Downloads | None = None
+    more: Sequence[Path] = ()
 
     def read(self, cell: object, folder: Path, role: str) -> FoundImage:
         """The image in a cell of a row in `folder`; raises DataError when there is none."""
@@ -75,6 +78,16 @@ class ImageReader:
         if not isinstance(cell, str) or not cell.strip():
             raise DataError(f"has no {role}: fill it in or drop the row")
         return self._of_text(cell.strip(), folder, role)
+
+    def web_address(self, cell: object, folder: Path) -> str | None:
+        """Where a cell of a row in `folder` leads on a server, keys and all; None for any other."""
+        text = unwrapped(cell)
+        if not isinstance(text, str) or not text.strip():
+            return None
+        text = text.strip()
+        if text.lower().startswith(("http://", "https://")):
+            return text
+        return _on_page(text, folder) if is_web(folder) else None
 
     def _of_text(self, text: str, folder: Path, role: str) -> FoundImage:
         if text[:5].lower() == "data:":
@@ -105,10 +118,9 @@ class ImageReader:
 
     def _of_path(self, text: str, folder: Path, role: str) -> FoundImage:
         if self.image_root is None and is_web(folder):
-            # As an index page has it, so that an image has one address.
-            url = urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
+            url = _on_page(text, folder)
             return self._remote(url, url.partition(":")[0], role)
-        root = self.image_root or (self.source if self.source.is_dir() else folder)
+        root = self.image_root or self._root(folder)
         base = self.image_root or folder
         candidates = list(self._candidates(text))
         name, how = next(
@@ -122,7 +134,28 @@ class ImageReader:
             role=role,
         )
         shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
-        return FoundImage(read_image_file(path, role), shown.as_posix(), how)
+        name = self._root_names.get(os.path.abspath(root), PurePosixPath()) / shown
+        return FoundImage(read_image_file(path, role), name.as_posix(), how)
+
+    def _root(self, folder: Path) -> Path:
+        """The source that is a folder and has the row's folder in it, or the row's folder."""
+        path = Path(os.path.abspath(folder))
+        return next((source for source in self._folders if _is_in(path, source)), folder)
+
+    @cached_property
+    def _folders(self) -> list[Path]:
+        return [source for source in (self.source, *self.more) if source.is_dir()]
+
+    @cached_property
+    def _root_names(self) -> Mapping[str, PurePosixPath]:
+        """What names of images begin with by the folder that they are in, where there are several
+        and one is a source: the folder's name, and as much above it as tells it from the others.
+        """
+        if self.image_root is not None or not self._folders:
+            return {}
+        sources = (self.source, *self.more)
+        folders = [source if source.is_dir() else self._root(source.parent) for source in sources]
+        return distinct_names([os.path.abspath(folder) for folder in folders])
 
     def _candidates(self, text: str) -> Iterator[tuple[str, str]]:
         """Names that a path could mean, with what was done to it, the plainest first."""
@@ -148,6 +181,18 @@ def unwrapped(cell: object) -> object:
     return str(found) if type(found) is int else found
 
 
+def distinct_names(folders: Iterable[str]) -> dict[str, PurePosixPath]:
+    """The shortest ends of absolute paths that tell all of them apart; empty for a single path."""
+    paths = {folder: PurePosixPath(folder).parts[1:] for folder in folders}
+    if len(paths) < 2:
+        return {}
+    ends = (
+        {folder: PurePosixPath(*parts[-depth:]) for folder, parts in paths.items()}
+        for depth in count(1)
+    )
+    return next(names for names in ends if len({*names.values()}) == len(names))
+
+
 def common_prefix(cell: object, root: Path) -> str | None:
     """What has to be cut off an image's path so that the rest is a file below `root`.
 
@@ -164,6 +209,11 @@ def common_prefix(cell: object, root: Path) -> str | None:
             if name and not os.path.isabs(name) and _is_file(root / name):
                 return text[:cut]
     return None
+
+
+def _on_page(text: str, folder: Path) -> str:
+    """The address of a name on an index page, as the page has it, so that an image has one."""
+    return urljoin(f"{address(folder)}/", quote(text, safe=_WRITTEN))
 
 
 def _is_file(path: Path) -> bool:

@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -109,11 +109,14 @@ def match_columns(
             found[role] = name
     if "label" not in found and "label" not in given and not ratings:
         ratings = _numbered_ratings(_without(names, found, task))
+        _check_cases(problems, ratings)
     has_labels = "label" in found or "ratings" in found or bool(ratings) or not needs_labels
     for role in roles_of(task):
         is_needed = role in (*task.image_columns, "text") or (role == "label" and not has_labels)
         if role not in found and is_needed:
-            problems.add(f"column for the {role}", _missing(role, aliases_of(role, task), names))
+            # What a folder of images tells is no other image, and no text.
+            spare = {*names} - {*found.values(), "image", "label", "split"}
+            problems.add(f"column for the {role}", _missing(role, task, names, spare))
     problems.raise_if_any()
     return FoundColumns(found, list(ratings), of_criteria)
 
@@ -169,16 +172,25 @@ def companions(label: str, task: Task) -> tuple[str, ...]:
     return ("model_a", "model_b") if task.is_pairwise else ()
 
 
-def _missing(role: Role, aliases: Sequence[str], names: Sequence[str]) -> str:
-    looked_for = ", ".join((role, *aliases))
-    several = ""
+def _missing(role: Role, task: Task, names: Sequence[str], spare: Collection[str]) -> str:
+    """What to do about a role without a column. spare: the columns that it could be read from."""
+    looked_for = ", ".join((role, *aliases_of(role, task)))
+    if role != "label" and not spare:
+        needed = [*task.image_columns, *(["text"] if task.carries_text else [])]
+        return (
+            f"none of {looked_for}, and no other column that could be it: give a table (csv, "
+            "jsonl, Parquet), or put a metadata.csv into the folder, with the columns "
+            f"{', '.join(needed)} ({_listed(names)})"
+        )
+    more = ""
+    if role in task.images:
+        more = f", or put paths together with --column '{role}=FOLDER/{{COLUMN}}'"
     if role == "label":
-        several = (
+        more = (
             ", or the columns of several annotators with --ratings COLUMN,COLUMN; images without "
             "labels are for `blpo judge`, which takes this table as it is"
         )
-    remedy = f"name it with --column {role}=COLUMN{several} ({_listed(names)})"
-    return f"none of {looked_for}; {remedy}"
+    return f"none of {looked_for}; name it with --column {role}=COLUMN{more} ({_listed(names)})"
 
 
 def _check_given(
@@ -258,6 +270,18 @@ def _numbered_ratings(names: Sequence[str]) -> list[str]:
             stems[match[1]].append(name)
     several = [columns for columns in stems.values() if len(columns) > 1]
     return several[0] if len(several) == 1 else []
+
+
+def _check_cases(problems: Problems, ratings: Sequence[str]) -> None:
+    """Two columns whose names differ in case alone are no two annotators."""
+    firsts: dict[str, str] = {}
+    for name in ratings:
+        first = firsts.setdefault(name.strip().lower(), name)
+        if first != name:
+            problems.add(
+                "columns of annotators",
+                f"{first} and {name} differ in case alone; choose with --ratings COLUMN,COLUMN",
+            )
 
 
 def _listed(names: Sequence[str]) -> str:

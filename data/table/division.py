@@ -12,6 +12,7 @@ from ..shown import shortened
 from ..sources.base import TableSource
 from ..splits import assign_splits
 from .columns import columns_in
+from .kept_sides import OldSplit, kept_sides, keys_of, told_sides
 from .options import TableOptions, Validation
 from .records import Record
 from .report import ImportReport, notes_on_copies, notes_on_split
@@ -34,11 +35,11 @@ class Inspection:
     splits: list[Split]
 
 
-def divide(looked: Inspection, options: TableOptions) -> None:
+def divide(looked: Inspection, options: TableOptions, old: OldSplit | None = None) -> None:
     """Fill in the splits and what the report says of them.
 
     Rows of one group stay together, and so do rows with one image. A split that the table gives is
-    taken as it is; one of train rows alone is none.
+    taken as it is; one of train rows alone is none. old: what of it is here keeps its side.
     """
     given_groups = {record.row: record.group for record in looked.records}
     looked.records = _linked(looked.records)
@@ -48,6 +49,10 @@ def divide(looked: Inspection, options: TableOptions) -> None:
     _place_validation(looked, options.validation)
     _check_disjoint(looked.problems, looked.records)
     _check_groups(looked, given_groups)
+    kept: list[Split | None] = [None for _ in looked.records]
+    if old is not None:
+        kept = kept_sides(old, looked.records, given_groups, looked.problems)
+        report.notes.append(told_sides(old, kept))
     if looked.problems.count:
         return
     labels = [record.label for record in looked.records]
@@ -55,17 +60,13 @@ def divide(looked: Inspection, options: TableOptions) -> None:
     drawn = not given or set(given) == {"train"}
     if given and drawn:
         report.notes.append("every row is in train: test is drawn anew")
-    looked.splits = (
-        given
-        if not drawn
-        else assign_splits(
-            labels,
-            [record.group for record in looked.records],
-            seed=options.seed,
-            test_fraction=options.test_fraction,
-            train_per_class=options.train_per_class,
+    if old is not None and not drawn:
+        looked.problems.add(
+            "",
+            "the source has a split of its own: ignore it with --column split=, or leave out "
+            "--split-as",
         )
-    )
+    looked.splits = _dealt(looked.records, kept, options) if drawn else given
     check_coverage(looked.problems, zip(looked.splits, labels, strict=True), task)
     counts = Counter(zip(looked.splits, labels, strict=True))
     report.num_rows = len(looked.records)
@@ -75,13 +76,28 @@ def divide(looked: Inspection, options: TableOptions) -> None:
     report.notes += notes_on_split(looked.records, looked.splits, task, drawn=drawn)
 
 
+def _dealt(
+    records: Sequence[Record], kept: Sequence[Split | None], options: TableOptions
+) -> list[Split]:
+    """The sides of all rows: those that are kept, and one drawn for each other row."""
+    new = [record for record, side in zip(records, kept, strict=True) if side is None]
+    drawn = assign_splits(
+        [record.label for record in new],
+        [record.group for record in new],
+        seed=options.seed,
+        test_fraction=options.test_fraction,
+        train_per_class=options.train_per_class,
+    )
+    rest = iter(drawn)
+    return [side or next(rest) for side in kept]
+
+
 def _linked(records: Sequence[Record]) -> list[Record]:
     """Rows of one group, or that share an image, or are connected by others that do, in one group.
 
     It is named after the first of its rows' groups in sorted order.
     """
-    keys = [(f"group {r.group}", *(f"image {image}" for image in r.image_hashes)) for r in records]
-    linked = connected_groups(keys)
+    linked = connected_groups([keys_of(record.group, record.image_hashes) for record in records])
     names: dict[str, str] = {}
     for record, group in zip(records, linked, strict=True):
         names[group] = min(record.group, names.get(group, record.group))

@@ -1,6 +1,7 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
 import hashlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
@@ -18,10 +19,11 @@ from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
 from .division import Inspection, divide
 from .downloads import Downloads
+from .kept_sides import read_split
 from .options import TableOptions
 from .raters import NO_MAJORITY, merged, rule
 from .records import Record
-from .report import ImportReport, notes_on_cells
+from .report import ImportReport, notes_on_cells, notes_on_empty
 from .rows import RowReader
 
 _ROWS_AT_ONCE = 64
@@ -42,6 +44,7 @@ def inspect_table(
     cannot be told; what is wrong with rows is collected.
     """
     table = _opened(source, options)
+    old = None if options.split_as is None else read_split(options.split_as, task)
     name = joint_name((source, *options.more))
     names = table.columns()
     found = match_columns(
@@ -69,10 +72,6 @@ def inspect_table(
         source, table.layout, found.roles, found.ratings, unused, more=options.more
     )
     report.left_out.add(table.left_out())
-    report.notes += [
-        f"annotators' answers to criterion {name}: column {column}"
-        for name, column in found.criteria.items()
-    ]
     if isinstance(table, SeveralTables):
         wanted = [column for column in reader.wanted if column in names]
         report.notes += [
@@ -83,6 +82,7 @@ def inspect_table(
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(name), [], [])
     _look(looked, on_row, skip_faulty=options.skip_faulty)
+    report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
     else:
@@ -90,11 +90,12 @@ def inspect_table(
         report.contradictions = _contradictions(looked.records)
     if not looked.problems.count:
         _leave_out_ties(looked)
-        divide(looked, options)
+        divide(looked, options, old)
     return looked
 
 
 def _opened(source: Path, options: TableOptions) -> TableSource:
+    _check_different((source, *options.more))
     tables = [
         open_source(path, sheet=options.sheet, allow_outside=options.allow_outside)
         for path in (source, *options.more)
@@ -103,6 +104,16 @@ def _opened(source: Path, options: TableOptions) -> TableSource:
         return tables[0]
     names = map(str, (source, *options.more))
     return SeveralTables(tuple(zip(names, tables, strict=True)))
+
+
+def _check_different(sources: Sequence[Path]) -> None:
+    """Raise DataError if a source is named twice."""
+    firsts: dict[str, Path] = {}
+    for source in sources:
+        place = os.path.realpath(source)
+        if place in firsts:
+            raise DataError(f"{source}: is named twice, the first time as {firsts[place]}")
+        firsts[place] = source
 
 
 def _check_parts(name: str, tables: SeveralTables, found: FoundColumns) -> None:
@@ -132,7 +143,9 @@ def _image_reader(
         root = options.image_root
         prefix = "" if root is None else _prefix(table, found, task.image_columns[0], root)
     downloads = None if options.downloads is None else Downloads(options.downloads)
-    return ImageReader(source, options.image_root, prefix, options.allow_outside, downloads)
+    return ImageReader(
+        source, options.image_root, prefix, options.allow_outside, downloads, options.more
+    )
 
 
 def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> str:
@@ -232,19 +245,30 @@ def _leave_out_ties(looked: Inspection) -> None:
 def _check_ids(looked: Inspection) -> None:
     firsts: dict[str, Record] = {}
     has_ids = "id" in looked.reader.columns
-    remedy = (
-        "give every row its own id"
-        if has_ids
-        else "keep one row with one label, or name an id column with --column id=COLUMN; if rows "
-        "are answers of several annotators, name the column that tells whose with --column "
-        "rater=COLUMN, or pass --several-raters"
-    )
     for record in looked.records:
         first = firsts.setdefault(record.example_id, record)
         if first is not record and record.image_hash != _NO_IMAGE:
             name = shortened(record.example_id)
             what = f"id {name!r}" if has_ids else f"image {name}"
-            looked.problems.add(record.where, f"{what} is that of {first.where} too; {remedy}")
+            told = f"{what} is that of {first.where} too{_remedy(looked.report, first, record)}"
+            looked.problems.add(record.where, told)
+
+
+def _remedy(report: ImportReport, first: Record, record: Record) -> str:
+    """What to do about two rows with one id."""
+    if "id" in report.columns:
+        return "; give every row its own id"
+    if first.image_hashes != record.image_hashes:
+        folders = "give the folders in place of the tables, so that ids begin with their names, or "
+        return (
+            f", which is another image of that name: {folders if report.more else ''}name an id "
+            "column with --column id=COLUMN"
+        )
+    return (
+        "; keep one row with one label, or name an id column with --column id=COLUMN; if rows "
+        "are answers of several annotators, name the column that tells whose with --column "
+        "rater=COLUMN, or pass --several-raters"
+    )
 
 
 def _contradictions(records: Sequence[Record]) -> list[str]:

@@ -97,6 +97,26 @@ def items_extent(path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS)
     return table_extent(table, reader.wanted)
 
 
+def refuse_shared_addresses(path: Path, task: Task, options: ItemOptions = NO_ITEM_OPTIONS) -> None:
+    """Raise DataError for two images that are called alike, since their addresses differ in keys
+    alone. Only images with such addresses are downloaded for it, and compared.
+    """
+    if options.downloads is None or is_dataset(path):
+        return
+    table, reader = _opened(path, task, options)
+    if "id" in reader.columns:
+        return
+    firsts: dict[tuple[str, ...], tuple[tuple[str, ...], TableRow]] = {}
+    doubtful: list[TableRow] = []
+    for row in table.rows(reader.wanted):
+        found = reader.web_addresses(row)
+        name = (*map(public_address, found), reader.text(row) or "")
+        first, first_row = firsts.setdefault(name, (found, row))
+        if first != found:
+            doubtful += [first_row, row]
+    _items(doubtful, reader, ImageBounds(), public_address(address(path)), {})
+
+
 def items_left_out(path: Path) -> LeftOut:
     """The files of a folder in which there is nothing to be judged; none of what is no folder."""
     if is_remote(path) or is_web(path) or not path.is_dir() or is_dataset(path):

@@ -31,6 +31,8 @@ class TableOptions:
     validation: where the rows of a validation split go; None leaves them out, or takes them for
         test where there is none.
     test_fraction, train_per_class, seed: of the split where the table has none.
+    split_as: an older dataset, whose images and groups keep their side; the numbers above are of
+        the rows that are new.
     shuffle_pairs: writes pairs in the order that a hash of their id decides, with the label turned
         along: for tables that have the preferred image always first.
     """
@@ -51,6 +53,7 @@ class TableOptions:
     test_fraction: float = 0.5
     train_per_class: int | None = None
     seed: int = 0
+    split_as: Path | None = None
     shuffle_pairs: bool = False
 
 

@@ -1,7 +1,7 @@
 """What an import has seen: one report, for the console, scripts and tests."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +69,19 @@ def notes_on_cells(records: Sequence[Record]) -> Iterator[str]:
     yield from _images("with 16 bits, of which the upper 8 are judged", deep)
     long = [r for r in records if any(f.aspect_ratio > _EXTREME_RATIO for f in r.facts)]
     yield from _images(f"more than {_EXTREME_RATIO:g} times as long as wide or high", long)
+
+
+def notes_on_empty(
+    records: Sequence[Record], roles: Mapping[Role, str], criteria: Mapping[str, str]
+) -> Iterator[str]:
+    """How many rows have an answer to each criterion, and which columns hold nothing at all."""
+    for name, column in criteria.items():
+        count = sum(name in record.criteria for record in records)
+        told = f"{count:,} of {len(records):,} rows" if count else "none, every cell is empty"
+        yield f"annotators' answers to criterion {name}: column {column}, {told}"
+    for role in ("category", "rater", "comment"):
+        if role in roles and all(getattr(record, role) is None for record in records):
+            yield f"{role} from {roles[role]!r}: every cell is empty"
 
 
 def notes_on_copies(records: Sequence[Record]) -> Iterator[str]:

@@ -124,6 +124,11 @@ class RowReader:
         """An image of a row; raises DataError when there is none."""
         return self.images.read(self._cell(row, role), row.folder, role)
 
+    def web_addresses(self, row: TableRow) -> tuple[str, ...]:
+        """Where the row's images are on servers, keys and all; "" for one that is on none."""
+        cells = (self._cell(row, role) for role in self.image_roles)
+        return tuple(self.images.web_address(cell, row.folder) or "" for cell in cells)
+
     def item_id(self, row: TableRow, found: Sequence[FoundImage], text: str | None) -> str:
         """The id that the row gives, or one after its images and text."""
         hashes = [hashlib.sha256(image.data).hexdigest() for image in found]

@@ -38,7 +38,8 @@ def import_table(
 
     Raises DataError that lists the problems of all rows; nothing is written then.
     """
-    refuse_output(out, source, ".parquet", overwrite=overwrite)
+    for read in (source, *options.more):
+        refuse_output(out, read, ".parquet", overwrite=overwrite)
     inspection = inspect_table(source, task, options, on_row)
     inspection.problems.raise_if_any()
     return write_table(inspection, out)

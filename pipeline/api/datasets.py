@@ -1,7 +1,7 @@
 """Dataset files from Python."""
 
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from ...data.tasks import Task, load_task
 
 
 def import_table(
-    table: pl.DataFrame | str | Path,
+    table: pl.DataFrame | str | Path | Sequence[str | Path],
     out: str | Path,
     *,
     task: Task | str | Path,
@@ -26,8 +26,9 @@ def import_table(
 ) -> ImportReport:
     """Make the dataset file that `optimize` reads, as `blpo import table` does.
 
-    table: a frame with a row per example, or the path of a table or an image folder. image and
-        label columns as in a table; images of a frame are paths from `image_root`, or bytes.
+    table: a frame with a row per example, or the path of a table or an image folder, or several
+        paths, which are read as one. image and label columns as in a table; images of a frame are
+        paths from `image_root`, or bytes.
     columns: the table's column by role, where its name does not tell.
     image_root: what paths in the table start from; the working directory for a frame.
     options: further fields of `blpo.data.table.options.TableOptions`, such as seed.
@@ -38,7 +39,9 @@ def import_table(
     root = None if image_root is None else Path(image_root)
     given = TableOptions(columns=columns or {}, image_root=root, **options)
     if not isinstance(table, pl.DataFrame):
-        return import_file(Path(table), Path(out), loaded, given, overwrite=overwrite)
+        first, *more = [table] if isinstance(table, str | Path) else table
+        given = replace(given, more=(*map(Path, more), *given.more))
+        return import_file(Path(first), Path(out), loaded, given, overwrite=overwrite)
     with tempfile.TemporaryDirectory() as folder:
         written = Path(folder) / "frame.parquet"
         table.write_parquet(written)

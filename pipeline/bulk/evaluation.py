@@ -68,7 +68,7 @@ def evaluate_prompt(
         with progress({split: Tracked(lambda: ledger.answered, total)}, "calls"):
             evaluation = measured(source, engine, examples)
     fitted_on = data.train if source.fitted_on == dataset else _fitted_on(source)
-    return replace(evaluation, num_fitted_on=_num_fitted_on(fitted_on, examples))
+    return replace(evaluation, num_fitted_on=_num_fitted_on(source, fitted_on, examples))
 
 
 def _fitted_on(source: JudgeSource) -> Sequence[Example]:
@@ -85,15 +85,19 @@ def _fitted_on(source: JudgeSource) -> Sequence[Example]:
     return read_dataset(source.fitted_on, source.task, source.config.images.bounds).train
 
 
-def _num_fitted_on(fitted_on: Sequence[Example], examples: Sequence[Example]) -> int:
+def _num_fitted_on(
+    source: JudgeSource, fitted_on: Sequence[Example], examples: Sequence[Example]
+) -> int:
     """How many of the images are among those that the prompt was fitted on."""
     fitted = {example.images for example in fitted_on}
     count = sum(example.images in fitted for example in examples)
     if count:
         _log.warning(
-            "the prompt was fitted on %d of these %d images: agreement on them flatters it",
+            "the prompt was fitted on %d of these %d images: agreement on them flatters it; "
+            "`blpo import table ... --split-as %s` keeps old images on their side of the split",
             count,
             len(examples),
+            source.fitted_on,
         )
     return count
 

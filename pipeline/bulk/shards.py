@@ -21,7 +21,12 @@ from ...data.redaction import public_address
 from ...data.remote import address
 from ...data.shards import Shard
 from ...data.table.extent import Extent
-from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions, items_extent
+from ...data.table.items import (
+    NO_ITEM_OPTIONS,
+    ItemOptions,
+    items_extent,
+    refuse_shared_addresses,
+)
 from ...data.tasks import Task
 from ..config import LIMIT_FIELDS, JudgeConfig, differences, load_config
 from ..decisions.decide import Decision
@@ -111,8 +116,8 @@ def judge_manifest(
 ) -> JudgeManifest:
     """The manifest of a job.
 
-    Raises DataError if the dataset cannot be read, or has a password or a key in its address, and
-    for an output with another ending than .parquet; one without is a folder.
+    Raises DataError if the dataset cannot be read, has a password or a key in its address, or calls
+    two images alike, and for an output with another ending than .parquet; one without is a folder.
     """
     if out.suffix:
         refuse_ending(out, ".parquet")
@@ -122,6 +127,7 @@ def judge_manifest(
             f"{shown}: a password or key stands in its address, which a folder of shards would "
             "keep: judge it without shards, or download the images first and give their folder"
         )
+    refuse_shared_addresses(dataset, source.task, options)
     return JudgeManifest(
         dataset=dataset,
         extent=items_extent(dataset, source.task, options),
@@ -148,7 +154,7 @@ def shard_folder(manifest: JudgeManifest) -> Path:
     folder = manifest.folder
     if manifest.is_merged and manifest.out.exists():
         raise DataError(f"{manifest.out}: exists already; name another file or remove it")
-    if (folder / _MANIFEST_FILE).exists():
+    if is_shard_folder(folder):
         _refuse_other(manifest)
     elif folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
         raise DataError(
@@ -217,13 +223,7 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     FailuresError if more verdicts have no label than the manifest allows.
     """
     manifest = read_manifest(folder)
-    missing = manifest.missing()
-    if missing:
-        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
-        raise DataError(
-            f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
-            "command that submitted them submits what is missing"
-        )
+    refuse_missing(folder, manifest)
     if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
         raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
     parts = map(manifest.part, range(manifest.num_shards))
@@ -241,9 +241,24 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     return manifest.out, counts
 
 
+def refuse_missing(folder: Path, manifest: JudgeManifest) -> None:
+    """Raise DataError that says which shards of the folder are not judged yet, if any."""
+    missing = manifest.missing()
+    if missing:
+        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
+        raise DataError(
+            f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
+            "command that submitted them submits what is missing"
+        )
+
+
+def is_shard_folder(folder: Path) -> bool:
+    return (folder / _MANIFEST_FILE).exists()
+
+
 def read_manifest(folder: Path) -> JudgeManifest:
     """Of a folder of shards; raises ConfigError for another folder."""
-    if not (folder / _MANIFEST_FILE).exists():
+    if not is_shard_folder(folder):
         raise ConfigError(f"{folder}: not a folder of shards (no {_MANIFEST_FILE})")
     manifest = load_config(JudgeManifest, folder / _MANIFEST_FILE)
     # Wherever the folder is now, seen from here.

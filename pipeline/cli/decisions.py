@@ -48,15 +48,22 @@ def decide(
 
 
 def estimate(
-    verdicts: Annotated[Path, typer.Argument(help="File of verdicts that `judge --run` wrote.")],
+    verdicts: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="VERDICTS...",
+            help="Files of verdicts that `judge --run` wrote, or folders of them.",
+        ),
+    ],
     run: Annotated[Path, typer.Option(help="The run; its test split corrects the count.")],
     as_json: AsJson = False,
 ) -> None:
     """Estimate the share of each label among judged images, with intervals."""
+    from ..bulk.verdict_files import verdict_files  # noqa: PLC0415
     from ..decisions.estimate import estimate as find_shares  # noqa: PLC0415
     from .show.decisions import show_estimate  # noqa: PLC0415
 
-    show_estimate(find_shares(verdicts, run), as_json=as_json)
+    show_estimate(find_shares(verdict_files(verdicts), run), as_json=as_json)
 
 
 def next_(

@@ -39,8 +39,8 @@ def import_table(
         typer.Argument(
             metavar="SOURCE...",
             help="Table (csv, tsv, xlsx, jsonl, json, Parquet), export of an annotation tool, "
-            "image folder, Hugging Face snapshot or WebDataset; several tables with the same "
-            "columns are read as one.",
+            "image folder, Hugging Face snapshot or WebDataset; several with the same columns are "
+            "read as one.",
         ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
@@ -114,6 +114,14 @@ def import_table(
         int | None, typer.Option(help="Train examples per label, in place of a fraction.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
+    split_as: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DATASET",
+            help="Older dataset file: its images and groups keep their side of the split, and only "
+            "new ones are dealt.",
+        ),
+    ] = None,
     shuffle_pairs: Annotated[
         bool,
         typer.Option(
@@ -155,10 +163,11 @@ def import_table(
         test_fraction=test_fraction,
         train_per_class=train_per_class,
         seed=seed,
+        split_as=split_as,
         shuffle_pairs=shuffle_pairs,
     )
     if out is not None:
-        for read in sources:
+        for read in (*sources, *([split_as] if split_as else [])):
             refuse_output(out, read, ".parquet", overwrite=overwrite)
     with counting(source.name, "rows") as count:
         inspection = inspect_table(source, loaded, options, count)

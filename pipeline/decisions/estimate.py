@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from ...data.arrow import ARROW_ERRORS, open_parquet
 from ...data.errors import DataError
+from ...data.sources.several import joint_name
 from ...models.roles.judge import Verdict
 from ..metrics.intervals import Values
 from ..metrics.prevalence import Prevalence, prevalence
@@ -39,21 +40,40 @@ class Estimate:
         return any(share.weight > 0 for share in self.shares)
 
 
-def estimate(verdicts: Path, run: Path) -> Estimate:
+def estimate(files: Sequence[Path], run: Path) -> Estimate:
     """The labelled images are those of the run's test split, which no fit has seen.
 
-    Raises DataError for a file that is no output of `blpo judge` for the labels of the run, or of
-    another judge, judge prompt or reading than the run's.
+    files: of verdicts, such as shards, on different images. Raises DataError for a file that is no
+    output of `blpo judge` for the labels of the run, or of another judge, judge prompt or reading
+    than the run's, and for an image that is in two files.
     """
     past = read_past_run(run)
-    ids, judged, by = _read_verdicts(verdicts, past.labels)
-    _check_judge(verdicts, past, by)
+    ids: list[str] = []
+    judged: list[Verdict] = []
+    firsts: dict[str, Path] = {}
+    for file in files:
+        own, verdicts, by = _read_verdicts(file, past.labels)
+        _check_judge(file, past, by)
+        _check_new(file, own, firsts)
+        ids += own
+        judged += verdicts
     labelled = {example.example_id for example in past.examples}
     others = [v for example_id, v in zip(ids, judged, strict=True) if example_id not in labelled]
     if not others:
-        raise DataError(f"{verdicts}: has no image that is not in the test split of {run}")
+        named = joint_name(files)
+        raise DataError(f"{named}: no image that is not in the test split of {run}")
     shares = [_share(label, past, others) for label in past.labels]
     return Estimate(shares, len(others), len(past.examples), len(judged) - len(others))
+
+
+def _check_new(file: Path, ids: Sequence[str], firsts: dict[str, Path]) -> None:
+    """Raise DataError if an image is in an earlier file, too. firsts: the file of each image."""
+    for example_id in ids:
+        if firsts.setdefault(example_id, file) != file:
+            raise DataError(
+                f"{file}: {example_id!r} is in {firsts[example_id]}, too, and would count twice: "
+                "give files of different images"
+            )
 
 
 def _check_judge(verdicts: Path, past: PastRun, by: JudgedBy | None) -> None:

@@ -30,8 +30,8 @@ def diagnose_run(config: RunConfig, *, probe: bool) -> Iterator[Check]:
     task = load_task(config.task)
     data = list(until_it_fails("dataset", run_checks(config, task)))
     yield from data
-    readable = all(check.level is not Level.ERROR for check in data)
-    image = _first_image(config, task) if readable else None
+    failed = {check.subject for check in data if check.level is Level.ERROR}
+    image = None if "dataset" in failed else _first_image(config, task)
     yield from _model(config.judge, task, image, probe=probe)
     for settings in (config.verbalizer.engine, config.optimizer.engine):
         if settings is not None and settings != config.judge:
@@ -45,7 +45,8 @@ def _model(
     for check in until_it_fails("model", model_checks(settings, task)):
         failed |= check.level is Level.ERROR
         yield check
-    if probe and not failed and not settings.is_program:
+    # The programs of the test bench know no image but those of its datasets.
+    if probe and not failed and (image is not None or not settings.is_program):
         yield from until_it_fails("probe", probe_checks(settings, task, image))
 
 

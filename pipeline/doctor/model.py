@@ -8,16 +8,19 @@ from contextlib import closing
 from PIL import Image, ImageDraw
 
 from ...data.images import ImageBounds, ImageRef
-from ...data.tasks import Task
+from ...data.micro.rubrics import MICRO_TASKS
+from ...data.shown import shortened
+from ...data.tasks import Task, load_task
 from ...models.engine import Engine, Reply, Request, Sampling
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
 from ...models.roles.criteria_judge import as_task
-from ...models.roles.judge import TEXT_VERDICT_TOKENS, answer_instruction, read_verdict
+from ...models.roles.judge import TEXT_VERDICT_TOKENS, Verdict, answer_instruction, read_verdict
 from ..config import THINKING_TOKENS
 from ..metrics.label_mass import LOW_LABEL_MASS
 from ..runs.roles import thinking_budget
+from ..search.failures import reason_kind
 from .check import Check, error, ok, warning
 
 
@@ -59,9 +62,10 @@ def probe_checks(
     ]
     with closing(make_engine(settings.taking(task.images_per_request))) as engine:
         replies = _asked_in_turn(engine, requests)
-    yield from _verdict_checks(replies, task)
+    yield from _verdict_checks(settings, replies, task)
     yield from _departures(replies)
-    yield _encode_once(settings, replies)
+    if not settings.is_program:
+        yield _encode_once(settings, replies)
 
 
 def drawn_image() -> ImageRef:
@@ -125,21 +129,40 @@ def _labels(facts: ModelFacts) -> Check:
     return ok("label tokens", f"{told}; {reads}")
 
 
-def _verdict_checks(replies: Sequence[Reply], task: Task) -> Iterator[Check]:
+def _verdict_checks(
+    settings: EngineSettings, replies: Sequence[Reply], task: Task
+) -> Iterator[Check]:
     failed = next((reply.error for reply in replies if reply.error), None)
     if failed is not None:
-        yield error("probe", f"the question failed: {failed}")
+        yield error("probe", f"the question failed: {failed}{_known_labels(settings, task)}")
         return
-    verdict = read_verdict(replies[0], task.asked_labels)
-    if verdict.label is None:
-        yield error(
-            "probe",
-            f"no label in the reply ({verdict.reason}): name the labels in answer_instruction, or "
-            "declare them as the model writes them",
-        )
-        return
-    yield ok("probe", f"the verdict on a test image is {verdict.label}")
-    yield _label_mass(verdict.label_mass)
+    verdicts = [read_verdict(reply, task.asked_labels) for reply in replies]
+    for reply, verdict in zip(replies, verdicts, strict=True):
+        if verdict.label is None:
+            yield error("probe", _without_label(reply, verdict, task))
+            return
+    yield ok("probe", f"the verdict on a test image is {verdicts[0].label}")
+    yield _label_mass(verdicts[0].label_mass)
+
+
+def _without_label(reply: Reply, verdict: Verdict, task: Task) -> str:
+    """What was replied, which labels there are, and what to do."""
+    text = " ".join(reply.text.split())
+    said = repr(shortened(text)) if text else "nothing"
+    return (
+        f"no label in the reply ({reason_kind(verdict.reason)}): the judge wrote {said}, the "
+        f"labels are {', '.join(task.asked_labels)}; name the labels in answer_instruction, or "
+        "declare them as the model writes them"
+    )
+
+
+def _known_labels(settings: EngineSettings, task: Task) -> str:
+    """Which labels a judge of the test bench gives, where those of the task are none of them."""
+    known = {name: load_task(name).asked_labels for name in MICRO_TASKS}
+    if settings.kind != "ideal" or {*task.asked_labels} in map(set, known.values()):
+        return ""
+    told = "; ".join(f"{', '.join(labels)} ({name})" for name, labels in known.items())
+    return f": it gives {told}; take such a task, or another judge"
 
 
 def _departures(replies: Sequence[Reply]) -> Iterator[Check]:

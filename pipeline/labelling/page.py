@@ -133,11 +133,17 @@ def _html(
     )
     return environment.get_template("label.html.j2").render(
         task=task,
+        is_title=_bare(task.judge_prompt) == _bare(task.description),
         set_json=_script_json(described),
         images=sources,
         css=Markup(_own("label.css")),
         js=Markup(_own("label.js")),
     )
+
+
+def _bare(text: str) -> str:
+    """Without what makes no other question of a text."""
+    return " ".join(text.split()).rstrip(".?!").casefold()
 
 
 def _set_id(task: Task, shown: Sequence[Shown]) -> str:

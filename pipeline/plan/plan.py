@@ -3,13 +3,14 @@
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...data.errors import ConfigError
 from ...data.tasks import load_task
 from ...models.engine import EngineIdentity
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
+from ..result import RoleFailures
 from ..runs.calls import planned_calls
 from ..runs.directory import RESULT_FILE, refuse_other_use
 from ..runs.engine_pool import EnginePool
@@ -35,6 +36,8 @@ class Price:
 class RolePlan:
     """Calls of one role: how many at most, how many of them the store answers, what the rest takes.
 
+    errors: replies in the store that are errors and lie in the request: no answers, and not asked
+    again.
     seconds, prompt_tokens, completion_tokens, cost: of the rest at the rate of the probe; None
     without one, and the cost without a price.
     """
@@ -42,6 +45,7 @@ class RolePlan:
     model: str
     calls: int
     held: int
+    errors: int = 0
     seconds: float | None = None
     prompt_tokens: float | None = None
     completion_tokens: float | None = None
@@ -50,7 +54,7 @@ class RolePlan:
     @property
     def to_ask(self) -> int:
         """At most."""
-        return max(self.calls - self.held, 0)
+        return max(self.calls - self.held - self.errors, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,11 @@ class RunPlan:
     def seconds(self) -> float | None:
         """Of all roles, one after the other; None where one is not known."""
         return _sum([role.seconds for role in self.roles.values() if role.to_ask])
+
+    @property
+    def failures(self) -> Mapping[Role, RoleFailures]:
+        """What the roles failed at in the probe."""
+        return self.probed.failures if self.probed else {}
 
     @property
     def cost(self) -> float | None:
@@ -104,7 +113,7 @@ def plan_run(
     num_images = sum(splits) * len(task.image_columns)
     roles: dict[Role, RolePlan] = {
         role: _role_plan(
-            RolePlan(identities[role].name, calls.of(role), held[role]),
+            RolePlan(identities[role].name, calls.of(role), held[role].answers, held[role].errors),
             _rates(role, probed, num_images),
             (prices or {}).get(role),
         )
@@ -165,7 +174,9 @@ def _role_plan(
     cost = None
     if price is not None:
         cost = (prompt * price.prompt + completion * price.completion) * _PER_TOKEN
-    return RolePlan(plan.model, plan.calls, plan.held, seconds, prompt, completion, cost)
+    return replace(
+        plan, seconds=seconds, prompt_tokens=prompt, completion_tokens=completion, cost=cost
+    )
 
 
 def _sum(values: Sequence[float | None]) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import NoReturn
 
 from ...data.examples import Dataset
@@ -11,17 +12,17 @@ from ...models.engine import Answer, Engine, EngineIdentity, Reply, Request
 from ...models.wrappers.around import AroundEngine
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role
-from ...models.wrappers.stored import StoredEngine
+from ...models.wrappers.stored import StoredEngine, request_key
 from ..config import RunConfig
 from ..runs.roles import RunRoles, configured_judge, within_budget
 
 
 class NotHeldError(Exception):
-    """The store does not hold so many replies of a batch."""
+    """The store does not hold the replies to these requests of a batch."""
 
-    def __init__(self, num_missing: int) -> None:
-        super().__init__(f"{num_missing} replies are not in the store")
-        self.num_missing = num_missing
+    def __init__(self, missing: Sequence[Request]) -> None:
+        super().__init__(f"{len(missing)} replies are not in the store")
+        self.missing = missing
 
 
 class AsksNothing:
@@ -33,7 +34,7 @@ class AsksNothing:
         self.identity = identity
 
     def ask(self, requests: Sequence[Request]) -> NoReturn:
-        raise NotHeldError(len(requests))
+        raise NotHeldError(requests)
 
     def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
         # All that is missing at once, and not a chunk of it.
@@ -45,20 +46,39 @@ class AsksNothing:
 
 
 class _Counted(AroundEngine):
-    """Counts the replies that the store holds. Contract: `Engine`, and raises NotHeldError."""
+    """Counts the replies that the store holds; errors among them are no answers, and counted by
+    themselves. Contract: `Engine`, and raises NotHeldError.
+    """
 
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine)
-        self.num_held = 0
+        self.num_held = self.num_errors = 0
 
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         try:
             replies = super().ask(requests)
         except NotHeldError as error:
-            self.num_held += len(requests) - error.num_missing
+            missing = {request_key(request, self.identity) for request in error.missing}
+            keys = [request_key(request, self.identity) for request in requests]
+            pairs = zip(requests, keys, strict=True)
+            self._count(super().ask([one for one, key in pairs if key not in missing]))
             raise
-        self.num_held += len(requests)
+        self._count(replies)
         return replies
+
+    def _count(self, replies: Sequence[Reply]) -> None:
+        errors = sum(reply.finish_reason == "error" for reply in replies)
+        self.num_held += len(replies) - errors
+        self.num_errors += errors
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What the store holds for the calls of a role: answers, and errors that are not asked
+    again."""
+
+    answers: int
+    errors: int
 
 
 def held_replies(
@@ -67,7 +87,7 @@ def held_replies(
     dataset: Dataset,
     identities: Mapping[Role, EngineIdentity],
     store: ReplyStore,
-) -> dict[Role, int]:
+) -> dict[Role, Held]:
     """By role, how many calls of a run the store answers before, or beside, the first other one.
 
     Exact for a run that was interrupted, and for one that is finished. Nothing is written.
@@ -84,9 +104,14 @@ def held_replies(
     for prompt in prompts:
         with suppress(NotHeldError):
             judge.pairs([(prompt, example) for example in dataset.test])
-    held: dict[Role, int] = {role: engine.num_held for role, engine in searching.items()}
-    held["judge"] += testing.num_held
-    return held
+    return {
+        role: _held([counted, testing] if role == "judge" else [counted])
+        for role, counted in searching.items()
+    }
+
+
+def _held(counted: Sequence[_Counted]) -> Held:
+    return Held(sum(one.num_held for one in counted), sum(one.num_errors for one in counted))
 
 
 def _searched_prompts(

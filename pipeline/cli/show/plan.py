@@ -6,6 +6,7 @@ from rich.table import Table
 
 from ...plan.plan import RolePlan, RunPlan
 from ...plan.probe import NUM_PROBED
+from ...report.failure_lines import failure_lines
 from .printing import print_json, stdout_console
 
 _TITLE = (
@@ -58,7 +59,19 @@ def _lines(plan: RunPlan) -> list[str]:
     lines = [_resident(plan)]
     if plan.is_finished:
         lines.append("The run is finished: it would be replayed from the store.")
-    return [*lines, *_per_question(plan), _time(plan), _cost(plan)]
+    return [*lines, *_failures(plan), *_per_question(plan), _time(plan), _cost(plan)]
+
+
+def _failures(plan: RunPlan) -> list[str]:
+    """What of the probe and of the store is no answer."""
+    lines = [f"Probe: {line}" for line in failure_lines(plan.failures)]
+    held = ", ".join(f"{role} {of.errors:,}" for role, of in plan.roles.items() if of.errors)
+    if held:
+        lines.append(
+            f"Errors in the store, which are not asked again before `blpo store forget --errors`: "
+            f"{held}."
+        )
+    return lines
 
 
 def _per_question(plan: RunPlan) -> list[str]:
@@ -116,4 +129,8 @@ def _plan_json(plan: RunPlan) -> dict[str, object]:
         "roles": roles,
         "seconds": plan.seconds,
         "cost": plan.cost,
+        "failures": {
+            role: failed.model_dump(mode="json", include={"asked", "failed", "reasons"})
+            for role, failed in plan.failures.items()
+        },
     }
