@@ -1,6 +1,7 @@
 """Finished runs compared: only on the same test, and only what the test can tell is told."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,9 +10,13 @@ from blpo.data.arrow import pa, pq
 from blpo.data.errors import ConfigError, DataError
 from blpo.pipeline.metrics.intervals import holm, mcnemar
 from blpo.pipeline.runs.finished_run import PastRun, read_past_run, refuse_other_test
-from blpo.pipeline.sweeps.compare import compare_runs
+from blpo.pipeline.sweeps.compare import Comparisons, compare_past_runs, read_runs
 from command_line import Blpo
 from ideal_runs import GOOD_PROMPT, ideal_dataset, ideal_run
+
+
+def compare_runs(paths: Sequence[Path]) -> Comparisons:
+    return compare_past_runs(read_runs(paths))
 
 
 @pytest.fixture(scope="module")

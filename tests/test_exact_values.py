@@ -3,13 +3,25 @@
 Simulations of coverage notice a wrong formula only if it errs by much.
 """
 
+import hashlib
+import json
 import math
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from blpo.data.errors import ConfigError
+from blpo.data.examples import Example
+from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import load_task
 from blpo.models.roles.judge import Verdict
+from blpo.models.roles.optimizer import Proposal, ScoredPrompt
+from blpo.models.roles.verbalizer import Verbalization
+from blpo.pipeline.blpo.policies.informing import with_noise
+from blpo.pipeline.blpo.policies.lineage import Lineage
+from blpo.pipeline.blpo.records import Candidate, Scored
 from blpo.pipeline.decisions.control import (
     Point,
     hoeffding_bentkus,
@@ -17,12 +29,15 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
+from blpo.pipeline.decisions.decide import Decision, Outcome, read_decision, write_decision
+from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.coverage import risk_coverage
 from blpo.pipeline.metrics.drift import Distribution
 from blpo.pipeline.metrics.intervals import Values, percentiles
 from blpo.pipeline.metrics.nested import nested_mean, resampled_weights
 from blpo.pipeline.metrics.prevalence import Prevalence, prevalence
+from blpo.pipeline.metrics.scorecard import scorecard
 from blpo.pipeline.metrics.scores import score
 from blpo.pipeline.readings.choose import ReadingChoice, choose_reading, cross_fitted
 from blpo.pipeline.readings.config import ReadingConfig
@@ -90,6 +105,38 @@ def test_losses_add_up_from_the_most_confident_down() -> None:
         (2, 0.5, False),
         (3, 1.5, False),
     ]
+
+
+def test_a_decision_is_for_one_prompt_under_one_reading(tmp_path: Path) -> None:
+    reading = {"family": "temperature", "temperature": 2.0}
+    result: dict[str, object] = {"judge_prompt_final": "Is it safe?", "reading": reading}
+    digest = hashlib.sha256(json.dumps(["Is it safe?", reading]).encode()).hexdigest()
+    nothing = Outcome(n=9, num_acts=0, num_units=0, coverage=0.0, value=None, ci95={})
+    target = parse_target("error <= .1", [], BINARY.labels)
+    decision = Decision(
+        result=digest, target=target, confidence=0.9, threshold=0.5, train=nothing, test=nothing
+    )
+    write_decision(tmp_path, decision, overwrite=False)
+    assert read_decision(tmp_path, result) == decision
+    for other in ({"reading": {**reading, "temperature": 3.0}}, {"judge_prompt_final": "Safe?"}):
+        with pytest.raises(ConfigError, match="belongs to another prompt or reading"):
+            read_decision(tmp_path, result | other)
+
+
+# ------------------------------------------------------------------------------------ policies
+
+
+def test_a_score_in_the_history_has_its_standard_error_if_anything_was_judged() -> None:
+    before: dict[str, float] = {"e0": 1.0, "e1": 1.0, "e2": 0.0, "e3": 0.0}
+    lineage = Lineage(before, dict.fromkeys(before, True), frozenset())
+    seen = [Verbalization("A blade.")]
+    some = Candidate("q1", seen, Proposal("p"), "p", Scored(0.25, losses={**before, "e0": 0.0}))
+    none = Candidate("q2", seen, Proposal("p"), "p", Scored(0.25))
+    first, second = with_noise([some, none], lineage)
+    # The differences 1, 0, 0, 0 and the two that are added have the sample variance 1/6.
+    assert first.standard_error == pytest.approx(math.sqrt(1 / 6 / 4))
+    assert replace(first, standard_error=None) == ScoredPrompt("q1", 0.25, None, seen[0])
+    assert second == ScoredPrompt("q2", 0.25, None, seen[0])
 
 
 # -------------------------------------------------------------------------------- prevalence
@@ -213,6 +260,23 @@ def test_scores_with_weights_are_those_of_rows_that_often() -> None:
     # Rank correlations know no weights.
     names = {"accuracy", "macro_f1", "kappa", "mae", "macro_mae", "within_one"}
     assert weighted.model_dump(include=names) == pytest.approx(repeated.model_dump(include=names))
+
+
+def test_a_scorecard_compares_with_raw_scores_where_all_examples_have_one() -> None:
+    rng = np.random.default_rng(0)
+    human: list[int] = rng.integers(0, 5, 40).tolist()
+    judged: list[int] = rng.integers(0, 5, 40).tolist()
+    raw: list[float] = (np.array(human) + rng.normal(size=40)).tolist()
+    image = ImageRef(b"", ImageBounds())
+    examples = [
+        Example(f"e{i}", image, None, ORDINAL.labels[k], f"g{i}", None, "test", score=s)
+        for i, (k, s) in enumerate(zip(human, raw, strict=True))
+    ]
+    verdicts = [Verdict(ORDINAL.labels[k]) for k in judged]
+    found = scorecard(examples, verdicts, ORDINAL).judge.score_spearman
+    assert found == pytest.approx(_stats.spearmanr(raw, judged).statistic)
+    examples[0] = replace(examples[0], score=None)
+    assert scorecard(examples, verdicts, ORDINAL).judge.score_spearman is None
 
 
 # -------------------------------------------------------------------- agreement and coverage

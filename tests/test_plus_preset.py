@@ -181,6 +181,46 @@ def test_a_prompt_is_accepted_once() -> None:
     once, again = (plus.decide(problem, I2TSearch(), q_star) for _ in range(2))
     assert once.accepted
     assert again == Decision(False, reason="accepted before")
+    no_better = Candidate("q", [], Proposal("p"), "p", Scored(0.0))
+    assert plus.decide(problem, I2TSearch(), no_better) == Decision(False, reason="no gain")
+
+
+@pytest.mark.parametrize("competes", [True, False])
+def test_without_q0_competes_the_last_chosen_i2t_prompt_opens_the_history_alone(
+    competes: bool,
+) -> None:
+    world = World("micro-agin", num_train=20)
+    train, first = world.dataset.train, world.task.judge_prompt
+    config = BlpoConfig.model_validate({**PLUS, "q0_competes": competes})
+    plus = Plus(world.roles, train, first, config, seed=0)
+    problem = InnerProblem(0, first, plus.judge_train(first), [])
+    chosen = Candidate("q*", [], Proposal(first), first, Scored(0.5))
+    rivals = ["q_0", first] if competes else []
+    assert plus.openers(problem, "q_0", []) == (rivals or ["q_0"])
+    before = [problem.end(I2TSearch(), chosen)]
+    assert plus.openers(problem, "q_0", before) == ["q*", *rivals]
+
+
+def test_a_proposal_that_lint_sends_back_keeps_what_failed_before() -> None:
+    world = World("micro-agin", num_train=20)
+    train, first = world.dataset.train, world.task.judge_prompt
+    failed = ("no text between the tags",)
+    proposals = {
+        "on another scale": Proposal("Rate it from 1 to 90.", failed),
+        "fine": Proposal("Look at the color.", failed),
+        "none": Proposal(None, failed),
+    }
+
+    def update(*_: object) -> list[Proposal]:
+        return list(proposals.values())
+
+    world.roles.update_judge_prompts = update  # pyright: ignore[reportAttributeAccessIssue]
+    plus = Plus(world.roles, train, first, BlpoConfig.model_validate(PLUS), seed=0)
+    problem = InnerProblem(0, first, plus.judge_train(first), [])
+    sent_back, *others = plus.update_p(problem, ["q"] * 3, [()] * 3)
+    reason = "lint: the scale 1 to 90 is not that of the labels"
+    assert sent_back == Proposal(None, (*failed, reason))
+    assert others == [proposals["fine"], proposals["none"]]
 
 
 class SurerRoles(CountedRoles):
@@ -210,7 +250,7 @@ def test_a_loss_that_falls_is_no_reason_to_accept_while_no_more_verdicts_are_rig
     decision = plus.decide(problem, I2TSearch(), surer)
     assert decision.gain is not None
     assert decision.gain.mean > 0
-    assert decision.accepted is not more_right
+    assert decision.accepted == (not more_right)
     assert (decision.reason == "no more verdicts are right") is more_right
 
 

@@ -6,14 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ...data.errors import ConfigError
+from .options import EXIT_PROBLEM, EXIT_WARNING, AsJson, Overrides
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from ..doctor.check import Check
-
-EXIT_ERROR = 1
-EXIT_WARNING = 3
 
 
 def doctor(
@@ -27,38 +25,37 @@ def doctor(
     task: Annotated[
         str, typer.Option(help="Task whose labels are shown, with --model.")
     ] = "unsafebench",
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Override a key of the run file; repeatable."
-        ),
-    ] = None,
+    overrides: Overrides = None,
     store: Annotated[
         Path, typer.Option(help="Folder of the reply store, without a run file.")
     ] = Path("store"),
     probe: Annotated[
         bool, typer.Option(help="Start the model and ask it two questions about one image.")
     ] = True,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")
-    ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Check this machine, a model or a run: one line each, with the remedy.
 
     Exit code: 0 all is well; 3 there are warnings; 1 there are errors.
     """
+    checks = _checks(run_file, model, task, overrides or [], store, probe=probe)
+    tell_checks(checks, as_json=as_json)
+
+
+def tell_checks(checks: "Iterable[Check]", *, as_json: bool) -> None:
+    """Print checks as they come. Exit code 1 for an error among them, 3 for warnings alone."""
     from ..doctor.check import Level, worst  # noqa: PLC0415
     from .show.doctor import print_check, print_checks_json  # noqa: PLC0415
 
-    checks: list[Check] = []
-    for check in _checks(run_file, model, task, overrides or [], store, probe=probe):
-        checks.append(check)
+    found: list[Check] = []
+    for check in checks:
+        found.append(check)
         if not as_json:
             print_check(check)
     if as_json:
-        print_checks_json(checks)
-    codes: Mapping[Level, int] = {Level.WARNING: EXIT_WARNING, Level.ERROR: EXIT_ERROR}
-    if (level := worst(checks)) in codes:
+        print_checks_json(found)
+    codes = {Level.WARNING: EXIT_WARNING, Level.ERROR: EXIT_PROBLEM}
+    if (level := worst(found)) in codes:
         raise typer.Exit(codes[level])
 
 

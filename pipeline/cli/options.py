@@ -11,6 +11,7 @@ from ...data.shown import shown
 from ..launchers.registry import LAUNCHERS
 
 EXIT_PROBLEM = 1
+EXIT_WARNING = 3
 EXIT_STOPPED = 75
 EXIT_INTERRUPTED = 130
 

@@ -8,7 +8,7 @@ import typer
 
 from ..launchers.registry import LAUNCHERS, get_launcher, queued_cells
 from .default_command import DefaultCommandGroup
-from .doctor import EXIT_WARNING
+from .doctor import tell_checks
 from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_launcher, say
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def sweep(
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, sweep_file)
     if check:
-        _check_sweep(config, cells, as_json=as_json)
+        from ..doctor.sweep import check_sweep  # noqa: PLC0415
+
+        tell_checks(check_sweep(config, cells), as_json=as_json)
         return
     job = SweepJob(config, cells, cells_file, start_over)
     launched = get_launcher(launcher).run_sweep(job)
@@ -139,23 +141,6 @@ def table(
     show_tables(tables, config.output, as_json=as_json)
     if trajectory:
         say(f"trajectory of the runs: {write_trajectory(config, cells)}")
-
-
-def _check_sweep(config: "SweepConfig", cells: "Mapping[str, RunConfig]", *, as_json: bool) -> None:
-    """Print what was checked. Exit code 1 for an error, 3 for warnings alone."""
-    from ..doctor.check import Level, worst  # noqa: PLC0415
-    from ..doctor.sweep import check_sweep  # noqa: PLC0415
-    from .show.doctor import print_check, print_checks_json  # noqa: PLC0415
-
-    checks = list(check_sweep(config, cells))
-    if as_json:
-        print_checks_json(checks)
-    else:
-        for found in checks:
-            print_check(found)
-    codes = {Level.ERROR: EXIT_PROBLEM, Level.WARNING: EXIT_WARNING}
-    if worst(checks) in codes:
-        raise typer.Exit(codes[worst(checks)])
 
 
 def _conclude_sweep(

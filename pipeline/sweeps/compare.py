@@ -87,15 +87,6 @@ class Comparisons(BaseModel):
     runs: list[RunComparison]
 
 
-def compare_runs(paths: Sequence[Path]) -> Comparisons:
-    """Each run against the first.
-
-    Raises ConfigError if there are fewer than two, one is not finished, or their test examples
-    or labels differ.
-    """
-    return compare_past_runs(read_runs(paths))
-
-
 def read_runs(paths: Sequence[Path]) -> list[PastRun]:
     """Raises ConfigError if there are fewer than two, or one is not finished."""
     if len(paths) < 2:
