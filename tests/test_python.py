@@ -1,5 +1,6 @@
 """blpo from Python, on the world's engine."""
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ import polars as pl
 import pytest
 from blpo import BlpoError, Judge, LoadedRun, evaluate, import_table, load_run, optimize
 from blpo.data.errors import ConfigError, DataError
+from blpo.pipeline.api.errors import in_parameters
 from documented_world import furnish_photos, working_in
 
 
@@ -150,3 +152,32 @@ def test_a_judge_of_no_run_takes_a_task_and_a_prompt(run: LoadedRun) -> None:
         assert judge([image]).equals(aligned([image]))
     with pytest.raises(ConfigError, match="judgee"):
         Judge.of_task(run.task, judgee={})
+
+
+def test_errors_name_parameters_and_no_option_of_the_command_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    frame = pl.DataFrame({"image": ["a.png"], "verdict": ["Safe"]})
+    frame.write_csv("t.csv")
+    for call in (
+        lambda: import_table("t.csv", "d.parquet", task="unsafebench"),
+        lambda: import_table("t.csv", "d.parquet", task="unsafebench", columns={"label": "x"}),
+        lambda: import_table("t.csv", "t.parquet", task="unsafebench", image_root="none"),
+    ):
+        with pytest.raises(BlpoError) as raised:
+            call()
+        assert "--" not in re.sub("`[^`]*`", "", str(raised.value))
+
+
+def test_options_in_messages_become_parameters_and_commands_stay() -> None:
+    for message, told in {
+        "pass --overwrite": "pass overwrite=True",
+        "or pass --start-over to replace": "or pass start_over=True to replace",
+        "with --column label=COLUMN (or x)": "with columns={'label': 'COLUMN'} (or x)",
+        "rename it with --label FOUND=TASK": "rename it with label_map={'FOUND': 'TASK'}",
+        "pass --max-failed-share (now 0.1)": "pass max_failed_share (now 0.1)",
+        "with --image-root FOLDER": "with image_root FOLDER",
+        "go on with `blpo label --task x`": "go on with `blpo label --task x`",
+    }.items():
+        assert in_parameters(message) == told

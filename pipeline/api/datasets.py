@@ -12,8 +12,10 @@ from ...data.table.options import TableOptions
 from ...data.table.report import ImportReport
 from ...data.table.table import import_table as import_file
 from ...data.tasks import Task, load_task
+from .errors import with_parameters
 
 
+@with_parameters
 def import_table(
     table: pl.DataFrame | str | Path | Sequence[str | Path],
     out: str | Path,

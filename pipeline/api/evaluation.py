@@ -5,10 +5,12 @@ from pathlib import Path
 from ...data.examples import Split, read_dataset
 from ...data.frames import pl
 from ..bulk.evaluation import Evaluation, measured
+from .errors import with_parameters
 from .frames import examples
 from .judge import Judge
 
 
+@with_parameters
 def evaluate(judge: Judge, data: pl.DataFrame | str | Path, split: Split = "test") -> Evaluation:
     """Agreement of a judge's verdicts with labels, and the judge beside its references.
 

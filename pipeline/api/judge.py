@@ -22,6 +22,7 @@ from ..bulk.judging import (
 )
 from ..config import JudgeConfig, parse_config
 from ..runs.engine_pool import EnginePool
+from .errors import with_parameters
 from .frames import Images, items
 
 Image = str | Path | bytes
@@ -37,6 +38,7 @@ class Judge:
     Replies go into the store and are never asked for twice.
     """
 
+    @with_parameters
     def __init__(
         self,
         run_or_bundle: str | Path,
@@ -58,6 +60,7 @@ class Judge:
         self._open(source, settings)
 
     @classmethod
+    @with_parameters
     def of_task(
         cls,
         task: Task | str | Path,
@@ -92,6 +95,7 @@ class Judge:
         """The judge prompt, without the task's answer instruction."""
         return self.source.judge_prompt
 
+    @with_parameters
     def __call__(self, images: Images) -> pl.DataFrame:
         """A verdict per row, in order.
 
@@ -108,6 +112,7 @@ class Judge:
         table = judged_table(shown, verdicts, self.source)
         return cast("pl.DataFrame", pl.from_arrow(table))  # pyright: ignore[reportUnknownMemberType]
 
+    @with_parameters
     def one(
         self,
         image: Image | Mapping[str, Image],

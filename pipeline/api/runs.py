@@ -18,6 +18,7 @@ from ..runs.directory import load_run as open_run
 from ..runs.finished_run import read_result
 from ..runs.run_many import execute_runs
 from ..tracking.run_log import open_run_log
+from .errors import with_parameters
 from .judge import Judge
 
 _AGAIN = "start the run again, it asks no model and writes its files anew"
@@ -77,6 +78,7 @@ class LoadedRun:
         return Judge(self.path, **settings)
 
 
+@with_parameters
 def load_run(path: str | Path) -> LoadedRun:
     """Read a finished run.
 
@@ -88,6 +90,7 @@ def load_run(path: str | Path) -> LoadedRun:
     return LoadedRun(Path(path), config, run_task(config), read_result(directory))
 
 
+@with_parameters
 def optimize(
     run: str | Path | Mapping[str, Any] | None = None,
     *,
