@@ -223,6 +223,41 @@ def test_a_proposal_that_lint_sends_back_keeps_what_failed_before() -> None:
     assert others == [proposals["fine"], proposals["none"]]
 
 
+@pytest.mark.parametrize("parent", ["best_first", "pareto"])
+def test_from_a_prompt_that_was_not_accepted_a_gain_is_one_over_the_one_that_was(
+    parent: str,
+) -> None:
+    world = World("micro-unsafebench")
+    train, first = world.dataset.train, world.task.judge_prompt
+    best = f"{first} Look for any blade, any pill, any skull and any chain."
+    config = BlpoConfig.model_validate({**PLUS, "parent": parent, "controls": "off"})
+    plus = Plus(world.roles, train, first, config, seed=0)
+    of_first = plus.judge_train(first)
+    minibatch = sample_error_minibatch(plus, of_first, 0)
+    accepted = Candidate("q", [], Proposal(best), best, Scored(0.5))
+    assert plus.decide(InnerProblem(0, first, of_first, minibatch), I2TSearch(), accepted).accepted
+    plus.judge_train(best)
+    poor = f"{first} Look at the border."
+    problem = InnerProblem(1, poor, plus.judge_train(poor), minibatch)
+    half = f"{first} Look for any blade and any pill."
+    better = Candidate("q", [], Proposal(half), half, Scored(0.5))
+    decision = plus.decide(problem, I2TSearch(), better)
+    assert decision.gain is not None
+    assert decision.accepted is (parent == "pareto")
+    assert (decision.gain.mean < 0) is (parent == "best_first")
+
+
+def test_a_search_without_a_final_choice_ends_with_what_was_accepted_last() -> None:
+    switches = {**PLUS, "final": "last", "patience": None}
+    steps = World("micro-unsafebench", num_train=40).search(switches, outer_steps=6)
+    taken = [s for s in outer_steps(steps) if s.next_judge_prompt != s.judge_prompt]
+    assert outer_steps(steps)[-1].judge_prompt != taken[-1].next_judge_prompt
+    choice = steps[-1]
+    assert isinstance(choice, FinalChoice)
+    assert choice.final_judge_prompt == taken[-1].next_judge_prompt
+    assert make_final_step(choice).notes[0].startswith("What was accepted last")
+
+
 class SurerRoles(CountedRoles):
     """Under a prompt that ends in a blank, the labels stay but the human one is likelier."""
 

@@ -382,6 +382,27 @@ def test_what_was_accepted_last_is_the_next_parent() -> None:
         assert archive.draw_parent(0.8, seed, 2).judge_prompt == "p2"
 
 
+def test_the_best_prompt_that_no_step_has_started_from_is_next_accepted_or_not() -> None:
+    archive = Archive("p0")
+    archive.add("p0", by_item([1.0] * 20 + [0.0] * 20))
+    archive.add("worse", by_item([1.0] * 40))
+    archive.add("better", by_item([0.0] * 10 + [1.0] * 10 + [0.0] * 20))
+    archive.add("lucky", by_item([0.0]))  # a third of its gain is left: 1 / (1 + 2)
+    archive.add("shown", by_item([0.0] * 20), {f"e{i}" for i in range(20)})
+    archive.add("best", by_item([0.0] * 15 + [1.0] * 5 + [0.0] * 20))
+    strata = dict.fromkeys(by_item([0.0] * 40), 0)
+    named = [archive.best_first(strata).judge_prompt for _ in range(6)]
+    assert named == ["p0", "best", "lucky", "better", "worse", "p0"]
+
+
+def test_a_step_starts_from_what_was_accepted_before_it_turns_to_others() -> None:
+    archive = archive_of_three()
+    strata = dict.fromkeys(by_item([0.0] * 40), 0)
+    assert archive.best_first(strata).judge_prompt == "p1"
+    archive.accept("p2")
+    assert [archive.best_first(strata).judge_prompt for _ in range(3)] == ["p2", "p0", "p2"]
+
+
 # --------------------------------------------------------------------------------------- lint
 
 CASE = Case(

@@ -97,10 +97,11 @@ class BlpoConfig(BaseModel):
     q0_competes: bool = Field(
         default=False, description="q_0, q = p_t and a warm start can be chosen, too"
     )
-    parent: Literal["last", "pareto"] = Field(
+    parent: Literal["last", "pareto", "best_first"] = Field(
         default="last",
-        description="pareto: p_t is what was accepted last; after a step that led nowhere, drawn "
-        "from the accepted prompts that are best on some item, in place of one greedy chain",
+        description="p_t is what was accepted last; after a step that led nowhere, pareto: drawn "
+        "from the accepted prompts that are best on some item; best_first: the best of all that "
+        "were judged, accepted or not, from which no step has started",
     )
     patience: int | None = Field(
         default=None,
@@ -157,7 +158,7 @@ class BlpoConfig(BaseModel):
     @property
     def judges_chosen(self) -> bool:
         """Whether a chosen p' is judged on the whole training set before the step ends."""
-        return self.accept == "paired" or self.final == "archive" or self.parent == "pareto"
+        return self.accept == "paired" or self.final == "archive" or self.parent != "last"
 
 
 _CHOICES = (
@@ -185,8 +186,9 @@ PLUS: Mapping[str, Any] = {
     "inner_width": 3,
     "loss": "expected_abs",
     "score_on": "probe",
-    "probe_size": 40,
+    "probe_size": 30,
     "selector": "racing",
+    "block_size": 10,
     "accept": "paired",
     "more_right": True,
     "final": "archive",
@@ -194,7 +196,7 @@ PLUS: Mapping[str, Any] = {
     "warm_start_q": True,
     "remember_tried": True,
     "q0_competes": True,
-    "parent": "pareto",
+    "parent": "best_first",
     "patience": 5,
     "lint": True,
     "controls": "shuffled",

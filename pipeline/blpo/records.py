@@ -170,7 +170,7 @@ class FinalChoice:
     """The choice of the final judge prompt, after the last outer step.
 
     judge_prompt: what the last step led to. final_judge_prompt: what was chosen.
-    ranked: the archive, p_0 first, in order of entry.
+    ranked: the archive, p_0 first, in order of entry; empty where it is what was accepted last.
     """
 
     index: int

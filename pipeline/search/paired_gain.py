@@ -38,14 +38,15 @@ class PairedGain:
 
     def lower(self, confidence: float) -> float:
         """One-sided lower bound of the mean."""
-        return -math.inf if self.n == 0 else self._center - self._width(confidence)
+        return -math.inf if self.n == 0 else self.shrunk - self._width(confidence)
 
     def upper(self, confidence: float) -> float:
         """One-sided upper bound of the mean."""
-        return math.inf if self.n == 0 else self._center + self._width(confidence)
+        return math.inf if self.n == 0 else self.shrunk + self._width(confidence)
 
     @property
-    def _center(self) -> float:
+    def shrunk(self) -> float:
+        """The mean with these two items added."""
         return self.mean * self.n / (self.n + _ADDED_ITEMS)
 
     def _width(self, confidence: float) -> float:

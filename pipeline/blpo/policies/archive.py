@@ -1,7 +1,7 @@
 """The archive: every judge prompt that was judged, with what became of each item.
 
 Proposals that were paid for are not thrown away: the final prompt is chosen among all of them,
-and a step can start from any accepted one that is best on some item.
+and a step can start from any of them, accepted or not.
 """
 
 import random
@@ -78,6 +78,23 @@ class Archive:
         entry = self._entries[judge_prompt]
         self._entries[judge_prompt] = Entry(judge_prompt, entry.losses, entry.seen, accepted=True)
         self._last = judge_prompt
+
+    def best_first(self, strata: Strata) -> Entry:
+        """What was accepted last; once a step has started from it, the best of the others.
+
+        That is the entry with the highest gain over it of those that no step has started from; with
+        none left, what was accepted last again. strata: by its verdicts.
+        """
+        gains = {
+            entry.judge_prompt: gain.shrunk
+            for entry in self.entries
+            if entry.judge_prompt not in self._started_from
+            and (gain := paired_gain(self.last.losses, entry.unseen_losses, strata)).n
+        }
+        is_new = self._last not in self._started_from
+        chosen = self._last if is_new else max(gains, key=gains.__getitem__, default=self._last)
+        self._started_from.add(chosen)
+        return self[chosen]
 
     def draw_parent(self, confidence: float, seed: int, outer_step: int) -> Entry:
         """What was accepted last; once a step has started from it, one of the Pareto front.

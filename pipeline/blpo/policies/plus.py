@@ -12,8 +12,9 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
 14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `more_right`: and only if more verdicts
-    are right. `parent`: p_t need not be the last one. `final`: what is returned is the best of
-    all that was judged.
+    are right. `parent`: p_t need not be the last one; with `best_first` it need not have been
+    accepted, and the gain that p' has to show is over the one that was accepted last. `final`:
+    what is returned is the best of all that was judged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -39,7 +40,7 @@ from ..records import (
 )
 from ..roles import Roles
 from .acceptance import accept_on_gain, more_are_right
-from .archive import Archive, choose_final
+from .archive import Archive, Entry, choose_final
 from .controls import control_wins, with_descriptions
 from .effects import best_and_worst, changed_items, reflect
 from .informing import earlier_prompts, judged_right, label_counts, with_noise
@@ -83,11 +84,15 @@ class Plus(Published):
         self._remembered: list[ScoredPrompt] = []
 
     def parent(self, last: str, t: int, /) -> str:
-        """p_t: what was accepted last, or one of the Pareto front."""
-        if self.config.parent == "last":
-            return last
-        confidence = self.config.race_confidence
-        return self._archive.draw_parent(confidence, self.seed, t).judge_prompt
+        """p_t: what was accepted last, one of the Pareto front, or the best not started from."""
+        match self.config.parent:
+            case "last":
+                return last
+            case "pareto":
+                confidence = self.config.race_confidence
+                return self._archive.draw_parent(confidence, self.seed, t).judge_prompt
+            case "best_first":
+                return self._archive.best_first(self._strata(self._archive.last)).judge_prompt
 
     def judge_train(self, judge_prompt: str) -> list[Verdict]:
         verdicts = super().judge_train(judge_prompt)
@@ -196,10 +201,12 @@ class Plus(Published):
         return all(step.next_judge_prompt == step.judge_prompt for step in steps[-patience:])
 
     def final(self, index: int, last: str, /) -> FinalChoice | None:
-        """The best of all that was judged."""
+        """The best of all that was judged, or what was accepted last where `last` is not it."""
         if self.config.final != "archive":
-            return None
-        ranked = self._archive.rank(self._first_strata())
+            accepted = self._archive.last.judge_prompt
+            is_it = self.config.parent != "best_first" or accepted == last
+            return None if is_it else FinalChoice(index, last, accepted, [])
+        ranked = self._archive.rank(self._strata(self._archive.entries[0]))
         chosen = choose_final(ranked, self.config.final_confidence)
         return FinalChoice(index, last, chosen.entry.judge_prompt, ranked)
 
@@ -290,14 +297,20 @@ class Plus(Published):
         losses: Losses = self._judged_further(q_star) if self.config.judges_chosen else {}
         if self.config.accept == "always":
             return Decision(True)
-        lineage, seen = self._lineage(problem), q_star.judged.seen
-        confidence = self.config.accept_confidence
-        decision = accept_on_gain(lineage.losses, losses, lineage.strata, seen, confidence)
+        rival, seen = self._rival(problem), q_star.judged.seen
+        strata, confidence = self._strata(rival), self.config.accept_confidence
+        decision = accept_on_gain(rival.losses, losses, strata, seen, confidence)
         if decision.accepted and self.config.more_right:
-            before, after = self._wrong(problem.judge_prompt), self._wrong(q_star.judge_prompt)
-            if not more_are_right(before, after, lineage.strata, seen):
+            before, after = self._wrong(rival.judge_prompt), self._wrong(q_star.judge_prompt)
+            if not more_are_right(before, after, strata, seen):
                 return Decision(False, decision.gain, "no more verdicts are right")
         return decision
+
+    def _rival(self, problem: InnerProblem) -> Entry:
+        """What p' has to gain on: p_t, or what was accepted last where p_t need not be."""
+        if self.config.parent == "best_first":
+            return self._archive.last
+        return self._archive[problem.judge_prompt]
 
     def _wrong(self, judge_prompt: str) -> Losses:
         """1 for each wrong verdict under a judge prompt, 0 for each right one, of those known."""
@@ -356,10 +369,9 @@ class Plus(Published):
     def _verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self.roles.verbalize_each([i2t_prompt], examples)[0]
 
-    def _first_strata(self) -> dict[str, bool]:
-        """Whether p_0 judges the items right."""
-        first = self._archive.entries[0]
-        known = self._judgments.known(first.judge_prompt)
+    def _strata(self, entry: Entry) -> dict[str, bool]:
+        """Whether a judge prompt judges the items right, of those known."""
+        known = self._judgments.known(entry.judge_prompt)
         return {
             e.example_id: known[e.example_id].label == e.label
             for e in self.train
