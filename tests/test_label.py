@@ -244,6 +244,7 @@ def test_in_a_second_round_the_command_writes_another_dataset(folder: Path, blpo
     out = blpo("label", str(folder / "shots"), "--task", str(folder / "task.yaml")).out
     assert f"--out {folder / 'task-3.parquet'}" in out
     assert f"{folder / 'task.parquet'} is there already: name its csv in the command, too" in out
+    assert f"--split-as {folder / 'task.parquet'} leaves its images on their side" in out
 
 
 def test_columns_with_names_of_their_own_are_named(folder: Path, blpo: Blpo) -> None:

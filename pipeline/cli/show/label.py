@@ -1,5 +1,6 @@
 """What is on a labelling page, and how to go on."""
 
+import shlex
 from dataclasses import asdict
 
 from ...labelling.page import LabelPage
@@ -24,6 +25,7 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
     if earlier is not None:
         console.print(
             f"{earlier} is there already: name its csv in the command, too, so that earlier and "
-            "further labels are one dataset",
+            f"further labels are one dataset; --split-as {shlex.quote(str(earlier))} leaves its "
+            "images on their side of the split",
             soft_wrap=True,
         )
