@@ -110,6 +110,21 @@ def test_the_gallery_is_filtered_ordered_and_drawn_piece_by_piece(
         assert 0.7 <= found[0] <= found[-1] < 0.9
 
 
+def test_on_a_phone_the_contents_stay_in_sight_and_the_gallery_begins_short(
+    browser: Browser, binary: Path
+) -> None:
+    with opened(browser, binary, width=PHONE) as page:
+        assert visible(page) == 8
+        page.click("#more")
+        assert visible(page) == 40
+        page.click("nav a >> nth=-1")
+        top = "box => box.getBoundingClientRect().top"
+        assert page.eval_on_selector("nav", top) == 0
+        page.evaluate("document.getElementById('use').scrollIntoView()")
+        under = page.eval_on_selector("nav", "box => box.getBoundingClientRect().bottom")
+        assert page.eval_on_selector("#use h2", top) >= under
+
+
 def test_what_was_decided_is_told_on_each_image_and_filtered(
     browser: Browser, tmp_path: Path
 ) -> None:

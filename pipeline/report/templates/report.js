@@ -58,7 +58,7 @@ reachScrolled();
 const gallery = $("cases");
 const form = document.querySelector(".filters");
 const cards = all(".card", gallery);
-const AT_FIRST = 24;
+const AT_FIRST = matchMedia("screen and (max-width: 40rem)").matches ? 8 : 24;
 let outcome = "";
 let wanted = cards;
 let limit = AT_FIRST;
