@@ -59,10 +59,10 @@ class EngineChild:
                     self._send(Answers(number, answers))
         del self._given_up[number]
 
-    def _in_thread(self, work: Any, *arguments: Any) -> None:
+    def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
         threading.Thread(target=self._report, args=(work, *arguments), daemon=True).start()
 
-    def _report(self, work: Any, *arguments: Any) -> None:
+    def _report(self, work: Callable[..., None], *arguments: Any) -> None:
         """Do a thread's work. Whatever it raises, those who wait must hear of it."""
         try:
             work(*arguments)

@@ -18,7 +18,7 @@ from ....data.errors import EngineError
 from ...engine import Answer, Engine, EngineIdentity, Reply, Request
 from ..devices import visible_gpus
 from ..gpu_fit import refuse_misfit
-from ..rendezvous import assigned
+from ..rendezvous import assigned, key_of
 from ..settings import EngineSettings
 from ..streaming import in_order
 from .process import EngineProcess, Share
@@ -126,8 +126,7 @@ class EngineGroup:
             raise EngineError(f"all {self._num_engines} engines are gone: {'; '.join(reasons)}")
         open_of: defaultdict[str, dict[int, Request]] = defaultdict(dict)
         for place, request in requests.items():
-            key = request.image.digest if request.image else request.prompt
-            open_of[assigned(alive, key)][place] = request
+            open_of[assigned(alive, key_of(request))][place] = request
         shares: dict[Share, EngineProcess] = {}
         for name, open_requests in open_of.items():
             share, engine = Share(open_requests, inbox), self._engines[name]

@@ -21,6 +21,7 @@ from ...engine import UNPINNED, Answer, EngineIdentity, ErrorKind, Reply, Reques
 from ...requests.layout import layout_id
 from ..checkpoint import read_model_config
 from ..kv_blocks import reuse_grain
+from ..rendezvous import key_of
 from ..settings import EngineSettings
 from ..streaming import in_order
 from ..window import windowed
@@ -197,11 +198,10 @@ class OpenAIEngine:
 
         Of another one where that fails at everything.
         """
-        image = request.image.digest if request.image else request.prompt
         while True:
             if self._is_closing.is_set():
                 raise TransientError("the engine was closed")
-            server = self._servers.pick(image)
+            server = self._servers.pick(key_of(request))
             if server is None:
                 raise TransientError(f"{self._settings.endpoint} holds no server at the moment")
             try:

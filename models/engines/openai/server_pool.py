@@ -39,8 +39,8 @@ class ServerPool:
         self._down_until: dict[str, float] = {}
         self._times_down: Counter[str] = Counter()
 
-    def pick(self, image: str) -> str | None:
-        """URL of the server for an image; None while there is none."""
+    def pick(self, key: str) -> str | None:
+        """URL of the server that a key is assigned to (`rendezvous`); None while there is none."""
         if self._folder is None:
             return self._endpoint
         with self._lock:
@@ -48,7 +48,7 @@ class ServerPool:
             now = time.monotonic()
             up = [name for name, url in servers.items() if self._down_until.get(url, 0.0) <= now]
             if up:
-                return servers[assigned(up, image)]
+                return servers[assigned(up, key)]
             # The one that has not been tried for longest.
             return min(servers.values(), key=lambda url: self._down_until[url], default=None)
 
