@@ -289,5 +289,5 @@ def test_plus_takes_over_for_any_choice_that_is_not_the_papers(name: str) -> Non
     fields = {name: value, "inner_steps": 6}
     config = BlpoConfig.model_validate(fields)
     choices = plus.choices_of(ScriptedRoles([]), TRAIN, "p0", config, 0)
-    papers_own = name in {"loss", "inner_width", "inner_steps", "probe_size"}
+    papers_own = name in {"loss", "inner_width", "inner_steps", "probe_size", "block_size"}
     assert isinstance(choices, plus.Plus) is not papers_own

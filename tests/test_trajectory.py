@@ -73,6 +73,32 @@ def finished_cells(folder: Path, engine: IdealEngine) -> list[Cell]:
     return read_cells(config, cells)
 
 
+def test_a_step_from_a_prompt_that_was_not_accepted_is_no_move_to_it(
+    tmp_path: Path, engine: IdealEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = finished_cells(tmp_path, engine)[0]
+    assert cell.run is not None
+    first = cell.run.result.judge_prompt_initial
+    led = [(first, first), ("tried", "tried"), ("tried", "better"), ("other", "other")]
+    records: list[dict[str, Any]] = [
+        {"judge_prompt": before, "next_judge_prompt": after, "calls": {"judge": 10 * place}}
+        for place, (before, after) in enumerate(led, 1)
+    ]
+
+    def recorded(_run: Path) -> list[dict[str, Any]]:
+        return records
+
+    monkeypatch.setattr("blpo.pipeline.sweeps.trajectory.step_records", recorded)
+    [found] = judge_trajectories([cell], IdealPool(engine))
+    assert [(point.judge_prompt, point.calls) for point in found.points] == [
+        (first, 0),
+        (first, 10),
+        (first, 20),
+        ("better", 30),
+        ("better", 40),
+    ]
+
+
 def test_the_trajectory_starts_at_the_initial_and_ends_at_the_final_prompt(
     tmp_path: Path, engine: IdealEngine
 ) -> None:

@@ -169,7 +169,7 @@ class OuterStep:
 class FinalChoice:
     """The choice of the final judge prompt, after the last outer step.
 
-    judge_prompt: what the last step led to. final_judge_prompt: what was chosen.
+    judge_prompt: what the outer steps led to. final_judge_prompt: what was chosen.
     ranked: the archive, p_0 first, in order of entry; empty where it is what was accepted last.
     """
 

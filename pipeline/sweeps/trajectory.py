@@ -161,13 +161,19 @@ def _trajectory(cell: Cell, run: PastRun, pool: EnginePool) -> Trajectory:
 
 
 def _way(run: PastRun) -> list[tuple[str, int]]:
-    """Judge prompts in order with the calls asked before each."""
+    """Judge prompts in order with the calls asked before each.
+
+    A step that kept the prompt it started from leaves the one before: a search may start a step
+    from a prompt that was not accepted.
+    """
     way = [(run.result.judge_prompt_initial, 0)]
     for step in step_records(run.path):
         for key, what in (("calls", "calls"), ("next_judge_prompt", "prompts")):
             if key not in step:
                 raise DataError(f"{run.path}: its steps do not tell their {what}; {AGAIN}")
-        way.append((step["next_judge_prompt"], sum(step["calls"].values())))
+        is_kept = step["next_judge_prompt"] == step["judge_prompt"]
+        prompt = way[-1][0] if is_kept else step["next_judge_prompt"]
+        way.append((prompt, sum(step["calls"].values())))
     return way
 
 

@@ -52,6 +52,7 @@ class OwnArm:
         config = self.config(world.task.name, world.seed)
         roles, trajectory = RunRoles(config, world.task, world.engines), world.trajectory()
         steps: list[Step] = []
+        accepted = world.judge_prompt
         with suppress(BudgetSpentError):
             for step in config.search.run(
                 roles,
@@ -62,7 +63,9 @@ class OwnArm:
                 config.seed,
             ):
                 steps.append(step)
-                trajectory.now(world.judge_calls, step.next_judge_prompt)
+                if step.next_judge_prompt != step.judge_prompt:
+                    accepted = step.next_judge_prompt
+                trajectory.now(world.judge_calls, accepted)
         if not steps:
             return Found(trajectory.points)
         first, last = own_scores(self, steps)

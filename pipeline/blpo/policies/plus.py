@@ -202,13 +202,14 @@ class Plus(Published):
 
     def final(self, index: int, last: str, /) -> FinalChoice | None:
         """The best of all that was judged, or what was accepted last where `last` is not it."""
+        # The last step may have started from a prompt that was not accepted, and kept that.
+        is_other = self.config.parent == "best_first"
+        accepted = self._archive.last.judge_prompt if is_other else last
         if self.config.final != "archive":
-            accepted = self._archive.last.judge_prompt
-            is_it = self.config.parent != "best_first" or accepted == last
-            return None if is_it else FinalChoice(index, last, accepted, [])
+            return None if accepted == last else FinalChoice(index, accepted, accepted, [])
         ranked = self._archive.rank(self._strata(self._archive.entries[0]))
         chosen = choose_final(ranked, self.config.final_confidence)
-        return FinalChoice(index, last, chosen.entry.judge_prompt, ranked)
+        return FinalChoice(index, accepted, chosen.entry.judge_prompt, ranked)
 
     def _lineage(self, problem: InnerProblem) -> Lineage:
         if problem.index not in self._lineages:
