@@ -11,10 +11,12 @@ from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task, task_names, task_yaml
+from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.runs import run_many
 from blpo.pipeline.runs.directory import load_run
+from blpo.pipeline.runs.local_model import model_from_here
 from blpo.pipeline.runs.run import Run
 from blpo.pipeline.sweeps.cells import finished_result
 from command_line import Blpo
@@ -276,3 +278,14 @@ def test_a_model_with_a_relative_path_is_found_from_any_folder(
     there = ("--set", "judge.model=../moved/w.yaml")
     assert blpo(*command, "w.parquet", *there).code == 0
     assert (tmp_path / "runs/photos/config.json").read_bytes() == kept
+
+
+def test_a_name_of_the_hub_is_no_lost_path(tmp_path: Path) -> None:
+    judge = EngineSettings(kind="vllm", model="Qwen/Qwen3-VL-8B-Instruct")
+    assert model_from_here(tmp_path, judge, "") == judge
+    for settings in (
+        EngineSettings(kind="vllm", model="../checkpoints/judge"),
+        EngineSettings(kind="ideal", model="worlds/one.yaml"),
+    ):
+        with pytest.raises(ConfigError, match="is neither here nor in a folder above"):
+            model_from_here(tmp_path, settings, "")
