@@ -58,7 +58,7 @@ def _share_right(batcher: Batcher, sight: Sight, kind: str, number: int) -> list
     rng = random.Random(f"check {kind}")
     right: dict[Scale, list[float]] = {scale: [] for scale in SCALES}
     for start in range(0, number, _ROWS):
-        families = [FAMILIES[k % 3] for k in range(_ROWS)]
+        families: list[Family] = [FAMILIES[k % 3] for k in range(_ROWS)]
         scenes = [draw_scene(f, _SEED, start + k) for k, f in enumerate(families)]
         asked = [[_ask(rng, scene, kind, scale) for scale in SCALES] for scene in scenes]
         batch = batcher.make(rng, scenes, asked, num_bridge=64)
