@@ -56,6 +56,7 @@ from blpo.data.micro.world import (
     render,
 )
 from blpo.models.requests.layout import BRIDGE_SENTENCES, make_layout
+from PIL.Image import Image
 from torch import Tensor, nn
 from torch.nn import functional
 from transformers import (
@@ -180,6 +181,10 @@ def see(tower: Any, patches: Tensor) -> Tensor:
     return tower.merger(h.reshape(num_images * num_patches, -1)).view(num_images, -1, HIDDEN)
 
 
+def as_images(pictures: Sequence[Image]) -> Images:
+    return np.stack([np.asarray(picture) for picture in pictures])
+
+
 @dataclass(slots=True)
 class ImagePool:
     """Scenes with their pictures, slowly renewed."""
@@ -191,8 +196,7 @@ class ImagePool:
     @classmethod
     def draw(cls, size: int, seed: int) -> "ImagePool":
         scenes = [_scene(seed, index) for index in range(size)]
-        images = np.stack([np.asarray(render(scene)) for scene in scenes])
-        return cls(scenes, images, size)
+        return cls(scenes, as_images([render(scene) for scene in scenes]), size)
 
     def renew(self, count: int, seed: int) -> None:
         """Replace the `count` oldest pictures by fresh ones."""
@@ -395,8 +399,11 @@ def _lexicon() -> list[str]:
     return list(tokens)
 
 
-def make_processor() -> Any:
-    """Processor with a byte-level BPE tokenizer in which every ordinary word is one token."""
+def make_processor(further: Sequence[str] = ()) -> Any:
+    """Processor with a byte-level BPE tokenizer in which every ordinary word is one token.
+
+    further: tokens to have whole beside those of the shipped model.
+    """
 
     draft = tokenizers.Tokenizer(tokenizers.models.BPE())
     draft.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(
@@ -408,7 +415,7 @@ def make_processor() -> Any:
         show_progress=False,
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
     )
-    draft.train_from_iterator(_lexicon(), trainer)
+    draft.train_from_iterator([*_lexicon(), *further], trainer)
     trained = json.loads(draft.to_str())["model"]
     vocab: dict[str, int] = trained["vocab"]
     vocab |= {token: len(vocab) + place for place, token in enumerate(SPECIAL_TOKENS)}

@@ -18,6 +18,8 @@ from .kv_blocks import reuse_grain
 from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
 MICRO = "micro"
+SHIPPED = {MICRO: "micro", "micro-meaning": "micro_meaning"}
+"""Folder under `models/` by the name of each model that is shipped."""
 
 MIN_PIXELS = 28 * 28
 MAX_PIXELS = 2048 * 2048
@@ -26,8 +28,8 @@ MAX_PIXELS = 2048 * 2048
 
 READING = "2"
 """Version of how replies are read: label tokens, ends of a turn, markup in texts. Not told of the
-shipped model, which reads as it did in version 1: its labels are single tokens, its turn has one
-end, and all its markup is special."""
+shipped models, which read as in version 1: their labels are single tokens, their turn has one end,
+and all their markup is special."""
 
 _IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
@@ -61,7 +63,7 @@ def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
     shaping = _shaping_settings(settings, config)
     return EngineIdentity(
         engine=engine,
-        model=MICRO if settings.model == MICRO else folder.name if folder else settings.model,
+        model=folder.name if folder and settings.model not in SHIPPED else settings.model,
         revision=folder_revision(folder) if folder else hub_revision(settings),
         layout=layout_id(reuse_grain(settings, config)),
         settings=",".join(f"{name}={value}" for name, value in shaping),
@@ -79,7 +81,7 @@ def _shaping_settings(settings: EngineSettings, config: dict[str, Any]) -> list[
         shaping.append(("weights", "random"))
     chosen = settings.reading
     shaping += chosen.items()
-    if chosen or settings.model != MICRO:
+    if chosen or settings.model not in SHIPPED:
         shaping += [("reading", READING), ("template", template_digest(settings))]
     return shaping
 
@@ -109,12 +111,12 @@ def find_folder(model: str) -> Path | None:
 
     Raises EngineError if `model` is a path without a checkpoint.
     """
-    if model == MICRO:
-        folder = Path(str(resources.files("blpo.models") / MICRO))
+    if model in SHIPPED:
+        folder = Path(str(resources.files("blpo.models") / SHIPPED[model]))
         remedy = "the installation is incomplete; reinstall blpo"
     else:
         folder = Path(model).expanduser()
-        remedy = "give a folder with config.json, a Hugging Face id, or 'micro'"
+        remedy = "give a folder with config.json, a Hugging Face id, 'micro' or 'micro-meaning'"
         if not folder.exists() and _looks_like_hub_id(model):
             return None
     if not folder.is_dir():

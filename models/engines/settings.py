@@ -54,8 +54,9 @@ class EngineSettings(BaseModel):
     kind: EngineKind = "vllm"
     model: str = Field(
         default="micro",
-        description='"micro" (shipped), a local folder, a Hugging Face id, or the name of the '
-        "model at a server; of the kinds ideal and lexicon, the world file of the graded bench",
+        description='"micro" or "micro-meaning" (shipped), a local folder, a Hugging Face id, or '
+        "the name of the model at a server; of the kinds ideal and lexicon, the world file of the "
+        "graded bench",
     )
     revision: str | None = Field(
         default=None, description="commit, tag or branch of a Hugging Face id; pin a commit"

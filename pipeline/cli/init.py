@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
-_MICRO = "micro"
+_SHIPPED = ("micro", "micro-meaning")
 _WORLD_SUFFIXES = (".yaml", ".yml")
 
 
@@ -138,7 +138,7 @@ def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
     """The judges of the test bench write no prompts: a program of the bench does."""
     if judge["kind"] == "ideal":
         return {"kind": "lexicon", "model": judge["model"]}
-    return {"kind": "lexicon"} if judge["model"] == _MICRO else {}
+    return {"kind": "lexicon"} if judge["model"] in _SHIPPED else {}
 
 
 def _ask(question: str, default: str | None, option: str | None) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...data.importers.manifest import manifest_path
 from ...data.importers.registry import IMPORTERS
 from ...data.text_files import read_own_json
+from ...models.engines.checkpoint import SHIPPED
 from ...models.engines.settings import EngineSettings
 from ..config import RunConfig
 from ..sweeps.sweep import SweepConfig
@@ -81,7 +82,7 @@ def _engine(role: str, settings: EngineSettings) -> Iterator[Check]:
         if settings.reasoning_effort is None and settings.model.startswith(("o1", "o3", "o4")):
             told = "`reasoning_effort` is not set, and the server's own may change"
             yield warning(role, f"{name}: {told}")
-    elif not settings.is_program and settings.model != "micro":
+    elif not settings.is_program and settings.model not in SHIPPED:
         yield _pinned(role, name, settings)
 
 

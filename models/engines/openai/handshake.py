@@ -7,7 +7,7 @@ from typing import Any, cast
 import pydantic_core
 
 from ....data.errors import EngineError
-from ..checkpoint import MICRO, find_folder
+from ..checkpoint import SHIPPED, find_folder
 from ..settings import EngineSettings
 from .server_pool import ServerPool
 from .wire import TransientError, Wire
@@ -54,7 +54,7 @@ def tell_large_blocks(wire: Wire, server: str, block_size: int) -> None:
 
 
 def _has_tokenizer_here(settings: EngineSettings) -> bool:
-    if settings.tokenizer is not None or settings.model == MICRO:
+    if settings.tokenizer is not None or settings.model in SHIPPED:
         return True
     try:
         folder = find_folder(settings.model)

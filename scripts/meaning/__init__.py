@@ -1,0 +1,1 @@
+"""How `train_meaning.py` teaches the micro judge what prompts mean."""

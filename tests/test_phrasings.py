@@ -1,0 +1,131 @@
+"""What sentences say by construction, and the micro judge that was trained on them."""
+
+from collections.abc import Mapping
+from random import Random
+
+import pytest
+from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.micro.clause_words import DISMISSING_PREDICATES, POSITIVE_PREDICATES
+from blpo.data.micro.clauses import AT_FAULT, CLEAN, ENDS, strip_marks, turned_round
+from blpo.data.micro.held_out import held_out_sentences, sentence
+from blpo.data.micro.meaning import Meaning, Weighing, understood_verdict
+from blpo.data.micro.phrasings import KINDS, Phrasings, Statement, combined, is_held_out
+from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS
+from blpo.data.micro.world import (
+    FAMILIES,
+    Family,
+    draw_scene,
+    family_aspects,
+    named_aspects,
+    png_bytes,
+    render,
+)
+from blpo.models.engine import Request
+from blpo.models.engines.checkpoint import SHIPPED, find_folder, local_identity
+from blpo.models.engines.factory import make_engine
+from blpo.models.engines.settings import EngineSettings
+from blpo.models.ideal.english import understand
+
+MAX_BYTES = 30_000_000
+READ_ALIKE = 0.9
+"""The share of the plainest statements that the ideal judge's parser reads as they are meant."""
+
+
+def draw(rng: Random, kind: str, family: Family, breadth: float = 1.0) -> Statement:
+    names = [a.name for a in family_aspects(family)]
+    return Phrasings(rng, breadth).draw(kind, rng.sample(names, max(2, KINDS[kind])))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_statement_names_what_it_is_about_and_nothing_else(kind: str) -> None:
+    rng = Random(1)
+    for _ in range(150):
+        statement = draw(rng, kind, "symbols")
+        conditions = [w.condition.aspect for w in statement.weighed.values() if w.condition]
+        about = {*statement.weighed, *statement.excluded, *filter(None, conditions)}
+        assert set(named_aspects(strip_marks(statement.text)[0], "symbols")) == about
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_plain_statements_mean_to_the_parser_what_they_were_made_to_mean(kind: str) -> None:
+    rng, alike = Random(2), 0
+    for _ in range(100):
+        statement = draw(rng, kind, "symbols", breadth=0.0)
+        meaning = combined("symbols", [], [statement])
+        alike += understand(strip_marks(statement.text)[0], "symbols").weighed == meaning.weighed
+    assert alike >= 100 * READ_ALIKE
+
+
+def test_a_condition_is_turned_round_by_unless_by_dismissal_and_by_a_clean_state() -> None:
+    rng = Random(3)
+    for _ in range(300):
+        kind = rng.choice(("conditional", "forgiven"))
+        statement = draw(rng, kind, "flaws")
+        states = [mark for _, mark in strip_marks(statement.text)[1] if mark in (AT_FAULT, CLEAN)]
+        (weighing,) = statement.weighed.values()
+        assert weighing.condition is not None
+        assert weighing.condition.at_fault == (kind == "conditional")
+        assert len(states) == 1
+
+
+@pytest.mark.parametrize("frame", [*POSITIVE_PREDICATES, *DISMISSING_PREDICATES])
+def test_every_predicate_can_be_turned_round(frame: str) -> None:
+    assert turned_round(Random(0), frame) != frame
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_no_statement_is_a_held_out_sentence(family: Family) -> None:
+    names = [a.name for a in family_aspects(family)]
+    for sentences in held_out_sentences().values():
+        assert all(is_held_out(sentence(template, *names[:3])) for template in sentences)
+    rng = Random(4)
+    drawn = [draw(rng, kind, family) for kind in KINDS for _ in range(60)]
+    assert not any(is_held_out(strip_marks(statement.text)[0]) for statement in drawn)
+    assert all(statement.text.endswith(ENDS) for statement in drawn)
+
+
+def test_statements_go_together_as_the_parser_takes_sentences() -> None:
+    names, weighed = ["tint", "seam"], {"seam": Weighing(2), "grain": Weighing()}
+    statements = [Statement("", weighed), Statement("", excluded=("tint",))]
+    assert combined("flaws", names, statements) == Meaning(weighed, ("tint",))
+    every = combined("flaws", [], [Statement("", excluded=("tint",), all_weighed=True)])
+    assert "tint" not in every.weighed
+    assert len(every.weighed) == len(family_aspects("flaws")) - 1
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_shipped_judge_is_found_by_its_name_and_is_small(name: str) -> None:
+    folder = find_folder(name)
+    assert folder is not None
+    assert sum(file.stat().st_size for file in folder.iterdir()) <= MAX_BYTES
+    assert local_identity("vllm", EngineSettings(model=name)).model == name
+
+
+PROMPTS: Mapping[str, Meaning] = {
+    "Check the grain and the seam. Do not weigh the tint.": Meaning(
+        {"grain": Weighing(), "seam": Weighing()}, ("tint",)
+    ),
+    "Check the grain and the tint. Ignore the tint.": Meaning({"grain": Weighing()}, ("tint",)),
+    "Check the horizon. The seam costs two steps.": Meaning(
+        {"horizon": Weighing(), "seam": Weighing(2)}
+    ),
+}
+
+
+def test_the_judge_that_was_taught_meaning_leaves_out_what_a_prompt_excludes() -> None:
+    scenes = [draw_scene("flaws", 77, index) for index in range(40)]
+    images = [ImageRef(png_bytes(render(scene)), ImageBounds()) for scene in scenes]
+    labels = tuple("12345")
+    shares = dict[str, float]()
+    for name in SHIPPED:
+        engine = make_engine(EngineSettings(kind="transformers", model=name))
+        right = list[bool]()
+        for prompt, meaning in PROMPTS.items():
+            asked = f"{prompt}\n{ANSWER_INSTRUCTIONS['naturalness']}"
+            replies = engine.ask([Request(asked, image, labels=labels) for image in images])
+            wanted = [understood_verdict(scene, meaning, "naturalness") for scene in scenes]
+            right += [reply.text == label for reply, label in zip(replies, wanted, strict=True)]
+        engine.close()
+        shares[name] = sum(right) / len(right)
+    assert shares["micro-meaning"] > shares["micro"] + 0.15
+    assert shares["micro-meaning"] > 0.65
