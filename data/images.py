@@ -54,8 +54,8 @@ class ImageBounds:
     def __post_init__(self) -> None:
         if not 1 <= self.min_pixels <= self.max_pixels:
             raise DataError(
-                f"min_pixels {self.min_pixels} and max_pixels {self.max_pixels}: "
-                "both must be positive, the first at most the second"
+                f"bounds of {self.min_pixels} and {self.max_pixels} pixels: both must be positive, "
+                "the first at most the second"
             )
 
 

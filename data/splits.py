@@ -59,14 +59,14 @@ def _test_targets(
 ) -> dict[str, int]:
     if train_per_class is None:
         if not 0 < test_fraction < 1:
-            raise DataError(f"test_fraction is {test_fraction}: give a number between 0 and 1")
+            raise DataError(f"--test-fraction {test_fraction}: give a number between 0 and 1")
         shares = {label: int(count * test_fraction + 0.5) for label, count in totals.items()}
         return {label: min(max(share, 1), totals[label] - 1) for label, share in shares.items()}
     short = [label for label, count in totals.items() if count <= train_per_class]
     if short or train_per_class < 1:
         found = ", ".join(f"{label}: {totals[label]}" for label in sorted(short)) or "all do"
         raise DataError(
-            f"train_per_class is {train_per_class}: must be at least 1 and leave every class a "
+            f"--train-per-class {train_per_class}: must be at least 1 and leave every class a "
             f"test row (classes with too few rows: {found})"
         )
     return {label: count - train_per_class for label, count in totals.items()}

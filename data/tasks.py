@@ -17,14 +17,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    ValidationError,
     model_validator,
 )
 
 from .errors import DataError
 from .image_names import MAX_IMAGES
 from .text_files import parse_yaml, read_text
-from .validation import validation_message
+from .validation import validated
 
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Metric = Literal["macro_f1", "accuracy"]
@@ -314,7 +313,4 @@ def _read_task(file: Traversable, source: str) -> Task:
     if not file.is_file():
         raise DataError(f"{source}: no such task file; `blpo tasks` lists the packaged ones")
     content = read_text(file, DataError, "task file")
-    try:
-        return Task.model_validate(parse_yaml(content, source, DataError))
-    except ValidationError as error:
-        raise DataError(validation_message(error, source, Task)) from error
+    return validated(Task, parse_yaml(content, source, DataError), source, DataError)

@@ -2,14 +2,17 @@
 
 import difflib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
-from typing import Any, cast, get_args
+from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
+from .errors import BlpoError
 from .redaction import redacted
+
+Model = TypeVar("Model", bound=BaseModel)
 
 _Location = Sequence[str | int]
 
@@ -28,8 +31,59 @@ _EXPECTED: Mapping[str, str] = {
 }
 """What should stand there, by the type of the problem."""
 
-_BRANCH = re.compile(r"(literal|function-\w+|nullable|list|tuple|dict)\[.*|constrained-\w+")
+_BRANCH = re.compile(r"(literal|function-\w+|nullable|list|tuple|dict)\[.*|constrained-\w+|\[key\]")
 """What pydantic puts behind a key to say which of several types a problem is about."""
+
+
+def validated(
+    model: type[Model], fields: Mapping[str, Any], source: str, error: type[BlpoError]
+) -> Model:
+    """The model of plain values, as YAML and JSON hold them.
+
+    Raises `error` with a line for each key: source, key, value, what is wrong. A value of another
+    type that could be read as a number or as true or false is wrong, too.
+    """
+    try:
+        found = model.model_validate(fields)
+    except ValidationError as problem:
+        raise error(validation_message(problem, source, model)) from None
+    converted = list(_converted(fields, found.model_dump()))
+    if converted:
+        raise error("\n".join(f"{source}: {told}" for told in converted))
+    return found
+
+
+def _converted(given: object, taken: object, location: _Location = ()) -> Iterator[str]:
+    """What is said of each value, however deep, that was taken for one of another type."""
+    if problem := _conversion(given, taken):
+        quotes = ", without quotes" if isinstance(given, str) else ""
+        key = ".".join(map(str, location))
+        yield f"`{key}` is {redacted(_written(given))}: should be {_EXPECTED[problem]}{quotes}"
+    elif isinstance(given, Mapping) and isinstance(taken, Mapping):
+        values, others = cast("Mapping[str, object]", given), cast("Mapping[str, object]", taken)
+        for key in values:
+            if key in others:
+                yield from _converted(values[key], others[key], (*location, key))
+    elif isinstance(given, list | tuple) and isinstance(taken, list | tuple):
+        entries, others = cast("Sequence[object]", given), cast("Sequence[object]", taken)
+        for place, (entry, other) in enumerate(zip(entries, others, strict=False)):
+            yield from _converted(entry, other, (*location, place))
+
+
+def _conversion(given: object, taken: object) -> str:
+    """The type of the problem; empty where the value is what was given.
+
+    Numbers with a point may be in quotes: YAML reads 1e-1 as text.
+    """
+    match taken:
+        case bool():
+            return "" if isinstance(given, bool) else "bool_type"
+        case int():
+            return "int_type" if isinstance(given, bool | str | float) else ""
+        case float():
+            return "float_type" if isinstance(given, bool) else ""
+        case _:
+            return ""
 
 
 def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
@@ -46,7 +100,7 @@ def _told(location: _Location, problems: Sequence[dict[str, Any]], model: type[B
     """What is wrong with one key. problems: one for each type that the key may have."""
     key = ".".join(map(str, location))
     first = problems[0]
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "invalid_key"):
         return f"unknown key `{key}`{_suggestion(str(location[-1]), _known_keys(model, location))}"
     if first["type"] == "missing":
         return f"key `{key}` is missing"

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
 from ..data.text_files import parse_yaml, parse_yaml_value, read_text
-from ..data.validation import validation_message
+from ..data.validation import validated
 from ..models.engines.settings import EngineSettings
 from ..models.roles.judge import TEXT_VERDICT_TOKENS
 from ..models.roles.optimizer import PROPOSAL_TOKENS
@@ -75,6 +75,15 @@ class ImageConfig(BaseModel):
     min_pixels: int = Field(default=ImageBounds().min_pixels, ge=1)
     max_pixels: int = Field(default=ImageBounds().max_pixels, ge=1)
 
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.min_pixels > self.max_pixels:
+            raise ValueError(
+                f"`images.min_pixels` ({self.min_pixels}) is more than `images.max_pixels` "
+                f"({self.max_pixels}): lower the one or raise the other"
+            )
+        return self
+
     @property
     def bounds(self) -> ImageBounds:
         return ImageBounds(self.min_pixels, self.max_pixels)
@@ -114,6 +123,10 @@ def _refuse_label_within_thought(config: "RunConfig | JudgeConfig") -> None:
         )
 
 
+PROMPT_FIELDS = ("judge_prompt", "i2t_prompt")
+"""The first prompts of a run, where they are not the task's."""
+
+
 class RunConfig(VerdictConfig, MethodSections):
     """One run: a task, its data, the models, the method.
 
@@ -145,6 +158,13 @@ class RunConfig(VerdictConfig, MethodSections):
     budget: BudgetConfig = BudgetConfig()
     max_failed_share: MaxFailedShare = MaxFailedShare()
     report: bool = True
+
+    @field_validator(*PROMPT_FIELDS)
+    @classmethod
+    def _check_prompt(cls, prompt: str | None) -> str | None:
+        if prompt is not None and not prompt.strip():
+            raise ValueError("should not be empty: write a prompt, or drop the key for the task's")
+        return prompt
 
     @model_validator(mode="after")
     def _check_thinking(self) -> Self:
@@ -207,10 +227,7 @@ def parse_config(
     """
     for override in overrides:
         _apply_override(fields, override)
-    try:
-        return model.model_validate(fields)
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, source, model)) from None
+    return validated(model, fields, source, ConfigError)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -228,8 +245,11 @@ def comparable(config: RunConfig) -> dict[str, Any]:
 
 def _apply_override(fields: dict[str, Any], override: str) -> None:
     key, separator, value = override.partition("=")
-    if not separator or not key:
-        raise ConfigError(f"--set {override}: expected key=value, such as --set seed=1")
+    if not separator or not all(map(str.strip, key.split("."))):
+        raise ConfigError(
+            f"--set {override}: expected key=value, where the key is a name, or names with a dot "
+            "between them, such as --set seed=1 or --set judge.model=micro"
+        )
     *parents, name = key.split(".", 1 if key.startswith(_DOTTED_KEYS) else -1)
     for parent in parents:
         group: object = fields.setdefault(parent, {})

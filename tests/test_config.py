@@ -1,5 +1,6 @@
 """Run files: read strictly, overridden from the command line, compared field by field."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from blpo.pipeline.config import (
     load_run_config,
     parse_config,
 )
+from blpo.pipeline.runs.directory import stored_config
 from blpo.pipeline.sweeps.sweep import SweepConfig
 
 MINIMAL = "task: unsafebench\ndataset: d.parquet\noutput: runs/a\n"
@@ -71,6 +73,13 @@ def test_overrides_of_a_grid_keep_its_dotted_keys_whole() -> None:
         (MINIMAL + "judge: 3\n", [], "`judge` is 3: should be a group of keys"),
         (MINIMAL, ["method=blop"], "`method` is 'blop': no such method; choose from blpo, "),
         (MINIMAL, ["seed"], "expected key=value"),
+        (MINIMAL, [".=1"], "expected key=value, where the key is a name, or names with a dot"),
+        (MINIMAL, ["judge.=1"], "--set judge.=1: expected key=value"),
+        (MINIMAL, ["judge..model=1"], "such as --set seed=1 or --set judge.model=micro"),
+        (MINIMAL, ['judge_prompt=""'], "`judge_prompt` is '': should not be empty: write a prompt"),
+        (MINIMAL + "i2t_prompt: '  '\n", [], "or drop the key for the task's"),
+        (MINIMAL, ["images.min_pixels=2000000"], "`images.min_pixels` (2000000) is more than"),
+        (MINIMAL + "judge: {3: 4}\n", [], "unknown key `judge.3`; known keys: kind, model,"),
         (MINIMAL, ["task.name=x"], "task is a value, not a group of keys"),
         ("task: [", [], "not valid YAML"),
         ("- a\n", [], "must hold `key: value` lines"),
@@ -110,6 +119,57 @@ def test_a_label_within_a_thought_is_refused_when_the_settings_are_read(
 def test_a_thinking_server_that_is_asked_by_chats_may_give_direct_verdicts() -> None:
     judge = {"kind": "openai", "layout": "chat", "thinking": "on"}
     assert parse_config(JudgeConfig, {"judge": judge}, "--set").verdict == "direct"
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("seed=true", "`seed` is true: should be a whole number"),
+        ('seed="1"', "`seed` is '1': should be a whole number, without quotes"),
+        ("algorithm.inner_steps=1.0", "`algorithm.inner_steps` is 1.0: should be a whole number"),
+        ('report="no"', "`report` is 'no': should be true or false, without quotes"),
+        ("report=0", "`report` is 0: should be true or false"),
+        ("judge.engines=true", "`judge.engines` is true: should be a whole number"),
+        ("judge.timeout_s=true", "`judge.timeout_s` is true: should be a number"),
+        ("max_failed_share=true", "`max_failed_share` is true: should be a group of keys"),
+        (
+            "reading={family: offset, prior: {x: true}}",
+            "`reading.prior.x` is true: should be a number",
+        ),
+    ],
+)
+def test_a_value_of_another_type_is_not_converted(
+    tmp_path: Path, override: str, message: str
+) -> None:
+    path = write(tmp_path, MINIMAL)
+    with pytest.raises(ConfigError) as error:
+        load_run_config(path, [override])
+    assert str(error.value) == f"{path}: {message}"
+
+
+def test_values_that_stand_for_others_are_taken(tmp_path: Path) -> None:
+    overrides = ["judge.timeout_s=3", "optimizer.temperature=1e-1", "algorithm.controls=off"]
+    config = load_run_config(write(tmp_path, MINIMAL), [*overrides, "max_failed_share=1"])
+    assert (config.judge.timeout_s, config.optimizer.temperature) == (3.0, 0.1)
+    assert (config.algorithm.controls, config.max_failed_share.judge) == ("off", 1)
+
+
+@pytest.mark.parametrize(("kept", "taken"), [("", None), ("  ", "  ")])
+def test_a_run_of_an_earlier_version_with_a_blank_prompt_is_read_as_it_was_taken(
+    tmp_path: Path, kept: str, taken: str | None
+) -> None:
+    config = load_run_config(write(tmp_path, MINIMAL))
+    fields = config.model_dump(mode="json") | {"judge_prompt": kept}
+    (tmp_path / "config.json").write_text(json.dumps(fields))
+    found = stored_config(tmp_path)
+    assert (found.judge_prompt, found.i2t_prompt) == (taken, None)
+
+
+def test_whatever_a_run_keeps_of_its_settings_is_read_again(tmp_path: Path) -> None:
+    overrides = ["preset=plus", "max_failed_share=1", "judge.thinking=off", "reading=auto"]
+    config = load_run_config(write(tmp_path, MINIMAL), overrides)
+    kept = config.model_dump(mode="json")
+    assert parse_config(RunConfig, kept, "config.json").model_dump(mode="json") == kept
 
 
 def test_a_missing_run_file_is_named(tmp_path: Path) -> None:

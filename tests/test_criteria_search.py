@@ -56,7 +56,11 @@ def test_a_section_is_the_prompt_of_one_criterion() -> None:
     both = with_question_prompt(prompt, task(), first, "Any blade?")
     assert question_prompts(both, task()) == {first: "Any blade?", second: "Any skull?"}
     check_sections(both, task(), "prompt.txt")
-    for wrong, told in ((both + "\n[criterion: x]\n?", "criterion: x"), (both + prompt[5:], "two")):
+    for wrong, told in (
+        (both + "\n[criterion: x]\n?", "criterion: x"),
+        (both + prompt[5:], "two"),
+        (f"Safe?\n\n[criterion: {second}]\n", "is empty: write"),
+    ):
         with pytest.raises(ConfigError, match=told):
             check_sections(wrong, task(), "prompt.txt")
 

@@ -336,10 +336,10 @@ def test_a_number_per_class_may_be_given_for_train() -> None:
     splits = assign_splits(labels, groups, train_per_class=6)
     assert Counter(zip(labels, splits, strict=True))["a", "train"] == 6
     assert Counter(zip(labels, splits, strict=True))["b", "train"] == 6
-    with pytest.raises(DataError, match=r"train_per_class is 10.*b: 10"):
+    with pytest.raises(DataError, match=r"--train-per-class 10: .*b: 10"):
         assign_splits(labels, groups, train_per_class=10)
 
 
 def test_a_fraction_outside_zero_and_one_is_refused() -> None:
-    with pytest.raises(DataError, match=r"test_fraction is 1\.5"):
+    with pytest.raises(DataError, match=r"--test-fraction 1\.5"):
         assign_splits(["a"], ["g"], test_fraction=1.5)

@@ -11,11 +11,11 @@ Synthetic throughout: figures say how methods behave here, nothing about real ju
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import ConfigError
 from ..text_files import parse_yaml, read_text
-from ..validation import validation_message
+from ..validation import validated
 from .world import ASPECTS
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -135,7 +135,4 @@ SHIPPED_WORLD = GradedWorld()
 def load_world(path: Path) -> GradedWorld:
     """Read a world file. Raises ConfigError naming the file, the key and the remedy."""
     fields = parse_yaml(read_text(path, ConfigError, "world file"), str(path), ConfigError)
-    try:
-        return GradedWorld.model_validate(fields)
-    except ValidationError as error:
-        raise ConfigError(validation_message(error, str(path), GradedWorld)) from None
+    return validated(GradedWorld, fields, str(path), ConfigError)

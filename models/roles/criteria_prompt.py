@@ -31,8 +31,8 @@ def with_question_prompt(judge_prompt: str, task: Task, name: str, prompt: str) 
 
 
 def check_sections(judge_prompt: str, task: Task, source: str) -> None:
-    """Raises ConfigError for a section of a criterion that the task does not have, or of one that
-    another section is of, too."""
+    """Raises ConfigError for a section of a criterion that the task does not have, of one that
+    another section is of, too, and for one without text."""
     found = _HEADING.findall(judge_prompt) if task.criteria else []
     names = [criterion.name for criterion in task.criteria]
     for place, name in enumerate(found):
@@ -43,6 +43,12 @@ def check_sections(judge_prompt: str, task: Task, source: str) -> None:
             )
         if name in found[:place]:
             raise ConfigError(f"{source}: has two sections [criterion: {name}]: keep one")
+    empty = [name for name, text in _sections(judge_prompt, task)[1].items() if not text]
+    if empty:
+        raise ConfigError(
+            f"{source}: the section [criterion: {empty[0]}] is empty: write a prompt there, or "
+            "drop its line for the question of the task"
+        )
 
 
 def _sections(judge_prompt: str, task: Task) -> tuple[str, dict[str, str]]:

@@ -73,6 +73,8 @@ class Judge:
 
         settings: as of the constructor; judge={"kind": ..., "model": ...} names the model.
         """
+        if prompt is not None and not prompt.strip():
+            raise ConfigError("prompt: is empty: give a prompt, or leave it out for the task's")
         loaded = task if isinstance(task, Task) else load_task(task)
         source = JudgeSource(
             loaded, prompt or loaded.judge_prompt, JudgeConfig(), store=Path(store)

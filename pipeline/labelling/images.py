@@ -62,7 +62,7 @@ def shown_images(
     if not rows:
         raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
     folder = paths_start(source, image_root)
-    bounds = ImageBounds(max_pixels=max_pixels)
+    bounds = ImageBounds(min(ImageBounds().min_pixels, max_pixels), max_pixels)
     problems = Problems(str(source))
     shown: dict[str, Shown] = {}
     with ThreadPoolExecutor() as pool:

@@ -34,7 +34,15 @@ from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
 from ...data.tasks import Task, load_task, task_yaml
 from ...data.text_files import read_own_json, read_text
-from ..config import LOCATION_FIELDS, LOG_FIELDS, RunConfig, comparable, differences, parse_config
+from ..config import (
+    LOCATION_FIELDS,
+    LOG_FIELDS,
+    PROMPT_FIELDS,
+    RunConfig,
+    comparable,
+    differences,
+    parse_config,
+)
 
 _log = logging.getLogger("blpo.runs")
 
@@ -212,7 +220,15 @@ def stored_config(path: Path) -> RunConfig:
     places = {"output": str(path)}
     if "store" in fields:
         places["store"] = _from_here(path, fields["store"])
-    return parse_config(RunConfig, fields | places, str(path / CONFIG_FILE))
+    blank = {name: fields[name] for name in PROMPT_FIELDS if _is_blank(fields.get(name))}
+    known = fields | places | dict.fromkeys(blank)
+    config = parse_config(RunConfig, known, str(path / CONFIG_FILE))
+    # Earlier versions took the task's prompt for an empty one, and white space for a prompt.
+    return config.model_copy(update={name: prompt or None for name, prompt in blank.items()})
+
+
+def _is_blank(prompt: object) -> bool:
+    return isinstance(prompt, str) and not prompt.strip()
 
 
 def _relative(store: Path, path: Path) -> str:

@@ -33,7 +33,8 @@ class MaxFailedShare(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _spread(cls, given: Any) -> Any:
-        return dict.fromkeys(ROLES, given) if isinstance(given, int | float) else given
+        is_number = isinstance(given, int | float) and not isinstance(given, bool)
+        return dict.fromkeys(ROLES, given) if is_number else given
 
     def of(self, role: Role) -> float:
         return getattr(self, role)
