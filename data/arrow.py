@@ -31,6 +31,18 @@ def open_parquet(source: Any, **options: Any) -> Any:
     return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20, **options)
 
 
+def parquet_fault(error: Exception) -> str:
+    """Which of ARROW_ERRORS a file gave, in words without those of the library."""
+    if isinstance(error, UnicodeDecodeError):
+        return "holds text that is not UTF-8"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    text = str(error).lower()
+    if "magic bytes" in text or "file size is" in text:
+        return "its end is missing"
+    return "its contents are damaged"
+
+
 def temporary_name(path: Path) -> Path:
     """A hidden unique name beside `path`; readers skip it, `is_temporary` knows it."""
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(8)}.tmp")

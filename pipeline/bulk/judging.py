@@ -59,7 +59,8 @@ _log = logging.getLogger("blpo.judge")
 BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
-_SHARD_KEY = "blpo.shard"
+SHARD_KEY = "blpo.shard"
+"""Of the metadata of a file of verdicts: which shard of the dataset it is of."""
 OTHER_JUDGE_KEY = "blpo.other_judge"
 """Of the metadata of a file of verdicts: what `other_judge` says of them."""
 _DECISION_FIELDS = (pa.field("decision", pa.string()), pa.field("confidence", pa.float64()))
@@ -387,7 +388,7 @@ def write_judged(
 
     Raises FailuresError, without a file, if more rows have no label than the source allows.
     """
-    remarks = {_SHARD_KEY: str(shard), JUDGED_BY_KEY: by.model_dump_json()}
+    remarks = {SHARD_KEY: str(shard), JUDGED_BY_KEY: by.model_dump_json()}
     if counts.other_judge:
         remarks[OTHER_JUDGE_KEY] = counts.other_judge
     schema = _judged_schema(source).with_metadata(remarks)
