@@ -114,7 +114,7 @@ def told_sides(
         yield f"labels that are others than in {old.path}: {len(changed):,} ({_some(changed)})"
 
 
-def _by_side(sides: Sequence[Split]) -> str:
+def _by_side(sides: Sequence[str]) -> str:
     return ", ".join(f"{sides.count(split):,} {split}" for split in SPLITS)
 
 
