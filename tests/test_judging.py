@@ -447,6 +447,9 @@ def test_a_folder_of_parts_is_finished_where_it_was_left(world: World) -> None:
     assert manifest.missing() == [2]
     judge_shard(Path("verdicts"), 1, Workers(IdealPool(world.engine)))
     assert judge_shard(Path("verdicts"), 2, Workers(IdealPool(world.engine))).new_calls == 0
+    told = "part-00001.parquet: not a whole Parquet file .*: remove it, and run the `blpo judge`"
+    with pytest.raises(DataError, match=told):
+        collect_shards(Path("verdicts"))
 
 
 def test_stores_of_shards_that_are_judged_take_no_memory(world: World) -> None:

@@ -80,12 +80,12 @@ def test_what_old_examples_have_become_of_is_told(tmp_path: Path) -> None:
     rows = rows_with_images(tmp_path, 14)[2:]
     rows[0]["label"], rows[1]["label"] = rows[1]["label"], rows[0]["label"]
     notes = imported(write_csv(tmp_path / "now.csv", rows), split_as=old)[0].notes
-    assert f"in {old} and not here: 2 examples (first: images/0.png, images/1.png)" in notes
+    assert f"examples of {old} that are not here: 2 (first: images/0.png, images/1.png)" in notes
     first, second = SAFETY.labels
     told = f"images/2.png {first}, now {second}, images/3.png {second}, now {first}"
     assert f"labels that are others than in {old}: 2 (first: {told})" in notes
     same = imported(tmp_path / "first.csv", overwrite=True, split_as=old)[0].notes
-    assert not any("not here" in note or "are others" in note for note in same)
+    assert not any("are not here" in note or "are others" in note for note in same)
 
 
 def test_train_rows_per_class_count_new_rows_alone(tmp_path: Path) -> None:

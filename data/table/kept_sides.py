@@ -108,7 +108,7 @@ def told_sides(
     seen = {*here}
     gone = [e.example_id for key, own in old.examples.items() if key not in seen for e in own]
     if gone:
-        yield f"in {old.path} and not here: {len(gone):,} examples ({_some(sorted(gone))})"
+        yield f"examples of {old.path} that are not here: {len(gone):,} ({_some(sorted(gone))})"
     changed = [told for record in records if (told := _changed_label(old, record))]
     if changed:
         yield f"labels that are others than in {old.path}: {len(changed):,} ({_some(changed)})"

@@ -15,7 +15,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...data.arrow import ARROW_ERRORS, atomic_path, open_parquet, pa, pq, refuse_ending
+from ...data.arrow import (
+    ARROW_ERRORS,
+    atomic_path,
+    open_parquet,
+    pa,
+    parquet_fault,
+    pq,
+    refuse_ending,
+)
 from ...data.errors import ConfigError, DataError
 from ...data.redaction import public_address
 from ...data.remote import address
@@ -228,7 +236,7 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
         raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
     parts = map(manifest.part, range(manifest.num_shards))
-    files: list[Any] = [open_parquet(part) for part in parts]
+    files = [_opened(part) for part in parts]
     others = [_other_judge(file) for file in files]
     counts = JudgedCounts(other_judge=next(filter(None, others), ""), expected=manifest.expected)
     warn_of_other_judge(counts.other_judge)
@@ -240,6 +248,16 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
         counts.check(manifest.judge.max_failed_share.judge)
     counts.warn()
     return manifest.out, counts
+
+
+def _opened(part: Path) -> Any:
+    try:
+        return open_parquet(part)
+    except ARROW_ERRORS as error:
+        raise DataError(
+            f"{part}: not a whole Parquet file ({parquet_fault(error)}): remove it, and run the "
+            "`blpo judge` command again: what was answered is in the store"
+        ) from error
 
 
 def refuse_missing(folder: Path, manifest: JudgeManifest) -> None:
