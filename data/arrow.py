@@ -1,5 +1,6 @@
 """pyarrow, which ships no type information, and files that appear whole or not at all."""
 
+import errno
 import os
 import secrets
 from collections.abc import Generator
@@ -21,10 +22,25 @@ pq: Any = pyarrow.parquet
 ARROW_ERRORS: tuple[type[Exception], ...] = (pa.ArrowException, OSError, UnicodeDecodeError)
 """What pyarrow raises on a file that is cut off, damaged or no Parquet at all."""
 
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK)
+"""What file systems answer that have no second names for a file."""
+
 
 def open_parquet(source: Any, **options: Any) -> Any:
     """A path or Arrow file as a ParquetFile; its memory does not grow with what is read."""
     return pq.ParquetFile(source, pre_buffer=False, buffer_size=2**20, **options)
+
+
+def parquet_fault(error: Exception) -> str:
+    """Which of ARROW_ERRORS a file gave, in words without those of the library."""
+    if isinstance(error, UnicodeDecodeError):
+        return "holds text that is not UTF-8"
+    if isinstance(error, OSError) and error.errno:
+        return os.strerror(error.errno).lower()
+    text = str(error).lower()
+    if "magic bytes" in text or "file size is" in text:
+        return "its end is missing"
+    return "its contents are damaged"
 
 
 def temporary_name(path: Path) -> Path:
@@ -73,11 +89,12 @@ def _refuse_place(path: Path) -> None:
 
 
 @contextmanager
-def atomic_path(path: Path) -> Generator[Path]:
+def atomic_path(path: Path, *, overwrite: bool = True) -> Generator[Path]:
     """A temporary path that becomes `path`, synced, when the block ends without an exception.
 
-    Raises OutputError where it cannot be written, at once for a folder or device in its place;
-    nothing is left behind then.
+    overwrite: whether it takes the place of a file that is there by then; of several processes
+    that write one path without it, one succeeds. Raises OutputError where it cannot be written, at
+    once for a folder or device in its place; nothing is left behind then.
     """
     _refuse_place(path)
     temporary = temporary_name(path)
@@ -85,7 +102,10 @@ def atomic_path(path: Path) -> Generator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         sync(temporary)
-        temporary.replace(path)
+        if overwrite:
+            temporary.replace(path)
+        else:
+            _place_new(temporary, path)
         sync(path.parent)
     except OSError as error:
         # What the block reads meanwhile has a name of its own.
@@ -95,3 +115,28 @@ def atomic_path(path: Path) -> Generator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _place_new(temporary: Path, path: Path) -> None:
+    """Give a file its name unless another has it; raises OutputError then."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        # A file server may have made the link, and answered a question that was sent twice.
+        if not path.samefile(temporary):
+            raise _taken(path) from None
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        try:
+            path.open("x").close()
+        except FileExistsError:
+            raise _taken(path) from None
+        temporary.replace(path)
+
+
+def _taken(path: Path) -> OutputError:
+    return OutputError(
+        f"{path}: already there: another process has written it meanwhile; name another file or "
+        "pass --overwrite"
+    )

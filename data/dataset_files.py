@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from .arrow import ARROW_ERRORS, open_parquet, pq
+from .arrow import ARROW_ERRORS, open_parquet, parquet_fault, pq
 from .errors import DataError
 from .remote import address, files_below, is_here, kind_of, open_binary, reaching
 
@@ -64,10 +64,8 @@ def _whole(path: Path) -> Generator[None]:
     try:
         yield
     except ARROW_ERRORS as error:
-        raise DataError(
-            f"{address(path)}: not a whole Parquet file ({error}): copy it again or repeat the "
-            "import"
-        ) from error
+        told = f"not a whole Parquet file ({parquet_fault(error)})"
+        raise DataError(f"{address(path)}: {told}: copy it again or repeat the import") from error
 
 
 def group_rows(metadata: Any) -> tuple[int, ...]:

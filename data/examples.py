@@ -164,12 +164,13 @@ def write_dataset(
     comments: bool = False,
     images: Sequence[str] = (),
     criteria: Sequence[str] = (),
+    overwrite: bool = True,
 ) -> None:
     """Writes a dataset file that is complete when it appears; holds one row group in memory.
 
     The same rows in the same order give the same bytes. Rows are not checked here. All have as
     many images. comments: whether the file has that column. images: their roles, if they have any.
-    criteria: those that have a column.
+    criteria: those that have a column. overwrite: as of `atomic_path`.
     """
     rows = iter(rows)
     first = next(rows, None)
@@ -179,7 +180,10 @@ def write_dataset(
     schema = schema.append(COMMENT) if comments else schema
     for name in criteria:
         schema = schema.append(pa.field(f"{CRITERION}{name}", pa.string()))
-    with atomic_path(path) as temporary, pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer:
+    with (
+        atomic_path(path, overwrite=overwrite) as temporary,
+        pq.ParquetWriter(temporary, schema, **_LAYOUT) as writer,
+    ):
         for group in _row_groups(chain(given, rows)):
             records = [_record(row, columns) for row in group]
             writer.write_table(pa.Table.from_pylist(records, schema))
@@ -384,13 +388,19 @@ def _batches(
 def _check_columns(
     path: Path, schema: Any, needed: tuple[str, ...], optional: tuple[str, ...]
 ) -> None:
+    missing = [name for name in needed if name not in schema.names]
+    if missing and "verdict" in schema.names:
+        raise DataError(
+            f"{path}: holds verdicts, as `blpo judge` writes them, and is no dataset: name the "
+            "file that `blpo import table` wrote"
+        )
     problems = Problems(str(path))
     for name in (*needed, *optional):
         if name in schema.names:
             found, wanted = schema.field(name).type, _type_of(name)
             if not _is_usable(name, found, wanted):
                 problems.add(f"column `{name}`", f"is {found}, must be {wanted}; {_REMEDY}")
-        elif name in needed:
+        elif name in missing:
             problems.add(f"column `{name}`", f"is missing; {_REMEDY}")
     problems.raise_if_any()
 

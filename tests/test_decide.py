@@ -303,7 +303,23 @@ def test_estimate_takes_verdicts_of_the_runs_own_judge_alone(
     assert "unmarked.parquet: does not say what judged it" in caplog.text
 
 
-def test_estimate_counts_several_files_and_folders_of_shards_as_one(blpo: Blpo, new: Path) -> None:
+def test_what_holds_no_verdicts_is_refused_in_plain_words(blpo: Blpo, new: Path) -> None:
+    run = str(new / "run")
+    Path("x.csv").write_text("example_id,verdict\n")
+    Path("cut.parquet").write_bytes(b"PAR1 and no more")
+    for name, told in {
+        "nope.parquet": "nope.parquet: no such file; make a file of verdicts with `blpo judge",
+        "x.csv": "x.csv: no file of verdicts, which end in .parquet; make them with `blpo judge",
+        "cut.parquet": "cut.parquet: cannot read the verdicts (its end is missing); make them",
+        "new.parquet": "new.parquet: holds no verdicts (it has no column `verdict`); make them",
+    }.items():
+        outcome = blpo("estimate", name, "--run", run)
+        assert (outcome.code, told in outcome.err) == (1, True), outcome.err
+
+
+def test_estimate_counts_several_files_and_folders_of_shards_as_one(
+    blpo: Blpo, new: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     run = str(new / "run")
     for options in (("--out", "v.parquet"), ("--out", "parts", "--shards", "3")):
         assert blpo("judge", "new.parquet", "--run", run, *options).code == 0
@@ -318,14 +334,24 @@ def test_estimate_counts_several_files_and_folders_of_shards_as_one(blpo: Blpo, 
 
     assert json.loads(estimated("v.parquet"))["num_images"] == 30
     assert estimated("parts") == estimated("a.parquet", "b.parquet") == estimated("v.parquet")
-    assert estimated("parts", "parts/part-00000.parquet") == estimated("parts")
+    for given in (("parts", "parts/part-00000.parquet"), ("b.parquet", "./b.parquet")):
+        again = blpo("estimate", *given, "--run", run)
+        assert again.code == 1
+        assert f"is named twice, the first time as {given[0]}: leave one of" in again.err
     twice = blpo("estimate", "b.parquet", "v.parquet", "--run", run)
     assert twice.code == 1
     assert "v.parquet: 'new12' is in b.parquet, too, and would count twice" in twice.err
     Path("parts/part-00001.parquet").unlink()
     missing = blpo("estimate", "parts", "--run", run)
     assert missing.code == 1
-    assert "parts: 1 of 3 shards are missing (1)" in missing.err
+    told = "parts: 1 of 3 shards are missing (of 1 to 3: 2); "
+    assert f"{told}the `blpo judge` command that made the others makes what is" in missing.err
+    Path("parts/_manifest.json").unlink()
+    unmarked = blpo("estimate", "parts", "--run", run)
+    assert (unmarked.code, f"{told}judge them with" in unmarked.err) == (1, True)
+    singly = [f"parts/part-0000{number}.parquet" for number in (0, 2)]
+    assert json.loads(estimated(*singly))["num_images"] < 30
+    assert "1 of 3 shards are missing (of 1 to 3: 2), and not counted" in caplog.text
     Path("empty").mkdir()
     assert "empty: holds no Parquet file" in blpo("estimate", "empty", "--run", run).err
 

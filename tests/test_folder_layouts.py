@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.sources.base import split_of
+from blpo.data.table.cells import distinct_names
 from PIL import Image
 from user_files import (
     HEIC,
@@ -334,8 +335,25 @@ def test_several_folders_are_one_dataset_whose_ids_begin_with_their_names(tmp_pa
     namesake = photos(tmp_path / "old" / "a", 2)
     found = imported(first, overwrite=True, more=(namesake,))[1]
     tops = {example.example_id.rsplit("/", 2)[0] for example in examples_of(found)}
-    assert tops == {"old/a", f"{tmp_path.name}/a"}
-    assert "is named twice, the first time as" in refused(first, more=(first,))
+    assert tops == {"old/a", "a"}
+    told = f"is named twice, the first time as {first}: leave one of them out"
+    assert told in refused(first, more=(first,))
+    (first / "b").mkdir()
+    told = f"{first / 'b'}: lies within {first}, which is read with all that is in it: name one"
+    assert told in refused(first, more=(first / "b",))
+    assert told in refused(first / "b", more=(first,))
+
+
+def test_names_of_folders_do_not_depend_on_what_holds_all_of_them() -> None:
+    def names(*folders: str) -> list[str]:
+        return [str(distinct_names(folders)[folder]) for folder in folders]
+
+    assert names("/w/a", "/w/b") == names("/v/u/a", "/v/u/b") == ["a", "b"]
+    assert names("/w/a/s", "/w/S", "/w/b/s") == ["a/s", "S", "b/s"]
+    assert names("/w/x/a", "/w/y/a") == ["x/a", "y/a"]
+    assert names("/w/a", "/w/x/a/b", "/w/y/c/b") == ["a", "x/a/b", "y/c/b"]
+    assert names("/w", "/w/a") == ["w", "a"]
+    assert distinct_names(["/w/a", "/w/a"]) == {}
 
 
 def test_a_folder_of_several_may_name_no_image_of_another(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from weakref import WeakSet
 import polars as pl
 import pytest
 from blpo.data.arrow import pq
-from blpo.data.errors import ConfigError, DataError, EngineError
+from blpo.data.errors import ConfigError, DataError, EngineError, OutputError
 from blpo.data.examples import Example, Split, write_dataset
 from blpo.data.images import decode_image
 from blpo.data.shards import Shard
@@ -187,6 +187,24 @@ def test_an_output_that_exists_is_refused_before_anything_is_asked(
     assert (outcome.code, Path("out.parquet").read_text()) == (1, "mine")
     assert "--overwrite" in outcome.err
     assert world.engine.asked == []
+
+
+def nothing_there_yet(*_: object, **__: object) -> None:
+    """What a process finds that has looked before another one has written."""
+
+
+def test_of_two_processes_that_judge_into_one_file_the_second_keeps_its_replies(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.judge()
+    first = Path("out.parquet").read_bytes()
+    monkeypatch.setattr(judging, "refuse_output", nothing_there_yet)
+    with pytest.raises(OutputError) as caught:
+        world.judge()
+    told = "out.parquet: already there: another process has written it meanwhile; name another file"
+    assert str(caught.value).startswith(told)
+    assert "the replies are in the store store, and are not asked for again" in str(caught.value)
+    assert Path("out.parquet").read_bytes() == first
 
 
 def test_started_again_after_the_engine_died_it_asks_only_what_was_in_flight(
@@ -429,6 +447,9 @@ def test_a_folder_of_parts_is_finished_where_it_was_left(world: World) -> None:
     assert manifest.missing() == [2]
     judge_shard(Path("verdicts"), 1, Workers(IdealPool(world.engine)))
     assert judge_shard(Path("verdicts"), 2, Workers(IdealPool(world.engine))).new_calls == 0
+    told = "part-00001.parquet: not a whole Parquet file .*: remove it, and run the `blpo judge`"
+    with pytest.raises(DataError, match=told):
+        collect_shards(Path("verdicts"))
 
 
 def test_stores_of_shards_that_are_judged_take_no_memory(world: World) -> None:

@@ -279,7 +279,7 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     Path("out.parquet").unlink()
     Path("out.parquet.shards/part-00001.parquet").unlink()
     refused = blpo("judge", "collect", "out.parquet.shards")
-    assert (refused.code, "1 of 3 shards are missing (1)" in refused.err) == (1, True)
+    assert (refused.code, "1 of 3 shards are missing (of 1 to 3: 2)" in refused.err) == (1, True)
     assert "num_shards: 3 -> 4" in blpo(*array[:-1], "4").err
     again = json.loads(blpo(*array, "--json").out)
     assert again["shards"] == [1]

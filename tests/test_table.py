@@ -340,7 +340,9 @@ def test_text_of_parquet_and_names_of_files_that_are_not_utf8_are_errors(tmp_pat
     column = pa.StringArray.from_buffers(1, offsets, text)
     table = pa.table({"image": ["a.png"], "label": column})
     pq.write_table(table, tmp_path / "t.parquet")
-    assert "not a whole Parquet file ('utf-8' codec" in refused(tmp_path / "t.parquet")
+    assert "not a whole Parquet file (holds text that is not UTF-8)" in refused(
+        tmp_path / "t.parquet"
+    )
     folder = tmp_path / "images"
     (folder / "Safe").mkdir(parents=True)
     Path(os.fsdecode(os.fsencode(folder / "Safe") + b"/\xff.png")).write_bytes(b"")

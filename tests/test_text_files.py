@@ -1,6 +1,8 @@
 """Text files that users or blpo wrote: what is wrong is named with file, line and remedy."""
 
+import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -228,3 +230,44 @@ def test_a_file_that_is_read_is_never_written_over(tmp_path: Path) -> None:
 def test_what_is_read_while_a_file_is_written_keeps_its_own_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "out"):
         (tmp_path / "missing").read_bytes()
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+def test_of_two_that_write_one_file_unasked_one_succeeds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_links: bool
+) -> None:
+    def no_link(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_link)
+    out = tmp_path / "out"
+    told = "already there: another process has written it meanwhile; name another file or"
+    with pytest.raises(OutputError, match=told):
+        _write_unasked(out, "late", before=lambda: _write_unasked(out, "early"))
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    assert out.read_text() == "early"
+    with atomic_path(out) as asked:
+        asked.write_text("asked")
+    assert out.read_text() == "asked"
+
+
+def test_a_link_that_a_file_server_made_twice_is_no_other_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = os.link
+
+    def linked_twice(source: Path, target: Path) -> None:
+        link(source, target)
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", linked_twice)
+    with atomic_path(tmp_path / "out", overwrite=False) as temporary:
+        temporary.write_text("x")
+    assert (tmp_path / "out").read_text() == "x"
+
+
+def _write_unasked(path: Path, text: str, before: Callable[[], None] = lambda: None) -> None:
+    with atomic_path(path, overwrite=False) as temporary:
+        before()
+        temporary.write_text(text)

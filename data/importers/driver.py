@@ -90,9 +90,10 @@ def import_source(
         examples=sorted((_drawn(c, inspector) for c in drawn), key=attrgetter("example_id")),
     )
     if out is not None:
-        # Never the manifest of an earlier import beside a new dataset.
-        manifest_path(out).unlink(missing_ok=True)
-        write_dataset(out, _examples(drawn, inspector))
+        if options.overwrite:
+            # Never the manifest of an earlier import beside a new dataset.
+            manifest_path(out).unlink(missing_ok=True)
+        write_dataset(out, _examples(drawn, inspector), overwrite=options.overwrite)
         write_manifest(out, manifest)
     return manifest
 

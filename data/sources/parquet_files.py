@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, cast
 
-from ..arrow import ARROW_ERRORS, open_parquet, pa, pq
+from ..arrow import ARROW_ERRORS, open_parquet, pa, parquet_fault, pq
 from ..dataset_files import batches_within, footer_digest, group_rows
 from ..errors import DataError
 from .base import SPLIT_NAMES, Plain, TableRow, flattened
@@ -108,7 +108,8 @@ class ParquetSource(Plain):
 
     def _damaged(self, error: Exception) -> DataError:
         kind = "Arrow" if self._is_arrow else "Parquet"
-        return DataError(f"{self.path}: not a whole {kind} file ({error}): copy it again")
+        told = f"not a whole {kind} file ({parquet_fault(error)})"
+        return DataError(f"{self.path}: {told}: copy it again")
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import cast
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
@@ -182,15 +181,26 @@ def unwrapped(cell: object) -> object:
 
 
 def distinct_names(folders: Iterable[str]) -> dict[str, PurePosixPath]:
-    """The shortest ends of absolute paths that tell all of them apart; empty for a single path."""
-    paths = {folder: PurePosixPath(folder).parts[1:] for folder in folders}
+    """The shortest ends of absolute paths that tell all of them apart; empty for a single path.
+
+    Below the folder that holds all of them, so that it makes no difference where that is. No name
+    is the beginning of another, unless a folder is within another.
+    """
+    paths = {*folders}
     if len(paths) < 2:
         return {}
-    ends = (
-        {folder: PurePosixPath(*parts[-depth:]) for folder, parts in paths.items()}
-        for depth in count(1)
-    )
-    return next(names for names in ends if len({*names.values()}) == len(names))
+    common = os.path.commonpath([os.path.dirname(path) for path in paths])
+    below = {path: PurePosixPath(os.path.relpath(path, common)).parts for path in paths}
+    ends = [
+        {path: PurePosixPath(*parts[-depth:]) for path, parts in below.items()}
+        for depth in range(1, max(map(len, below.values())) + 1)
+    ]
+    return next(filter(_are_apart, ends), ends[-1])
+
+
+def _are_apart(names: Mapping[str, PurePosixPath]) -> bool:
+    found = {*names.values()}
+    return len(found) == len(names) and all(found.isdisjoint(name.parents) for name in found)
 
 
 def common_prefix(cell: object, root: Path) -> str | None:

@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..errors import DataError
 from ..examples import SPLITS, Split, check_coverage
 from ..groups import connected_groups
 from ..pairs import SWAPPED_LABELS, is_swapped
@@ -13,7 +14,7 @@ from ..sources.base import TableSource
 from ..splits import assign_splits
 from .columns import columns_in
 from .kept_sides import OldSplit, kept_sides, keys_of, told_sides
-from .options import TableOptions, Validation
+from .options import NO_OPTIONS, TableOptions, Validation
 from .records import Record
 from .report import ImportReport, notes_on_copies, notes_on_split
 from .rows import RowReader
@@ -52,7 +53,8 @@ def divide(looked: Inspection, options: TableOptions, old: OldSplit | None = Non
     kept: list[Split | None] = [None for _ in looked.records]
     if old is not None:
         kept = kept_sides(old, looked.records, given_groups, looked.problems)
-        report.notes.append(told_sides(old, kept))
+        report.notes += told_sides(old, looked.records, kept)
+        report.notes += _unused_numbers(kept, options)
     if looked.problems.count:
         return
     labels = [record.label for record in looked.records]
@@ -81,15 +83,32 @@ def _dealt(
 ) -> list[Split]:
     """The sides of all rows: those that are kept, and one drawn for each other row."""
     new = [record for record, side in zip(records, kept, strict=True) if side is None]
-    drawn = assign_splits(
-        [record.label for record in new],
-        [record.group for record in new],
-        seed=options.seed,
-        test_fraction=options.test_fraction,
-        train_per_class=options.train_per_class,
-    )
+    try:
+        drawn = assign_splits(
+            [record.label for record in new],
+            [record.group for record in new],
+            seed=options.seed,
+            test_fraction=options.test_fraction,
+            train_per_class=options.train_per_class,
+        )
+    except DataError as error:
+        if options.split_as is None:
+            raise
+        raise DataError(
+            f"{error}; with --split-as only new rows count, {len(new):,} of {len(kept):,} here: "
+            f"those of {options.split_as}, and of its groups and images, are on a side already"
+        ) from error
     rest = iter(drawn)
     return [side or next(rest) for side in kept]
+
+
+def _unused_numbers(kept: Sequence[Split | None], options: TableOptions) -> Iterator[str]:
+    """Which of the numbers of the split are given in vain, as no row is dealt."""
+    if None in kept:
+        return
+    for name in ("test_fraction", "train_per_class"):
+        if getattr(options, name) != getattr(NO_OPTIONS, name):
+            yield f"no row is dealt: --{name.replace('_', '-')} changes nothing"
 
 
 def _linked(records: Sequence[Record]) -> list[Record]:

@@ -107,13 +107,23 @@ def _opened(source: Path, options: TableOptions) -> TableSource:
 
 
 def _check_different(sources: Sequence[Path]) -> None:
-    """Raise DataError if a source is named twice."""
-    firsts: dict[str, Path] = {}
+    """Raise DataError if a source is named twice, or a folder and another one within it."""
+    firsts: dict[Path, Path] = {}
     for source in sources:
-        place = os.path.realpath(source)
+        place = Path(os.path.realpath(source))
         if place in firsts:
-            raise DataError(f"{source}: is named twice, the first time as {firsts[place]}")
+            raise DataError(
+                f"{source}: is named twice, the first time as {firsts[place]}: leave one of them "
+                "out"
+            )
         firsts[place] = source
+    folders = {place: source for place, source in firsts.items() if place.is_dir()}
+    for place, source in folders.items():
+        if holder := next((folders[above] for above in place.parents if above in folders), None):
+            raise DataError(
+                f"{source}: lies within {holder}, which is read with all that is in it: name one "
+                "of them"
+            )
 
 
 def _check_parts(name: str, tables: SeveralTables, found: FoundColumns) -> None:

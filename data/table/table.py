@@ -42,10 +42,10 @@ def import_table(
         refuse_output(out, read, ".parquet", overwrite=overwrite)
     inspection = inspect_table(source, task, options, on_row)
     inspection.problems.raise_if_any()
-    return write_table(inspection, out)
+    return write_table(inspection, out, overwrite=overwrite)
 
 
-def write_table(inspection: Inspection, out: Path) -> ImportReport:
+def write_table(inspection: Inspection, out: Path, *, overwrite: bool) -> ImportReport:
     """Writes the dataset file of an inspection without problems; its report, with the path."""
     reader = inspection.reader
     write_dataset(
@@ -54,6 +54,7 @@ def write_table(inspection: Inspection, out: Path) -> ImportReport:
         comments="comment" in reader.columns,
         images=reader.task.image_columns,
         criteria=list(reader.criteria),
+        overwrite=overwrite,
     )
     return replace(inspection.report, path=out)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
-from ...data.errors import ConfigError
+from ...data.errors import ConfigError, OutputError
 from ...data.examples import Example, Item
 from ...data.images import image_name
 from ...data.shards import Shard
@@ -59,7 +59,8 @@ _log = logging.getLogger("blpo.judge")
 BATCH_ROWS = 256
 _BATCHES_IN_FLIGHT = 4
 _GROUP_ROWS = 4096
-_SHARD_KEY = "blpo.shard"
+SHARD_KEY = "blpo.shard"
+"""Of the metadata of a file of verdicts: which shard of the dataset it is of."""
 OTHER_JUDGE_KEY = "blpo.other_judge"
 """Of the metadata of a file of verdicts: what `other_judge` says of them."""
 _DECISION_FIELDS = (pa.field("decision", pa.string()), pa.field("confidence", pa.float64()))
@@ -260,7 +261,17 @@ def judge_dataset(
         cuts = items_extent(dataset, source.task, options).share(shard or Shard())
     workers = Workers(pool)
     try:
-        counts = judge_cuts(source, dataset, out, store, workers, cuts, shard or Shard(), options)
+        counts = judge_cuts(
+            source,
+            dataset,
+            out,
+            store,
+            workers,
+            cuts,
+            shard or Shard(),
+            options,
+            overwrite=overwrite,
+        )
     finally:
         workers.close()
     return counts
@@ -275,10 +286,13 @@ def judge_cuts(
     cuts: Sequence[Cut] | None,
     shard: Shard,
     options: ItemOptions = NO_ITEM_OPTIONS,
+    *,
+    overwrite: bool = True,
 ) -> JudgedCounts:
     """Score the rows of a dataset that lie in the cuts of a shard; None for all rows.
 
-    Raises as `judge_dataset` does.
+    overwrite: whether verdicts that are there when the last row is judged are replaced. Raises
+    as `judge_dataset` does.
     """
     counts = JudgedCounts(expected=source.expected)
     total = None if cuts is None else sum(len(cut.rows) for cut in cuts)
@@ -294,7 +308,12 @@ def judge_cuts(
     )
     with progress({dataset.name: Tracked(lambda: counts.rows, total)}, "images"):
         tables = (judged_table(*batch, source) for batch in judged)
-        write_judged(tables, out, source, shard, counts, judged_by(source, engine))
+        by = judged_by(source, engine)
+        try:
+            write_judged(tables, out, source, shard, counts, by, overwrite=overwrite)
+        except OutputError as error:
+            told = f"{error}; the replies are in the store {store}, and are not asked for again"
+            raise OutputError(told) from error
     counts.new_calls = engine.ledger.session.calls
     counts.departures = dict(engine.ledger.departures)
     counts.warn()
@@ -362,17 +381,22 @@ def write_judged(
     shard: Shard,
     counts: JudgedCounts,
     by: JudgedBy,
+    *,
+    overwrite: bool = True,
 ) -> None:
     """Write tables of `judged_table` to a file that is complete when it appears, and count.
 
     Raises FailuresError, without a file, if more rows have no label than the source allows.
     """
-    remarks = {_SHARD_KEY: str(shard), JUDGED_BY_KEY: by.model_dump_json()}
+    remarks = {SHARD_KEY: str(shard), JUDGED_BY_KEY: by.model_dump_json()}
     if counts.other_judge:
         remarks[OTHER_JUDGE_KEY] = counts.other_judge
     schema = _judged_schema(source).with_metadata(remarks)
     allowed = source.config.max_failed_share.judge
-    with atomic_path(out) as temporary, pq.ParquetWriter(temporary, schema) as writer:
+    with (
+        atomic_path(out, overwrite=overwrite) as temporary,
+        pq.ParquetWriter(temporary, schema) as writer,
+    ):
         waiting: list[Any] = []
         for table in tables:
             waiting.append(table)

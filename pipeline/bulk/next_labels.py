@@ -70,7 +70,9 @@ def next_images(
     return Picked(_spread(found)[:number], len(looked_at) - len(found))
 
 
-def write_next(out: Path, chosen: Sequence[Candidate], images: Path) -> None:
+def write_next(
+    out: Path, chosen: Sequence[Candidate], images: Path, *, overwrite: bool = False
+) -> None:
     """A table whose column `label` is empty, for annotators to fill in.
 
     images: what was looked at. Of a folder the table has the column `image`, too, the path in it.
@@ -82,7 +84,7 @@ def write_next(out: Path, chosen: Sequence[Candidate], images: Path) -> None:
     for one in chosen:
         row = (one.example_id, one.group, one.verdict or "", f"{one.margin:.4f}", one.why, "")
         writer.writerow((one.example_id, *row) if are_paths else row)
-    with atomic_path(out) as temporary:
+    with atomic_path(out, overwrite=overwrite) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
 
 

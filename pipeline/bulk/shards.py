@@ -15,11 +15,19 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ...data.arrow import atomic_path, open_parquet, pa, pq, refuse_ending
+from ...data.arrow import (
+    ARROW_ERRORS,
+    atomic_path,
+    open_parquet,
+    pa,
+    parquet_fault,
+    pq,
+    refuse_ending,
+)
 from ...data.errors import ConfigError, DataError
 from ...data.redaction import public_address
 from ...data.remote import address
-from ...data.shards import Shard
+from ...data.shards import Shard, parse_shard
 from ...data.table.extent import Extent
 from ...data.table.items import (
     NO_ITEM_OPTIONS,
@@ -35,6 +43,7 @@ from ..readings.choose import Reading
 from ..runs.judged_by import JUDGED_BY_KEY
 from .judging import (
     OTHER_JUDGE_KEY,
+    SHARD_KEY,
     JudgedCounts,
     JudgeSource,
     Workers,
@@ -227,7 +236,7 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     if items_extent(manifest.dataset, manifest.task, manifest.options) != manifest.extent:
         raise DataError(f"{manifest.dataset}: holds other rows than when it was judged")
     parts = map(manifest.part, range(manifest.num_shards))
-    files: list[Any] = [open_parquet(part) for part in parts]
+    files = [_opened(part) for part in parts]
     others = [_other_judge(file) for file in files]
     counts = JudgedCounts(other_judge=next(filter(None, others), ""), expected=manifest.expected)
     warn_of_other_judge(counts.other_judge)
@@ -241,15 +250,42 @@ def collect_shards(folder: Path) -> tuple[Path, JudgedCounts]:
     return manifest.out, counts
 
 
+def _opened(part: Path) -> Any:
+    try:
+        return open_parquet(part)
+    except ARROW_ERRORS as error:
+        raise DataError(
+            f"{part}: not a whole Parquet file ({parquet_fault(error)}): remove it, and run the "
+            "`blpo judge` command again: what was answered is in the store"
+        ) from error
+
+
 def refuse_missing(folder: Path, manifest: JudgeManifest) -> None:
     """Raise DataError that says which shards of the folder are not judged yet, if any."""
     missing = manifest.missing()
     if missing:
-        some = ", ".join(map(str, missing[:10])) + (", ..." if len(missing) > 10 else "")
         raise DataError(
-            f"{folder}: {len(missing)} of {manifest.num_shards} shards are missing ({some}); the "
-            "command that submitted them submits what is missing"
+            f"{folder}: {missing_shards(missing, manifest.num_shards)}; the `blpo judge` command "
+            "that made the others makes what is missing alone"
         )
+
+
+def missing_shards(missing: Sequence[int], num_shards: int) -> str:
+    """Which shards, from 0, are not there, in words that count from 1 as --shard does."""
+    some = ", ".join(str(number + 1) for number in missing[:10])
+    more = ", ..." if len(missing) > 10 else ""
+    of = f"{len(missing)} of {num_shards} shards are missing"
+    return f"{of} (of 1 to {num_shards}: {some}{more})"
+
+
+def shard_of(file: Path) -> Shard | None:
+    """Which shard of a dataset a file of verdicts is of; None for one that does not say."""
+    try:
+        with open_parquet(file) as opened:
+            remark = _remarks(opened).get(SHARD_KEY.encode())
+        return None if remark is None else parse_shard(remark.decode())
+    except (*ARROW_ERRORS, DataError):
+        return None
 
 
 def is_shard_folder(folder: Path) -> bool:

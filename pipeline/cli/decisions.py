@@ -89,5 +89,5 @@ def next_(
     show_source(source, as_json=as_json)
     refuse_output(out, dataset, ".csv", overwrite=overwrite)
     picked = next_images(source, dataset, run, number)
-    write_next(out, picked.images, dataset)
+    write_next(out, picked.images, dataset, overwrite=overwrite)
     show_next(picked, number, out, as_json=as_json)

@@ -173,7 +173,9 @@ def import_table(
         inspection = inspect_table(source, loaded, options, count)
     if inspection.problems.count:
         show_problems(inspection)
-    report = inspection.report if out is None else write_table(inspection, out)
+    report = inspection.report
+    if out is not None:
+        report = write_table(inspection, out, overwrite=overwrite)
     show_report(report, as_json=as_json)
 
 
@@ -193,7 +195,7 @@ def import_micro(
 
     loaded = load_world(world)
     refuse_output(out, world, ".parquet", overwrite=overwrite)
-    examples = write_graded(out, task, loaded)
+    examples = write_graded(out, task, loaded, overwrite=overwrite)
     show_draw(examples, task, loaded, out, as_json=as_json)
 
 

@@ -81,7 +81,7 @@ def write_comparison(
     """
     refuse_output(path, runs[0].path, ".html", overwrite=overwrite)
     text = render_comparison(found, runs)
-    with atomic_path(path) as temporary:
+    with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(text, "utf-8")
 
 

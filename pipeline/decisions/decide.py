@@ -147,7 +147,7 @@ def write_decision(run: Path, decision: Decision, *, overwrite: bool) -> Path:
     path = run / DECISION_FILE
     if path.exists() and not overwrite:
         raise ConfigError(f"{path}: exists already; pass --overwrite to replace it")
-    with atomic_path(path) as temporary:
+    with atomic_path(path, overwrite=overwrite) as temporary:
         temporary.write_text(decision.model_dump_json(indent=2) + "\n", "utf-8")
     return path
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from pydantic import ValidationError
 
-from ...data.arrow import ARROW_ERRORS, open_parquet
+from ...data.arrow import ARROW_ERRORS, open_parquet, parquet_fault
 from ...data.errors import DataError
 from ...data.sources.several import joint_name
 from ...models.roles.judge import Verdict
@@ -52,7 +52,7 @@ def estimate(files: Sequence[Path], run: Path) -> Estimate:
     judged: list[Verdict] = []
     firsts: dict[str, Path] = {}
     for file in files:
-        own, verdicts, by = _read_verdicts(file, past.labels)
+        own, verdicts, by = _read_verdicts(file, past.labels, run)
         _check_judge(file, past, by)
         _check_new(file, own, firsts)
         ids += own
@@ -117,8 +117,12 @@ def _probabilities(verdicts: Sequence[Verdict], label: str) -> Values:
     )
 
 
+def _made(run: Path) -> str:
+    return f"make them with `blpo judge IMAGES --run {run} --out VERDICTS.parquet`"
+
+
 def _read_verdicts(
-    path: Path, labels: Sequence[str]
+    path: Path, labels: Sequence[str], run: Path
 ) -> tuple[list[str], list[Verdict], JudgedBy | None]:
     try:
         with open_parquet(path) as file:
@@ -126,16 +130,19 @@ def _read_verdicts(
             remarks: dict[bytes, bytes] = file.schema_arrow.metadata or {}
             table: Any = None if missing else file.read(columns=list(_COLUMNS))
     except ARROW_ERRORS as error:
-        raise DataError(f"{path}: cannot read the verdicts ({error})") from None
+        told = f"cannot read the verdicts ({parquet_fault(error)})"
+        if path.suffix.lower() != ".parquet":
+            told = "no file of verdicts, which end in .parquet"
+        raise DataError(f"{path}: {told}; {_made(run)}") from None
     if missing:
         raise DataError(
-            f"{path}: has no column `{missing[0]}`; give a file that `blpo judge` wrote"
+            f"{path}: holds no verdicts (it has no column `{missing[0]}`); {_made(run)}"
         )
     own = tuple(field.name for field in table.schema.field("probabilities").type)
     if own != tuple(labels):
         raise DataError(
-            f"{path}: its labels are {', '.join(own)}, those of the run {', '.join(labels)}; judge "
-            "the images with --run"
+            f"{path}: its labels are {', '.join(own)}, those of the run {', '.join(labels)}; "
+            f"{_made(run)}"
         )
     columns = (table[name].to_pylist() for name in _COLUMNS)
     ids, verdicts, probabilities = columns

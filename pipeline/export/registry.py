@@ -54,7 +54,7 @@ def export(bundle: Bundle, name: str, out: Path | None = None, *, overwrite: boo
     written = chosen.write(bundle)
     texts = {path: written} if isinstance(written, str) else _inside(path, written)
     for file, text in texts.items():
-        with atomic_path(file) as temporary:
+        with atomic_path(file, overwrite=overwrite) as temporary:
             temporary.write_text(text, "utf-8")
     return path
 

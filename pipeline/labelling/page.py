@@ -67,7 +67,7 @@ def write_label_page(
     )
     choices = label_choices(task)
     html = _html(task, shown, choices, command)
-    with atomic_path(out) as temporary:
+    with atomic_path(out, overwrite=overwrite) as temporary:
         temporary.write_text(html, "utf-8")
     keys = {choice["key"]: choice["shown"] for choice in choices}
     earlier = None if unused == dataset else dataset

@@ -76,7 +76,9 @@ def graded_dataset(folder: Path, task: str, world: GradedWorld) -> Path:
     return path
 
 
-def write_graded(out: Path, task: str, world: GradedWorld) -> list[Example]:
+def write_graded(
+    out: Path, task: str, world: GradedWorld, *, overwrite: bool = True
+) -> list[Example]:
     """Draw a task's dataset in a world of the graded bench, and write it.
 
     Raises ConfigError for a task that is not on that bench.
@@ -86,7 +88,7 @@ def write_graded(out: Path, task: str, world: GradedWorld) -> list[Example]:
         raise ConfigError(f"--task {task}: is not on the graded bench; choose from {known}")
     bounds = ImageConfig().bounds
     examples = [example_of(row, bounds) for row in graded_rows(task, world)]
-    write_dataset(out, examples)
+    write_dataset(out, examples, overwrite=overwrite)
     return examples
 
 

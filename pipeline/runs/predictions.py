@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ...data.arrow import ARROW_ERRORS, open_parquet, pa, pq
+from ...data.arrow import ARROW_ERRORS, open_parquet, pa, parquet_fault, pq
 from ...data.errors import DataError
 from ...data.examples import CRITERION, Example
 from ...data.tasks import Task
@@ -108,7 +108,9 @@ def read_predictions(path: Path) -> Predictions:
             table = file.read()
         table.validate(full=True)
     except ARROW_ERRORS as error:
-        raise DataError(f"{path}: cannot read the predictions ({error}); {AGAIN}") from None
+        raise DataError(
+            f"{path}: cannot read the predictions ({parquet_fault(error)}); {AGAIN}"
+        ) from None
     _refuse_missing(path, table, ["group", *_EXAMPLE_COLUMNS, *_columns_of("initial_", "final_")])
     rows = zip(*(table[name].to_pylist() for name in _EXAMPLE_COLUMNS), strict=True)
     answered = _criteria(table)

@@ -165,7 +165,7 @@ def write_files(
                 f"{path}: already there: name another folder, or pass --overwrite to replace it"
             )
     for path, text in zip(paths, texts, strict=True):
-        with atomic_path(path) as temporary:
+        with atomic_path(path, overwrite=overwrite) as temporary:
             temporary.write_text(text, "utf-8")
     return paths
 
