@@ -15,7 +15,7 @@ from ...models.wrappers.stopping import StoppableEngine, StopRequest
 class EnginePool:
     """One engine for each distinct settings, one store for each folder, and what is in flight.
 
-    From construction to `close` a stop signal makes its engines take no request any more.
+    A stop signal from construction on, and `close`, make its engines take no request any more.
     """
 
     def __init__(self) -> None:
@@ -48,6 +48,8 @@ class EnginePool:
             return self._in_flight.setdefault((role, store.resolve()), InFlight())
 
     def close(self) -> None:
+        # An engine may have nothing to close, and threads that go on asking it.
+        self.stop.make()
         for engine in self._engines.values():
             engine.close()
         self.stop.stop_listening()

@@ -14,11 +14,12 @@ from ...data.errors import ConfigError
 from ...data.examples import Dataset, Example, check_images, read_dataset
 from ...data.images import ImageBounds
 from ...data.tasks import Task, load_task
-from ...models.engine import EngineIdentity
+from ...models.engine import Engine, EngineIdentity
 from ...models.roles.criteria_prompt import check_sections
 from ...models.roles.judge import Verdict
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
+from ...models.wrappers.stopping import StoppableEngine
 from ..config import RunConfig
 from ..metrics.agreement import agreement
 from ..readings.choose import Reading, choose_reading, too_few
@@ -86,6 +87,7 @@ class Run:
         self.directory: RunDirectory = open_run_directory(
             config, self.task, run_inputs(self.dataset, self.identities), start_over=start_over
         )
+        self._stop = pool.stop
         self.store = pool.store(config.store)
         self.engines = stored_engines(config, self.task, pool, self.store, self.directory.run_id)
         self.budget = Budget(config.budget.limits)
@@ -154,7 +156,11 @@ class Run:
     def _search(self) -> Iterator[Step]:
         """The steps of the method, as far as the budget lasts."""
         config = self.config
-        engines = within_budget(self.engines, self.budget)
+        limited = within_budget(self.engines, self.budget)
+        # Also where every reply is in the store, a stop ends the search.
+        engines: dict[Role, Engine] = {
+            role: StoppableEngine(engine, self._stop) for role, engine in limited.items()
+        }
         roles = RunRoles(config, self.task, engines, self._watch, self.story)
         with suppress(BudgetSpentError):
             yield from config.search.run(

@@ -1,12 +1,13 @@
 """Run one or several configurations in this process, over one engine."""
 
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from dataclasses import dataclass
 
-from ...data.errors import BlpoError
+from ...data.errors import BlpoError, StoppedError
 from ..config import RunConfig
 from ..result import RunResult
 from .engine_pool import EnginePool
@@ -14,6 +15,8 @@ from .progress import Tracked, progress
 from .run import Run
 from .run_log import OpenLog, no_log
 from .story import Detail
+
+_log = logging.getLogger("blpo.runs")
 
 _RUNS_AT_ONCE = 16
 
@@ -88,7 +91,10 @@ def _outcome(run: Run, future: Future[FinishedRun]) -> FinishedRun | FailedRun:
 
 
 def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedRun]]:
-    """Finished futures of all runs, in order."""
+    """Finished futures of all runs, in order.
+
+    Raises KeyboardInterrupt after one that kept a run from its end.
+    """
     tracked = {
         run.config.output.name: Tracked(
             lambda run=run: run.answered_calls,
@@ -102,20 +108,46 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
     threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
     with progress(tracked, "calls"):
         futures = [threads.submit(_execute, run) for run in runs]
-        try:
-            wait(futures)
-        except KeyboardInterrupt:
-            # Closing the engines wakes the runs that wait for replies; they end with an error.
-            pool.close()
-            raise
-        finally:
-            threads.shutdown(cancel_futures=True)
+        was_interrupted = _wait(futures, pool)
+        threads.shutdown(cancel_futures=True)
+    ended = [future for future in futures if not future.cancelled()]
+    for run, future in zip(runs, futures, strict=True):
+        if future in ended and isinstance(future.exception(), StoppedError):
+            _log.warning("%s: stopped; %s", run.config.output.name, _kept(run))
+    if was_interrupted and not all(
+        future in ended and not future.exception() for future in futures
+    ):
+        raise KeyboardInterrupt
+    if was_interrupted:
+        _log.warning("interrupted, but there was nothing left to ask: finished all the same")
     return futures
+
+
+def _wait(futures: Sequence[Future[FinishedRun]], pool: EnginePool) -> bool:
+    """Until all runs have ended, or an interrupt has told them to; whether there was one."""
+    try:
+        wait(futures)
+    except KeyboardInterrupt:
+        # Closing the engines wakes the runs that wait for replies, and has them ask no more.
+        _log.warning("interrupted: asking no more")
+        pool.close()
+        return True
+    return False
+
+
+def _kept(run: Run) -> str:
+    """What of a session that was stopped is there for the next."""
+    number = _new_calls(run)
+    replies = "reply" if number == 1 else "replies"
+    return f"the store keeps {number:,} {replies} of this session, {run.config.store}"
+
+
+def _new_calls(run: Run) -> int:
+    return sum(ledger.session.calls for ledger in run.ledgers.values())
 
 
 def _execute(run: Run) -> FinishedRun:
     started = time.monotonic()
     result = run.execute()
-    new_calls = sum(ledger.session.calls for ledger in run.ledgers.values())
     seconds = time.monotonic() - started
-    return FinishedRun(run.config, result, new_calls, seconds, tuple(run.logged))
+    return FinishedRun(run.config, result, _new_calls(run), seconds, tuple(run.logged))
