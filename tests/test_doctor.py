@@ -231,4 +231,5 @@ def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path
     [refused] = probe_checks(judge, task, image)
     assert refused.level is Level.ERROR
     assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
-    assert "Safe, Unsafe (micro-unsafebench); take such a task" in refused.found
+    assert "Safe, Unsafe (micro-unsafebench); set `labels: [Safe, Unsafe]`" in refused.found
+    assert "import with --label good=Safe --label bad=Unsafe" in refused.found
