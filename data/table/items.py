@@ -181,7 +181,7 @@ def _items(
         found = list(threads.map(partial(_item, reader=reader, bounds=bounds), rows))
     for row, item in zip(rows, found, strict=True):
         if isinstance(item, DataError):
-            problems.add(row.where, str(item))
+            problems.add(row.where, item.fact, item.remedy)
         elif reader.images.downloads and "id" not in reader.columns:
             digest = "".join(ref.digest for ref in (item.image, *item.further_images))
             if known.setdefault(item.example_id, digest) != digest:
