@@ -8,6 +8,7 @@ from typing import Any
 
 from .arrow import ARROW_ERRORS, open_parquet, parquet_fault, pq
 from .errors import DataError
+from .near_paths import did_you_mean
 from .remote import address, files_below, is_here, kind_of, open_binary, reaching
 
 _MAGIC = b"PAR1"
@@ -45,7 +46,7 @@ def has_example_ids(path: Path) -> bool:
 def opened_dataset_file(path: Path) -> Generator[Any]:
     """The Parquet file, open; whatever is wrong with it while the block reads is a DataError."""
     if kind_of(path) != "file":
-        remedy = "make one with `blpo import table`"
+        remedy = f"make one with `blpo import table`{did_you_mean(path)}"
         if not is_here(path):
             remedy = "check the address, and that the credentials in the environment may read it"
         raise DataError(f"{address(path)}: no such dataset file; {remedy}")

@@ -43,7 +43,17 @@ class BlpoError(Exception):
 
 
 class DataError(BlpoError):
-    """A task, dataset, table or image is not what it has to be."""
+    """A task, dataset, table or image is not what it has to be.
+
+    remedy: what to do, where one sentence serves for all problems of its kind; told behind `fact`.
+    brief: one line in place of a message of many; empty for a short one.
+    """
+
+    def __init__(self, fact: str, remedy: str = "", brief: str = "") -> None:
+        super().__init__(f"{fact}; {remedy}" if remedy else fact)
+        self.fact = fact
+        self.remedy = remedy
+        self.brief = brief
 
 
 class OutputError(BlpoError):

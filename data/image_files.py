@@ -11,6 +11,10 @@ MAX_IMAGE_BYTES = 1 << 29
 """Of an encoded image. The largest that is decoded has half of that before compression."""
 
 _START_BYTES = 16
+_WAYS_TO_FILE = (
+    "correct the path, name the folder that paths start from with --image-root FOLDER, or drop the "
+    "row"
+)
 
 
 def image_path(
@@ -64,10 +68,7 @@ def read_image_file(path: Path, role: str = "image") -> bytes:
             _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(
-            f"{shown}: no such file; correct the path, name the folder that paths start from "
-            "with --image-root FOLDER, or drop the row"
-        ) from error
+        raise DataError(f"{shown}: no such file", _WAYS_TO_FILE) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(

@@ -22,6 +22,7 @@ from pydantic import (
 
 from .errors import DataError
 from .image_names import MAX_IMAGES
+from .near_paths import did_you_mean
 from .text_files import parse_yaml, read_text
 from .validation import validated
 
@@ -311,6 +312,7 @@ def _packaged() -> Mapping[str, Traversable]:
 
 def _read_task(file: Traversable, source: str) -> Task:
     if not file.is_file():
-        raise DataError(f"{source}: no such task file; `blpo tasks` lists the packaged ones")
+        meant = did_you_mean(Path(source))
+        raise DataError(f"{source}: no such task file; `blpo tasks` lists the packaged ones{meant}")
     content = read_text(file, DataError, "task file")
     return validated(Task, parse_yaml(content, source, DataError), source, DataError)

@@ -8,6 +8,7 @@ from typing import Any, cast
 import yaml
 
 from .errors import BlpoError, DataError
+from .near_paths import did_you_mean
 
 _NO_VALUE = (ValueError, OverflowError, LookupError, AttributeError, TypeError)
 """What PyYAML's constructors raise on a scalar that is no value of its tag's type."""
@@ -18,7 +19,9 @@ def read_text(path: Path | Traversable, error: type[BlpoError], what: str = "fil
     try:
         content = path.read_bytes()
     except OSError as problem:
-        raise error(f"{path}: cannot read the {what}: {problem.strerror}") from None
+        is_missing = isinstance(problem, FileNotFoundError)
+        meant = did_you_mean(path) if is_missing and isinstance(path, Path) else ""
+        raise error(f"{path}: cannot read the {what}: {problem.strerror}{meant}") from None
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as problem:

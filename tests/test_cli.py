@@ -156,6 +156,22 @@ def test_it_says_its_version(blpo: Blpo) -> None:
     assert blpo("--version").out == f"blpo {version('blpo')}\n"
 
 
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("init", "--images", "A", "--images", "B"), "--images takes one value and is given 2: A"),
+        (("judge", "x", "--run", "A", "--run=A"), "--run takes one value and is given 2: A and A"),
+        (("import", "koniq-10k", "--seed", "1", "--seed", "2"), "--seed takes one value"),
+        (("init", "--text", "--no-text"), "--text and --no-text: keep one of them"),
+    ],
+)
+def test_an_option_of_one_value_is_given_once(
+    blpo: Blpo, arguments: tuple[str, ...], told: str
+) -> None:
+    done = blpo(*arguments)
+    assert (done.code, told in done.err) == (2, True), done.err
+
+
 def test_wrong_usage_has_an_exit_code_of_its_own(blpo: Blpo) -> None:
     assert blpo("optimise").code == 2
     assert blpo("judge").code == 2

@@ -133,7 +133,8 @@ def test_the_order_of_the_examples_makes_no_difference(folder: Path) -> None:
 
 
 def test_a_run_that_is_not_there_or_not_finished_is_refused(folder: Path, blpo: Blpo) -> None:
-    assert "not a run directory" in blpo("compare", "nowhere", str(folder / "poor")).err
+    missing = blpo("compare", str(folder / "por"), str(folder / "poor")).err
+    assert f"por: no such run directory; did you mean {folder / 'poor'}?" in missing
     unfinished = folder / "unfinished"
     unfinished.mkdir(exist_ok=True)
     (unfinished / "config.json").write_bytes((folder / "poor" / "config.json").read_bytes())

@@ -124,14 +124,15 @@ def test_a_key_that_cannot_work_is_an_error_that_does_not_show_it(
         monkeypatch.delenv("DOCTOR_TEST_KEY", raising=False)
     else:
         monkeypatch.setenv("DOCTOR_TEST_KEY", key)
-    [check] = diagnose_model(SERVER, TASK, probe=True)
+    [check, left_out] = diagnose_model(SERVER, TASK, probe=True)
+    assert left_out.found == "left out: first mend the model"
     assert (check.subject, check.level) == ("key", Level.ERROR)
     assert "DOCTOR_TEST_KEY" in check.found
     assert not key or key not in check.found or not key.strip()
 
 
 def test_a_model_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
-    [check] = diagnose_model(EngineSettings(model=str(tmp_path / "no")), TASK, probe=True)
+    [check] = diagnose_model(EngineSettings(model=str(tmp_path / "no")), TASK, probe=False)
     assert check.level is Level.ERROR
     assert "does not exist" in check.found
 
@@ -187,6 +188,28 @@ def test_a_run_is_checked_with_its_data(tmp_path: Path, monkeypatch: pytest.Monk
     assert (first.subject, first.level) == ("dataset", Level.ERROR)
 
 
+def test_many_problems_of_a_dataset_are_one_line_and_the_probe_is_told_to_be_left_out(
+    blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "environment_checks", lambda: iter(()))
+    world, dataset = tmp_path / "world.yaml", tmp_path / "data.parquet"
+    world.write_text("draw: {num_train: 9, num_test: 9}\n")
+    write_graded(dataset, "micro-unsafebench", load_world(world))
+    judge = f"{{kind: ideal, model: {world}}}"
+    (tmp_path / "run.yaml").write_text(
+        f"task: micro-agin\ndataset: {dataset}\noutput: {tmp_path / 'run'}\njudge: {judge}\n"
+    )
+    lines = blpo("doctor", "run.yaml").out.splitlines()
+    [told] = [line for line in lines if " dataset " in line]
+    assert "problems, the first: " in told
+    assert told.endswith("; `--json` shows all")
+    assert len(told) < 500
+    assert any("probe         left out: first mend the dataset" in line for line in lines)
+    checks = json.loads(blpo("doctor", "run.yaml", "--json").out)
+    assert {"subject", "level", "found"} == set(checks[0])
+    assert sum(len(check["found"]) for check in checks) > 1000
+
+
 def test_the_exit_code_says_the_worst(blpo: Blpo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "environment_checks", lambda: iter(()))
     ended = blpo("doctor", "--model", "micro", "--no-probe", "--json")
@@ -231,4 +254,5 @@ def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path
     [refused] = probe_checks(judge, task, image)
     assert refused.level is Level.ERROR
     assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
-    assert "Safe, Unsafe (micro-unsafebench); take such a task" in refused.found
+    assert "Safe, Unsafe (micro-unsafebench); set `labels: [Safe, Unsafe]`" in refused.found
+    assert "import with --label good=Safe --label bad=Unsafe" in refused.found

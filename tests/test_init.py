@@ -176,8 +176,22 @@ def test_names_of_any_kind_become_names_of_files(blpo: Blpo, tmp_path: Path) -> 
         assert "pass another --name" in blpo(*given, "--name", name).err
 
 
+def test_a_judge_of_the_bench_that_is_not_there_or_has_no_such_labels_is_refused(
+    blpo: Blpo, tmp_path: Path
+) -> None:
+    (tmp_path / "world.yaml").write_text("draw: {num_train: 2, num_test: 2}\n")
+    given = ("init", "--description", "x", "--judge")
+    missing = blpo(*given, "wrld.yaml", "--labels", "Safe,Unsafe")
+    assert (missing.code, "did you mean world.yaml?" in missing.err) == (1, True), missing
+    strange = blpo(*given, "world.yaml", "--labels", "fine,unfit")
+    assert "has no labels fine, unfit: it gives 1, 2, 3, 4, 5 (micro-agin)" in strange.err
+    assert "import with --label fine=Safe --label unfit=Unsafe" in strange.err
+    assert not (tmp_path / "run.yaml").exists()
+
+
 def test_the_judges_of_the_bench_come_with_its_optimizer(blpo: Blpo, tmp_path: Path) -> None:
-    given = ("init", "--description", "x", "--labels", "a,b", "--overwrite", "--judge")
+    given = ("init", "--description", "x", "--labels", "Safe,Unsafe", "--overwrite", "--judge")
+    (tmp_path / "w.yaml").write_text("draw: {num_train: 2, num_test: 2}\n")
     for judge, kind, optimizer in (
         ("micro", "vllm", {"kind": "lexicon", "model": "micro"}),
         ("w.yaml", "ideal", {"kind": "lexicon", "model": "w.yaml"}),

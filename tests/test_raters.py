@@ -100,12 +100,13 @@ def test_repeated_images_without_a_rater_are_asked_about(tmp_path: Path) -> None
 def test_a_faulty_answer_is_told_alone(tmp_path: Path) -> None:
     rows = votes(tmp_path, THREE)
     rows[4]["label"], rows[7]["label"] = "Odd", ""
-    rows[10]["image"] = "images/none.png"
+    rows[10]["image"] = rows[11]["image"] = "images/none.png"
     told = refused(write_csv(tmp_path / "v.csv", rows))
     assert [line.split(": ")[0] for line in told.partition("3 problems:\n")[2].splitlines()] == [
         "  line 6",
         "  line 9",
         "  line 12",
+        "no such file",
     ]
     rows = votes(tmp_path, THREE)
     rows[0]["label"], rows[4]["label"] = "Odd", "Safe"

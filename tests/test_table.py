@@ -192,15 +192,16 @@ def test_all_problems_are_listed_with_line_value_and_remedy(tmp_path: Path) -> N
     message = refused(write_csv(tmp_path / "t.csv", rows))
     summary, _, problems = message.partition("\n7 problems:\n")
     assert summary.startswith(f"{tmp_path / 't.csv'}: The labels contradict task unsafebench. ")
-    lines = ["", *problems.splitlines()]
+    *lines, remedy = ["", *problems.splitlines()]
     assert lines[1] == (
         "  line 3: label 'Dangerous' is not one of Safe, Unsafe (task unsafebench); correct it, or "
         "rename it with --label FOUND=TASK"
     )
     assert "line 4: image " in lines[2]
-    assert lines[2].endswith(
-        "none.png: no such file; correct the path, name the folder that paths start from with "
-        "--image-root FOLDER, or drop the row"
+    assert lines[2].endswith("none.png: no such file")
+    assert remedy == (
+        "no such file: correct the path, name the folder that paths start from with --image-root "
+        "FOLDER, or drop the row"
     )
     assert "line 5: image images/3.png: cannot be decoded" in lines[3]
     assert "line 6: image images/4.png: the file is empty" in lines[4]

@@ -80,7 +80,7 @@ def test_a_missing_cell_is_shown_as_missing(tables: SweepTables) -> None:
     assert len(good.missing) == 1
     text = markdown(tables)
     assert "1 of 2" in text
-    assert "not a run directory" in text
+    assert ": not there" in text
     [_, row] = csv.DictReader(io.StringIO(csv_text(tables)))
     assert (row["seeds"], row["seeds_missing"]) == ("1", "1")
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError
+from ..near_paths import no_such
 from ..sources.base import TableRow, TableSource
 from ..sources.files import open_file
 from .protocol import Intake
@@ -16,7 +17,7 @@ def find_files(source: Path, *patterns: str) -> list[Path]:
     Raises DataError if there is no such path or nothing matches.
     """
     if not source.exists():
-        raise DataError(f"{source}: no such file or folder: give what you downloaded")
+        raise DataError(f"{no_such(source)}: give what you downloaded")
     if source.is_file():
         return [source]
     found = {path for pattern in patterns for path in source.rglob(pattern) if path.is_file()}

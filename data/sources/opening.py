@@ -4,6 +4,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import DataError
 from ..image_files import refuse_outside_link
+from ..near_paths import no_such
 from ..remote import address, is_here
 from .base import TableSource, split_of
 from .files import TABLE_SUFFIXES, TARS, open_file
@@ -29,7 +30,7 @@ def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> 
             "`blpo judge`, which takes some addresses as they are"
         )
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(no_such(path))
     if not path.is_dir():
         return open_file(path, sheet)
     return _Folder(path, allow_outside=allow_outside).open()

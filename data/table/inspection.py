@@ -175,7 +175,7 @@ def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
             looked.report.left_out.skip(f"row with {record.problems[0].reason}", record.where)
             continue
         for problem in record.problems:
-            looked.problems.add(record.where, problem.message)
+            looked.problems.add(record.where, problem.message, problem.remedy)
         looked.records.append(record)
     if not looked.records:
         raise DataError(
@@ -212,11 +212,14 @@ def _merge(looked: Inspection) -> None:
     sound = [record for record in looked.records if not record.problems]
     if "rater" in looked.reader.columns:
         _check_nameless(looked.problems, sound)
+    num_rows = len(looked.records)
     looked.records = merged(sound, looked.reader.task, looked.problems, looked.report.left_out)
     if len(looked.records) < len(sound):
+        faulty = num_rows - len(sound)
+        left = f"; {faulty:,} rows with a problem are not among them" if faulty else ""
         looked.report.notes.append(
             f"{len(sound):,} answers on {len(looked.records):,} images: a row is the answer of one "
-            "annotator"
+            f"annotator{left}"
         )
     _check_ids(looked)
 

@@ -17,9 +17,10 @@ from ..errors import DataError
 from ..examples import Item, iter_dataset
 from ..images import ImageBounds, ImageRef
 from ..left_out import LeftOut
+from ..near_paths import no_such
 from ..problems import Problems
 from ..redaction import public_address
-from ..remote import address, is_remote, is_web, kind_of
+from ..remote import address, is_here, is_remote, is_web, kind_of
 from ..sources.base import TableRow, TableSource
 from ..sources.files import TABLE_SUFFIXES, TARS, TEXT_LISTS
 from ..sources.opening import open_images
@@ -61,6 +62,12 @@ def is_dataset(path: Path) -> bool:
         return has_example_ids(path)
     except ARROW_ERRORS:
         return True  # Who reads it says what is wrong with it.
+
+
+def check_items_there(path: Path) -> None:
+    """Raises DataError where nothing is that could hold items, on this machine."""
+    if is_here(path) and not path.exists():
+        raise DataError(no_such(path))
 
 
 def iter_items(
@@ -174,7 +181,7 @@ def _items(
         found = list(threads.map(partial(_item, reader=reader, bounds=bounds), rows))
     for row, item in zip(rows, found, strict=True):
         if isinstance(item, DataError):
-            problems.add(row.where, str(item))
+            problems.add(row.where, item.fact, item.remedy)
         elif reader.images.downloads and "id" not in reader.columns:
             digest = "".join(ref.digest for ref in (item.image, *item.further_images))
             if known.setdefault(item.example_id, digest) != digest:

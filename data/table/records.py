@@ -9,10 +9,12 @@ from ..sources.base import SplitName
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a row. reason: the kind, under which rows are counted."""
+    """What is wrong with a row. reason: the kind, under which rows are counted. remedy: what to do,
+    where it is told once for all rows."""
 
     reason: str
     message: str
+    remedy: str = ""
 
 
 @dataclass(frozen=True, slots=True)

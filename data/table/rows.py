@@ -31,8 +31,8 @@ class _Noticed:
     spellings: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     facts: list[ImageFacts] = field(default_factory=list[ImageFacts])
 
-    def problem(self, reason: str, message: str) -> None:
-        self.problems.append(Problem(reason, message))
+    def problem(self, reason: str, message: str, remedy: str = "") -> None:
+        self.problems.append(Problem(reason, message, remedy))
 
 
 class _AnswerReader:
@@ -143,7 +143,7 @@ class RowReader:
             image = self.image(row, role)
             noticed.facts.append(check_image(image.data, self._image_name(row, role)))
         except DataError as error:
-            noticed.problem(f"no usable {role}", str(error))
+            noticed.problem(f"no usable {role}", error.fact, error.remedy)
             return _NO_IMAGE
         return image
 

@@ -8,6 +8,7 @@ from typing import Any, Self, cast
 
 from ...data.errors import ConfigError, DataError
 from ...data.frames import pl
+from ...data.near_paths import no_such
 from ...data.tasks import Task, load_task
 from ...models.roles.judge import Verdict
 from ...models.wrappers.stored import StoredEngine
@@ -54,7 +55,7 @@ class Judge:
         """
         path = Path(run_or_bundle)
         if not path.exists():
-            raise ConfigError(f"{path}: no such run directory or bundle")
+            raise ConfigError(no_such(path, "run directory or bundle"))
         run, bundle = (path, None) if path.is_dir() else (None, path)
         source = judge_source(run, None, None, [], None if store is None else Path(store), bundle)
         self._open(source, settings)

@@ -25,6 +25,7 @@ from .judge import evaluate, judge_app
 from .label import label
 from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
 from .runs import compare, demo, optimize, tasks, verify
+from .single_values import refuse_repeats
 from .store import store_app
 from .sweeps import sweep_app, table
 
@@ -68,6 +69,7 @@ app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(judge_app, name="judge")
+refuse_repeats(app)
 
 
 def main() -> None:

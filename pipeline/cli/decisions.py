@@ -80,11 +80,13 @@ def next_(
 ) -> None:
     """Pick the images whose labels would tell most: disagreement, abstention, doubt, by group."""
     from ...data.arrow import refuse_output  # noqa: PLC0415
+    from ...data.table.items import check_items_there  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..bulk.next_labels import next_images, write_next  # noqa: PLC0415
     from .show.decisions import show_next  # noqa: PLC0415
     from .show.runs import show_source  # noqa: PLC0415
 
+    check_items_there(dataset)
     source = judge_source(run, None, None, [], store)
     show_source(source, as_json=as_json)
     refuse_output(out, dataset, ".csv", overwrite=overwrite)

@@ -137,12 +137,13 @@ def judge(
     """Judge images under a finished run's prompt or a prompt file; verdicts go to Parquet."""
     from ...data.shards import parse_shard  # noqa: PLC0415
     from ...data.table.downloads import default_folder  # noqa: PLC0415
-    from ...data.table.items import ItemOptions  # noqa: PLC0415
+    from ...data.table.items import ItemOptions, check_items_there  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
     from .show.runs import show_judged, show_left_out, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
+    check_items_there(dataset)
     allowed = _allowing(max_failed_share, overrides)
     source = judge_source(run, task, prompt, allowed, store, bundle)
     job = JudgeJob(

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ...data.errors import BlpoError
+from ...data.near_paths import no_such
 from .options import EXIT_PROBLEM, AsJson, StoreFolder
 
 store_app = typer.Typer(help="Inspect and maintain the reply store.", no_args_is_help=True)
@@ -62,5 +63,5 @@ def store_forget(
 
 def _existing(store: Path) -> Path:
     if not store.is_dir():
-        raise BlpoError(f"{store}: no such folder; name the reply store with --store")
+        raise BlpoError(f"{no_such(store, 'folder')}; name the reply store with --store")
     return store

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 
-from ...data.errors import BlpoError
+from ...data.errors import BlpoError, DataError
 
 
 class Level(IntEnum):
@@ -17,11 +17,13 @@ class Level(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """subject: what was looked at. found: what it is, with the remedy where it is not ok."""
+    """subject: what was looked at. found: what it is, with the remedy where it is not ok.
+    brief: one line in place of several; empty for one that is short."""
 
     subject: str
     level: Level
     found: str
+    brief: str = ""
 
 
 def ok(subject: str, found: str) -> Check:
@@ -40,6 +42,8 @@ def until_it_fails(subject: str, checks: Iterable[Check]) -> Iterator[Check]:
     """The checks; an error that a user can act on is one more, and the last."""
     try:
         yield from checks
+    except DataError as problem:
+        yield Check(subject, Level.ERROR, str(problem), problem.brief)
     except BlpoError as problem:
         yield error(subject, str(problem))
 

@@ -8,7 +8,7 @@ from ...data.images import ImageRef
 from ...data.tasks import Task, load_task
 from ...models.engines.settings import EngineSettings
 from ..config import RunConfig
-from .check import Check, Level, until_it_fails
+from .check import Check, Level, until_it_fails, warning
 from .environment import environment_checks
 from .model import model_checks, probe_checks
 from .storage import run_checks, store_check
@@ -45,9 +45,14 @@ def _model(
     for check in until_it_fails("model", model_checks(settings, task)):
         failed |= check.level is Level.ERROR
         yield check
+    if not probe:
+        return
     # The programs of the test bench know no image but those of its datasets.
-    if probe and not failed and (image is not None or not settings.is_program):
-        yield from until_it_fails("probe", probe_checks(settings, task, image))
+    if failed or (image is None and settings.is_program):
+        what = "the model" if failed else "the dataset, whose images it would be asked about"
+        yield warning("probe", f"left out: first mend {what}")
+        return
+    yield from until_it_fails("probe", probe_checks(settings, task, image))
 
 
 def _first_image(config: RunConfig, task: Task) -> ImageRef | None:

@@ -8,13 +8,13 @@ from contextlib import closing
 from PIL import Image, ImageDraw
 
 from ...data.images import ImageBounds, ImageRef
-from ...data.micro.rubrics import MICRO_TASKS
 from ...data.shown import shortened
-from ...data.tasks import Task, load_task
+from ...data.tasks import Task
 from ...models.engine import Engine, Reply, Request, Sampling
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
+from ...models.ideal.labels import known_labels
 from ...models.roles.criteria_judge import as_task
 from ...models.roles.judge import TEXT_VERDICT_TOKENS, Verdict, answer_instruction, read_verdict
 from ..config import THINKING_TOKENS
@@ -158,11 +158,8 @@ def _without_label(reply: Reply, verdict: Verdict, task: Task) -> str:
 
 def _known_labels(settings: EngineSettings, task: Task) -> str:
     """Which labels a judge of the test bench gives, where those of the task are none of them."""
-    known = {name: load_task(name).asked_labels for name in MICRO_TASKS}
-    if settings.kind != "ideal" or {*task.asked_labels} in map(set, known.values()):
-        return ""
-    told = "; ".join(f"{', '.join(labels)} ({name})" for name, labels in known.items())
-    return f": it gives {told}; take such a task, or another judge"
+    told = known_labels(task.asked_labels) if settings.kind == "ideal" else ""
+    return told and f": {told}"
 
 
 def _departures(replies: Sequence[Reply]) -> Iterator[Check]:

@@ -68,8 +68,8 @@ def shown_images(
     with ThreadPoolExecutor() as pool:
         found_of_rows = pool.map(partial(_shown, folder, bounds), rows)
         for row, found in zip(rows, found_of_rows, strict=True):
-            if isinstance(found, str):
-                problems.add(row.where, found)
+            if isinstance(found, DataError):
+                problems.add(row.where, found.fact, found.remedy)
             elif found.key in shown:
                 problems.add(row.where, f"{found.key} stands in an earlier row too: drop one")
             else:
@@ -117,13 +117,13 @@ def _columns(task: Task) -> list[str]:
     return [*task.image_columns, *(["text"] if task.carries_text else [])]
 
 
-def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:
+def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | DataError:
     """What a row shows, or what is wrong with it."""
     cells: dict[str, str] = {}
     sources: list[str] = []
     for column, value in row.values.items():
         if not isinstance(value, str) or not value.strip():
-            return _no_text(column, value)
+            return DataError(_no_text(column, value))
         cells[column] = value.strip()
         if column == "text":
             continue
@@ -132,7 +132,7 @@ def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | str:
             data = read_image_file(path, column)
             check_image(data, f"{column} {value.strip()}")
         except DataError as error:
-            return str(error)
+            return error
         sources.append(_data_address(data, bounds))
     return Shown(cells, tuple(sources))
 

@@ -32,6 +32,7 @@ from typing import Any
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
+from ...data.near_paths import no_such
 from ...data.tasks import Task, load_task, task_yaml
 from ...data.text_files import read_own_json, read_text
 from ..config import (
@@ -160,13 +161,20 @@ def refuse_other_use(
         )
 
 
+def check_is_run(path: Path) -> None:
+    """Raises ConfigError where there is no run directory."""
+    if not path.exists():
+        raise ConfigError(no_such(path, "run directory"))
+    if not (path / CONFIG_FILE).exists():
+        raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
+
+
 def load_run(path: Path) -> tuple[RunConfig, RunDirectory]:
     """Open an existing run directory. Raises ConfigError if it is none.
 
     The configuration's store is where the run had it, seen from the working directory.
     """
-    if not (path / CONFIG_FILE).exists():
-        raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
+    check_is_run(path)
     return stored_config(path), RunDirectory(path, *_run_id(path))
 
 

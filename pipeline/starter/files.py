@@ -15,9 +15,11 @@ from pydantic import ValidationError
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError, DataError
+from ...data.micro.graded import load_world
 from ...data.tasks import TIE, Kind, Task
 from ...data.text_files import parse_yaml
 from ...data.validation import validation_message
+from ...models.ideal.labels import known_labels
 from ..config import RunConfig, parse_config
 from .data import Found
 
@@ -149,6 +151,7 @@ def write_files(
     Raises ConfigError for answers that are no task or no model, DataError for a file that is there.
     """
     task = make_task(answers)
+    _check_judge(answers.judge, task)
     paths = folder / f"{task.name}.yaml", folder / RUN_FILE
     run = RunFile(
         task=str(paths[0]),
@@ -168,6 +171,17 @@ def write_files(
         with atomic_path(path, overwrite=overwrite) as temporary:
             temporary.write_text(text, "utf-8")
     return paths
+
+
+def _check_judge(judge: Mapping[str, str], task: Task) -> None:
+    """Raises ConfigError for a judge of the test bench without a world, or without the labels."""
+    if judge["kind"] != "ideal":
+        return
+    load_world(Path(judge["model"]))
+    if told := known_labels(task.asked_labels):
+        raise ConfigError(
+            f"init: the judge {judge['model']} has no labels {task.label_set()}: {told}"
+        )
 
 
 def task_text(task: Task) -> str:

@@ -220,7 +220,8 @@ def _cell(name: str, config: RunConfig, point: Mapping[str, Any], failure: str |
     try:
         run = read_past_run(config.output)
     except BlpoError as problem:
-        return make(None, failure or str(problem))
+        is_there = config.output.exists()
+        return make(None, failure or (str(problem) if is_there else f"{config.output}: not there"))
     others = differences(comparable(run.config), comparable(config))
     if others:
         return make(None, f"{config.output}: holds another run, which differs in {others[0]}")

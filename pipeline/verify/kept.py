@@ -13,6 +13,7 @@ from ..runs.directory import (
     PREDICTIONS_FILE,
     REPORT_FILE,
     RESULT_FILE,
+    check_is_run,
 )
 from ..runs.predictions import AGAIN, Predictions, read_predictions
 
@@ -34,8 +35,7 @@ class Kept:
 def read_kept(path: Path) -> Kept:
     """Raises ConfigError if the folder is no finished run, and DataError, naming the file, for one
     that is missing or damaged."""
-    if not (path / CONFIG_FILE).exists():
-        raise ConfigError(f"{path}: not a run directory (no {CONFIG_FILE})")
+    check_is_run(path)
     if not (path / RESULT_FILE).exists():
         raise ConfigError(f"{path}: the run is not finished; `blpo optimize` goes on with it")
     files = {file.stem.rpartition("-")[2]: file for file in path.glob("steps/step-*.json")}

@@ -12,9 +12,10 @@ _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold red"}
 
 
 def print_check(check: Check) -> None:
-    """A line: level, subject, what was found."""
+    """A line: level, subject, what was found; of many problems the first."""
+    found = f"{check.brief}; `--json` shows all" if check.brief else check.found
     level = Text(f"{check.level.name.lower():7}", style=_STYLES[check.level])
-    line = Text.assemble(level, f" {check.subject:13} ", shown(check.found).replace("\n", " "))
+    line = Text.assemble(level, f" {check.subject:13} ", shown(found).replace("\n", " "))
     stdout_console().print(line, soft_wrap=True)
 
 
