@@ -96,7 +96,7 @@ def threshold_for(measure: str, has_label: Values, judged: Values, risk: float) 
     else:
         losses = (has_label != (judged >= 0.5)).astype(np.float64)
         points = selective_points(np.maximum(judged, 1 - judged), losses)
-    point = controlled(points, risk, CONFIDENCE)
+    point = controlled(points, risk, CONFIDENCE, tests_all=measure in ("error", "cost"))
     return None if point is None else point.threshold
 
 

@@ -22,6 +22,7 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
+from blpo.pipeline.decisions.decide import unsupported
 from blpo.pipeline.decisions.estimate import Estimate
 from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.drift import Distribution, mass_bins
@@ -105,6 +106,29 @@ def test_an_early_error_does_not_end_everything() -> None:
     point = controlled(selective_points(np.linspace(1, 0.5, 400), losses), 0.05, 0.9)
     assert point is not None
     assert point.num_acts == 400
+
+
+def test_a_judge_that_does_not_know_when_it_errs_may_still_be_good_enough_as_it_is() -> None:
+    """27 errors in 120, most of them early: all are sure to keep 0.34, not 0.3."""
+    losses = np.zeros(120)
+    losses[::2][:27] = 1
+    points = selective_points(np.linspace(1, 0.5, 120), losses)
+    assert controlled(points, 0.35, 0.9) is None
+    for risk in (0.4, 0.35, 0.34):
+        found = controlled(points, risk, 0.9, tests_all=True)
+        assert found is not None
+        assert (found.num_acts, found.total_loss) == (120, 27)
+    assert controlled(points, 0.3, 0.9, tests_all=True) is None
+
+
+def test_more_labels_are_no_remedy_where_there_are_enough() -> None:
+    points = [Point(0.9, 50, 50, 20.0), Point(0.5, 120, 120, 27.0)]
+    assert controlled(points, 0.4, 0.9) is None
+    target = parse_target("precision(Unsafe) >= .6", [], LABELS)
+    told = unsupported(target, points, 120, 0.9)
+    assert "More labels may not help" in told
+    few = unsupported(target, [Point(0.5, 40, 40, 12.0)], 40, 0.9)
+    assert "about 88 like them would be enough" in few
 
 
 def test_equal_confidences_are_acted_on_together() -> None:

@@ -16,15 +16,16 @@ from blpo.data.errors import BlpoError, ConfigError, DataError
 from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity
-from blpo.pipeline.bulk.bundle import Bundle, Rules, read_bundle
+from blpo.pipeline.bulk.bundle import Bundle, Rules, bundle_text, read_bundle
 from blpo.pipeline.bulk.bundle_of_run import bundle_of_run
 from blpo.pipeline.bulk.judging import judge_source, other_judge
 from blpo.pipeline.cli.export import FORMAT_NAMES
-from blpo.pipeline.export.messages import label_pattern, question
+from blpo.pipeline.export.messages import expectation, label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config
-from blpo.pipeline.export.registry import FORMATS, export
+from blpo.pipeline.export.registry import FORMATS, export, for_format
 from blpo.pipeline.readings.config import ReadingConfig
 from blpo.pipeline.readings.cutpoints import nearest
+from blpo.pipeline.readings.fitted import FittedReading
 from blpo.pipeline.runs.finished_run import read_past_run
 from command_line import Blpo
 from documented_world import furnish_photos, run_blpo, working_in
@@ -303,12 +304,16 @@ def test_a_reading_that_may_change_labels_is_not_lost_unasked(
     effect = run.result.test.reading
     assert effect is not None
     assert run.raw is not None
-    changed = sum(a.label != b.label for a, b in zip(run.raw.final, run.final, strict=True))
-    refused = blpo("export", str(run.path), "--format", "openai")
-    assert refused.code == 1
-    worth = f"macro F1 is {effect.final_raw.macro_f1:.3f} without it"
-    assert f"that changed {changed} of 60 labels; {worth}" in refused.err
-    assert "pass --without-reading" in refused.err
+    bundle = bundle_of_run(run.path)
+    leaning = FittedReading(family="platt", labels=bundle.task.labels, parameters=(1.0, 9.0))
+    rules = bundle.rules.model_copy(update={"reading": leaning})
+    changed = sum(leaning(verdict).label != verdict.label for verdict in run.raw.final)
+    worth = f"macro F1 on the test is {effect.final_raw.macro_f1:.3f} without it"
+    assert changed
+    with pytest.raises(ConfigError, match="pass --without-reading") as refused:
+        for_format(run, bundle.model_copy(update={"rules": rules}), "openai")
+    assert f"That changed {changed} of 60 labels of the test images and " in str(refused.value)
+    assert worth in str(refused.value)
     for name in FORMAT_NAMES:
         done = blpo("export", str(run.path), "--format", name, "--without-reading", "--json")
         assert done.code == 0, done.err
@@ -324,3 +329,20 @@ def test_a_temperature_changes_no_label_and_stands_in_no_ones_way(
 ) -> None:
     done = blpo("export", str(read_runs["temperature"]), "--format", "text")
     assert done.code == 0, done.err
+
+
+def test_a_reading_that_changed_no_label_is_left_out_and_told(
+    read_runs: dict[str, Path],
+) -> None:
+    run = read_past_run(read_runs["platt"])
+    bundle = bundle_of_run(run.path)
+    idle = FittedReading(family="platt", labels=bundle.task.labels, parameters=(0.5, 1e-6))
+    rules = bundle.rules.model_copy(update={"reading": idle})
+    found = for_format(run, bundle.model_copy(update={"rules": rules}), "promptfoo")
+    told = "It changed no label of 60 training and 60 test images"
+    assert found.rules.reading is None
+    assert told in yaml.safe_load(promptfoo_config(found))["description"]
+    assert told in expectation(found)
+    assert "left_out" not in bundle_text(found)
+    whole = for_format(run, bundle, "bundle")
+    assert whole == bundle

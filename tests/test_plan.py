@@ -65,6 +65,18 @@ def test_a_plan_of_a_finished_run_finds_all_its_calls_in_the_store(folder: Path)
     assert not (folder / "runs/other").exists()
 
 
+def test_nothing_is_left_to_ask_of_a_finished_run_whatever_follows_its_search(folder: Path) -> None:
+    keys: dict[str, Any] = {"reading": "auto", "noise_floor": True}
+    fresh = plan_run(config(**keys), with_probe=False)
+    [finished] = execute_runs([config(**keys)])
+    plan = plan_run(config(**keys), with_probe=False)
+    asked = {role: calls.asked for role, calls in finished.result.calls.items()}
+    assert {role: of.held for role, of in plan.roles.items()} == asked
+    assert {role: of.to_ask for role, of in plan.roles.items()} == dict.fromkeys(asked, 0)
+    assert asked["judge"] <= fresh.roles["judge"].to_ask
+    assert folder.exists()
+
+
 def test_a_directory_of_another_run_is_refused_as_by_the_run(folder: Path) -> None:
     execute_runs([config(method="none")])
     with pytest.raises(ConfigError, match="belongs to another run"):

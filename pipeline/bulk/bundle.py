@@ -6,7 +6,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ...data.errors import ConfigError
 from ...data.tasks import Task
@@ -49,7 +49,8 @@ class Bundle(BaseModel):
     how it comes to a verdict. aligned: identity of the judge that the prompt was aligned with
     (`EngineIdentity`). expected: agreement of exactly this judge on the run's test split, whose
     data has the fingerprint `dataset_fingerprint`. synthetic: whether the run was one of the test
-    bench. software: versions where the bundle was exported.
+    bench. software: versions where the bundle was exported. left_out: what of the run's judge is
+    not in here, in a sentence; not part of the file.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -65,6 +66,7 @@ class Bundle(BaseModel):
     dataset_fingerprint: str
     synthetic: bool
     software: Mapping[str, str]
+    left_out: str = Field("", exclude=True)
 
     @model_validator(mode="after")
     def _check_reading(self) -> Self:

@@ -45,11 +45,11 @@ def export(
     """Export the judge of a finished run: its prompt and what belongs to it, for use elsewhere."""
     from ..bulk.bundle_of_run import bundle_of_run  # noqa: PLC0415
     from ..export.registry import export as write  # noqa: PLC0415
-    from ..export.registry import refuse_lost_reading  # noqa: PLC0415
+    from ..export.registry import for_format  # noqa: PLC0415
     from ..runs.finished_run import read_past_run  # noqa: PLC0415
     from .show.export import show_export  # noqa: PLC0415
 
-    bundle = bundle_of_run(run, without_reading=without_reading)
-    refuse_lost_reading(read_past_run(run), bundle, format_name)
+    whole = bundle_of_run(run, without_reading=without_reading)
+    bundle = for_format(read_past_run(run), whole, format_name)
     path = write(bundle, format_name, out, overwrite=overwrite)
     show_export(bundle, format_name, path, as_json=as_json)

@@ -7,9 +7,11 @@ With the stated confidence, over draws of the labelled images, the target then h
 the same kind. Losses between 0 and 1 take the Hoeffding-Bentkus bound in place of the binomial.
 
 What is acted on in the beginning is so little that one error breaks the chain. Two more chains
-therefore start later, where three or ten errors are allowed, and the error rate is divided among
-the chains. The order is fixed by confidence: a threshold is a confidence that occurred, which is
-as good as a fixed one as long as a higher confidence does not mean a higher risk.
+therefore start later, where three or ten errors are allowed. Of error rate and cost, acting on all
+verdicts is tested by itself, too: a judge that is good enough as it is need not know when it errs.
+A tenth of the error rate is for that, the rest is divided among the chains. The order is fixed by
+confidence: a threshold is a confidence that occurred, which is as good as a fixed one as long as a
+higher confidence does not mean a higher risk.
 """
 
 import math
@@ -24,6 +26,8 @@ from scipy import special
 from ..metrics.intervals import Values
 
 _ALLOWED_ERRORS = (0, 3, 10)
+_SHARE_OF_ALL = 0.1
+"""Of the error rate, for the test of acting on all verdicts: the chains lose little by it."""
 _MOST_UNITS = 1_000_000
 _special: Any = special
 
@@ -69,19 +73,30 @@ def recall_points(confidences: Values, has_label: NDArray[np.bool_]) -> list[Poi
     ]
 
 
-def controlled(points: Sequence[Point], risk: float, confidence: float) -> Point | None:
+def controlled(
+    points: Sequence[Point], risk: float, confidence: float, *, tests_all: bool = False
+) -> Point | None:
     """The last point that is sure to keep the risk, of chains of tests; None if there is none.
 
-    points: the safest first.
+    points: the safest first. tests_all: whether the last point is tested by itself, too.
     """
     most = max((point.num_units for point in points), default=0)
     allowed = [c for c in _ALLOWED_ERRORS if fewest_units(c, risk, 1 - confidence) <= most]
     # Where all points have as many units, as for recall, the first chain can never break early.
     if len({point.num_units for point in points}) == 1:
         allowed = allowed[:1]
-    level = (1 - confidence) / max(len(allowed), 1)
-    ends = [_chain_end(points, fewest_units(c, risk, level), risk, level) for c in allowed]
-    return points[max(ends)] if ends and max(ends) >= 0 else None
+    if not allowed:
+        return None
+    if tests_all and points[-1].p_value(risk) <= _SHARE_OF_ALL * (1 - confidence):
+        return points[-1]
+    level = _level(confidence, len(allowed), tests_all=tests_all)
+    end = max(_chain_end(points, fewest_units(c, risk, level), risk, level) for c in allowed)
+    return points[end] if end >= 0 else None
+
+
+def _level(confidence: float, num_chains: int, *, tests_all: bool) -> float:
+    """Error rate of each chain."""
+    return (1 - confidence) * (1 - _SHARE_OF_ALL * tests_all) / num_chains
 
 
 def _chain_end(points: Sequence[Point], start_units: int, risk: float, level: float) -> int:
@@ -125,12 +140,15 @@ def fewest_units(num_errors: int, risk: float, level: float) -> int:
     return high
 
 
-def labels_needed(points: Sequence[Point], num: int, risk: float, confidence: float) -> int | None:
+def labels_needed(
+    points: Sequence[Point], num: int, risk: float, confidence: float, *, tests_all: bool = False
+) -> int | None:
     """About how many labelled images would be enough, if they were like these.
 
-    num: of the images labelled now. None where no share of them keeps the risk.
+    num: of the images labelled now; where no more than these are needed, it is not their number
+    that is in the way. None where no share of them keeps the risk.
     """
-    level = (1 - confidence) / len(_ALLOWED_ERRORS)
+    level = _level(confidence, len(_ALLOWED_ERRORS), tests_all=tests_all)
     found: list[int] = []
     for point in points:
         rate = point.total_loss / point.num_units

@@ -106,9 +106,9 @@ def decided(past: PastRun, target: Target, confidence: float) -> Decision:
     training images cannot support: it says how many would."""
     train = _train(past).one_per_group()
     points = _points(train, target)
-    point = controlled(points, target.risk, confidence)
+    point = controlled(points, target.risk, confidence, tests_all=target.is_of_all)
     if point is None:
-        raise ConfigError(_unsupported(target, points, len(train.examples), confidence))
+        raise ConfigError(unsupported(target, points, len(train.examples), confidence))
     test = _Judged(past.examples, past.final)
     return Decision(
         result=result_digest(past.result),
@@ -238,9 +238,10 @@ def _stated(target: Target, losses: tuple[float, ...]) -> Any:
     return tuple(sorted(1 - loss for loss in losses))
 
 
-def _unsupported(target: Target, points: Sequence[Point], num: int, confidence: float) -> str:
+def unsupported(target: Target, points: Sequence[Point], num: int, confidence: float) -> str:
+    """Why there is no threshold, and what would help. num: training images, one of each group."""
     told = f"no threshold is sure to keep {target} with confidence {confidence:g}"
-    needed = labels_needed(points, num, target.risk, confidence)
+    needed = labels_needed(points, num, target.risk, confidence, tests_all=target.is_of_all)
     if needed is None:
         return (
             f"{told}: not even the most confident of {num:,} training images keep it. More labels "
@@ -251,7 +252,13 @@ def _unsupported(target: Target, points: Sequence[Point], num: int, confidence: 
             f"{told}: {num:,} training images are far from enough (about {needed:,} like them "
             "might be). Improve prompt and reading, or relax the target"
         )
+    if needed <= num:
+        return (
+            f"{told}: of {num:,} training images (one of each group) a share keeps it, but those "
+            "that the judge is more confident of err too often. More labels may not help: relax "
+            "the target, or improve prompt and reading"
+        )
     return (
-        f"{told} on {num:,} training images (one of each group): about {max(needed, num + 1):,} "
+        f"{told} on {num:,} training images (one of each group): about {needed:,} "
         "like them would be enough. Label more, relax the target, or lower --confidence"
     )

@@ -56,6 +56,11 @@ class Target(BaseModel):
         """The loss of 1, in units of cost."""
         return max((c for row in (self.costs or {}).values() for c in row.values()), default=1.0)
 
+    @property
+    def is_of_all(self) -> bool:
+        """Whether it can be kept by acting on every verdict, whatever its label."""
+        return self.label is None
+
     def confidence(self, verdict: Verdict) -> float | None:
         """What is compared with the threshold, from 0 to 1; None for a verdict without
         probabilities.

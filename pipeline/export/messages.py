@@ -1,5 +1,6 @@
 """A bundle as chat messages, for programs that know nothing of tasks and readings."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,15 +94,25 @@ def label_pattern(bundle: Bundle) -> str:
 
 def expectation(bundle: Bundle) -> str:
     """What agreement to expect, and of which judge, in a sentence."""
-    found, aligned = bundle.expected, bundle.aligned
+    found = bundle.expected
     low, high = found.ci95["accuracy"]
-    judge = f"{aligned.get('model')} at revision {aligned.get('revision')}"
-    return (
+    told = (
         f"Agreement on {found.n} test images: accuracy {found.accuracy:.3f} (95 % interval "
-        f"{low:.3f} to {high:.3f}), macro F1 {found.macro_f1:.3f}, of {judge} asked by "
-        f"{aligned.get('engine')} in layout {aligned.get('layout')}. Another model or layout is "
-        "another judge: measure it before you rely on it."
+        f"{low:.3f} to {high:.3f}), macro F1 {found.macro_f1:.3f}, measured with "
+        f"{_measured_with(bundle.aligned)}. Another model, or another way to ask it, is another "
+        "judge: measure it before you rely on it."
     )
+    return f"{told} {bundle.left_out}".rstrip()
+
+
+def _measured_with(aligned: Mapping[str, str]) -> str:
+    """The judge that the prompt was aligned with, in words."""
+    revision, layout = aligned.get("revision"), aligned.get("layout")
+    told = f"{aligned.get('model')}"
+    told += f" (revision {revision})" if revision else ""
+    if aligned.get("engine") != aligned.get("model"):
+        told += f" on {aligned.get('engine')}"
+    return told if layout in {None, "none"} else f"{told}, asked in layout {layout}"
 
 
 def _escaped(label: str) -> str:

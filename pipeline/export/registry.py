@@ -1,14 +1,18 @@
 """The formats by name."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from ...data.arrow import atomic_path, refuse_ending
 from ...data.errors import ConfigError, DataError
+from ...models.roles.judge import Verdict
 from ..bulk.bundle import Bundle, bundle_text
+from ..readings.choose import Reading
 from ..report.plots import METRICS
+from ..runs.directory import TRAIN_PREDICTIONS_FILE
 from ..runs.finished_run import PastRun
+from ..runs.predictions import read_predictions
 from . import inspect, mlflow, plain, promptfoo
 from .messages import lost_reading
 
@@ -59,24 +63,43 @@ def export(bundle: Bundle, name: str, out: Path | None = None, *, overwrite: boo
     return path
 
 
-def refuse_lost_reading(run: PastRun, bundle: Bundle, name: str) -> None:
-    """Raise ConfigError for a format without the reading that the run fitted, where it may change
-    labels: how many it changed, what it is worth, and both ways on."""
+def for_format(run: PastRun, bundle: Bundle, name: str) -> Bundle:
+    """The bundle as a format can hold it: without a reading that changed no label of the run.
+
+    Raises ConfigError where the reading that the format would lose changed some: how many, what it
+    is worth, and both ways on.
+    """
     task, effect, raw = bundle.task, run.result.test.reading, run.raw
     reading = None if FORMATS[name].holds_rules else lost_reading(bundle)
     if reading is None or effect is None or raw is None:
-        return
+        return bundle
     if task.criteria or task.compare == "scores":
-        return
-    changed = sum(a.label != b.label for a, b in zip(raw.final, run.final, strict=True))
+        return bundle
+    on_train = read_predictions(run.path / TRAIN_PREDICTIONS_FILE).final
+    changed = _num_changed(reading, raw.final)
+    changed_on_train = _num_changed(reading, on_train)
+    if not changed and not changed_on_train:
+        left_out = (
+            f"Left out: the reading {reading.family}, which corrects the judge's probabilities. "
+            f"It changed no label of {len(on_train):,} training and {len(run.final):,} test "
+            "images; of other images it may change one that the judge is unsure of."
+        )
+        rules = bundle.rules.model_copy(update={"reading": None})
+        return bundle.model_copy(update={"rules": rules, "left_out": left_out})
     metric = task.primary_metric
     before, after = getattr(effect.final_raw, metric), getattr(run.result.test.final, metric)
     raise ConfigError(
         f"{run.path}: its probabilities are read as fitted (reading: {reading.family}), which no "
-        f"prompt holds. On the test images that changed {changed:,} of {len(run.final):,} labels; "
-        f"{METRICS[metric]} is {before:.3f} without it, {after:.3f} with it. Export a bundle (or "
-        f"mlflow), which reads them so, or pass --without-reading for the prompt alone"
+        f"prompt holds. That changed {changed:,} of {len(run.final):,} labels of the test images "
+        f"and {changed_on_train:,} of {len(on_train):,} in training; {METRICS[metric]} on the test "
+        f"is {before:.3f} without it, {after:.3f} with it. Export a bundle (or mlflow), which "
+        "reads them so, or pass --without-reading for the prompt alone"
     )
+
+
+def _num_changed(reading: Reading, verdicts: Sequence[Verdict]) -> int:
+    """How many labels a reading changes. verdicts: by the likeliest label."""
+    return sum(reading(verdict).label != verdict.label for verdict in verdicts)
 
 
 def _inside(folder: Path, texts: Mapping[str, str]) -> dict[Path, str]:

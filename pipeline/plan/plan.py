@@ -17,7 +17,7 @@ from ..runs.engine_pool import EnginePool
 from ..runs.roles import role_engines, stored_engines
 from ..runs.run import checked_dataset, run_inputs
 from .probe import Probed, Rate, probe
-from .replay import held_replies
+from .replay import Held, held_replies
 
 _PRICE = re.compile(r"(\w+)=(\d+(?:\.\d+)?)/(\d+(?:\.\d+)?)")
 _PER_TOKEN = 1e-6
@@ -113,7 +113,7 @@ def plan_run(
     num_images = sum(splits) * len(task.image_columns)
     roles: dict[Role, RolePlan] = {
         role: _role_plan(
-            RolePlan(identities[role].name, calls.of(role), held[role].answers, held[role].errors),
+            _counted(identities[role].name, calls.of(role), held[role]),
             _rates(role, probed, num_images),
             (prices or {}).get(role),
         )
@@ -123,6 +123,12 @@ def plan_run(
     is_finished = (config.output / RESULT_FILE).exists()
     questions = tuple(criterion.name for criterion in task.criteria)
     return RunPlan(config, *splits, num_images, is_finished, roles, questions, probed)
+
+
+def _counted(model: str, most: int, held: Held) -> RolePlan:
+    """Calls of a role, at most `most`; what the store holds, where a run needs nothing else."""
+    calls = held.answers + held.errors if held.is_all else most
+    return RolePlan(model, calls, held.answers, held.errors)
 
 
 def parse_prices(values: Sequence[str]) -> dict[Role, Price]:

@@ -75,10 +75,11 @@ class _Counted(AroundEngine):
 @dataclass(frozen=True, slots=True)
 class Held:
     """What the store holds for the calls of a role: answers, and errors that are not asked
-    again."""
+    again. is_all: whether the whole run needs nothing else."""
 
     answers: int
     errors: int
+    is_all: bool = False
 
 
 def held_replies(
@@ -100,18 +101,36 @@ def held_replies(
     searching: dict[Role, _Counted] = {role: _Counted(engine) for role, engine in limited.items()}
     testing = _Counted(stored["judge"])
     prompts = _searched_prompts(config, task, dataset, searching)
-    judge = configured_judge(testing, task, config)
-    for prompt in prompts:
-        with suppress(NotHeldError):
-            judge.pairs([(prompt, example) for example in dataset.test])
+    is_all = _is_judged(config, task, dataset, testing, prompts) and len(prompts) > 1
     return {
-        role: _held([counted, testing] if role == "judge" else [counted])
+        role: _held([counted, testing] if role == "judge" else [counted], is_all=is_all)
         for role, counted in searching.items()
     }
 
 
-def _held(counted: Sequence[_Counted]) -> Held:
-    return Held(sum(one.num_held for one in counted), sum(one.num_errors for one in counted))
+def _is_judged(
+    config: RunConfig, task: Task, dataset: Dataset, engine: Engine, prompts: Sequence[str]
+) -> bool:
+    """Whether the store holds all verdicts that follow the search under these prompts: for the
+    test, its second draw where one is asked for, and for the fit of readings."""
+    judge = configured_judge(engine, task, config)
+    asked = [(prompt, dataset.test, 0) for prompt in prompts]
+    if config.reading.family != "none":
+        asked += [(prompt, dataset.train, 0) for prompt in prompts]
+    if config.noise_floor and len(prompts) > 1:
+        asked.append((prompts[-1], dataset.test, 1))
+    is_held = True
+    for prompt, examples, sample_index in asked:
+        try:
+            judge.pairs([(prompt, example) for example in examples], sample_index)
+        except NotHeldError:
+            is_held = False
+    return is_held
+
+
+def _held(counted: Sequence[_Counted], *, is_all: bool) -> Held:
+    answers, errors = sum(c.num_held for c in counted), sum(c.num_errors for c in counted)
+    return Held(answers, errors, is_all)
 
 
 def _searched_prompts(

@@ -8,7 +8,7 @@ from .printing import print_json, stdout_console
 
 _NEXT = {
     "bundle": "blpo judge DATASET --bundle {path} --out verdicts.parquet",
-    "text": "the prompt follows the image; {{text}} is the example's own text, where it has one",
+    "text": "send the prompt behind the image",
     "openai": "put a data: or http address in place of {{image}}, and POST it to /chat/completions",
     "vllm": "put a data: or http address in place of {{image}}, and POST it to /chat/completions",
     "promptfoo": "with labels.csv beside it: npx promptfoo eval -c {path}",
@@ -16,9 +16,13 @@ _NEXT = {
     "mlflow": "mlflow.pyfunc.load_model({path!r}).predict(frame), with blpo installed",
 }
 
+_PROMPTS = ("text", "openai", "vllm")
+
 
 def show_export(bundle: Bundle, name: str, path: Path, *, as_json: bool) -> None:
     following = _NEXT[name].replace("{path!r}", repr(str(path))).replace("{path}", str(path))
+    if name in _PROMPTS and bundle.task.carries_text:
+        following += "; {{text}} stands for the example's own text"
     if as_json:
         expected = bundle.expected.model_dump(mode="json")
         print_json({"format": name, "path": str(path), "next": following, "expected": expected})
