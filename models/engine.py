@@ -105,7 +105,7 @@ CHAT_PREFIX = "chat-"
 UNPINNED = "unpinned"
 """The revision of a server's model that the settings do not name."""
 
-SYNTHETIC_MODELS = frozenset({"micro", "lexicon", "ideal"})
+SYNTHETIC_MODELS = frozenset({"micro", "micro-meaning", "lexicon", "ideal"})
 """Of the synthetic test bench."""
 
 

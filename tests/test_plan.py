@@ -13,6 +13,8 @@ from blpo.models.engine import Engine, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.residency import KvCache, Residency
 from blpo.pipeline.config import RunConfig, parse_config
+from blpo.pipeline.doctor.check import Level
+from blpo.pipeline.doctor.diagnose import diagnose_run
 from blpo.pipeline.plan import probe as probe_module
 from blpo.pipeline.plan.plan import Price, parse_prices, plan_run
 from blpo.pipeline.plan.probe import NUM_PROBED
@@ -51,6 +53,36 @@ def test_a_plan_of_a_fresh_run_writes_nothing_and_is_no_less_than_the_run(folder
     # The optimizer is asked again after a reply that is not usable.
     assert finished.result.calls["judge"].asked <= plan.roles["judge"].calls
     assert finished.result.calls["verbalizer"].asked <= plan.roles["verbalizer"].calls
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        (
+            {"reading": {"family": "offset", "prior": {"Foo": 1}}},
+            "reading.prior: names Foo; the labels are",
+        ),
+        ({"reading": "ordered"}, "reading ordered: is not for this task"),
+        ({"reading": "matrix", "task": "four.yaml"}, "reading matrix: needs 20 training groups"),
+        ({"method": "blpo-criteria"}, "method blpo-criteria: task"),
+        ({"method": "apo-image"}, "method apo-image: shows the optimizer several images"),
+    ],
+)
+def test_what_a_run_refuses_its_plan_and_doctor_refuse_in_the_same_words(
+    folder: Path, keys: dict[str, Any], message: str
+) -> None:
+    text = (folder / "product-photos.yaml").read_text()
+    (folder / "four.yaml").write_text(text.replace("kind: binary", "kind: categorical"))
+    refused = config(**keys)
+    with pytest.raises(ConfigError) as of_run:
+        execute_runs([refused], source="run.yaml")
+    with pytest.raises(ConfigError) as of_plan:
+        plan_run(refused, with_probe=False, source="run.yaml")
+    [first, *_] = diagnose_run(refused, probe=False, source="run.yaml")
+    assert str(of_run.value) == str(of_plan.value) == first.found
+    assert first.level is Level.ERROR
+    assert first.found.startswith(f"run.yaml: {message}")
+    assert not (folder / "runs").exists()
 
 
 def test_a_plan_of_a_finished_run_finds_all_its_calls_in_the_store(folder: Path) -> None:

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.wrappers.ledger import Role, RoleLedger, Usage
+from blpo.pipeline.cli.show.runs import show_run
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.calls import PlannedCalls
+from blpo.pipeline.runs.directory import num_steps_asked
 from blpo.pipeline.runs.run import Run
+from blpo.pipeline.runs.run_many import FinishedRun
 from blpo.pipeline.runs.story import Detail, Story
 from blpo.pipeline.search.step import Step
 from ideal_engine import IdealEngine
@@ -20,7 +23,9 @@ from killable_run import IdealPool
 PLANNED = PlannedCalls({"judge": 500, "optimizer": 50}, test=40, fits=0)
 
 
-def run_of(folder: Path, engine: IdealEngine, **algorithm: Any) -> Run:
+def run_of(
+    folder: Path, engine: IdealEngine, keys: Mapping[str, Any] | None = None, **algorithm: Any
+) -> Run:
     config = RunConfig.model_validate(
         {
             "task": TASK,
@@ -30,6 +35,7 @@ def run_of(folder: Path, engine: IdealEngine, **algorithm: Any) -> Run:
             "optimizer": OptimizerConfig(engine=EngineSettings(kind="lexicon")),
             "algorithm": {"outer_steps": 2, "inner_steps": 1, **algorithm},
         }
+        | dict(keys or {})
     )
     return Run(config, IdealPool(engine))
 
@@ -71,6 +77,34 @@ def test_every_prompt_and_step_is_told_with_its_calls(
     for line in replayed[:2]:
         calls, _, held = line.rpartition("; ")[2].removesuffix(" from the store").partition(", ")
         assert calls == f"{held} calls" != "0 calls"
+
+
+@pytest.mark.parametrize("preset", ["paper", "plus"])
+def test_a_search_that_the_budget_stops_at_once_has_made_no_step(
+    tmp_path: Path, told: pytest.LogCaptureFixture, preset: str
+) -> None:
+    engine = ideal_dataset(tmp_path, num_test=8)
+    keys = {"preset": preset, "budget": {"judge_calls": 1}}
+    run = run_of(tmp_path, engine, keys, inner_width=1)
+    run.story.detail = Detail.PROMPTS
+    result = run.execute()
+    assert num_steps_asked(run.config.output) == 0
+    [line] = lines(told)
+    assert line.startswith(f"run: search over after 0 steps (stopped early: {result.stopped}); ")
+    page = (tmp_path / "run/report.html").read_text()
+    assert f"The search stopped early: {result.stopped}." in page
+
+
+def test_the_end_of_a_run_says_after_how_many_steps_the_budget_stopped_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine = ideal_dataset(tmp_path, num_test=8)
+    run = run_of(tmp_path, engine, keys={"budget": {"optimizer_calls": 4}})
+    result = run.execute()
+    assert num_steps_asked(run.config.output) == 1
+    show_run(FinishedRun(run.config, result, 0, 0.0), as_json=False)
+    stopped = f"The budget stopped the search after 1 step: {result.stopped}."
+    assert stopped in " ".join(capsys.readouterr().out.split())
 
 
 def test_a_rejected_proposal_is_told_with_its_gain_and_the_reason(

@@ -82,7 +82,7 @@ def _checks(
     if run_file is not None:
         config = load_run_config(run_file, overrides)
         yield from diagnose_machine(config.store)
-        yield from diagnose_run(config, probe=probe)
+        yield from diagnose_run(config, probe=probe, source=str(run_file))
         return
     yield from diagnose_machine(store)
     if model is not None:

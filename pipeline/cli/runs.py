@@ -133,17 +133,22 @@ def optimize(
         be_quiet()
     config = load_run_config(run_file, overrides or [])
     if dry_run:
-        _show_plan(config, prices or [], probe=probe, as_json=as_json)
+        _show_plan(config, prices or [], run_file, probe=probe, as_json=as_json)
         return
-    [run] = execute_runs([config], start_over=start_over, open_log=open_run_log)
+    [run] = execute_runs(
+        [config], start_over=start_over, open_log=open_run_log, source=str(run_file)
+    )
     show_run(run, as_json=as_json)
 
 
-def _show_plan(config: "RunConfig", prices: list[str], *, probe: bool, as_json: bool) -> None:
+def _show_plan(
+    config: "RunConfig", prices: list[str], run_file: Path, *, probe: bool, as_json: bool
+) -> None:
     from ..plan.plan import parse_prices, plan_run  # noqa: PLC0415
     from .show.plan import show_plan  # noqa: PLC0415
 
-    plan = plan_run(config, with_probe=probe, prices=parse_prices(prices))
+    source = str(run_file)
+    plan = plan_run(config, with_probe=probe, prices=parse_prices(prices), source=source)
     show_plan(plan, as_json=as_json)
 
 

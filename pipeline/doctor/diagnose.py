@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...data.examples import read_dataset
 from ...data.images import ImageRef
 from ...data.tasks import Task, load_task
 from ...models.engines.settings import EngineSettings
 from ..config import RunConfig
+from ..runs.inputs import checked_dataset
 from .check import Check, Level, until_it_fails, warning
 from .environment import environment_checks
 from .model import model_checks, probe_checks
@@ -25,10 +25,13 @@ def diagnose_model(settings: EngineSettings, task: Task, *, probe: bool) -> Iter
     yield from _model(settings, task, None, probe=probe)
 
 
-def diagnose_run(config: RunConfig, *, probe: bool) -> Iterator[Check]:
-    """Data and models of a run file; a role with an engine of its own is checked as well."""
+def diagnose_run(config: RunConfig, *, probe: bool, source: str = "") -> Iterator[Check]:
+    """Data and models of a run file; a role with an engine of its own is checked as well.
+
+    source: the run file, for messages.
+    """
     task = load_task(config.task)
-    data = list(until_it_fails("dataset", run_checks(config, task)))
+    data = list(until_it_fails("dataset", run_checks(config, source)))
     yield from data
     failed = {check.subject for check in data if check.level is Level.ERROR}
     image = None if "dataset" in failed else _first_image(config, task)
@@ -56,5 +59,5 @@ def _model(
 
 
 def _first_image(config: RunConfig, task: Task) -> ImageRef | None:
-    data = read_dataset(config.dataset, task, config.images.bounds)
+    data = checked_dataset(config.dataset, task, config.images.bounds)
     return next((example.image for example in data.train), None)

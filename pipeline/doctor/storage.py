@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ...data.errors import ConfigError
-from ...data.examples import read_dataset
 from ...data.store.store import ReplyStore, told_errors
 from ...data.tasks import Task
 from ..config import RunConfig
 from ..runs.directory import refuse_other_use
+from ..runs.inputs import checked_inputs
+from ..tracking.run_log import check_trackers
 from .check import Check, error, ok, warning
 
 _GB = 10**9
@@ -39,10 +40,12 @@ def store_check(root: Path) -> Check:
     return ok("store", f"{told}; requests with an error and no reply: {errors}" if errors else told)
 
 
-def run_checks(config: RunConfig, task: Task) -> Iterator[Check]:
-    """Raises DataError for a dataset that cannot be used."""
-    data = read_dataset(config.dataset, task, config.images.bounds)
+def run_checks(config: RunConfig, source: str) -> Iterator[Check]:
+    """Raises DataError for a dataset that cannot be used, and ConfigError for settings that do not
+    fit it or the task."""
+    task, data = checked_inputs(config, source)
     yield ok("dataset", f"{config.dataset}: {len(data.train)} train, {len(data.test)} test")
+    check_trackers(config)
     yield _output(config, task)
 
 

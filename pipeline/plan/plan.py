@@ -6,7 +6,6 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 
 from ...data.errors import ConfigError
-from ...data.tasks import load_task
 from ...models.engine import EngineIdentity
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
@@ -14,8 +13,10 @@ from ..result import RoleFailures
 from ..runs.calls import planned_calls
 from ..runs.directory import RESULT_FILE, refuse_other_use
 from ..runs.engine_pool import EnginePool
+from ..runs.inputs import checked_inputs
 from ..runs.roles import role_engines, stored_engines
-from ..runs.run import checked_dataset, run_inputs
+from ..runs.run import run_inputs
+from ..tracking.run_log import check_trackers
 from .probe import Probed, Rate, probe
 from .replay import Held, held_replies
 
@@ -88,14 +89,19 @@ class RunPlan:
 
 
 def plan_run(
-    config: RunConfig, *, with_probe: bool = True, prices: Mapping[Role, Price] | None = None
+    config: RunConfig,
+    *,
+    with_probe: bool = True,
+    prices: Mapping[Role, Price] | None = None,
+    source: str = "",
 ) -> RunPlan:
     """Plan a run; nothing is written but the replies of the probe, which the run takes up.
 
-    Raises what the run itself would raise before its first question.
+    source: the run file, for messages. Raises what the run itself would raise before its first
+    question.
     """
-    task = load_task(config.task)
-    dataset = checked_dataset(config.dataset, task, config.images.bounds)
+    task, dataset = checked_inputs(config, source)
+    check_trackers(config)
     with closing(EnginePool()) as pool:
         engines = role_engines(config, task, pool)
         identities: dict[Role, EngineIdentity] = {

@@ -27,6 +27,7 @@ import shutil
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +185,12 @@ def step_records(path: Path) -> list[dict[str, Any]]:
     names = [file.name for file in (path / "steps").glob("step-*[0-9].json")]
     ordered = sorted(names, key=lambda name: int(name.removesuffix(".json").rpartition("-")[2]))
     return [directory.read_json(f"steps/{name}") for name in ordered]
+
+
+def num_steps_asked(path: Path) -> int:
+    """How many steps of a run asked for something."""
+    calls = [0, *(sum(record["calls"].values()) for record in step_records(path))]
+    return sum(after > before for before, after in pairwise(calls))
 
 
 def run_task(config: RunConfig) -> Task:

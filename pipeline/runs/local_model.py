@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from ...data.errors import ConfigError
-from ...models.engines.checkpoint import MICRO
+from ...models.engines.checkpoint import SHIPPED
 from ...models.engines.settings import EngineSettings
 
 _log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def model_from_here(run: Path, settings: EngineSettings, revision: str) -> Engin
     path. Raises ConfigError if the model is in none of them and no name of the hub.
     """
     model = Path(settings.model).expanduser()
-    is_elsewhere = settings.kind not in (*_CHECKPOINTS, *_PROGRAMS) or settings.model == MICRO
+    is_elsewhere = settings.kind not in (*_CHECKPOINTS, *_PROGRAMS) or settings.model in SHIPPED
     if is_elsewhere or _COMMIT.fullmatch(revision) or model.is_absolute() or model.exists():
         return settings
     for folder in Path(os.path.realpath(run)).parents:

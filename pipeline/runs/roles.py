@@ -48,11 +48,19 @@ def role_engines(config: RunConfig, task: Task, pool: EnginePool) -> dict[Role, 
 def _optimizer_engine(
     config: RunConfig, settings: EngineSettings, judge: EngineSettings, pool: EnginePool
 ) -> Engine:
+    check_optimizer(config)
     engine = pool.engine(settings)
-    if not config.search.sees_images or takes_several_images(settings):
-        return engine
-    if settings.kind == "lexicon":
+    if config.search.sees_images and settings.kind == "lexicon":
         return SecondHandImages(engine, pool.engine(judge), config.verbalizer.max_tokens)
+    return engine
+
+
+def check_optimizer(config: RunConfig) -> None:
+    """Raises ConfigError if the method shows the optimizer images that its engine cannot take."""
+    settings = config.optimizer.engine or config.judge
+    takes_images = takes_several_images(settings) or settings.kind == "lexicon"
+    if takes_images or not config.search.sees_images:
+        return
     raise ConfigError(
         f"method {config.method}: shows the optimizer several images in one request, which an "
         f"engine of kind {settings.kind} does not take; set optimizer.engine to a server "

@@ -4,26 +4,19 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from ...data.errors import ConfigError
-from ...data.examples import Dataset, Example, check_images, read_dataset
-from ...data.images import ImageBounds
-from ...data.tasks import Task, load_task
+from ...data.examples import Dataset, Example
 from ...models.engine import Engine, EngineIdentity
-from ...models.roles.criteria_prompt import check_sections
 from ...models.roles.judge import Verdict
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role, RoleLedger
 from ...models.wrappers.stopping import StoppableEngine
 from ..config import RunConfig
 from ..metrics.agreement import agreement
-from ..readings.choose import Reading, choose_reading, too_few
-from ..readings.config import check_reading
+from ..readings.choose import Reading, choose_reading
 from ..readings.questions import QuestionFigures, Split, question_figures
 from ..report.html import render_report
 from ..result import (
@@ -49,6 +42,7 @@ from .directory import (
 )
 from .engine_pool import EnginePool
 from .failure_watch import FailureWatch
+from .inputs import checked_inputs
 from .measure import measure
 from .predictions import predictions_bytes, train_predictions_bytes
 from .roles import RunRoles, configured_judge, role_engines, stored_engines, within_budget
@@ -66,19 +60,15 @@ class Run:
         *,
         start_over: bool = False,
         open_log: OpenLog = no_log,
+        source: str = "",
     ) -> None:
-        """Check everything that can be checked before a model is asked.
+        """Check everything that can be checked before a model is asked. source: the run file.
 
         Raises DataError, ConfigError or EngineError on a user's mistake; writes nothing then.
         """
         self.config = config
-        self.task = load_task(config.task)
-        check_reading(config.reading, self.task)
-        self.dataset = checked_dataset(config.dataset, self.task, config.images.bounds)
-        _refuse_too_few(config, self.task, self.dataset)
-        _refuse_without_criteria(config, self.task)
+        self.task, self.dataset = checked_inputs(config, source)
         self.judge_prompt = config.judge_prompt or self.task.judge_prompt
-        check_sections(self.judge_prompt, self.task, "judge_prompt")
         self.i2t_prompt = config.i2t_prompt or self.task.i2t_prompt
         engines = role_engines(config, self.task, pool)
         self.identities: dict[Role, EngineIdentity] = {
@@ -339,48 +329,6 @@ def _tried_record(tried: Tried) -> dict[str, Any]:
         "num_judged": tried.num_judged,
         "is_chosen": tried.is_chosen,
     }
-
-
-def checked_dataset(path: Path, task: Task, bounds: ImageBounds) -> Dataset:
-    """Raises DataError for a mistake in the file. Runs of one process share what did not change."""
-    try:
-        stat = path.stat()
-    except OSError:
-        return read_dataset(path, task, bounds)  # It says what is wrong.
-    state = stat.st_mtime_ns, stat.st_size
-    return _unchanged_dataset(path, task.model_dump_json(), bounds, state)
-
-
-@lru_cache(maxsize=8)
-def _unchanged_dataset(
-    path: Path, task_json: str, bounds: ImageBounds, _state: tuple[int, int]
-) -> Dataset:
-    task = Task.model_validate_json(task_json)
-    dataset = read_dataset(path, task, bounds)
-    check_images(dataset, task, str(path))
-    return dataset
-
-
-def _refuse_too_few(config: RunConfig, task: Task, dataset: Dataset) -> None:
-    """Raises ConfigError for a reading that the training examples cannot carry."""
-    family = config.reading.family
-    if family in ("none", "auto"):
-        return
-    missing = too_few(family, task, dataset.train)
-    if missing:
-        raise ConfigError(
-            f"reading {family}: {missing}: label more images, or take `auto`, which leaves out "
-            "what cannot be fitted"
-        )
-
-
-def _refuse_without_criteria(config: RunConfig, task: Task) -> None:
-    """Raises ConfigError for a method that has no criterion to rewrite."""
-    if config.search.rewrites_criteria and not task.criteria:
-        raise ConfigError(
-            f"method {config.method}: task {task.name} has no `criteria`: give it some, or take "
-            "method blpo"
-        )
 
 
 def _read(verdicts: Sequence[Verdict], reading: Reading | None) -> list[Verdict]:

@@ -45,16 +45,23 @@ class FailedRun:
 
 
 def execute_runs(
-    configs: Sequence[RunConfig], *, start_over: bool = False, open_log: OpenLog = no_log
+    configs: Sequence[RunConfig],
+    *,
+    start_over: bool = False,
+    open_log: OpenLog = no_log,
+    source: str = "",
 ) -> list[FinishedRun]:
     """Run the configurations side by side; their requests share the engine's batches.
 
     All are checked before any asks a model. open_log: where the runs are logged that ask for it.
-    The first error of a run is raised when the others
-    have ended.
+    source: the run file, for messages. The first error of a run is raised when the others have
+    ended.
     """
     with closing(EnginePool()) as pool:
-        runs = [Run(c, pool, start_over=start_over, open_log=open_log) for c in configs]
+        runs = [
+            Run(config, pool, start_over=start_over, open_log=open_log, source=source)
+            for config in configs
+        ]
         futures = _execute_all(runs, pool)
         return [future.result() for future in futures]
 

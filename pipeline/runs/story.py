@@ -72,19 +72,27 @@ class Story:
             self._tell(Detail.PROMPTS, line)
 
     def stepped(self, step: Step) -> None:
-        """Tell what a step has come to."""
+        """Tell what a step has come to. One that has asked for nothing is none, and not counted."""
+        asked_before = sum(self._asked_in_steps.values())
+        self._asked_in_steps = {role: led.asked for role, led in self._ledgers.items()}
+        self._tried = 0
+        if sum(self._asked_in_steps.values()) == asked_before:
+            if self._num_done and not step.tried:
+                self._tell(Detail.STEPS, "; ".join(step.notes))
+            return
         told = [*self._agreement(step), *_choice(step), self._since_step.told(self._ledgers)]
         self._tell(Detail.STEPS, f"step {step.index} done: {'; '.join(told)}")
-        self._last, self._tried = step, 0
+        self._last = step
         self._num_done += 1
-        self._asked_in_steps = {role: led.asked for role, led in self._ledgers.items()}
 
     def tests(self, num_images: int, stopped: str | None) -> None:
         """Tell that the search is over."""
         self._is_testing = True
         why = f" (stopped early: {stopped})" if stopped else ""
         what = f"first and final prompt on {num_images:,} test images"
-        self._tell(Detail.STEPS, f"search over after {self._num_done} steps{why}; judging {what}")
+        self._tell(
+            Detail.STEPS, f"search over after {counted_steps(self._num_done)}{why}; judging {what}"
+        )
 
     @property
     def calls_left(self) -> dict[Role, int]:
@@ -130,6 +138,11 @@ class Story:
     def _tell(self, detail: Detail, line: str) -> None:
         if self.detail >= detail:
             _log.info("%s: %s", self._name, line)
+
+
+def counted_steps(number: int) -> str:
+    """Such as "1 step" and "2 steps"."""
+    return f"{number:,} step" if number == 1 else f"{number:,} steps"
 
 
 class _Calls:

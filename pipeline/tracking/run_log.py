@@ -27,15 +27,20 @@ _METRICS = ("accuracy", "macro_f1", "kappa")
 
 def open_run_log(config: RunConfig, task: Task, directory: RunDirectory) -> RunLog:
     """The log that a run file asks for. Raises ConfigError if a tracker is not installed."""
+    check_trackers(config)
+    if not config.log_to:
+        return NoLog()
+    return _TrackedRun(config, task, directory)
+
+
+def check_trackers(config: RunConfig) -> None:
+    """Raises ConfigError if a tracker that a run file names is not installed."""
     for name in config.log_to:
         if find_spec(name) is None:
             raise ConfigError(
                 f"log_to: {name} is not installed: run `bash scripts/setup.sh {name}`, or leave it "
                 "out"
             )
-    if not config.log_to:
-        return NoLog()
-    return _TrackedRun(config, task, directory)
 
 
 class _TrackedRun:

@@ -20,8 +20,9 @@ from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
-from ...runs.directory import REPORT_FILE, run_task
+from ...runs.directory import REPORT_FILE, num_steps_asked, run_task
 from ...runs.run_many import FailedRun, FinishedRun
+from ...runs.story import counted_steps
 from .printing import print_json, print_line, stdout_console
 
 _SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
@@ -83,7 +84,7 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         failures = failure_lines(run.result.failures) + verdict_lines(run.result, task.labels)
         readings = reading_lines(run.result.readings)
         departures = departure_lines(run.result.departures)
-        for line in (told.sentence, *readings, *failures, *departures):
+        for line in (told.sentence, *_stopped_lines(run), *readings, *failures, *departures):
             console.print(f"  {line}", soft_wrap=True)
         print_four_rows(console, run.config.output.name, run.result.test)
         print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
@@ -96,6 +97,14 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
     console.print(_session_line(runs))
     if any(run.result.synthetic for run in runs):
         console.print(_SYNTHETIC, style="bold")
+
+
+def _stopped_lines(run: FinishedRun) -> list[str]:
+    """Where the budget stopped the search, if it did."""
+    if run.result.stopped is None:
+        return []
+    steps = counted_steps(num_steps_asked(run.config.output))
+    return [f"The budget stopped the search after {steps}: {run.result.stopped}."]
 
 
 def _means_table(runs: Sequence[FinishedRun]) -> Table:
