@@ -256,3 +256,16 @@ def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path
     assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
     assert "Safe, Unsafe (micro-unsafebench); set `labels: [Safe, Unsafe]`" in refused.found
     assert "import with --label good=Safe --label bad=Unsafe" in refused.found
+
+
+def test_slurm_without_a_controller_is_said_not_to_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scripts = {"sbatch": "echo slurm 24", "squeue": "echo fatal: no answer >&2; exit 1"}
+    for name, script in scripts.items():
+        command = tmp_path / name
+        command.write_text(f"#!/bin/sh\n{script}\n")
+        command.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    found = {check.subject: check.found for check in environment.environment_checks()}
+    assert found["slurm"] == "not used by this run; --launcher slurm would fail here (no answer)"

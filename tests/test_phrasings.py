@@ -98,7 +98,10 @@ def test_a_shipped_judge_is_found_by_its_name_and_is_small(name: str) -> None:
     folder = find_folder(name)
     assert folder is not None
     assert sum(file.stat().st_size for file in folder.iterdir()) <= MAX_BYTES
-    assert local_identity("vllm", EngineSettings(model=name)).model == name
+    settings = EngineSettings(model=name)
+    assert local_identity("vllm", settings).model == name
+    assert settings.is_synthetic
+    assert local_identity("vllm", settings).is_synthetic
 
 
 PROMPTS: Mapping[str, Meaning] = {
