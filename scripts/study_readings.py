@@ -4,7 +4,7 @@
 
 For every draw, task and seed a run of BLPO with `reading: auto`, which has all four: the first and
 the final prompt, by the likeliest label and as they are read. Means over all, the difference from
-the first prompt under its reading, with an interval that counts draws of the bench, and in how
+the initial prompt under its reading, with an interval that counts draws of the bench, and in how
 many runs the report claims a gain, against which of the two.
 
 Synthetic test bench: the figures say what the bench's leaning does, nothing about real judges.
@@ -85,27 +85,27 @@ def run_config(out: Path, world: Path, task: str, seed: int) -> RunConfig:
 def print_table(task: str, by_draw: Sequence[Sequence[RunResult]]) -> None:
     """Means over draws and seeds; the interval counts draws."""
     tests = [[result.test for result in own] for own in by_draw]
-    print(f"\n**{task}**\n\n| | accuracy | minus first prompt + reading (95 %) | macro F1 |")
+    print(f"\n**{task}**\n\n| | accuracy | minus initial prompt + reading (95 %) | macro F1 |")
     print("|---|---|---|---|")
     for name in four_rows(tests[0][0]):
         accuracy = mean(four_rows(test)[name].accuracy for own in tests for test in own)
         macro_f1 = mean(four_rows(test)[name].macro_f1 for own in tests for test in own)
-        told = "" if name == "first prompt + reading" else difference(name, tests)
+        told = "" if name == "initial prompt + reading" else difference(name, tests)
         print(f"| {name} | {accuracy:.3f} | {told} | {macro_f1:.3f} |")
     flat = [test for own in tests for test in own]
     over_raw = sum(gain_rows(test)["both together"].is_found("accuracy") for test in flat)
     over_read = sum(test.gain.is_found("accuracy") for test in flat)
     print(
         f"\nA gain of the final prompt with its reading is claimed in {over_raw} of {len(flat)} "
-        f"runs against the first prompt, in {over_read} against the first prompt + reading."
+        f"runs against the initial prompt, in {over_read} against the initial prompt + reading."
     )
 
 
 def difference(name: str, tests: Sequence[Sequence[SplitResult]]) -> str:
-    """Of a row from the first prompt under its reading."""
+    """Of a row from the initial prompt under its reading."""
     by_draw = [
         mean(
-            four_rows(test)[name].accuracy - four_rows(test)["first prompt + reading"].accuracy
+            four_rows(test)[name].accuracy - four_rows(test)["initial prompt + reading"].accuracy
             for test in own
         )
         for own in tests

@@ -20,7 +20,7 @@ from blpo.pipeline.blpo.algorithm import optimize
 from blpo.pipeline.blpo.config import PLUS, BlpoConfig
 from blpo.pipeline.blpo.policies import plus
 from blpo.pipeline.blpo.policies.plus import choices_of
-from blpo.pipeline.blpo.records import OuterStep, Scored
+from blpo.pipeline.blpo.records import Candidate, OuterStep
 
 
 def make_example(number: int) -> Example:
@@ -60,7 +60,9 @@ class ScriptedRoles:
             for prompt, example in pairs
         ]
 
-    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
+    def scored(
+        self, step: int, openers: Sequence[Candidate], candidates: Sequence[Candidate] = ()
+    ) -> None:
         pass
 
     def verbalize_each(

@@ -12,10 +12,12 @@ from blpo.data.examples import Dataset, Split, write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.ledger import Role
 from blpo.pipeline.bulk.evaluation import evaluate_prompt
 from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
 from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig, OptimizerConfig, RunConfig
+from blpo.pipeline.report.failure_lines import failure_lines, harmless_lines
 from blpo.pipeline.result import RoleFailures, RunResult
 from blpo.pipeline.runs.engine_pool import EnginePool
 from blpo.pipeline.runs.run import Run
@@ -402,8 +404,9 @@ def test_an_optimizer_that_only_repeats_ends_like_no_finding(
         "there and 0 failed. "
     )
     line = (
-        "ptimizer: repeats of the current prompt or of one already tried: 10; 5 of 5 questions got "
-        "nothing else"
+        "ptimizer: 5 of 5 times it proposed only prompts that were there already: it has run out "
+        "of ideas; a stronger optimizer, a higher optimizer.temperature or comments of annotators "
+        "give it others"
     )
     report = (run.config.output / "report.html").read_text()
     assert told in out
@@ -443,3 +446,14 @@ def test_a_repeat_that_is_mended_is_counted_and_the_new_prompt_is_used(world: Wo
     assert again.prompt.startswith(world.texts.asked[0].prompt)
     assert "it repeats a prompt that is there already" in again.prompt
     assert again.sampling.temperature > 0
+
+
+@pytest.mark.parametrize(("repeated", "is_warned"), [(0, False), (3, False), (28, True)])
+def test_an_optimizer_that_seldom_repeats_itself_is_no_warning(
+    repeated: int, *, is_warned: bool
+) -> None:
+    failures: dict[Role, RoleFailures] = {
+        "optimizer": RoleFailures(asked=55, failed=0, reasons={}, repeats=30, repeated=repeated)
+    }
+    assert bool(failure_lines(failures)) is is_warned
+    assert bool(harmless_lines(failures)) is (repeated == 3)

@@ -96,7 +96,11 @@ def test_an_interrupt_after_the_last_question_lets_the_run_finish(
     counting = Interrupting(ideal_dataset(tmp_path, num_test=8), at=0)
     give(monkeypatch, counting)
     first = config_of(tmp_path)
+    caplog.set_level(logging.INFO, "blpo")
     run_many.execute_runs([first])
+    caplog.clear()
+    run_many.execute_runs([first])
+    assert caplog.messages == ["run: this run is finished: reading it back"]
     engine = Interrupting(ideal_dataset(tmp_path, num_test=8), at=counting.num_asks)
     give(monkeypatch, engine)
     again = first.model_copy(

@@ -131,8 +131,8 @@ def test_an_error_kind_on_a_reply_means_nothing(tmp_path: Path) -> None:
 def test_the_command_tells_how_many_errors_it_forgets(tmp_path: Path, blpo: Blpo) -> None:
     put(ReplyStore(tmp_path / "store"), failed(1, "request"), failed(2, "refused"), row(3))
     told = blpo("store", "stats").out
-    assert "requests that have an error and no reply: 1 refused, 1 request" in told
-    assert "1 refused, 1 request" in store_check(tmp_path / "store").found
+    assert "requests that have an error and no reply: 1 of kind refused, 1 of kind request" in told
+    assert "1 of kind refused, 1 of kind request" in store_check(tmp_path / "store").found
     assert blpo("store", "forget").code == 2
     assert "1 errors forgotten" in blpo("store", "forget", "--errors").out
     assert json.loads(blpo("store", "forget", "--errors", "--json").out) == {"forgotten": 0}

@@ -58,15 +58,18 @@ def test_every_prompt_and_step_is_told_with_its_calls(
     run.story.detail = Detail.PROMPTS
     run.execute()
     first, *_ = found = lines(told)
-    assert first.startswith("run: step 0, I2T prompt 1: score ")
+    assert first.startswith("run: step 0, initial I2T prompt: score ")
+    assert found[1].startswith("run: step 0, I2T prompt 1: score ")
+    report = (tmp_path / "run" / "report.html").read_text()
+    assert '<div class="name"><bdi>initial</bdi></div>' in report
     assert [(": score " in line, " done: " in line) for line in found] == [
         *[(True, False), (True, False), (False, True)] * 2,
         (False, False),
     ]
-    assert "over step 0 (95 % interval" in found[5]
+    assert "over the start of step 0 (95 % interval" in found[5]
     assert (
         found[6]
-        == "run: search over after 2 steps; judging first and final prompt on 8 test images"
+        == "run: search over after 2 steps; judging initial and final prompt on 8 test images"
     )
     told.clear()
     again = run_of(tmp_path, engine)

@@ -277,7 +277,7 @@ class ReplyStore:
 def told_errors(stats: Iterable[PartitionStats]) -> str:
     """How many requests have an error and no reply, by kind; empty if none has."""
     counts = sum((Counter(partition.errors) for partition in stats), Counter[str]())
-    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(counts.items()))
+    return ", ".join(f"{count:,} of kind {kind}" for kind, count in sorted(counts.items()))
 
 
 def _measured(folder: Path) -> tuple[list[Path], list[int], list[PartKeys]]:

@@ -110,12 +110,14 @@ def inner_loop(choices: "Published", problem: InnerProblem, openers: Sequence[st
     """Learn an I2T prompt for p_t: K of them, `inner_width` in a round."""
     search = I2TSearch()
     search.openers += score_each(choices, problem, openers, search)  # H_0 = {(q_0, score)}
+    choices.roles.scored(problem.index, search.openers)
     for _ in range(choices.config.inner_rounds):
         proposals = choices.update_q(problem, search)  # Eq 10: q_{k+1} = Update_q(p_t, H_k)
         search.failures += [proposal for proposal in proposals if proposal.prompt is None]
         search.repeats += proposals[0].repeats
         tried = [proposal.prompt for proposal in proposals if proposal.prompt is not None]
         search.candidates += score_each(choices, problem, tried, search)  # H_{k+1}
+        choices.roles.scored(problem.index, search.openers, search.candidates)
     return search
 
 
@@ -123,6 +125,7 @@ def single_try(choices: "Published", problem: InnerProblem, i2t_prompt: str) -> 
     """What stands in for the inner loop in an ablation: one I2T prompt, which is then chosen."""
     search = I2TSearch()
     search.candidates += score_each(choices, problem, [i2t_prompt], search)
+    choices.roles.scored(problem.index, [], search.candidates)
     return search
 
 
@@ -138,7 +141,6 @@ def score_each(
     proposals = choices.update_p(problem, i2t_prompts, cases)
     updated = [proposal.prompt or problem.judge_prompt for proposal in proposals]
     scored = choices.score(problem, updated, search)  # Eq 9
-    choices.roles.scored(problem.index, [scored[p] for p in updated])
     return [
         Candidate(q, of_q, proposal, p, scored[p])
         for q, of_q, proposal, p in zip(

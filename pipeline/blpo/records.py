@@ -8,6 +8,7 @@ from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal
 from ...models.roles.verbalizer import Verbalization
 from ..search.paired_gain import PairedGain
+from ..search.step import failure_note
 from .policies.archive import Ranked
 
 
@@ -111,6 +112,20 @@ class Candidate:
     def score(self) -> float:
         """score(q; p_t), Eq 9"""
         return self.judged.score
+
+    @property
+    def note(self) -> str:
+        """Why the optimizer's judge prompt is none, or no new one, in words; else empty."""
+        return failure_note(self.proposal, "judge prompt", ", current one kept")
+
+
+def named(
+    openers: Sequence[Candidate], candidates: Sequence[Candidate]
+) -> list[tuple[str, Candidate]]:
+    """What a step has tried, by the names that console and report call it: initial, 1, 2, ..."""
+    names = ["initial", *["opener"] * (len(openers) - 1)] if openers else []
+    names += [str(number) for number in range(1, len(candidates) + 1)]
+    return list(zip(names, [*openers, *candidates], strict=True))
 
 
 @dataclass(slots=True)

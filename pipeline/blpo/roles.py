@@ -10,13 +10,13 @@ from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ...models.roles.reflection import Reflection
 from ...models.roles.verbalizer import Verbalization
-from .records import Scored
+from .records import Candidate
 
 
 class Roles(Protocol):
     """The four questions that the algorithm asks of models, several of a kind in one batch.
 
-    scored: told of every p' as soon as it has its score, for who looks on.
+    scored: told of what a step has tried so far, after every round of it, for who looks on.
     """
 
     @property
@@ -44,4 +44,6 @@ class Roles(Protocol):
         draw: int = 0,
     ) -> list[Proposal]: ...
 
-    def scored(self, step: int, candidates: Sequence[Scored]) -> None: ...
+    def scored(
+        self, step: int, openers: Sequence[Candidate], candidates: Sequence[Candidate] = ()
+    ) -> None: ...

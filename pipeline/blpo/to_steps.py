@@ -19,7 +19,7 @@ from ..search.step import (
 from .algorithm import optimize
 from .config import BlpoConfig
 from .policies.plus import choices_of
-from .records import Candidate, FinalChoice, OuterStep
+from .records import Candidate, FinalChoice, OuterStep, named
 from .roles import Roles
 
 
@@ -174,16 +174,15 @@ def _tried(step: OuterStep) -> list[Tried]:
     search = step.search
     if search is None:
         return []
-    openers = [
-        _tried_prompt("initial" if i == 0 else "opener", c, step)
-        for i, c in enumerate(search.openers)
+    tried = [
+        _tried_prompt(name, candidate, step)
+        for name, candidate in named(search.openers, search.candidates)
     ]
-    candidates = [_tried_prompt(str(n), c, step) for n, c in enumerate(search.candidates, 1)]
     failed = [
         Tried("failed", "", note=failure_note(proposal, "I2T prompt"))
         for proposal in search.failures
     ]
-    return [*openers, *candidates, *failed]
+    return [*tried, *failed]
 
 
 def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
@@ -196,7 +195,7 @@ def _tried_prompt(name: str, candidate: Candidate, step: OuterStep) -> Tried:
         len(candidate.judged.verdicts),
         is_chosen=candidate is step.chosen,
         led_to=None if proposal.prompt is None else candidate.judge_prompt,
-        note=failure_note(proposal, "judge prompt", ", current one kept"),
+        note=candidate.note,
     )
 
 

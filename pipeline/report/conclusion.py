@@ -25,7 +25,7 @@ def finding(result: RunResult, metric: Metric) -> Finding:
     """A gain that verdicts independent of the images would show as well is not called one.
 
     A search that had nothing to try has found nothing, whatever the figures. Where verdicts are
-    read by a fitted reading, the gain is that over the first prompt under its own.
+    read by a fitted reading, the gain is that over the initial prompt under its own.
     """
     test = result.test
     interval = test.gain.ci95[metric]
@@ -35,7 +35,7 @@ def finding(result: RunResult, metric: Metric) -> Finding:
     detectable = detectable_difference(interval)
     missing = nothing_new(result)
     if missing is not None:
-        told = f"No new prompt was tried: {missing}. {name} of the first prompt is {before:.3f}."
+        told = f"No new prompt was tried: {missing}. {name} of the initial prompt is {before:.3f}."
         return Finding("failed", told, detectable)
     if before == after and low == high:
         return Finding("same", f"{name} is {after:.3f} under both prompts.", detectable)

@@ -15,15 +15,35 @@ _FAILED: Mapping[Role, str] = {
 
 
 def failure_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
-    """A line for each role that failed at something, and one for prompts that were repeated."""
+    """A line for each role that failed at something, and one for an optimizer that is stuck."""
     lines = [_line(role, found) for role, found in failures.items() if found.reasons]
     found = failures.get("optimizer")
-    if found and found.repeats:
+    if found and is_stuck(found):
         lines.append(
-            f"optimizer: repeats of the current prompt or of one already tried: {found.repeats:,}; "
-            f"{found.repeated:,} of {found.asked:,} questions got nothing else"
+            f"{_repeated(found)}: it has run out of ideas; a stronger optimizer, a higher "
+            "optimizer.temperature or comments of annotators give it others"
         )
     return lines
+
+
+def harmless_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
+    """What is told and no warning: that the optimizer now and then had nothing new."""
+    found = failures.get("optimizer")
+    if not found or not found.repeated or is_stuck(found):
+        return []
+    return [f"{_repeated(found)}: harmless unless it is most of them"]
+
+
+def _repeated(found: RoleFailures) -> str:
+    return (
+        f"optimizer: {found.repeated:,} of {found.asked:,} times it proposed only "
+        "prompts that were there already"
+    )
+
+
+def is_stuck(found: RoleFailures) -> bool:
+    """Whether the optimizer repeated itself most of the times that it was asked."""
+    return 2 * found.repeated > found.asked
 
 
 def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:

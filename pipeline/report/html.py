@@ -18,7 +18,7 @@ from ..metrics.labelled import Labelled
 from ..result import LAYOUT_NOTE, CallCounts, RunRecord
 from ..search.step import ShownCase, Step
 from .conclusion import finding
-from .failure_lines import departure_lines, failure_lines, verdict_lines
+from .failure_lines import departure_lines, failure_lines, harmless_lines, verdict_lines
 from .gallery import OUTCOMES, Gallery
 from .page import SECTIONS, call_macro, render_page, render_section
 from .pair_rows import pair_note, pair_rows
@@ -72,6 +72,7 @@ def _view(record: RunRecord) -> dict[str, Any]:
             *verdict_lines(result, record.task.labels),
             *departure_lines(result.departures),
         ],
+        "harmless_lines": harmless_lines(result.failures),
         "interval_plot": interval_plot(result.test),
         "judge_diff": PromptDiff.make(result.judge_prompt_initial, result.judge_prompt_final),
         "i2t_diff": PromptDiff.make(

@@ -16,8 +16,8 @@ def four_rows(test: SplitResult) -> dict[str, Agreement]:
     if effect is None:
         return {}
     return {
-        "first prompt": effect.initial_raw,
-        "first prompt + reading": test.initial,
+        "initial prompt": effect.initial_raw,
+        "initial prompt + reading": test.initial,
         "final prompt": effect.final_raw,
         "final prompt + reading": test.final,
     }
@@ -29,7 +29,7 @@ def gain_rows(test: SplitResult) -> dict[str, Gain]:
     if effect is None:
         return {}
     return {
-        "reading, under the first prompt": effect.gain_of_reading,
+        "reading, under the initial prompt": effect.gain_of_reading,
         "prompt, without readings": effect.gain_raw,
         "prompt, with readings": test.gain,
         "both together": effect.gain_of_both,
@@ -40,7 +40,7 @@ def reading_lines(readings: ReadingChoices | None) -> list[str]:
     """How the verdicts of each prompt are read, and which readings were refused."""
     if readings is None:
         return []
-    chosen = f"readings: {readings.initial.family} for the first prompt, "
+    chosen = f"readings: {readings.initial.family} for the initial prompt, "
     lines = [f"{chosen}{readings.final.family} for the final one"]
     return lines + [f"reading {name} refused: {why}" for name, why in _refusals(readings).items()]
 

@@ -26,7 +26,7 @@ def reading_view(record: RunRecord) -> dict[str, Any] | None:
         "rows": four_rows(result.test),
         "gains": gain_rows(result.test),
         "considered": {
-            "first prompt": considered_rows(result.readings.initial),
+            "initial prompt": considered_rows(result.readings.initial),
             "final prompt": considered_rows(result.readings.final),
         },
         "probabilities": before and after and _probabilities(record, before, after),

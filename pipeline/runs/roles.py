@@ -23,7 +23,7 @@ from ...models.roles.verbalizer import Verbalization, Verbalizer
 from ...models.wrappers.budget import Budget, BudgetedEngine
 from ...models.wrappers.remembering import RememberingEngine
 from ...models.wrappers.stored import Role, StoredEngine
-from ..blpo.records import Scored
+from ..blpo.records import Candidate
 from ..config import JudgeConfig, RunConfig
 from .engine_pool import EnginePool
 from .failure_watch import FailureWatch
@@ -188,9 +188,11 @@ class RunRoles:
             update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count, draw)
         )
 
-    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
+    def scored(
+        self, step: int, openers: Sequence[Candidate], candidates: Sequence[Candidate] = ()
+    ) -> None:
         if self._story is not None:
-            self._story.scored(step, candidates)
+            self._story.scored(step, openers, candidates)
 
     def verbalize(self, i2t_prompt: str, examples: Sequence[Example]) -> list[Verbalization]:
         return self.verbalize_each([i2t_prompt], examples)[0]

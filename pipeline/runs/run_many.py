@@ -111,7 +111,7 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
         for run in runs
     }
     for run in runs:
-        run.story.detail = Detail.of(len(runs))
+        run.story.detail = _detail(run, len(runs))
     threads = ThreadPoolExecutor(_RUNS_AT_ONCE)
     with progress(tracked, "calls"):
         futures = [threads.submit(_execute, run) for run in runs]
@@ -128,6 +128,15 @@ def _execute_all(runs: Sequence[Run], pool: EnginePool) -> list[Future[FinishedR
     if was_interrupted:
         _log.warning("interrupted, but there was nothing left to ask: finished all the same")
     return futures
+
+
+def _detail(run: Run, num_runs: int) -> Detail:
+    """A run that is finished tells no step again."""
+    if run.past_result() is None:
+        return Detail.of(num_runs)
+    if Detail.of(num_runs) > Detail.NOTHING:
+        _log.info("%s: this run is finished: reading it back", run.config.output.name)
+    return Detail.NOTHING
 
 
 def _wait(futures: Sequence[Future[FinishedRun]], pool: EnginePool) -> bool:

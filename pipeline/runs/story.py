@@ -6,7 +6,7 @@ from enum import IntEnum
 
 from ...data.examples import Example
 from ...models.wrappers.ledger import Role, RoleLedger
-from ..blpo.records import Scored
+from ..blpo.records import Candidate, named
 from ..report.conclusion import signed
 from ..search.paired_gain import PairedGain, paired_gain
 from ..search.step import Step, num_right
@@ -58,17 +58,17 @@ class Story:
         self._asked_in_steps: dict[Role, int] = {}
         self._is_testing = False
 
-    def scored(self, step: int, candidates: Sequence[Scored]) -> None:
-        """Tell of the prompts that a step has just tried, in one round."""
-        for place, one in enumerate(candidates, 1):
-            self._tried += 1
-            told = [f"score {signed(one.score)}"]
-            if one.verdicts:
-                right = num_right(one.examples, one.verdicts)
-                told[0] += f", {right} of {len(one.verdicts)} right"
-            if place == len(candidates):
+    def scored(
+        self, step: int, openers: Sequence[Candidate], candidates: Sequence[Candidate] = ()
+    ) -> None:
+        """Tell of what a step has tried so far, as far as it was not told."""
+        new = named(openers, candidates)[self._tried :]
+        self._tried += len(new)
+        for place, (name, candidate) in enumerate(new, 1):
+            told = _scored(candidate)
+            if place == len(new):
                 told.append(self._since_prompt.told(self._ledgers))
-            line = f"step {step}, I2T prompt {self._tried}: {'; '.join(told)}"
+            line = f"step {step}, {_called(name, 'I2T prompt')}: {'; '.join(told)}"
             self._tell(Detail.PROMPTS, line)
 
     def stepped(self, step: Step) -> None:
@@ -89,7 +89,7 @@ class Story:
         """Tell that the search is over."""
         self._is_testing = True
         why = f" (stopped early: {stopped})" if stopped else ""
-        what = f"first and final prompt on {num_images:,} test images"
+        what = f"initial and final prompt on {num_images:,} test images"
         self._tell(
             Detail.STEPS, f"search over after {counted_steps(self._num_done)}{why}; judging {what}"
         )
@@ -127,13 +127,13 @@ class Story:
         if not step.examples:
             return []
         n, right = len(step.examples), num_right(step.examples, step.verdicts)
-        told = f"accuracy {right / n:.3f} on {n} training images"
+        told = f"it started from accuracy {right / n:.3f} on {n} training images"
         if self._last is None or not self._last.examples:
             return [told]
         gain = paired_gain(_losses(self._last), _losses(step), _one_stratum(step.examples))
         low, high = gain.lower(_TWO_SIDED), gain.upper(_TWO_SIDED)
         bounds = f"95 % interval {signed(low)} to {signed(high)}"
-        return [f"{told}, {signed(gain.mean)} over step {self._last.index} ({bounds})"]
+        return [f"{told}, {signed(gain.mean)} over the start of step {self._last.index} ({bounds})"]
 
     def _tell(self, detail: Detail, line: str) -> None:
         if self.detail >= detail:
@@ -162,8 +162,8 @@ class _Calls:
 
 def _choice(step: Step) -> list[str]:
     """What was chosen, whether it was accepted, on what gain, or why not."""
-    places = [place for place, tried in enumerate(step.tried, 1) if tried.is_chosen]
-    told = [f"I2T prompt {place} chosen" for place in places]
+    what = "judge prompt" if step.i2t_prompt is None else "I2T prompt"
+    told = [f"{_called(tried.name, what)} chosen" for tried in step.tried if tried.is_chosen]
     gain = step.details.get("gain")
     if gain and gain["n"]:
         found = PairedGain(gain["mean"], gain["standard_error"], gain["n"])
@@ -172,8 +172,31 @@ def _choice(step: Step) -> list[str]:
         )
     if step.notes:
         return [*told, *(note[0].lower() + note[1:].rstrip(".") for note in step.notes)]
-    changed = step.next_judge_prompt != step.judge_prompt
-    return [*told, "accepted" if changed else "the judge prompt stays"]
+    return [*told, _outcome(step)]
+
+
+def _outcome(step: Step) -> str:
+    if step.next_judge_prompt == step.judge_prompt:
+        return "the judge prompt stays"
+    if step.i2t_prompt is None or "gain" in step.details:
+        return "accepted"
+    return (
+        "its rewrite of the judge prompt taken without a test, as the published method takes each"
+    )
+
+
+def _scored(candidate: Candidate) -> list[str]:
+    """Its score, on what, and whether its judge prompt is a new one."""
+    told, judged = f"score {signed(candidate.score)}", candidate.judged
+    if judged.verdicts:
+        right = num_right(judged.examples, judged.verdicts)
+        told += f", {right} of {len(judged.verdicts)} right"
+    return [told, candidate.note] if candidate.note else [told]
+
+
+def _called(name: str, what: str) -> str:
+    """As the report numbers them: I2T prompt 2, initial I2T prompt."""
+    return f"{what} {name}" if name.isdigit() else f"{name} {what}"
 
 
 def _losses(step: Step) -> dict[str, float]:

@@ -6,7 +6,7 @@ from rich.table import Table
 
 from ...plan.plan import RolePlan, RunPlan
 from ...plan.probe import NUM_PROBED
-from ...report.failure_lines import failure_lines
+from ...report.failure_lines import failure_lines, harmless_lines
 from .printing import print_json, stdout_console
 
 _TITLE = (
@@ -64,7 +64,8 @@ def _lines(plan: RunPlan) -> list[str]:
 
 def _failures(plan: RunPlan) -> list[str]:
     """What of the probe and of the store is no answer."""
-    lines = [f"Probe: {line}" for line in failure_lines(plan.failures)]
+    found = [*failure_lines(plan.failures), *harmless_lines(plan.failures)]
+    lines = [f"Probe: {line}" for line in found]
     held = ", ".join(f"{role} {of.errors:,}" for role, of in plan.roles.items() if of.errors)
     if held:
         lines.append(

@@ -14,7 +14,7 @@ from ...bulk.judging import JudgedCounts, JudgeSource
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
-from ...report.failure_lines import departure_lines, failure_lines, verdict_lines
+from ...report.failure_lines import departure_lines, failure_lines, harmless_lines, verdict_lines
 from ...report.pair_rows import print_pair_scores
 from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
@@ -84,7 +84,9 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         failures = failure_lines(run.result.failures) + verdict_lines(run.result, task.labels)
         readings = reading_lines(run.result.readings)
         departures = departure_lines(run.result.departures)
-        for line in (told.sentence, *_stopped_lines(run), *readings, *failures, *departures):
+        harmless = harmless_lines(run.result.failures)
+        stopped = _stopped_lines(run)
+        for line in (told.sentence, *stopped, *readings, *failures, *departures, *harmless):
             console.print(f"  {line}", soft_wrap=True)
         print_four_rows(console, run.config.output.name, run.result.test)
         print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
