@@ -18,6 +18,7 @@ class TableOptions:
     columns: the table's column per role, where its name is not one of ALIASES; an empty name
         leaves a role out (split="" splits anew).
     label_map: the task's label for labels that the table spells otherwise.
+    scale_map: the task's label for labels on another scale, of which not all have to occur.
     criteria: column of annotators' answers by criterion of the task; those that are not named here
         are found as criterion_NAME.
     ratings: columns of one annotator each. several_raters: whether rows with the same image and
@@ -40,6 +41,7 @@ class TableOptions:
     more: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     label_map: Mapping[str, str] = field(default_factory=dict[str, str])
+    scale_map: Mapping[str, str] = field(default_factory=dict[str, str])
     criteria: Mapping[str, str] = field(default_factory=dict[str, str])
     ratings: tuple[str, ...] = ()
     several_raters: bool = False

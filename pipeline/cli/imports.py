@@ -149,7 +149,8 @@ def import_table(
     options = TableOptions(
         more=tuple(more),
         columns=parse_pairs("--column", columns),
-        label_map=_label_map(rescale, label_map, loaded),
+        label_map=parse_pairs("--label", label_map),
+        scale_map=_scale_map(rescale, loaded),
         criteria=parse_pairs("--criterion", criteria),
         ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
         several_raters=several_raters,
@@ -311,13 +312,12 @@ def read_scale(text: str | None) -> tuple[float, float] | None:
         raise ConfigError(f"--rescale {text}: expected the ends of a scale, as in 1-7") from None
 
 
-def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
-    """The task's label for labels on another scale or with other names; names go first."""
+def _scale_map(rescale: str | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale."""
     from ...data.label_sets import rescaled_labels  # noqa: PLC0415
 
     scale = read_scale(rescale)
-    by_scale = rescaled_labels(*scale, task) if scale else {}
-    return by_scale | parse_pairs("--label", renamed)
+    return rescaled_labels(*scale, task) if scale else {}
 
 
 for _name, _line in IMPORTER_NAMES.items():
