@@ -150,9 +150,16 @@ def _image_reader(
     if prefix is None:
         root = options.image_root
         prefix = "" if root is None else _prefix(table, found, task.image_columns[0], root)
+        prefix = "" if options.more_roots else prefix
     downloads = None if options.downloads is None else Downloads(options.downloads)
     return ImageReader(
-        source, options.image_root, prefix, options.allow_outside, downloads, options.more
+        source,
+        options.image_root,
+        prefix,
+        options.allow_outside,
+        downloads,
+        options.more,
+        options.more_roots,
     )
 
 

@@ -24,6 +24,7 @@ class TableOptions:
     ratings: columns of one annotator each. several_raters: whether rows with the same image and
         text are answers of several annotators, though no column tells whose.
     image_root: what image paths start from; the table's folder if not given.
+    more_roots: further folders, tried after image_root; a path that is in two of them is a problem.
     image_prefix: what they begin with in place of it; None to find out.
     allow_outside: whether they may lead out of that folder.
     downloads: folder for images behind URLs; None to refuse them.
@@ -46,6 +47,7 @@ class TableOptions:
     ratings: tuple[str, ...] = ()
     several_raters: bool = False
     image_root: Path | None = None
+    more_roots: tuple[Path, ...] = ()
     image_prefix: str | None = None
     allow_outside: bool = False
     downloads: Path | None = None

@@ -81,8 +81,13 @@ def import_table(
             help="Rows with the same image and text are answers of several annotators.",
         ),
     ] = False,
-    image_root: Annotated[
-        Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    image_roots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image-root",
+            help="Folder that image paths start from; the table's own. Repeatable: each path is "
+            "looked for in all of them, and has to be in one.",
+        ),
     ] = None,
     image_prefix: Annotated[
         str | None,
@@ -146,6 +151,7 @@ def import_table(
     _check_output("table", out, dry_run=dry_run)
     loaded = load_task(task)
     source, *more = sources
+    roots = image_roots or []
     options = TableOptions(
         more=tuple(more),
         columns=parse_pairs("--column", columns),
@@ -154,7 +160,8 @@ def import_table(
         criteria=parse_pairs("--criterion", criteria),
         ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
         several_raters=several_raters,
-        image_root=image_root,
+        image_root=roots[0] if roots else None,
+        more_roots=tuple(roots[1:]),
         image_prefix=image_prefix,
         allow_outside=allow_outside,
         downloads=default_folder() if download else None,
