@@ -363,3 +363,18 @@ def test_a_table_of_another_scale_can_be_imported_too(tmp_path: Path, blpo: Blpo
     assert "Found: 1: 4, 2: 4, 3: 4, 4: 4, 5: 4, 6: 4, 7: 4" in outcome.err
     outcome = blpo(*common, "--rescale", "1-7", "--json")
     assert json.loads(outcome.out)["counts"]["train"] == {"1": 2, "2": 4, "3": 2, "4": 4, "5": 2}
+
+
+def test_renames_are_counted_and_one_of_a_label_that_no_row_has_is_refused(
+    blpo: Blpo, tmp_path: Path
+) -> None:
+    names = [f"{i}.png" for i in range(8)]
+    public.write_files(tmp_path, {name: public.picture(i) for i, name in enumerate(names)})
+    rows = list(zip(names, ["Ok", "ko"] * 4, strict=True))
+    public.write_csv(tmp_path / "t.csv", ("image", "label"), rows)
+    given = ("import", "table", "t.csv", "--task", "unsafebench", "--dry-run", "--label", "ok=Safe")
+    done = blpo(*given, "--label", "ko=Unsafe")
+    assert "labels renamed: 'ok' to Safe (4), 'ko' to Unsafe (4)" in done.out, done.err
+    wrong = blpo(*given, "--label", "koo=Unsafe")
+    told = "--label koo=Unsafe: no row has the label 'koo'; did you mean 'ko'?"
+    assert (wrong.code, told in wrong.err) == (1, True), wrong

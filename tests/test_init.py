@@ -130,6 +130,19 @@ def test_a_table_says_what_its_task_can_be(
     assert suggested_kind(found.labels, found) == kind
 
 
+def test_subfolders_that_are_not_named_after_the_labels_are_labelled(
+    blpo: Blpo, tmp_path: Path
+) -> None:
+    write_images(tmp_path, {f"pics/{name}/a.png": picture(i) for i, name in enumerate("xy")})
+    given = ("init", "--images", "pics", "--description", "x", "--json", "--overwrite", "--labels")
+    label, taken, *_ = json.loads(blpo(*given, "fine,unfit").out)["next"]
+    assert label == "blpo label pics --task x.yaml"
+    assert "LABELS.csv --image-root pics" in taken
+    assert blpo(*label.split()[1:]).code == 0
+    first, *_ = json.loads(blpo(*given, "X,y").out)["next"]
+    assert first.startswith("blpo import table pics ")
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no images"):
         look_at(tmp_path)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -243,8 +244,34 @@ def test_in_a_second_round_the_command_writes_another_dataset(folder: Path, blpo
     (folder / "task-2.parquet").touch()
     out = blpo("label", str(folder / "shots"), "--task", str(folder / "task.yaml")).out
     assert f"--out {folder / 'task-3.parquet'}" in out
-    assert f"{folder / 'task.parquet'} is there already: name its csv in the command, too" in out
-    assert f"--split-as {folder / 'task.parquet'} leaves its images on their side" in out
+    assert f"{folder / 'task.parquet'} is there already: EARLIER.csv are the labels" in out
+    assert "blpo import table EARLIER.csv LABELS.csv --task" in out
+    assert f"--image-root EARLIER-IMAGES --image-root {folder / 'shots'} --split-as" in out
+
+
+def test_labels_from_several_folders_are_imported_by_the_line_that_is_printed(
+    blpo: Blpo, tmp_path: Path
+) -> None:
+    (tmp_path / "task.yaml").write_text(TASK)
+    names = [f"{s}/{i}.png" for s in ("spring shoot", "in/autumn") for i in range(4)]
+    write_files(tmp_path, {name: picture(i) for i, name in enumerate(names)})
+    given = ("label", "spring shoot", "in/autumn", "--task", "task.yaml", "--json")
+    told = json.loads(blpo(*given).out)
+    assert told["num_images"] == 8
+    assert "--image-root . --image-root in --out" in told["next_command"]
+    cells = [f"{s}/{i}.png" for s in ("spring shoot", "autumn") for i in range(4)]
+    assert all(cell in (tmp_path / "label.html").read_text() for cell in cells)
+    rows = [(cell, "anna", ("reject", "accept")[i % 2]) for i, cell in enumerate(cells)]
+    write_csv(tmp_path / "LABELS.csv", ("image", "rater", "label"), rows)
+    done = blpo(*shlex.split(told["next_command"])[1:])
+    assert "8 examples" in done.out, done.err
+    write_files(tmp_path, {"autumn/0.png": picture(20)})
+    twice = blpo(*shlex.split(told["next_command"])[1:], "--overwrite")
+    assert "image autumn/0.png: is in . and in in: rename one of them" in twice.err
+    (tmp_path / "autumn/0.png").unlink()
+    (tmp_path / "in/autumn/0.png").unlink()
+    gone = blpo(*shlex.split(told["next_command"])[1:], "--overwrite")
+    assert "image autumn/0.png: in none of ., in: no such file; correct the path" in gone.err
 
 
 def test_columns_with_names_of_their_own_are_named(folder: Path, blpo: Blpo) -> None:

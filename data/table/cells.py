@@ -57,6 +57,7 @@ class ImageReader:
 
     image_root: what paths start from, the row's folder if None. prefix: what paths begin with in
     place of it. downloads: where URLs lead, None to refuse them. more: the sources after the first.
+    more_roots: folders that paths may start from in place of image_root.
     """
 
     source: Path
@@ -65,6 +66,7 @@ class ImageReader:
     allow_outside: bool = False
     downloads: Downloads | None = None
     more: Sequence[Path] = ()
+    more_roots: Sequence[Path] = ()
 
     def read(self, cell: object, folder: Path, role: str) -> FoundImage:
         """The image in a cell of a row in `folder`; raises DataError when there is none."""
@@ -119,12 +121,10 @@ class ImageReader:
         if self.image_root is None and is_web(folder):
             url = _on_page(text, folder)
             return self._remote(url, url.partition(":")[0], role)
-        root = self.image_root or self._root(folder)
-        base = self.image_root or folder
-        candidates = list(self._candidates(text))
-        name, how = next(
-            (found for found in candidates if _is_file(base / found[0])), candidates[0]
-        )
+        start = self._start(text, role)
+        root = start or self._root(folder)
+        base = start or folder
+        name, how = self._found_below(base, text) or next(self._candidates(text))
         path = image_path(
             root,
             os.path.abspath(base / name),
@@ -135,6 +135,34 @@ class ImageReader:
         shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
         name = self._root_names.get(os.path.abspath(root), PurePosixPath()) / shown
         return FoundImage(read_image_file(path, role), name.as_posix(), how)
+
+    def _start(self, text: str, role: str) -> Path | None:
+        """The folder that a path starts from: of several the one that has such a file."""
+        if self.image_root is None or not self.more_roots:
+            return self.image_root
+        roots = (self.image_root, *self.more_roots)
+        files = {
+            root: os.path.realpath(root / found[0])
+            for root in roots
+            if (found := self._found_below(root, text))
+        }
+        if len({*files.values()}) > 1:
+            raise DataError(
+                f"{role} {shortened(text)}: is in {' and in '.join(map(str, files))}: rename one "
+                "of them, or put what tells them apart into the paths of the tables"
+            )
+        if not files:
+            raise DataError(
+                f"{role} {shortened(text)}: in none of {', '.join(map(str, roots))}: no such file",
+                "correct the path, name the folder that it starts from with one more --image-root, "
+                "or drop the row",
+            )
+        return next(iter(files))
+
+    def _found_below(self, folder: Path, text: str) -> tuple[str, str] | None:
+        """The first name that a path could mean which a file has, with what was done to it."""
+        found = self._candidates(text)
+        return next((one for one in found if _is_file(folder / one[0])), None)
 
     def _root(self, folder: Path) -> Path:
         """The source that is a folder and has the row's folder in it, or the row's folder."""

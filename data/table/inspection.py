@@ -1,14 +1,16 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
+import difflib
 import hashlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from ..label_sets import explain_contradiction
+from ..label_sets import explain_contradiction, spelling
 from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
@@ -65,7 +67,12 @@ def inspect_table(
         )
     images = _image_reader(source, table, found, task, options)
     reader = RowReader(
-        found.roles, task, images, options.label_map, found.ratings, criteria=found.criteria
+        found.roles,
+        task,
+        images,
+        {**options.scale_map, **options.label_map},
+        found.ratings,
+        criteria=found.criteria,
     )
     unused = _unused(names, found)
     report = ImportReport(
@@ -81,7 +88,8 @@ def inspect_table(
     if images.prefix:
         report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
     looked = Inspection(table, reader, report, Problems(name), [], [])
-    _look(looked, on_row, skip_faulty=options.skip_faulty)
+    renamed = _look(looked, on_row, skip_faulty=options.skip_faulty)
+    _check_renames(looked, options.label_map, renamed)
     report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
@@ -152,9 +160,16 @@ def _image_reader(
     if prefix is None:
         root = options.image_root
         prefix = "" if root is None else _prefix(table, found, task.image_columns[0], root)
+        prefix = "" if options.more_roots else prefix
     downloads = None if options.downloads is None else Downloads(options.downloads)
     return ImageReader(
-        source, options.image_root, prefix, options.allow_outside, downloads, options.more
+        source,
+        options.image_root,
+        prefix,
+        options.allow_outside,
+        downloads,
+        options.more,
+        options.more_roots,
     )
 
 
@@ -168,9 +183,12 @@ def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> 
     return ""
 
 
-def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
-    """Check every row; fills in records, problems, and the notes on cells."""
+def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> Counter[str]:
+    """Check every row; fills in records, problems, and the notes on cells. How often each text was
+    renamed, in rows that are left out, too."""
+    renamed: Counter[str] = Counter()
     for record in _records(looked, on_row):
+        renamed.update(record.renamed)
         if record.problems and skip_faulty:
             looked.report.left_out.skip(f"row with {record.problems[0].reason}", record.where)
             continue
@@ -183,6 +201,33 @@ def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> None:
         )
     looked.problems.explain(explain_contradiction(_given_labels(looked), looked.reader.task))
     looked.report.notes += notes_on_cells(looked.records)
+    return renamed
+
+
+def _check_renames(
+    looked: Inspection, label_map: Mapping[str, str], renamed: Mapping[str, int]
+) -> None:
+    """Tell what was renamed how often; a label to rename that occurs nowhere is a problem."""
+    counts: Counter[str] = Counter()
+    for text, count in renamed.items():
+        counts[text if text in label_map else spelling(text)] += count
+    told: list[str] = []
+    for found, label in label_map.items():
+        count = counts[found] + (0 if found == spelling(found) else counts[spelling(found)])
+        told += [f"{shortened(found)!r} to {label} ({count:,})"] if count else []
+        if not count:
+            names = [*_given_labels(looked), *renamed]
+            looked.problems.add(f"--label {found}={label}", _nowhere(found, names))
+    if told:
+        looked.report.notes.append(f"labels renamed: {', '.join(told)}")
+
+
+def _nowhere(found: str, labels: Sequence[str]) -> str:
+    """That no row has a label, and which it may be a slip for."""
+    names = dict.fromkeys(labels)
+    near = difflib.get_close_matches(found, names, n=1)
+    meant = f"did you mean {near[0]!r}?" if near else "leave the option out"
+    return f"no row has the label {shortened(found)!r}; {meant}"
 
 
 def _given_labels(looked: Inspection) -> list[str]:

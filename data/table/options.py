@@ -18,11 +18,13 @@ class TableOptions:
     columns: the table's column per role, where its name is not one of ALIASES; an empty name
         leaves a role out (split="" splits anew).
     label_map: the task's label for labels that the table spells otherwise.
+    scale_map: the task's label for labels on another scale, of which not all have to occur.
     criteria: column of annotators' answers by criterion of the task; those that are not named here
         are found as criterion_NAME.
     ratings: columns of one annotator each. several_raters: whether rows with the same image and
         text are answers of several annotators, though no column tells whose.
     image_root: what image paths start from; the table's folder if not given.
+    more_roots: further folders, tried after image_root; a path that is in two of them is a problem.
     image_prefix: what they begin with in place of it; None to find out.
     allow_outside: whether they may lead out of that folder.
     downloads: folder for images behind URLs; None to refuse them.
@@ -40,10 +42,12 @@ class TableOptions:
     more: tuple[Path, ...] = ()
     columns: Mapping[str, str] = field(default_factory=dict[str, str])
     label_map: Mapping[str, str] = field(default_factory=dict[str, str])
+    scale_map: Mapping[str, str] = field(default_factory=dict[str, str])
     criteria: Mapping[str, str] = field(default_factory=dict[str, str])
     ratings: tuple[str, ...] = ()
     several_raters: bool = False
     image_root: Path | None = None
+    more_roots: tuple[Path, ...] = ()
     image_prefix: str | None = None
     allow_outside: bool = False
     downloads: Path | None = None

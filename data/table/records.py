@@ -23,6 +23,7 @@ class Record:
 
     row: its number in the source, from 0. default_id: the id of a row that gives none.
     label: "" without one. spellings: cells that are read as another text, with the label.
+    renamed: what cells say that the label map renames, as they say it.
     rater: who answered, of a row per answer. ratings: of the annotators that one row holds.
     score: the mean that the label was rounded from.
     facts, ways: of its images; how those were read that were not plain files.
@@ -42,6 +43,7 @@ class Record:
     category: str | None
     split: SplitName | None
     problems: tuple[Problem, ...] = ()
+    renamed: tuple[str, ...] = ()
     spellings: tuple[tuple[str, str], ...] = ()
     rater: str | None = None
     ratings: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ class _Noticed:
     """What comes up while a row is read."""
 
     problems: list[Problem] = field(default_factory=list[Problem])
+    renamed: list[str] = field(default_factory=list[str])
     spellings: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
     facts: list[ImageFacts] = field(default_factory=list[ImageFacts])
 
@@ -104,6 +105,7 @@ class RowReader:
             category=self._string(row, "category"),
             split=self._split(row, noticed),
             problems=tuple(noticed.problems),
+            renamed=tuple(noticed.renamed),
             spellings=tuple(noticed.spellings),
             rater=self._string(row, "rater"),
             ratings=answers if len(answers) > 1 else (),
@@ -197,6 +199,8 @@ class RowReader:
         """One annotator's label; one that is not declared is a problem."""
         text = "" if cell is None else label_text(cell)
         named = self.label_map.get(text) or self._renamed.get(spelling(text))
+        if named:
+            noticed.renamed.append(text)
         label = named or self._labels.read(self._winner(cell, row))
         if label is None:
             return None

@@ -81,8 +81,13 @@ def import_table(
             help="Rows with the same image and text are answers of several annotators.",
         ),
     ] = False,
-    image_root: Annotated[
-        Path | None, typer.Option(help="Folder that image paths start from; the table's own.")
+    image_roots: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--image-root",
+            help="Folder that image paths start from; the table's own. Repeatable: each path is "
+            "looked for in all of them, and has to be in one.",
+        ),
     ] = None,
     image_prefix: Annotated[
         str | None,
@@ -146,14 +151,17 @@ def import_table(
     _check_output("table", out, dry_run=dry_run)
     loaded = load_task(task)
     source, *more = sources
+    roots = image_roots or []
     options = TableOptions(
         more=tuple(more),
         columns=parse_pairs("--column", columns),
-        label_map=_label_map(rescale, label_map, loaded),
+        label_map=parse_pairs("--label", label_map),
+        scale_map=_scale_map(rescale, loaded),
         criteria=parse_pairs("--criterion", criteria),
         ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
         several_raters=several_raters,
-        image_root=image_root,
+        image_root=roots[0] if roots else None,
+        more_roots=tuple(roots[1:]),
         image_prefix=image_prefix,
         allow_outside=allow_outside,
         downloads=default_folder() if download else None,
@@ -313,13 +321,12 @@ def read_scale(text: str | None) -> tuple[float, float] | None:
         raise ConfigError(f"--rescale {text}: expected the ends of a scale, as in 1-7") from None
 
 
-def _label_map(rescale: str | None, renamed: list[str] | None, task: "Task") -> dict[str, str]:
-    """The task's label for labels on another scale or with other names; names go first."""
+def _scale_map(rescale: str | None, task: "Task") -> dict[str, str]:
+    """The task's label for labels on another scale."""
     from ...data.label_sets import rescaled_labels  # noqa: PLC0415
 
     scale = read_scale(rescale)
-    by_scale = rescaled_labels(*scale, task) if scale else {}
-    return by_scale | parse_pairs("--label", renamed)
+    return rescaled_labels(*scale, task) if scale else {}
 
 
 for _name, _line in IMPORTER_NAMES.items():

@@ -74,7 +74,7 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a commented task file and run file. Asks for what no option says."""
-    from ..starter.data import Found, look_at  # noqa: PLC0415
+    from ..starter.data import Found, as_labels, look_at  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
         Answers,
         checked_name,
@@ -89,6 +89,7 @@ def init(
     found = look_at(images) if images else Found()
     description = description or _ask("What is judged, in one line?", None, "--description")
     given = _labels(labels, kind, found)
+    found = as_labels(found, images, given) if images else found
     kind = kind or suggested_kind(given, found)
     question = question or _ask("First question to the judge", description, None)
     engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)

@@ -10,7 +10,11 @@ from .options import AsJson, Overwrite, parse_pairs
 
 def label(
     images: Annotated[
-        Path, typer.Argument(help="Folder of images, or a table with their paths (and texts).")
+        list[Path],
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Folder of images, or a table with their paths (and texts); several are one page.",
+        ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file: question and labels.")],
     image_root: Annotated[
@@ -38,14 +42,16 @@ def label(
     from .show.label import show_label_page  # noqa: PLC0415
 
     loaded = load_task(task)
+    first, *more = images
     page = write_label_page(
-        images,
+        first,
         loaded,
         task,
         out,
         max_pixels,
         image_root=image_root,
         columns=parse_pairs("--column", columns),
+        more=more,
         overwrite=overwrite,
     )
     show_label_page(page, as_json=as_json)

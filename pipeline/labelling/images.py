@@ -2,9 +2,10 @@
 
 import base64
 import io
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from ...data.problems import Problems
 from ...data.sources.base import TableRow
 from ...data.sources.listing import list_folder
 from ...data.sources.opening import open_source
+from ...data.sources.several import joint_name
+from ...data.table.cells import distinct_names
 from ...data.table.columns import cell_of, match_columns, roles_of
 from ...data.tasks import Task
 
@@ -45,6 +48,7 @@ def shown_images(
     max_pixels: int,
     image_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
+    more: Sequence[Path] = (),
 ) -> list[Shown]:
     """What annotators see, in the order of the source.
 
@@ -53,20 +57,21 @@ def shown_images(
     max_pixels: larger images are made smaller, as a judge sees them.
     image_root: what paths in a table start from; its folder if not given.
     columns: of a table by role; others are found under the names that `import table` knows.
+    more: further sources, after the first. Of several folders paths begin with the folder's name.
 
     Raises DataError that lists all images that cannot be read.
     """
-    given = columns or {}
-    rows_of = _folder_rows if source.is_dir() else _table_rows
-    rows = list(rows_of(source, task, given))
-    if not rows:
-        raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
-    folder = paths_start(source, image_root)
+    sources = (source, *more)
+    rows = [
+        replace(row, folder=start)
+        for one, start in zip(sources, path_starts(sources, image_root), strict=True)
+        for row in _rows(one, start, task, columns or {})
+    ]
     bounds = ImageBounds(min(ImageBounds().min_pixels, max_pixels), max_pixels)
-    problems = Problems(str(source))
+    problems = Problems(joint_name(sources))
     shown: dict[str, Shown] = {}
     with ThreadPoolExecutor() as pool:
-        found_of_rows = pool.map(partial(_shown, folder, bounds), rows)
+        found_of_rows = pool.map(partial(_shown, bounds), rows)
         for row, found in zip(rows, found_of_rows, strict=True):
             if isinstance(found, DataError):
                 problems.add(row.where, found.fact, found.remedy)
@@ -78,12 +83,43 @@ def shown_images(
     return list(shown.values())
 
 
-def paths_start(source: Path, image_root: Path | None) -> Path:
-    """The folder that the paths of a source start from."""
-    return source if source.is_dir() else image_root or source.parent
+def path_starts(sources: Sequence[Path], image_root: Path | None) -> list[Path]:
+    """The folder that the paths of each source start from.
+
+    Of several folders it is one above each, so that their paths begin with their names, as ids do
+    where the folders are imported.
+    """
+    names = distinct_names([os.path.abspath(one) for one in sources if one.is_dir()])
+    return [
+        _above(one, len(names[os.path.abspath(one)].parts) if names else 0)
+        if one.is_dir()
+        else image_root or one.parent
+        for one in sources
+    ]
 
 
-def _folder_rows(folder: Path, task: Task, given: Mapping[str, str]) -> Iterator[TableRow]:
+def _above(folder: Path, levels: int) -> Path:
+    """The folder so many levels above, written from the working directory where it is below."""
+    if not levels:
+        return folder
+    above = Path(os.path.abspath(folder)).parents[levels - 1]
+    here = Path.cwd()
+    return above.relative_to(here) if above.is_relative_to(here) else above
+
+
+def _rows(source: Path, start: Path, task: Task, given: Mapping[str, str]) -> list[TableRow]:
+    if source.is_dir():
+        rows = list(_folder_rows(source, start, task, given))
+    else:
+        rows = list(_table_rows(source, task, given))
+    if not rows:
+        raise DataError(f"{source}: has no images: name a folder with images, or a table of paths")
+    return rows
+
+
+def _folder_rows(
+    folder: Path, start: Path, task: Task, given: Mapping[str, str]
+) -> Iterator[TableRow]:
     if given:
         raise DataError(f"{folder}: is a folder, and --column names columns of a table: drop it")
     if len(_columns(task)) > 1:
@@ -93,8 +129,9 @@ def _folder_rows(folder: Path, task: Task, given: Mapping[str, str]) -> Iterator
             f"{folder}: is a folder, and task {task.name} is about {what}: give a table (csv, "
             f"jsonl, Parquet) with the columns {', '.join(_columns(task))}"
         )
+    name = Path(os.path.abspath(folder)).relative_to(os.path.abspath(start))
     for path in list_folder(folder).images:
-        yield TableRow(str(path), {"image": str(path)}, folder)
+        yield TableRow(str(path), {"image": (name / path).as_posix()}, start)
 
 
 def _table_rows(table: Path, task: Task, given: Mapping[str, str]) -> Iterator[TableRow]:
@@ -117,7 +154,7 @@ def _columns(task: Task) -> list[str]:
     return [*task.image_columns, *(["text"] if task.carries_text else [])]
 
 
-def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | DataError:
+def _shown(bounds: ImageBounds, row: TableRow) -> Shown | DataError:
     """What a row shows, or what is wrong with it."""
     cells: dict[str, str] = {}
     sources: list[str] = []
@@ -128,7 +165,7 @@ def _shown(folder: Path, bounds: ImageBounds, row: TableRow) -> Shown | DataErro
         if column == "text":
             continue
         try:
-            path = image_path(folder, value.strip(), _OUTSIDE, role=column)
+            path = image_path(row.folder, value.strip(), _OUTSIDE, role=column)
             data = read_image_file(path, column)
             check_image(data, f"{column} {value.strip()}")
         except DataError as error:

@@ -16,7 +16,7 @@ from markupsafe import Markup
 from ...data.arrow import atomic_path, refuse_output
 from ...data.image_names import image_names
 from ...data.tasks import TIE, Task
-from .images import Shown, paths_start, shown_images
+from .images import Shown, path_starts, shown_images
 
 _FOLDER = "templates"
 _LETTERS = "abdefghijklmnopqrstvwxy"
@@ -46,25 +46,23 @@ def write_label_page(
     *,
     image_root: Path | None = None,
     columns: Mapping[str, str] | None = None,
+    more: Sequence[Path] = (),
     overwrite: bool = False,
 ) -> LabelPage:
-    """Write the page on which the images of a folder or table are labelled.
+    """Write the page on which the images of a folder or table are labelled, or of several.
 
     task_name: as the user named the task. image_root: what paths in a table start from, its folder
-    if not given. columns: of a table by role, as `shown_images` takes them.
+    if not given. columns, more: as `shown_images` takes them.
     Raises DataError for images that cannot be read and for an output that is there.
     """
-    refuse_output(out, source, ".html", overwrite=overwrite)
-    shown = shown_images(source, task, max_pixels, image_root, columns)
-    root = paths_start(source, image_root)
+    sources = (source, *more)
+    for read in sources:
+        refuse_output(out, read, ".html", overwrite=overwrite)
+    shown = shown_images(source, task, max_pixels, image_root, columns, more)
     dataset = _dataset_of(task, task_name)
     unused = _unused(dataset)
-    command = shlex.join(
-        [
-            *("blpo", "import", "table", "LABELS.csv", "--task", task_name),
-            *("--image-root", str(root), "--out", str(unused)),
-        ]
-    )
+    roots = path_starts(sources, image_root)
+    command = _import_command(task_name, roots, dataset, unused)
     choices = label_choices(task)
     html = _html(task, shown, choices, command)
     with atomic_path(out, overwrite=overwrite) as temporary:
@@ -72,6 +70,17 @@ def write_label_page(
     keys = {choice["key"]: choice["shown"] for choice in choices}
     earlier = None if unused == dataset else dataset
     return LabelPage(out, len(shown), out.stat().st_size, keys, command, earlier)
+
+
+def _import_command(task_name: str, roots: Sequence[Path], dataset: Path, unused: Path) -> str:
+    """What takes the csv; where there is a dataset already, with the labels that it is made of."""
+    tables, starts, split = ["LABELS.csv"], [*dict.fromkeys(map(str, roots))], list[str]()
+    if unused != dataset:
+        tables, starts = ["EARLIER.csv", *tables], ["EARLIER-IMAGES", *starts]
+        split = ["--split-as", str(dataset)]
+    options = [part for start in starts for part in ("--image-root", start)]
+    words = ("blpo", "import", "table", *tables, "--task", task_name, *options, *split)
+    return shlex.join((*words, "--out", str(unused)))
 
 
 def _dataset_of(task: Task, task_name: str) -> Path:

@@ -1,9 +1,11 @@
 """What images that are there already say of a task."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ...data.errors import DataError
+from ...data.label_sets import spelling
 from ...data.sources.base import IMAGE_SUFFIXES
 from ...data.sources.opening import open_source
 from ...data.table.columns import column_of
@@ -35,6 +37,12 @@ def look_at(images: Path) -> Found:
     if not labels and not any(map(_is_image, images.iterdir())):
         raise DataError(f"{images}: has no images: name a folder of images, or a table of paths")
     return Found(_sorted(labels) if len(labels) > 1 else ())
+
+
+def as_labels(found: Found, images: Path, labels: Sequence[str]) -> Found:
+    """What was found, without the names of subfolders where they are not the task's labels."""
+    strangers = {*map(spelling, found.labels)} - {*map(spelling, labels)}
+    return replace(found, labels=()) if images.is_dir() and strangers else found
 
 
 def _table(table: Path) -> Found:

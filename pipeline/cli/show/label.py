@@ -1,6 +1,5 @@
 """What is on a labelling page, and how to go on."""
 
-import shlex
 from dataclasses import asdict
 
 from ...labelling.page import LabelPage
@@ -24,8 +23,8 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
     )
     if earlier is not None:
         console.print(
-            f"{earlier} is there already: name its csv in the command, too, so that earlier and "
-            f"further labels are one dataset; --split-as {shlex.quote(str(earlier))} leaves its "
-            "images on their side of the split",
+            f"{earlier} is there already: EARLIER.csv are the labels that it was made of, and "
+            "EARLIER-IMAGES is the folder that their paths start from, so that earlier and further "
+            "labels are one dataset; --split-as leaves its images on their side of the split",
             soft_wrap=True,
         )
