@@ -98,7 +98,7 @@ def test_what_cannot_be_told_apart_comes_with_what_could_be(folder: Path, blpo: 
     )
     outcome = blpo("compare", str(folder / "good"), str(run))
     assert "Not distinguishable" in outcome.out
-    assert "would often go unnoticed" in outcome.out
+    assert "often goes unnoticed" in outcome.out
 
 
 def refusal(one: PastRun, other: PastRun) -> str:
