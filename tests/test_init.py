@@ -216,3 +216,20 @@ def test_the_judges_of_the_bench_come_with_its_optimizer(blpo: Blpo, tmp_path: P
         assert config.optimizer.engine.model_dump(include={"kind", "model"}) == optimizer
     assert blpo(*given, "own/judge").code == 0
     assert load_run_config(tmp_path / "run.yaml").optimizer.engine is None
+
+
+def test_a_name_in_other_letters_is_told_as_it_is_written(blpo: Blpo) -> None:
+    options = ("--description", "Fit?", "--labels", "no,yes", "--judge", "own/judge")
+    done = blpo("init", "shop", "--name", "Shop fit", *options)
+    assert done.code == 0, done.err
+    assert "the name 'Shop fit' is written shop-fit" in done.err
+    assert load_task("shop/shop-fit.yaml").name == "shop-fit"
+    assert "is written" not in blpo("init", "as-is", "--name", "shop-fit", *options).err
+
+
+def test_help_names_every_option_whole(blpo: Blpo, monkeypatch: pytest.MonkeyPatch) -> None:
+    for columns in ("60", "80", "120"):
+        monkeypatch.setenv("COLUMNS", columns)
+        told = blpo("init", "--help").out
+        assert "--optimizer-endpoint" in told
+        assert "--optimizer-key-env" in told

@@ -207,6 +207,20 @@ def test_of_two_processes_that_judge_into_one_file_the_second_keeps_its_replies(
     assert Path("out.parquet").read_bytes() == first
 
 
+def test_a_csv_of_verdicts_is_refused_with_the_line_that_makes_one(
+    world: World,
+) -> None:
+    with pytest.raises(DataError, match=r"v\.csv: verdicts are written as Parquet") as refused:
+        world.judge("v.csv")
+    world.judge("v.parquet")
+    code = str(refused.value).partition('-c "')[2].removesuffix('"`')
+    exec(code, {})  # noqa: S102
+    judged = pl.read_parquet("v.parquet")
+    found = pl.read_csv("v.csv")
+    assert found["verdict"].to_list() == judged["verdict"].to_list()
+    assert set(load_task(TASK).labels) < set(found.columns)
+
+
 def test_started_again_after_the_engine_died_it_asks_only_what_was_in_flight(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -57,6 +57,25 @@ def test_a_frame_of_paths_and_one_of_bytes_make_the_same_examples(run: LoadedRun
     assert Path("bytes.parquet").read_bytes() == Path("photos.parquet").read_bytes()
 
 
+def test_a_judge_takes_a_folder_and_paths_from_a_root(run: LoadedRun) -> None:
+    folder = Path(pl.read_csv("photos.csv")["image"][0]).parent
+    names = sorted(path.name for path in folder.iterdir())
+    with Judge(run.path) as judge:
+        found = judge(folder)
+        assert found["example_id"].to_list() == names
+        rooted = judge(names[:3], image_root=folder)
+        assert rooted["verdict"].to_list() == found["verdict"].to_list()[:3]
+        assert judge.one(names[0], image_root=folder).label == found["verdict"][0]
+        with pytest.raises(DataError, match="a path of no folder: give a list"):
+            judge("nowhere")
+        with pytest.raises(DataError) as refused:
+            judge(pl.DataFrame({"image": [names[0], "gone.png"]}))
+    told = str(refused.value)
+    assert "row 1: " in told
+    assert "row 2: image gone.png: no such file" in told
+    assert "image_root=FOLDER, or drop the row" in told
+
+
 def test_a_frame_with_a_wrong_label_is_refused_by_row(run: LoadedRun) -> None:
     frame = pl.read_csv("photos.csv").with_columns(label=pl.lit("acept"))
     with pytest.raises(DataError, match=r"(?s)^frame: .*row 1: label 'acept'"):
@@ -177,7 +196,7 @@ def test_options_in_messages_become_parameters_and_commands_stay() -> None:
         "with --column label=COLUMN (or x)": "with columns={'label': 'COLUMN'} (or x)",
         "rename it with --label FOUND=TASK": "rename it with label_map={'FOUND': 'TASK'}",
         "pass --max-failed-share (now 0.1)": "pass max_failed_share (now 0.1)",
-        "with --image-root FOLDER": "with image_root FOLDER",
+        "with --image-root FOLDER": "with image_root=FOLDER",
         "go on with `blpo label --task x`": "go on with `blpo label --task x`",
     }.items():
         assert in_parameters(message) == told

@@ -45,7 +45,7 @@ from blpo.pipeline.blpo.records import (
     Scored,
 )
 from blpo.pipeline.blpo.to_steps import make_step
-from blpo.pipeline.cli.show.runs import next_line
+from blpo.pipeline.cli.show.runs import lines_on_others, next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.conclusion import Tone, finding
@@ -612,6 +612,20 @@ def test_a_run_ends_with_a_command_that_goes_on(tone: Tone) -> None:
     parse_blpo(shlex.split(command)[1:])
     assert "'my runs/1'" in command
     assert ("blpo judge" in command) == (tone == "better"), told
+
+
+def test_other_runs_beside_a_run_are_named_before_its_prompt_takes_over(record: RunRecord) -> None:
+    config = record.config
+    earlier = config.model_copy(update={"dataset": Path("before.parquet")})
+    told, *commands = lines_on_others(
+        config, [(Path("runs/seed 1"), config), (Path("runs/first"), earlier)]
+    )
+    assert "to look first" in told
+    for command in commands:
+        parse_blpo(shlex.split(command)[1:])
+    assert commands[0] == f"  blpo compare 'runs/seed 1' {config.output}"
+    assert commands[1] == f"  blpo evaluate {config.dataset} --run runs/first"
+    assert lines_on_others(config, []) == []
 
 
 def test_calls_add_up(report: str) -> None:

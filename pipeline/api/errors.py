@@ -11,7 +11,7 @@ Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")
 
 _PAIR = re.compile(r"--(column|label|criterion) ([\w.]+)=([\w.]*)")
-_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)")
+_OPTION = re.compile(r"--([a-z]+(?:-[a-z]+)*)( (?=[A-Z]{2,}\b))?")
 _NAMES: Mapping[str, str] = {
     "column": "columns",
     "label": "label_map",
@@ -53,7 +53,7 @@ def in_parameters(message: str) -> str:
 
 def _translated(text: str) -> str:
     text = _PAIR.sub(lambda found: f"{_NAMES[found[1]]}={{{found[2]!r}: {found[3]!r}}}", text)
-    return _OPTION.sub(lambda found: _parameter(found[1]), text)
+    return _OPTION.sub(lambda f: _parameter(f[1]) + ("=" if f[2] else ""), text)
 
 
 def _parameter(option: str) -> str:

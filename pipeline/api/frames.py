@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,12 +14,13 @@ from ...data.image_files import read_image_file
 from ...data.images import ImageBounds, ImageRef, check_image
 from ...data.label_sets import unknown_label
 from ...data.problems import Problems
+from ...data.table.items import ItemOptions, iter_items
 from ...data.tasks import Task, label_text
 
 _FRAME = "frame"
 
-Images = pl.DataFrame | Sequence[str | Path | bytes]
-"""Images with what belongs to them, or just images.
+Images = pl.DataFrame | Sequence[str | Path | bytes] | str | Path
+"""Images with what belongs to them, or just images: a list, or the path of a folder.
 
 A frame has the column `image` (path, encoded bytes, or struct{bytes, path} as in a dataset file);
 `image_b`, too, for a pairwise task, and in place of both a column for each role where the task's
@@ -31,8 +33,8 @@ def as_frame(images: Images) -> pl.DataFrame:
     """A frame of images alone for a sequence of paths or encoded images."""
     if isinstance(images, pl.DataFrame):
         return images
-    if isinstance(images, str | bytes):
-        raise DataError("images: one path or image: give a list, or call `one`")
+    if isinstance(images, str | Path | bytes):
+        raise DataError("images: one image, or a path of no folder: give a list, or call `one`")
     cells = [image if isinstance(image, bytes) else str(image) for image in images]
     kinds = {type(cell) for cell in cells}
     if len(kinds) > 1:
@@ -40,19 +42,28 @@ def as_frame(images: Images) -> pl.DataFrame:
     return pl.DataFrame({"image": cells})
 
 
-def items(images: Images, task: Task, bounds: ImageBounds) -> list[Item]:
-    """What a judge is shown, a row each, in order.
+def items(
+    images: Images, task: Task, bounds: ImageBounds, image_root: Path | None = None
+) -> list[Item]:
+    """What a judge is shown, a row each, in order; of a folder as `blpo judge` takes it.
+
+    image_root: what paths start from; the working directory, or the folder.
 
     Raises DataError that lists all that is wrong: a missing column, an image that cannot be read,
     no text, a repeated example_id.
     """
+    if isinstance(images, str | Path) and Path(images).is_dir():
+        options = ItemOptions(image_root=image_root)
+        return list(chain.from_iterable(iter_items(Path(images), task, bounds, options=options)))
     return [
         Item(label=None if row["label"] is None else label_text(row["label"]), **shown)
-        for row, shown in _shown(as_frame(images), task, bounds, ())
+        for row, shown in _shown(as_frame(images), task, bounds, (), image_root)
     ]
 
 
-def examples(frame: pl.DataFrame, task: Task, bounds: ImageBounds) -> list[Example]:
+def examples(
+    frame: pl.DataFrame, task: Task, bounds: ImageBounds, image_root: Path | None = None
+) -> list[Example]:
     """Labelled examples, a row each, in order.
 
     A row without `group` is a group of its own. Raises DataError as `items` does, and for labels
@@ -69,7 +80,7 @@ def examples(frame: pl.DataFrame, task: Task, bounds: ImageBounds) -> list[Examp
             score_sd=row["score_sd"],
             **shown,
         )
-        for row, shown in _shown(frame, task, bounds, ("label",))
+        for row, shown in _shown(frame, task, bounds, ("label",), image_root)
     ]
 
 
@@ -77,7 +88,11 @@ _KNOWN = ("example_id", "text", "label", "group", "category", "score", "ratings"
 
 
 def _shown(
-    frame: pl.DataFrame, task: Task, bounds: ImageBounds, needed: Sequence[str]
+    frame: pl.DataFrame,
+    task: Task,
+    bounds: ImageBounds,
+    needed: Sequence[str],
+    image_root: Path | None,
 ) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
     """Rows with all columns of _KNOWN, and of each the fields that `Item` and `Example` share."""
     images = task.image_columns
@@ -92,7 +107,7 @@ def _shown(
     for number, row in enumerate(rows, 1):
         where = f"row {number}"
         _check_values(problems, where, row, (*texts, *needed), task)
-        cells = [_image(problems, where, row[name], name) for name in images]
+        cells = [_image(problems, where, row[name], name, image_root or Path()) for name in images]
         image, *further = [ImageRef(cell, bounds) for cell in cells]
         shown.append(
             {
@@ -128,9 +143,9 @@ def _check_values(
         problems.add(where, unknown_label(label, task))
 
 
-def _image(problems: Problems, where: str, cell: object, name: str) -> bytes:
+def _image(problems: Problems, where: str, cell: object, name: str, root: Path) -> bytes:
     try:
-        data = _image_bytes(cell, name)
+        data = _image_bytes(cell, name, root)
         check_image(data, name)
     except DataError as error:
         problems.add(where, str(error))
@@ -138,7 +153,7 @@ def _image(problems: Problems, where: str, cell: object, name: str) -> bytes:
     return data
 
 
-def _image_bytes(cell: object, name: str) -> bytes:
+def _image_bytes(cell: object, name: str, root: Path) -> bytes:
     if isinstance(cell, dict):
         embedded = cast("dict[str, Any]", cell)
         cell = embedded.get("bytes") or embedded.get("path")
@@ -146,7 +161,7 @@ def _image_bytes(cell: object, name: str) -> bytes:
         return cell
     if not isinstance(cell, str) or not cell.strip():
         raise DataError(f"has no {name}: fill it in or drop the row")
-    return read_image_file(Path(cell.strip()), name)
+    return read_image_file(root / cell.strip(), name)
 
 
 def _default_id(row: Mapping[str, Any], images: Sequence[str], cells: Sequence[bytes]) -> str:

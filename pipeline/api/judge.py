@@ -99,8 +99,11 @@ class Judge:
         return self.source.judge_prompt
 
     @with_parameters
-    def __call__(self, images: Images) -> pl.DataFrame:
+    def __call__(self, images: Images, *, image_root: str | Path | None = None) -> pl.DataFrame:
         """A verdict per row, in order.
+
+        images: a frame, a list, or a folder. image_root: folder that paths start from; the working
+        directory if not given.
 
         Columns: example_id; verdict (null where the reply holds no label); probabilities (a struct
         with a float per label, null without log-probabilities); label_mass; reason (why there is
@@ -109,7 +112,8 @@ class Judge:
         Raises DataError for what is wrong with the images, FailuresError if more rows
         get no verdict than max_failed_share allows.
         """
-        shown = items(images, self.task, self.source.config.images.bounds)
+        root = None if image_root is None else Path(image_root)
+        shown = items(images, self.task, self.source.config.images.bounds, root)
         verdicts = self.source.judge(self.engine, shown)
         checked_missing(verdicts, self.source.config.max_failed_share.judge)
         table = judged_table(shown, verdicts, self.source)
@@ -122,10 +126,11 @@ class Judge:
         *,
         text: str | None = None,
         image_b: Image | None = None,
+        image_root: str | Path | None = None,
     ) -> Verdict:
         """The verdict on one image or pair, or on images by their roles.
 
-        One without a label is returned, with its reason.
+        One without a label is returned, with its reason. image_root: as of a call.
         """
         given = image if isinstance(image, Mapping) else {"image": image}
         if unknown := [name for name in given if name not in self.task.image_columns]:
@@ -137,6 +142,7 @@ class Judge:
             pl.DataFrame([row | ({} if text is None else {"text": text})]),
             self.task,
             self.source.config.images.bounds,
+            None if image_root is None else Path(image_root),
         )
         return self.source.judge(self.engine, shown)[0]
 

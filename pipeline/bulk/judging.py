@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...data.arrow import atomic_path, pa, pq, refuse_output
-from ...data.errors import ConfigError, OutputError
+from ...data.errors import ConfigError, DataError, OutputError
 from ...data.examples import Example, Item
 from ...data.images import image_name
 from ...data.shards import Shard
@@ -255,6 +255,7 @@ def judge_dataset(
     not grow with the rows, but for indexes of 32 bytes a row. pool: closed at the end. Raises
     FailuresError if more verdicts have no label than the source allows.
     """
+    _refuse_csv(out, source.task)
     refuse_output(out, dataset, ".parquet", overwrite=overwrite)
     cuts = None
     if shard is not None or is_dataset(dataset):
@@ -275,6 +276,21 @@ def judge_dataset(
     finally:
         workers.close()
     return counts
+
+
+def _refuse_csv(out: Path, task: Task) -> None:
+    """Raise DataError for the name of a csv file, with the line that makes one of verdicts."""
+    if out.suffix.lower() != ".csv":
+        return
+    written = out.with_suffix(".parquet")
+    flat = ".drop('criteria')" if task.criteria else ""
+    command = (
+        f"pl.read_parquet({str(written)!r}){flat}.unnest('probabilities').write_csv({str(out)!r})"
+    )
+    raise DataError(
+        f"{out}: verdicts are written as Parquet, which says what judged them: name it {written}. "
+        f'A csv of them: `python -c "import polars as pl; {command}"`'
+    )
 
 
 def judge_cuts(

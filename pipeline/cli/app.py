@@ -28,6 +28,7 @@ from .runs import compare, demo, optimize, tasks, verify
 from .single_values import refuse_repeats
 from .store import store_app
 from .sweeps import sweep_app, table
+from .whole_help import WholeHelp
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
@@ -63,8 +64,8 @@ def about(
 _SHOWN_FIRST = (demo, example, init, label, optimize, evaluate, decide, estimate, export)
 
 for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor, docs):
-    app.command()(command)
-app.command("next")(next_)
+    app.command(cls=WholeHelp)(command)
+app.command("next", cls=WholeHelp)(next_)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")

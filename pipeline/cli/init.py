@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ...data.errors import ConfigError
-from .options import AsJson, Overwrite
+from .options import AsJson, Overwrite, say
 
 if TYPE_CHECKING:
     from ..starter.data import Found
@@ -93,8 +93,11 @@ def init(
     kind = kind or suggested_kind(given, found)
     question = question or _ask("First question to the judge", description, None)
     engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)
+    written = task_name(description) if name is None else checked_name(name)
+    if name not in (None, written):
+        say(f"the name {name!r} is written {written}: names have a-z, 0-9, - and _")
     answers = Answers(
-        name=task_name(description) if name is None else checked_name(name),
+        name=written,
         description=description,
         kind=kind,
         labels=given,

@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -90,6 +91,19 @@ def read_result(directory: RunDirectory) -> RunResult:
     except ValidationError:
         message = f"{directory.path}: its {RESULT_FILE} was written by another version; {AGAIN}"
         raise DataError(message) from None
+
+
+def runs_beside(path: Path, task: str) -> list[tuple[Path, RunConfig]]:
+    """Other finished runs of a task in the folder that holds this one, by name."""
+    found: list[tuple[Path, RunConfig]] = []
+    for other in sorted(path.parent.iterdir()):
+        if other.resolve() == path.resolve() or not (other / RESULT_FILE).is_file():
+            continue
+        with suppress(ConfigError):
+            config, directory = load_run(other)
+            if directory.read_json(RESULT_FILE).get("task") == task:
+                found.append((other, config))
+    return found
 
 
 def refuse_other_test(reference: PastRun, other: PastRun) -> None:

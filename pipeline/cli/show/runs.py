@@ -11,6 +11,7 @@ from rich.table import Table
 from ....data.table.items import items_left_out
 from ...bulk.evaluation import Evaluation
 from ...bulk.judging import JudgedCounts, JudgeSource
+from ...config import RunConfig
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
@@ -21,10 +22,12 @@ from ...report.reading_rows import print_four_rows, reading_lines
 from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
 from ...runs.directory import REPORT_FILE, num_steps_asked, run_task
+from ...runs.finished_run import runs_beside
 from ...runs.run_many import FailedRun, FinishedRun
 from ...runs.story import counted_steps
 from .printing import print_json, print_line, stdout_console
 
+_MOST_OTHERS = 3
 _SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
 
 
@@ -34,6 +37,8 @@ def show_run(run: FinishedRun, *, as_json: bool) -> None:
     if not as_json:
         tone = finding(run.result, run_task(run.config).primary_metric).tone
         print_line(next_line(tone, run.config.output))
+        for line in lines_on_others(run.config, runs_beside(run.config.output, run.result.task)):
+            print_line(line)
 
 
 def show_demo(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
@@ -51,6 +56,21 @@ def next_line(tone: Tone, run: Path) -> str:
         return f"next: blpo judge IMAGES --run {named} --out verdicts.parquet"
     command = f"blpo next IMAGES --run {named} --out next.csv"
     return f"next, to label what would tell most: {command}"
+
+
+def lines_on_others(config: RunConfig, others: Sequence[tuple[Path, RunConfig]]) -> list[str]:
+    """How to measure earlier runs of the task beside this one, before one prompt takes the place
+    of another."""
+    if not others:
+        return []
+    lines = ["other runs of this task are here, whose prompts may be better; to look first:"]
+    for path, other in others[:_MOST_OTHERS]:
+        if other.dataset.resolve() == config.dataset.resolve():
+            command = ["blpo", "compare", str(path), str(config.output)]
+        else:
+            command = ["blpo", "evaluate", str(config.dataset), "--run", str(path)]
+        lines.append(f"  {shlex.join(command)}")
+    return lines
 
 
 def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:

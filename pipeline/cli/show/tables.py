@@ -31,8 +31,8 @@ def show_comparisons(found: Comparisons, page: Path | None, *, as_json: bool) ->
             f"Right only here: {comparison.won}; only in the reference: {comparison.lost}"
         )
         console.print("Detectable: the least true difference that shows with 80 % power.")
-        for sentence in _sentences(comparison, found.n):
-            console.print(sentence)
+        for sentence in _short_sentences(comparison, found.n):
+            console.print(sentence, soft_wrap=True)
         for difference in comparison.differs_in:
             console.print(f"  {difference}", soft_wrap=True)
     if len(found.runs) > 1:
@@ -92,6 +92,29 @@ def _sentences(comparison: RunComparison, n: int) -> list[str]:
         for metric, name in METRIC_NAMES.items()
     ]
     return [*by_metric, gain_in_words(comparison)]
+
+
+def _short_sentences(comparison: RunComparison, n: int) -> list[str]:
+    """What the table comes to, metrics of which the same is true together."""
+    metrics: dict[str, list[str]] = {}
+    for metric, name in METRIC_NAMES.items():
+        metrics.setdefault(_outcome(getattr(comparison, metric), n), []).append(name)
+    return [
+        *(f"{told}: {', '.join(names)}." for told, names in metrics.items()),
+        gain_in_words(comparison),
+    ]
+
+
+def _outcome(part: Difference, n: int) -> str:
+    if part.ci95 == (0.0, 0.0):
+        return "The same"
+    if part.is_distinguishable:
+        return f"Distinguishably {'higher' if part.difference > 0 else 'lower'}"
+    if part.detectable is None:
+        return f"Not distinguishable, as {n} test examples are too few to show any difference"
+    return (
+        "Not distinguishable, and a true difference below the detectable one often goes unnoticed"
+    )
 
 
 def _comparisons_json(found: Comparisons) -> dict[str, Any]:

@@ -67,6 +67,21 @@ function say(text, isWarning = false) {
   $("said").className = isWarning ? "warning" : "";
 }
 
+// A command below what was said, and a button that copies it, where the browser allows it.
+function sayCommand(command) {
+  const block = document.createElement("pre");
+  const button = document.createElement("button");
+  block.textContent = command;
+  button.type = "button";
+  button.id = "copy";
+  button.textContent = "Copy";
+  button.onclick = () => {
+    getSelection().selectAllChildren(block);
+    button.textContent = document.execCommand("copy") ? "Copied" : "Selected: copy it";
+  };
+  $("said").append(block, button);
+}
+
 // ---- screens
 function show(name) {
   for (const id of ["start", "work", "done"]) $(id).hidden = id !== name;
@@ -229,7 +244,8 @@ function download(names) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60000);
   const missing = left ? ` Comments on images without a label are not in it: ${left}.` : "";
-  say(`Saved ${link.download}.${missing} Next: ${set.next.replace("LABELS.csv", link.download)}`);
+  say(`Saved ${link.download}.${missing} Next:`);
+  sayCommand(set.next.replace("LABELS.csv", link.download));
 }
 
 // ---- wiring
