@@ -118,7 +118,7 @@ def test_a_fitted_reading_without_a_search_shows_what_it_adds_to_the_first_promp
         rows = {(row["method"], row["what"]): float(row["value"]) for row in csv.DictReader(file)}
     assert rows["twice", "accuracy_gain"] != 0
     assert (
-        rows["twice", "accuracy_gain of reading, under the first prompt"]
+        rows["twice", "accuracy_gain of reading, under the initial prompt"]
         == (rows["twice", "accuracy_gain"])
     )
 

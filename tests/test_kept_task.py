@@ -161,7 +161,8 @@ def test_a_judge_without_a_run_is_named_too(blpo: Blpo) -> None:
     task = ("data.parquet", "--task", "micro-unsafebench")
     own = blpo("evaluate", *task).out
     assert own.startswith(
-        "judge: micro (vllm); judge prompt: first prompt of task micro-unsafebench; store: store\n"
+        "judge: micro (vllm); judge prompt: initial prompt of task micro-unsafebench; "
+        "store: store\n"
     )
     other = blpo(
         *("evaluate", *task, "--prompt", "p.txt"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.roles.optimizer import Proposal
 from blpo.models.wrappers.ledger import Role, RoleLedger, Usage
+from blpo.pipeline.blpo.records import Candidate, Scored
 from blpo.pipeline.cli.show.runs import show_run
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.calls import PlannedCalls
@@ -108,6 +110,39 @@ def test_the_end_of_a_run_says_after_how_many_steps_the_budget_stopped_it(
     show_run(FinishedRun(run.config, result, 0, 0.0), as_json=False)
     stopped = f"The budget stopped the search after 1 step: {result.stopped}."
     assert stopped in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_prompt_that_repeats_one_is_told_as_such(told: pytest.LogCaptureFixture) -> None:
+    found, _ = story({"judge": 10})
+    found.detail = Detail.PROMPTS
+    candidates = [
+        Candidate("q", [], Proposal("p", is_repeat=is_repeat), "p", Scored(0.0))
+        for is_repeat in (False, True)
+    ]
+    found.scored(0, candidates[:1])
+    found.scored(0, candidates[:1], candidates[1:])
+    assert lines(told) == [
+        "run: step 0, initial I2T prompt: score 0.000; 10 calls, 0 from the store",
+        "run: step 0, I2T prompt 1: score 0.000; repeats a judge prompt that was there; 0 calls, "
+        "0 from the store",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("after", "details", "outcome"),
+    [
+        ("p", {}, "the judge prompt stays"),
+        ("p2", {}, "taken without a test, as the published method takes each"),
+        ("p2", {"gain": {"n": 0}}, "accepted"),
+    ],
+)
+def test_a_rewrite_that_no_test_has_seen_is_not_called_accepted(
+    told: pytest.LogCaptureFixture, after: str, details: dict[str, Any], outcome: str
+) -> None:
+    found, _ = story({})
+    found.detail = Detail.STEPS
+    found.stepped(Step(0, "p", after, [], [], details, i2t_prompt="q"))
+    assert outcome in lines(told)[0]
 
 
 def test_a_rejected_proposal_is_told_with_its_gain_and_the_reason(

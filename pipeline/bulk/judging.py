@@ -216,7 +216,7 @@ def judge_source(
         loaded,
         _read_prompt(prompt, loaded) or loaded.judge_prompt,
         parse_config(JudgeConfig, {}, "--set", overrides),
-        prompt_name=f"first prompt of task {loaded.name}" if prompt is None else str(prompt),
+        prompt_name=f"initial prompt of task {loaded.name}" if prompt is None else str(prompt),
         store=store or Path("store"),
     )
 

@@ -83,9 +83,9 @@ def _gains(tables: DrawnTables) -> str:
         for row in tables.rows
     ]
     return section(
-        "Gain over the first prompt, on the test split",
+        "Gain over the initial prompt, on the test split",
         grid(heads, rows),
-        "By task in accuracy, then over all tasks. The first prompt is read by its likeliest "
+        "By task in accuracy, then over all tasks. The initial prompt is read by its likeliest "
         "labels, also where a row reads its final one otherwise. Intervals: hierarchical "
         f"bootstrap over rubric, data and seed; the tasks are these. {_RULE}",
     )
@@ -127,8 +127,8 @@ def _readings(tables: DrawnTables) -> list[str]:
     heads = ["method", "gain of", *(f"{METRIC_NAMES[m]}, 95 %" for m in GAIN_METRICS)]
     told = (
         "What a fitted reading adds and what the prompt adds, on the test split: the reading over "
-        "the likeliest labels of the first prompt; the final prompt over the first without "
-        "readings, and with a reading of each; and both together over the first prompt without."
+        "the likeliest labels of the initial prompt; the final prompt over the initial one without "
+        "readings, and with a reading of each; and both together over the initial prompt without."
     )
     return [section("Prompt and reading", grid(heads, rows), told)] if rows else []
 
