@@ -97,6 +97,11 @@ def test_a_folder_is_labelled_by_keys_and_resumed_and_imported(
         page.click("#labels button:has-text('reject')")
         assert page.inner_text("#counts").split() == ["reject", "2", "accept", "3"]
         rows = exported(page)
+        command = page.inner_text("#said pre")
+        page.click("#copy")
+        assert page.inner_text("#copy") in {"Copied", "Selected: copy it"}
+        assert page.evaluate("String(getSelection())") == command
+    assert command.startswith("blpo import table labels-")
     assert [row["image"] for row in rows][4] == 'more/a, "b".png'
     assert {row["rater"] for row in rows} == {"Ann"}
     assert sorted(row["label"] for row in rows) == ["accept"] * 3 + ["reject"] * 2
@@ -306,3 +311,9 @@ def test_the_question_is_shown_once_on_every_screen(
             page.click("#start .primary")
             asked = page.locator("h1, #question").filter(visible=True)
             assert asked.count() == shown
+            if width == 390 and count == 1:
+                boxes = (page.locator(f"#{x}").bounding_box() for x in ("question", "progress"))
+                question_box, bar = boxes
+                assert question_box is not None
+                assert bar is not None
+                assert question_box["y"] < bar["y"]
