@@ -66,7 +66,7 @@ class Bundle(BaseModel):
     dataset_fingerprint: str
     synthetic: bool
     software: Mapping[str, str]
-    left_out: str = Field("", exclude=True)
+    left_out: str = Field(default="", exclude=True)
 
     @model_validator(mode="after")
     def _check_reading(self) -> Self:
