@@ -110,7 +110,7 @@ def optimize(
     fields, source = _fields(run)
     plain = {key: str(value) if isinstance(value, Path) else value for key, value in keys.items()}
     config = parse_config(RunConfig, fields | plain, source)
-    execute_runs([config], start_over=start_over, open_log=open_run_log)
+    execute_runs([config], start_over=start_over, open_log=open_run_log, source=source)
     return load_run(config.output)
 
 
