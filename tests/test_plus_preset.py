@@ -180,7 +180,7 @@ def test_a_prompt_is_accepted_once() -> None:
     q_star = Candidate("q", [], Proposal(better), better, Scored(0.5))
     once, again = (plus.decide(problem, I2TSearch(), q_star) for _ in range(2))
     assert once.accepted
-    assert again == Decision(False, reason="accepted before")
+    assert again == Decision(False, reason="it was accepted in an earlier step")
     no_better = Candidate("q", [], Proposal("p"), "p", Scored(0.0))
     assert plus.decide(problem, I2TSearch(), no_better) == Decision(False, reason="no gain")
 

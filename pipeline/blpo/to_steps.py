@@ -76,7 +76,7 @@ def make_final_step(choice: FinalChoice) -> Step:
     """The choice as a step of its own; it is shown nothing and tries nothing."""
     num_judged = sum(1 for ranked in choice.ranked if ranked.entry.losses)
     told = (
-        f"Chosen among {num_judged} judge prompts by the lower bound of the gain over the first."
+        f"Chosen among {num_judged} judge prompts by the lower bound of the gain over the initial."
         if choice.ranked
         else "What was accepted last; the step before started from a judge prompt that was not."
     )

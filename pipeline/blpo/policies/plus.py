@@ -294,7 +294,7 @@ class Plus(Published):
         if self.config.accept == "paired" and q_star.score <= 0:
             return Decision(False, reason="no gain")
         if self.config.accept == "paired" and self._archive.has_accepted(q_star.judge_prompt):
-            return Decision(False, reason="accepted before")
+            return Decision(False, reason="it was accepted in an earlier step")
         losses: Losses = self._judged_further(q_star) if self.config.judges_chosen else {}
         if self.config.accept == "always":
             return Decision(True)
