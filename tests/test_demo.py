@@ -109,7 +109,7 @@ def test_a_finished_run_scores_images_and_agrees_with_its_own_predictions(
 ) -> None:
     [run] = [run for run in first.runs if run["result"]["task"] == "micro-unsafebench"]
     dataset = out / "datasets" / "micro-unsafebench.parquet"
-    test, judged_file = out / "test.parquet", out / "verdicts"
+    test, judged_file = out / "test.parquet", out / "verdicts.parquet"
     rows = pq.read_table(dataset)
     of_test = [split == "test" for split in rows["split"].to_pylist()]
     pq.write_table(rows.filter(of_test), test)

@@ -153,7 +153,7 @@ def test_check_image_gives_the_size_and_names_the_image() -> None:
 
 
 def test_bounds_that_cross_are_refused() -> None:
-    with pytest.raises(DataError, match="min_pixels 10 and max_pixels 5"):
+    with pytest.raises(DataError, match="bounds of 10 and 5 pixels"):
         ImageBounds(10, 5)
 
 

@@ -18,7 +18,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("compare {run} {run} --html", "c.csv", "c.html"),
         ("label {data} --task {task} --out", "label", "label.html"),
-        ("judge {data} --run {run} --out", "v.csv", "v.parquet"),
+        ("judge {data} --run {run} --out", "v.json", "v.parquet"),
         ("judge {data} --run {run} --shards 2 --out", "v.csv", "v.parquet"),
         ("next {data} --run {run} --out", "n.parquet", "n.csv"),
         ("import table {data} --task {task} --out", "d.csv", "d.parquet"),

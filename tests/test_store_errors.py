@@ -136,4 +136,4 @@ def test_the_command_tells_how_many_errors_it_forgets(tmp_path: Path, blpo: Blpo
     assert blpo("store", "forget").code == 2
     assert "1 errors forgotten" in blpo("store", "forget", "--errors").out
     assert json.loads(blpo("store", "forget", "--errors", "--json").out) == {"forgotten": 0}
-    assert "no reply: 1 refused\n" in blpo("store", "stats").out
+    assert "no reply: 1 of kind refused\n" in blpo("store", "stats").out

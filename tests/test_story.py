@@ -139,7 +139,7 @@ def test_a_prompt_that_repeats_one_is_told_as_such(told: pytest.LogCaptureFixtur
 def test_a_rewrite_that_no_test_has_seen_is_not_called_accepted(
     told: pytest.LogCaptureFixture, after: str, details: dict[str, Any], outcome: str
 ) -> None:
-    found, _ = story({})
+    found, _ = story({"judge": 10})
     found.detail = Detail.STEPS
     found.stepped(Step(0, "p", after, [], [], details, i2t_prompt="q"))
     assert outcome in lines(told)[0]

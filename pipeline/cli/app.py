@@ -14,6 +14,7 @@ import typer
 
 from ...data.errors import BlpoError, StoppedError, what_failed
 from ...data.shown import ShownFormatter
+from .command import use_command_class
 from .decisions import decide, estimate, next_
 from .docs import docs
 from .doctor import doctor
@@ -25,10 +26,8 @@ from .judge import evaluate, judge_app
 from .label import label
 from .options import EXIT_INTERRUPTED, EXIT_PROBLEM, EXIT_STOPPED, say
 from .runs import compare, demo, optimize, tasks, verify
-from .single_values import refuse_repeats
 from .store import store_app
 from .sweeps import sweep_app, table
-from .whole_help import WholeHelp
 
 app = typer.Typer(
     help="Align a multimodal LLM judge with human labels (Bi-Level Prompt Optimization).",
@@ -64,13 +63,13 @@ def about(
 _SHOWN_FIRST = (demo, example, init, label, optimize, evaluate, decide, estimate, export)
 
 for command in (*_SHOWN_FIRST, compare, table, verify, tasks, doctor, docs):
-    app.command(cls=WholeHelp)(command)
-app.command("next", cls=WholeHelp)(next_)
+    app.command()(command)
+app.command("next")(next_)
 app.add_typer(import_app, name="import")
 app.add_typer(store_app, name="store")
 app.add_typer(sweep_app, name="sweep")
 app.add_typer(judge_app, name="judge")
-refuse_repeats(app)
+use_command_class(app)
 
 
 def main() -> None:

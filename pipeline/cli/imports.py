@@ -8,7 +8,6 @@ import typer
 from ...data.errors import ConfigError
 from ...data.importers.names import IMPORTER_NAMES
 from .options import AsJson, Overwrite, parse_pairs
-from .whole_help import WholeHelp
 
 if TYPE_CHECKING:
     from ...data.tasks import Task
@@ -33,7 +32,7 @@ Rescale = Annotated[
 import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
 
 
-@import_app.command("table", cls=WholeHelp)
+@import_app.command("table")
 def import_table(
     sources: Annotated[
         list[Path],
@@ -188,7 +187,7 @@ def import_table(
     show_report(report, as_json=as_json)
 
 
-@import_app.command("micro", cls=WholeHelp)
+@import_app.command("micro")
 def import_micro(
     world: Annotated[Path, typer.Argument(help="World file of the graded test bench.")],
     task: Annotated[str, typer.Option(help="Which of its tasks: micro-agin and so on.")],
@@ -331,4 +330,4 @@ def _scale_map(rescale: str | None, task: "Task") -> dict[str, str]:
 
 
 for _name, _line in IMPORTER_NAMES.items():
-    import_app.command(_name, help=_line, cls=WholeHelp)(import_named)
+    import_app.command(_name, help=_line)(import_named)

@@ -8,7 +8,6 @@ import typer
 from ..launchers.registry import LAUNCHERS, get_launcher
 from .default_command import DefaultCommandGroup
 from .options import AsJson, Overrides, Overwrite, StoreOfRun, known_launcher, parse_pairs
-from .whole_help import WholeHelp
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
@@ -69,7 +68,7 @@ def evaluate(
     show_evaluation(source, evaluation, as_json=as_json)
 
 
-@judge_app.command("run", cls=WholeHelp)
+@judge_app.command("run")
 def judge(
     dataset: Annotated[
         Path,
@@ -174,7 +173,7 @@ def judge(
         show_judged(source, launched, out, as_json=as_json)
 
 
-@judge_app.command("shard", cls=WholeHelp)
+@judge_app.command("shard")
 def judge_one_shard(
     folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
     number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
@@ -187,7 +186,7 @@ def judge_one_shard(
     print_line(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
 
 
-@judge_app.command("collect", cls=WholeHelp)
+@judge_app.command("collect")
 def judge_collect(
     folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
 ) -> None:

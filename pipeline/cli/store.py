@@ -8,12 +8,11 @@ import typer
 from ...data.errors import BlpoError
 from ...data.near_paths import no_such
 from .options import EXIT_PROBLEM, AsJson, StoreFolder
-from .whole_help import WholeHelp
 
 store_app = typer.Typer(help="Inspect and maintain the reply store.", no_args_is_help=True)
 
 
-@store_app.command("stats", cls=WholeHelp)
+@store_app.command("stats")
 def store_stats(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
     """Show how much the reply store holds."""
     from .show.store import show_store_stats  # noqa: PLC0415
@@ -21,7 +20,7 @@ def store_stats(store: StoreFolder = Path("store"), as_json: AsJson = False) -> 
     show_store_stats(_existing(store), as_json=as_json)
 
 
-@store_app.command("verify", cls=WholeHelp)
+@store_app.command("verify")
 def store_verify(
     store: StoreFolder = Path("store"),
     quarantine: Annotated[bool, typer.Option(help="Move damaged parts aside.")] = False,
@@ -34,7 +33,7 @@ def store_verify(
         raise typer.Exit(EXIT_PROBLEM)
 
 
-@store_app.command("compact", cls=WholeHelp)
+@store_app.command("compact")
 def store_compact(store: StoreFolder = Path("store"), as_json: AsJson = False) -> None:
     """Merge small parts; safe while other processes read and write."""
     from ...data.store.store import ReplyStore  # noqa: PLC0415
@@ -46,7 +45,7 @@ def store_compact(store: StoreFolder = Path("store"), as_json: AsJson = False) -
     show_store_compact(done, as_json=as_json)
 
 
-@store_app.command("forget", cls=WholeHelp)
+@store_app.command("forget")
 def store_forget(
     store: StoreFolder = Path("store"),
     errors: Annotated[

@@ -10,7 +10,6 @@ from ..launchers.registry import LAUNCHERS, get_launcher, queued_cells
 from .default_command import DefaultCommandGroup
 from .doctor import tell_checks
 from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_launcher, say
-from .whole_help import WholeHelp
 
 if TYPE_CHECKING:
     from ..config import RunConfig
@@ -29,7 +28,7 @@ sweep_app = typer.Typer(
 )
 
 
-@sweep_app.command("run", cls=WholeHelp)
+@sweep_app.command("run")
 def sweep(
     sweep_file: SweepFile,
     overrides: Overrides = None,
@@ -73,7 +72,7 @@ def sweep(
         _conclude_sweep(config, cells, launched, is_whole=is_whole, as_json=as_json)
 
 
-@sweep_app.command("collect", cls=WholeHelp)
+@sweep_app.command("collect")
 def sweep_collect(
     sweep_file: SweepFile,
     overrides: Overrides = None,
@@ -92,7 +91,7 @@ def sweep_collect(
     _conclude_sweep(config, cells, outcomes, is_whole=True, as_json=as_json)
 
 
-@sweep_app.command("status", cls=WholeHelp)
+@sweep_app.command("status")
 def sweep_status(
     folder: Annotated[Path, typer.Argument(help="Output folder of the sweep.")],
     as_json: AsJson = False,
@@ -109,7 +108,7 @@ def sweep_status(
     show_status(states, failures, as_json=as_json)
 
 
-@sweep_app.command("list", cls=WholeHelp)
+@sweep_app.command("list")
 def sweep_list(as_json: AsJson = False) -> None:
     """List the shipped sweeps."""
     from ..sweeps.sweep import shipped_sweeps  # noqa: PLC0415

@@ -1,14 +1,25 @@
-"""Options that take one value are given once: the parser would keep the last one in silence."""
+"""What all commands do: name options whole in their help, and refuse one that is given twice."""
 
+import shutil
 from copy import copy
 from typing import Any
 
 import typer
 from typer.core import TyperCommand, TyperOption
 
+_LEAST_BOXED = 100
+"""Columns; on fewer, the boxes of help would cut the names of options."""
 
-class SingleValueCommand(TyperCommand):
-    """A command that refuses an option of one value that is given several times."""
+
+class Command(TyperCommand):
+    """Its help is in boxes where they fit, else plain. It refuses an option of one value that is
+    given several times, of which the parser would keep the last one in silence.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        if shutil.get_terminal_size().columns < _LEAST_BOXED:
+            self.rich_markup_mode = None
+        super().format_help(ctx, formatter)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         collecting = copy(self)
@@ -20,13 +31,13 @@ class SingleValueCommand(TyperCommand):
         return super().parse_args(ctx, args)
 
 
-def refuse_repeats(app: typer.Typer) -> None:
-    """Make every command of an application, and of those in it, a `SingleValueCommand`."""
+def use_command_class(app: typer.Typer) -> None:
+    """Make every command of an application, and of those in it, a `Command`."""
     for command in app.registered_commands:
-        command.cls = SingleValueCommand
+        command.cls = Command
     for group in app.registered_groups:
         if group.typer_instance is not None:
-            refuse_repeats(group.typer_instance)
+            use_command_class(group.typer_instance)
 
 
 def _collected(param: Any) -> Any:
