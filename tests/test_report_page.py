@@ -66,6 +66,22 @@ def test_nothing_is_cut_off_at_phone_and_desktop_width(
         assert page.eval_on_selector_all("figure svg text", height) >= 8
 
 
+def test_on_a_phone_a_cell_is_as_high_as_its_heading(browser: Browser, binary: Path) -> None:
+    with opened(browser, binary, width=PHONE) as page:
+        heights = page.eval_on_selector_all(
+            ".stacked tbody td",
+            """cells => cells.map(cell => {
+                cell.replaceChildren();
+                return ["short", "log loss out of fold, ".repeat(3)].map(heading => {
+                    cell.dataset.heading = heading;
+                    return cell.getBoundingClientRect().height;
+                });
+            })""",
+        )
+        assert len(heights) > 10
+        assert all(low > 12 and high > 2 * low for low, high in heights), heights
+
+
 def test_the_page_is_accessible_by_day_and_by_night(
     browser: Browser, binary: Path, seven_labels: Path
 ) -> None:
@@ -108,6 +124,27 @@ def test_the_gallery_is_filtered_ordered_and_drawn_piece_by_piece(
         )
         assert found == sorted(found)
         assert 0.7 <= found[0] <= found[-1] < 0.9
+
+
+def test_where_no_image_matches_one_button_clears_the_filters(
+    browser: Browser, binary: Path
+) -> None:
+    with opened(browser, binary) as page:
+        clear = page.get_by_role("button", name="Clear filters")
+        page.select_option("[name=order]", "1")
+        page.click("button[data-outcome=fixed]")
+        assert not clear.is_visible()
+        page.select_option("[name=confidence]", "0,0.7")
+        page.check("[name=disputed]")
+        page.select_option("[name=human]", label="Safe")
+        page.select_option("[name=verdict]", label="Unsafe")
+        assert page.inner_text(".filters [role=status]") == "0 of 40 match"
+        clear.click()
+        assert visible(page) == 24
+        assert page.inner_text(".filters [role=status]") == ""
+        assert page.get_attribute("button[data-outcome='']", "aria-pressed") == "true"
+        assert page.input_value("[name=order]") == "1"
+        assert not clear.is_visible()
 
 
 def test_on_a_phone_the_contents_stay_in_sight_and_the_gallery_begins_short(
@@ -160,6 +197,26 @@ def test_keys_lead_through_the_gallery_and_into_the_enlarged_view(
         page.click("#cases .card:visible .thumb img >> nth=0")
         assert page.get_attribute("#enlarged .card", "aria-label") == names[0]
         assert page.is_disabled("#earlier")
+
+
+def test_on_a_fresh_page_the_right_arrow_leads_to_the_first_image(
+    browser: Browser, binary: Path
+) -> None:
+    focused = "document.activeElement.ariaLabel"
+    with opened(browser, binary) as page:
+        names = page.eval_on_selector_all("#cases .card", "cards => cards.map(c => c.ariaLabel)")
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(focused) is None
+        for name in names[:2]:
+            page.keyboard.press("ArrowRight")
+            assert page.evaluate(focused) == name
+        page.focus("[name=human]")
+        page.keyboard.press("ArrowRight")
+        assert page.get_attribute(":focus", "name") == "human"
+        page.click("button[data-outcome=fixed]")
+        page.keyboard.press("ArrowRight")
+        assert page.get_attribute(":focus", "data-outcome") == "fixed"
+        assert page.get_attribute(":focus", "class") == "card"
 
 
 CLIPBOARD_HOLDS = "async text => (await navigator.clipboard.readText()) === text"

@@ -83,6 +83,11 @@ if (decided) {
 }
 const chosen = (name) => form.elements[name]?.value ?? "";
 
+const clear = document.createElement("button");
+clear.type = "button";
+clear.textContent = "Clear filters";
+form.querySelector("[role=status]").after(clear);
+
 function isWanted({ dataset }) {
   const [least, below] = (chosen("confidence") || ",").split(",");
   const rightUnder = (dataset.right ?? "").split(" ");
@@ -103,6 +108,7 @@ function arrange() {
   wanted = ordered.filter(isWanted);
   form.querySelector("[role=status]").textContent =
     wanted.length === cards.length ? "" : `${wanted.length} of ${cards.length} match`;
+  clear.hidden = wanted.length > 0;
   draw(AT_FIRST);
   reach(wanted[0]);
 }
@@ -124,13 +130,21 @@ form.hidden = cards.length === 0;
 $("more").onclick = () => draw(limit + 100);
 form.onsubmit = (event) => event.preventDefault();
 form.onchange = arrange;
-for (const button of all("[data-outcome]", form))
-  button.onclick = () => {
-    outcome = button.dataset.outcome;
-    for (const other of all("[data-outcome]", form))
-      other.setAttribute("aria-pressed", other === button);
-    arrange();
-  };
+for (const button of all("[data-outcome]", form)) button.onclick = () => narrowTo(button);
+function narrowTo(button) {
+  outcome = button.dataset.outcome;
+  for (const other of all("[data-outcome]", form))
+    other.setAttribute("aria-pressed", other === button);
+  arrange();
+}
+clear.onclick = () => {
+  const order = chosen("order");
+  form.reset();
+  if (form.elements.order) form.elements.order.value = order;
+  const button = form.querySelector("[data-outcome='']");
+  narrowTo(button);
+  button.focus();
+};
 
 const STEPS = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 };
 const beside = (card, step) => wanted[wanted.indexOf(card) + step];
@@ -141,6 +155,15 @@ gallery.onkeydown = (event) => {
   if (event.key === "Enter") enlarge(card);
   else if (next && next !== card) focusOn(next);
   else return;
+  event.preventDefault();
+};
+// Up and down scroll a page on which nothing has focus.
+document.onkeydown = (event) => {
+  const isFree = event.target === document.body || event.target.matches(".filters button");
+  if (!isFree || event.ctrlKey || event.metaKey || event.altKey || event.shiftKey) return;
+  const first = wanted.find((card) => card.tabIndex === 0);
+  if (!first || (event.key !== "ArrowRight" && event.key !== "ArrowLeft")) return;
+  focusOn(first);
   event.preventDefault();
 };
 function focusOn(card) {
