@@ -16,7 +16,7 @@ from blpo.pipeline.labelling.page import label_choices, write_label_page
 from browser import chromium, opened
 from command_line import Blpo
 from PIL import Image
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Download, Page
 from public_sources import picture, write_csv, write_files
 
 MAX_PIXELS = 64 * 64
@@ -112,6 +112,31 @@ def test_a_folder_is_labelled_by_keys_and_resumed_and_imported(
     done = blpo("import", "table", str(folder / "labels.csv"), *given, "--out", "d.parquet")
     assert done.code == 0, done.err
     assert len(pl.read_parquet("d.parquet")) == 5
+
+
+def test_an_export_of_nothing_and_a_key_that_is_no_label_say_what_is_wrong(
+    folder: Path, browser: Browser
+) -> None:
+    made = make_page(folder / "shots", folder / "task.yaml")
+    with opened(browser, made) as page:
+        saved: list[Download] = []
+        page.on("download", lambda download: saved.append(download))  # noqa: PLW0108
+        start(page, "ann")
+        assert page.get_attribute("#comment", "placeholder") == "Comment (c)"
+        page.keyboard.press("x")
+        assert page.inner_text("#said").startswith(
+            "x is no label. Keys: 1 reject, 2 accept; u undo"
+        )
+        assert page.inner_text("#place") == "Image 1 of 5, 0 labelled"
+        page.click(".export:visible")
+        assert page.inner_text("#said") == "Nothing is labelled yet, so nothing was saved."
+        for key in "1u":
+            page.keyboard.press(key)
+        page.click(".export:visible")
+        assert page.inner_text("#said") == "Nothing is labelled yet, so nothing was saved."
+        assert saved == []
+        page.set_viewport_size({"width": 390, "height": 740})
+        assert page.get_attribute("#comment", "placeholder") == "Comment"
 
 
 def test_two_annotators_have_orders_of_their_own_and_one_csv(

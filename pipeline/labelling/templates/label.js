@@ -82,6 +82,11 @@ function sayCommand(command) {
   $("said").append(block, button);
 }
 
+function sayKeys(key) {
+  const labels = set.choices.map((choice) => `${choice.key} ${choice.shown}`).join(", ");
+  say(`${key} is no label. Keys: ${labels}; u undo, ← back, → later, c comment.`, true);
+}
+
 // ---- screens
 function show(name) {
   for (const id of ["start", "work", "done"]) $(id).hidden = id !== name;
@@ -233,8 +238,14 @@ function csv(names) {
   return lines.join("\r\n") + "\r\n";
 }
 
+const hasLabel = (name) => Object.values(load(name).rows).some((row) => row.label !== null);
+
 function download(names) {
   keepComment();
+  if (!names.some(hasLabel)) {
+    say("Nothing is labelled yet, so nothing was saved.", true);
+    return;
+  }
   const link = document.createElement("a");
   const left = order.filter((entry) => !isLabelled(entry) && rowOf(entry).comment).length;
   const who = names.length === 1 ? names[0].replace(/[^\p{L}\p{N}_-]+/gu, "-") : "all";
@@ -286,6 +297,10 @@ $("review").onclick = () => {
 };
 for (const button of document.querySelectorAll(".export")) button.onclick = () => download([rater]);
 $("comment").onchange = keepComment;
+// As in label.css: a narrow page shows no keys.
+const narrow = matchMedia("(max-width: 600px)");
+narrow.onchange = () => ($("comment").placeholder = narrow.matches ? "Comment" : "Comment (c)");
+narrow.onchange();
 addEventListener("pagehide", keepComment);
 addEventListener("storage", (event) => {
   // The same annotator in another tab.
@@ -310,6 +325,9 @@ addEventListener("keydown", (event) => {
   else if (event.key === "ArrowLeft") step(-1);
   else if (event.key === "ArrowRight") step(1);
   else if (event.key === "c") $("comment").focus();
-  else return;
+  else {
+    if (event.key.length === 1 && event.key !== " ") sayKeys(event.key);
+    return;
+  }
   event.preventDefault();
 });
