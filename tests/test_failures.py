@@ -457,3 +457,17 @@ def test_an_optimizer_that_seldom_repeats_itself_is_no_warning(
     }
     assert bool(failure_lines(failures)) is is_warned
     assert bool(harmless_lines(failures)) is (repeated == 3)
+
+
+@pytest.mark.parametrize(
+    ("asked", "few"), [(1, "one question tells little"), (4, "4 questions tell little")]
+)
+def test_of_few_questions_only_what_was_seen_is_told(asked: int, few: str) -> None:
+    failures: dict[Role, RoleFailures] = {
+        "optimizer": RoleFailures(asked=asked, failed=0, reasons={}, repeated=asked)
+    }
+    assert failure_lines(failures) == []
+    assert harmless_lines(failures) == [
+        f"optimizer: {asked} of {asked} times it proposed only prompts that were there already: "
+        f"{few}"
+    ]

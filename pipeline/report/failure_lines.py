@@ -7,6 +7,7 @@ from ..metrics.label_mass import low_mean_warning
 from ..result import RoleFailures, RunResult
 from ..search.failures import commonest
 
+_FEW_QUESTIONS = 5
 _FAILED: Mapping[Role, str] = {
     "judge": "verdicts have no label",
     "verbalizer": "verbalizations have no text",
@@ -31,6 +32,9 @@ def harmless_lines(failures: Mapping[Role, RoleFailures]) -> list[str]:
     found = failures.get("optimizer")
     if not found or not found.repeated or is_stuck(found):
         return []
+    if found.asked < _FEW_QUESTIONS:
+        few = "one question tells" if found.asked == 1 else f"{found.asked} questions tell"
+        return [f"{_repeated(found)}: {few} little"]
     return [f"{_repeated(found)}: harmless unless it is most of them"]
 
 
@@ -42,8 +46,11 @@ def _repeated(found: RoleFailures) -> str:
 
 
 def is_stuck(found: RoleFailures) -> bool:
-    """Whether the optimizer repeated itself most of the times that it was asked."""
-    return 2 * found.repeated > found.asked
+    """Whether the optimizer repeated itself most of the times that it was asked.
+
+    Never after so few questions that they tell little.
+    """
+    return found.asked >= _FEW_QUESTIONS and 2 * found.repeated > found.asked
 
 
 def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:
