@@ -5,6 +5,7 @@ import threading
 
 import pytest
 from blpo.pipeline.runs import progress
+from command_line import Blpo
 
 
 def test_no_line_before_anything_is_done(
@@ -45,3 +46,19 @@ def test_who_asked_for_quiet_sees_warnings_only(
     finally:
         log.setLevel(before)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("judge", "none.parquet", "--out", "verdicts.parquet"), ("sweep", "none.yaml")],
+    ids=lambda command: command[0],
+)
+def test_long_commands_can_be_quiet(
+    command: tuple[str, ...], blpo: Blpo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(progress, "be_quiet", lambda: asked.append(True))
+    assert blpo(*command).code == 1
+    assert asked == []
+    assert blpo(*command, "--quiet").code == 1
+    assert asked == [True]

@@ -7,7 +7,7 @@ import typer
 
 from ..launchers.registry import LAUNCHERS, get_launcher
 from .default_command import DefaultCommandGroup
-from .options import AsJson, Overrides, Overwrite, StoreOfRun, known_launcher, parse_pairs
+from .options import AsJson, Overrides, Overwrite, Quiet, StoreOfRun, known_launcher, parse_pairs
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
@@ -132,6 +132,7 @@ def judge(
         typer.Option("--sbatch", help="slurm: option of sbatch for the tasks; repeatable."),
     ] = None,
     overwrite: Overwrite = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Judge images under a finished run's prompt or a prompt file; verdicts go to Parquet."""
@@ -140,9 +141,12 @@ def judge(
     from ...data.table.items import ItemOptions, check_items_there  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
+    from ..runs.progress import be_quiet  # noqa: PLC0415
     from .show.runs import show_judged, show_left_out, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
+    if quiet:
+        be_quiet()
     check_items_there(dataset)
     allowed = _allowing(max_failed_share, overrides)
     source = judge_source(run, task, prompt, allowed, store, bundle)

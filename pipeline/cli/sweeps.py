@@ -9,7 +9,7 @@ import typer
 from ..launchers.registry import LAUNCHERS, get_launcher, queued_cells
 from .default_command import DefaultCommandGroup
 from .doctor import tell_checks
-from .options import EXIT_PROBLEM, AsJson, Overrides, StartOver, known_launcher, say
+from .options import EXIT_PROBLEM, AsJson, Overrides, Quiet, StartOver, known_launcher, say
 
 if TYPE_CHECKING:
     from ..config import RunConfig
@@ -49,13 +49,17 @@ def sweep(
         typer.Option("--check", help="Tell what is missing or not pinned, and run nothing."),
     ] = False,
     start_over: StartOver = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Run a grid of tasks, methods and seeds over one engine; a failing cell stops no other."""
     from ..launchers.base import Submission, SweepJob  # noqa: PLC0415
+    from ..runs.progress import be_quiet  # noqa: PLC0415
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
+    if quiet:
+        be_quiet()
     config = load_sweep(sweep_file, overrides or [])
     cells = sweep_cells(config, sweep_file)
     if check:
