@@ -13,6 +13,7 @@ from blpo.data.errors import ConfigError
 from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
+from blpo.pipeline.bulk.next_labels import Candidate, picked_of
 from blpo.pipeline.cli.show.decisions import show_estimate
 from blpo.pipeline.decisions.control import (
     Point,
@@ -410,6 +411,7 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     outcome = blpo(*arguments, "-n", "20")
     assert outcome.code == 0, outcome.err
     assert "left out: 1 that have a label or are of the run's splits" in outcome.out
+    assert "next: fill in the column `label`, by example_id" in outcome.out
     table = pl.read_csv("next.csv")
     assert table.columns == ["example_id", "group", "verdict", "margin", "why", "label"]
     assert len(table) == 20
@@ -424,6 +426,17 @@ def test_next_lists_one_image_of_every_group_first_and_none_with_a_label(
     outcome = blpo(*arguments, "-n", "50", "--overwrite")
     assert len(pl.read_csv("next.csv")) == 29
     assert "fewer than the 50 asked for: no others are left\nleft out: 1 that" in outcome.out
+
+
+def test_picks_are_told_where_nothing_but_their_order_tells_them_from_others() -> None:
+    def picked(margins: list[float], number: int) -> bool:
+        found = [Candidate(f"{i}", f"{i}", "a", m, "unsure") for i, m in enumerate(margins)]
+        return picked_of(found, number, 0).are_equal
+
+    assert picked([0.5, 0.5, 0.5], 2)
+    assert not picked([0.5, 0.5, 0.5], 3)
+    assert not picked([0.4, 0.5, 0.5], 2)
+    assert not picked([0.4, 0.4, 0.5], 2)
 
 
 def test_with_labels_added_only_the_new_images_are_asked_for(tmp_path: Path) -> None:

@@ -311,7 +311,8 @@ def test_a_page_is_printed_as_it_is_and_another_name_lists_them(blpo: Blpo) -> N
         assert blpo("docs", name).out == (ROOT / "docs/run-files.md").read_text("utf-8")
     assert "tutorial " in blpo("docs").out
     wrong = blpo("docs", "run-file")
-    assert (wrong.code, "no such page; there are README, benchmarks" in wrong.err) == (1, True)
+    meant = "no such page; did you mean run-files?; there are README, benchmarks"
+    assert (wrong.code, meant in wrong.err) == (1, True)
 
 
 def test_the_front_page_has_at_most_150_lines() -> None:

@@ -4,6 +4,8 @@
 import importlib.util
 import json
 import re
+import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -89,6 +91,45 @@ def test_the_command_line_judges_with_a_bundle(run: LoadedRun) -> None:
         ["judge", "photos.parquet", "--bundle", "own.json", "--out", "v.parquet"]
     )
     assert (code, len(pl.read_parquet("v.parquet"))) == (0, 40), printed
+
+
+def test_following_commands_quote_paths_and_say_what_a_server_lacks(run: LoadedRun) -> None:
+    told = {}
+    for name, out in {
+        "bundle": "my own.json",
+        "promptfoo": "my own.yaml",
+        "inspect": "my own.py",
+        "openai": "body.json",
+    }.items():
+        arguments = ["export", str(run.path), "--format", name, "--out", out, "--without-reading"]
+        code, told[name] = run_blpo(arguments)
+        assert code == 0, told[name]
+    assert "next: blpo judge DATASET --bundle 'my own.json' --out" in told["bundle"]
+    assert (
+        "next: with labels.csv (columns image, label) beside it: npx promptfoo eval -c "
+        "'my own.yaml'" in told["promptfoo"]
+    )
+    assert "(columns image, label): inspect eval 'my own.py' --model" in told["inspect"]
+    for name in ("promptfoo", "openai"):
+        assert "model micro under that name: set model and address to your server's" in told[name]
+    assert "set model" not in told["bundle"] + told["inspect"]
+
+
+def test_next_prints_the_line_that_makes_a_page_of_a_folders_images(run: LoadedRun) -> None:
+    folder = Path("new photos")
+    folder.mkdir()
+    for number, photo in enumerate(sorted(Path("photos").iterdir())[:6]):
+        shutil.copy(photo, folder / f"new-{number}{photo.suffix}")
+    shutil.copy(folder / f"new-0{photo.suffix}", folder / f"new-00{photo.suffix}")
+    command = ["next", str(folder), "--run", str(run.path), "--out", "to label.csv", "-n", "3"]
+    code, printed = run_blpo(command)
+    assert code == 0, printed
+    line = next(one for one in printed.splitlines() if one.startswith("next: "))
+    assert "--task product-photos.yaml --image-root 'new photos' --out 'to label.html'" in line
+    code, page = run_blpo(shlex.split(line)[2:])
+    assert (code, "to label.html: 3 to label" in page) == (0, True), page
+    again = json.loads(run_blpo([*command, "--overwrite", "--json"])[1])
+    assert again["next_command"].endswith("--out 'to label-2.html'")
 
 
 @pytest.mark.parametrize(

@@ -266,6 +266,8 @@ def test_a_model_with_a_relative_path_is_found_from_any_folder(
     (tmp_path / "run.yaml").write_text(yaml.safe_dump(fields), "utf-8")
     assert blpo("optimize", "run.yaml").code == 0
     kept = (tmp_path / "runs/photos/config.json").read_bytes()
+    exported = blpo("export", "runs/photos", "--out", "photos.json").out
+    assert "its model worlds/w.yaml is a path from this folder: from another one" in exported
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir("elsewhere")
     command = ("judge", "../data.parquet", "--run", "../runs/photos", "--json", "--out")
@@ -273,11 +275,18 @@ def test_a_model_with_a_relative_path_is_found_from_any_folder(
     assert done.code == 0, done.err
     # The test images are in the store, by the same judge; the others are new.
     assert json.loads(done.out)["new_calls"] == 6
+    bundled = ("judge", "../data.parquet", "--bundle", "../photos.json", "--out", "b.parquet")
+    assert "verdicts: b.parquet" in blpo(*bundled).out
     (tmp_path / "worlds").rename(tmp_path / "moved")
+    told = blpo(*bundled, "--overwrite").err
+    assert "its model worlds/w.yaml is neither here nor in a folder above the bundle" in told
+    assert "where the bundle was exported, from which this path starts" in told
+    assert "--set judge.model=PATH" in told
     lost = blpo(*command, "w.parquet")
     assert "its model worlds/w.yaml is neither here nor in a folder above the run" in lost.err
     there = ("--set", "judge.model=../moved/w.yaml")
     assert blpo(*command, "w.parquet", *there).code == 0
+    assert blpo(*bundled, "--overwrite", *there).code == 0
     assert (tmp_path / "runs/photos/config.json").read_bytes() == kept
 
 

@@ -467,10 +467,16 @@ def _source_of_bundle(
     if prompt is not None:
         raise ConfigError(f"--prompt {prompt}: the prompt of a bundle is in it: drop the option")
     bundle = read_bundle(path)
+    fields = bundle.judge.model_dump(mode="json")
+    judge_config = parse_config(JudgeConfig, fields, str(path), overrides)
+    if judge_config.judge.model == bundle.judge.judge.model:
+        revision = bundle.aligned.get("revision", "")
+        judge = model_from_here(path, judge_config.judge, revision, "bundle")
+        judge_config = judge_config.model_copy(update={"judge": judge})
     return JudgeSource(
         bundle.task,
         bundle.judge_prompt,
-        parse_config(JudgeConfig, bundle.judge.model_dump(mode="json"), str(path), overrides),
+        judge_config,
         bundle.rules.reading,
         bundle.aligned,
         f"that of {path}",

@@ -38,6 +38,11 @@ class Candidate:
     why: str
 
     @property
+    def doubt(self) -> tuple[str, float]:
+        """What speaks for it, the margin as it is written."""
+        return self.why, round(self.margin, 4)
+
+    @property
     def rank(self) -> tuple[int, float, str]:
         return _REASONS.index(self.why), self.margin, self.example_id
 
@@ -45,10 +50,12 @@ class Candidate:
 @dataclass(frozen=True, slots=True)
 class Picked:
     """The images that were picked. num_left_out: of the dataset's, how many have a label already
-    or are of the run's splits."""
+    or are of the run's splits. are_equal: whether nothing but their order tells those that were
+    picked from others."""
 
     images: Sequence[Candidate]
     num_left_out: int
+    are_equal: bool
 
 
 _DISAGREE, _ABSTAIN, _UNSURE = "judge and reading disagree", "abstained", "unsure"
@@ -67,7 +74,16 @@ def next_images(
     found = [one for one in looked_at if one is not None]
     if not found:
         raise DataError(f"{dataset}: every image has a label already, or is of {run}")
-    return Picked(_spread(found)[:number], len(looked_at) - len(found))
+    return picked_of(found, number, len(looked_at) - len(found))
+
+
+def picked_of(found: Sequence[Candidate], number: int, num_left_out: int) -> Picked:
+    """At most so many of the candidates, the most useful first."""
+    placed = _spread(found)
+    picked, others = placed[:number], placed[number:]
+    doubts = {one.doubt for one in picked}
+    are_equal = len(doubts) == 1 and any(one.doubt in doubts for one in others)
+    return Picked(picked, num_left_out, are_equal)
 
 
 def write_next(
@@ -79,13 +95,18 @@ def write_next(
     """
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    are_paths = all((images / one.example_id).is_file() for one in chosen)
+    are_paths = ids_are_paths(chosen, images)
     writer.writerow(("image", *_COLUMNS) if are_paths else _COLUMNS)
     for one in chosen:
         row = (one.example_id, one.group, one.verdict or "", f"{one.margin:.4f}", one.why, "")
         writer.writerow((one.example_id, *row) if are_paths else row)
     with atomic_path(out, overwrite=overwrite) as temporary:
         temporary.write_text(text.getvalue(), "utf-8")
+
+
+def ids_are_paths(chosen: Sequence[Candidate], images: Path) -> bool:
+    """Whether what was looked at is a folder, in which the ids are paths."""
+    return all((images / one.example_id).is_file() for one in chosen)
 
 
 def _candidates(

@@ -82,7 +82,9 @@ def next_(
     from ...data.arrow import refuse_output  # noqa: PLC0415
     from ...data.table.items import check_items_there  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
-    from ..bulk.next_labels import next_images, write_next  # noqa: PLC0415
+    from ..bulk.next_labels import ids_are_paths, next_images, write_next  # noqa: PLC0415
+    from ..labelling.page import label_command  # noqa: PLC0415
+    from ..runs.directory import task_named_by  # noqa: PLC0415
     from .show.decisions import show_next  # noqa: PLC0415
     from .show.runs import show_source  # noqa: PLC0415
 
@@ -92,4 +94,7 @@ def next_(
     refuse_output(out, dataset, ".csv", overwrite=overwrite)
     picked = next_images(source, dataset, run, number)
     write_next(out, picked.images, dataset, overwrite=overwrite)
-    show_next(picked, number, out, as_json=as_json)
+    command = None
+    if ids_are_paths(picked.images, dataset):
+        command = label_command(out, task_named_by(run), dataset)
+    show_next(picked, number, out, command, as_json=as_json)

@@ -1,6 +1,7 @@
 """`blpo estimate`: the share of each label among images that a run's judge has judged."""
 
 import logging
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def _check_judge(verdicts: Path, past: PastRun, by: JudgedBy | None) -> None:
     if found := own.differences(by):
         raise DataError(
             f"{verdicts}: was not judged as {past.path} judges: {'; '.join(found)}. Judge the "
-            f"images again: `blpo judge IMAGES --run {past.path} --out VERDICTS`"
+            f"images again: `blpo judge IMAGES --run {shlex.quote(str(past.path))} --out VERDICTS`"
         )
 
 
@@ -118,7 +119,9 @@ def _probabilities(verdicts: Sequence[Verdict], label: str) -> Values:
 
 
 def _made(run: Path) -> str:
-    return f"make them with `blpo judge IMAGES --run {run} --out VERDICTS.parquet`"
+    return (
+        f"make them with `blpo judge IMAGES --run {shlex.quote(str(run))} --out VERDICTS.parquet`"
+    )
 
 
 def _read_verdicts(

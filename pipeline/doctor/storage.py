@@ -1,6 +1,7 @@
 """The reply store, the dataset and the output of a run."""
 
 import os
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,7 +32,8 @@ def store_check(root: Path) -> Check:
         return error(
             "store",
             f"{root}: {len(found.damaged)} damaged, of {found.num_parts} parts and the journals "
-            f"({found.damaged[0].path}): run `blpo store verify --quarantine --store {root}`",
+            f"({found.damaged[0].path}): run `blpo store verify --quarantine --store "
+            f"{shlex.quote(str(root))}`",
         )
     stats = ReplyStore(root).stats()
     replies = sum(partition.num_keys for partition in stats)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -55,10 +56,12 @@ def _dataset(task: str, dataset: Path) -> Check:
 
 def _import(task: str, dataset: Path) -> str:
     if task not in IMPORTERS:
-        return f"blpo import table SOURCE --task {task} --out {dataset}"
+        return shlex.join(
+            ["blpo", "import", "table", "SOURCE", "--task", task, "--out", str(dataset)]
+        )
     card = IMPORTERS[task].card
     source = "--from-hub" if card.hub_id else f"FOLDER  # downloaded from {card.home}"
-    return f"blpo import {task} --paper-split --out {dataset} {source}"
+    return f"blpo import {task} --paper-split --out {shlex.quote(str(dataset))} {source}"
 
 
 # ----------------------------------------------------------------------------------------- engines

@@ -1,13 +1,15 @@
 """Inspect: a task file that measures the prompt on labelled images."""
 
+import shlex
+
 from ..bulk.bundle import Bundle
-from .messages import expectation, label_pattern, question
+from .messages import expectation, label_columns, label_pattern, question
 
 _FILE = '''"""{title}
 
 {expectation}
 
-    inspect eval {name}_inspect.py --model MODEL -T labels=labels.csv
+    inspect eval {file} --model MODEL -T labels=labels.csv
 
 labels.csv has the columns {columns}; images are paths or URLs.
 """
@@ -45,12 +47,11 @@ def {function}(labels: str = "labels.csv") -> Task:
 def inspect_task(bundle: Bundle) -> str:
     """A Python file with one Inspect task. Its scorer reads the label from the reply."""
     asked = question(bundle)
-    texts = ("text",) if asked.has_text else ()
     return _FILE.format(
         title=_one_line(f"{bundle.task.name}: {bundle.task.description}"),
         expectation=_one_line(expectation(bundle)),
-        name=bundle.name,
-        columns=", ".join((*asked.images, *texts, "label")),
+        file=shlex.quote(f"{bundle.name}_inspect.py"),
+        columns=", ".join(label_columns(bundle)),
         prompt=asked.prompt,
         images=asked.images,
         has_text=asked.has_text,

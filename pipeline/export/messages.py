@@ -82,6 +82,12 @@ def chat_body(bundle: Bundle) -> dict[str, Any]:
     }
 
 
+def label_columns(bundle: Bundle) -> tuple[str, ...]:
+    """Columns of the labels.csv that the prompt is measured on."""
+    asked = question(bundle)
+    return (*asked.images, *(("text",) if asked.has_text else ()), "label")
+
+
 def label_pattern(bundle: Bundle) -> str:
     """A regular expression whose first group is the label in a reply; case does not matter.
 

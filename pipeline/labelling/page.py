@@ -60,7 +60,7 @@ def write_label_page(
         refuse_output(out, read, ".html", overwrite=overwrite)
     shown = shown_images(source, task, max_pixels, image_root, columns, more)
     dataset = _dataset_of(task, task_name)
-    unused = _unused(dataset)
+    unused = unused_path(dataset)
     roots = path_starts(sources, image_root)
     command = _import_command(task_name, roots, dataset, unused)
     choices = label_choices(task)
@@ -70,6 +70,13 @@ def write_label_page(
     keys = {choice["key"]: choice["shown"] for choice in choices}
     earlier = None if unused == dataset else dataset
     return LabelPage(out, len(shown), out.stat().st_size, keys, command, earlier)
+
+
+def label_command(table: Path, task_name: str, image_root: Path) -> str:
+    """What makes a page of a table of images, under a name that is not taken."""
+    page = unused_path(table.with_suffix(".html"))
+    words = ("blpo", "label", str(table), "--task", task_name, "--image-root", str(image_root))
+    return shlex.join((*words, "--out", str(page)))
 
 
 def _import_command(task_name: str, roots: Sequence[Path], dataset: Path, unused: Path) -> str:
@@ -89,7 +96,7 @@ def _dataset_of(task: Task, task_name: str) -> Path:
     return path.with_suffix(".parquet") if path.suffix else Path(f"{task.name}.parquet")
 
 
-def _unused(path: Path) -> Path:
+def unused_path(path: Path) -> Path:
     """The path, or one with the first number from 2 behind its name under which nothing is."""
     numbered = (path.with_stem(f"{path.stem}-{number}") for number in count(2))
     return next(one for one in chain([path], numbered) if not one.exists())

@@ -14,6 +14,7 @@ The scripts are `sweep.sbatch`, `judge.sbatch` and `collect.sbatch` of the packa
 """
 
 import json
+import shlex
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import count
@@ -100,7 +101,7 @@ def submit_sweep(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Submiss
             counted_states(states),
             f"array {array}: {len(missing)} cells in {len(tasks)} tasks",
             f"collect {collect}: when they have ended",
-            f"logs: {folder}/logs; progress: blpo sweep status {config.output}",
+            f"logs: {folder}/logs; progress: blpo sweep status {shlex.quote(str(config.output))}",
         ],
     )
 

@@ -216,6 +216,14 @@ def kept_task(path: Path) -> Task | None:
     return load_task(path / TASK_FILE) if (path / TASK_FILE).exists() else None
 
 
+def task_named_by(path: Path) -> str:
+    """How commands name the task of a run from the working directory: as the run does, or by the
+    copy in its directory where its task file is not here."""
+    named, kept = stored_config(path).task, path / TASK_FILE
+    is_gone = bool(Path(named).suffix) and not Path(named).exists()
+    return str(kept) if is_gone and kept.exists() else named
+
+
 def run_differences(
     one: RunConfig, one_task: Task | None, other: RunConfig, other_task: Task | None
 ) -> list[str]:

@@ -62,14 +62,19 @@ def show_estimate(found: Estimate, *, as_json: bool) -> None:
         )
 
 
-def show_next(picked: Picked, number: int, out: Path, *, as_json: bool) -> None:
-    """How many images were picked, for what; and where they are fewer than asked for, why."""
+def show_next(
+    picked: Picked, number: int, out: Path, command: str | None, *, as_json: bool
+) -> None:
+    """How many images were picked, for what; and where they are fewer than asked for, why.
+
+    command: what makes a labelling page of them; None where they are no images of a folder.
+    """
     chosen = picked.images
     why = Counter(one.why for one in chosen)
     if as_json:
         images = [one.example_id for one in chosen]
         told = {"images": images, "why": dict(why), "left_out": picked.num_left_out}
-        print_json(told | {"out": str(out)})
+        print_json(told | {"out": str(out), "next_command": command})
         return
     told = "; ".join(f"{reason}: {number:,}" for reason, number in why.items())
     print_line(f"{len(chosen):,} images ({told}): {out}")
@@ -79,6 +84,12 @@ def show_next(picked: Picked, number: int, out: Path, *, as_json: bool) -> None:
         print_line(
             f"left out: {picked.num_left_out:,} that have a label or are of the run's splits"
         )
+    if picked.are_equal:
+        print_line("all equally doubtful, as others are that are not here: picked by example_id")
+    if command is None:
+        print_line("next: fill in the column `label`, by example_id, and add them to your table")
+    else:
+        print_line(f"next: {command}")
 
 
 def _coverage(outcome: Outcome) -> str:

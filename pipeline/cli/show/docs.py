@@ -1,5 +1,6 @@
 """What `blpo docs` prints."""
 
+import difflib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -33,7 +34,9 @@ def show_page(name: str, *, as_json: bool) -> None:
     known = pages()
     found = known.get(name.removeprefix("docs/").removesuffix(".md"))
     if found is None:
-        raise BlpoError(f"docs: {name}: no such page; there are {', '.join(known)}")
+        near = difflib.get_close_matches(name, known, n=1)
+        meant = f"; did you mean {near[0]}?" if near else ""
+        raise BlpoError(f"docs: {name}: no such page{meant}; there are {', '.join(known)}")
     text = found.read_text("utf-8")
     if as_json:
         print_json({"name": found.name.removesuffix(".md"), "text": text})

@@ -25,6 +25,7 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
         console.print(
             f"{earlier} is there already: EARLIER.csv are the labels that it was made of, and "
             "EARLIER-IMAGES is the folder that their paths start from, so that earlier and further "
-            "labels are one dataset; --split-as leaves its images on their side of the split",
+            "labels are one dataset; --split-as leaves its images on their side of the split. "
+            "Options of the first import, such as --label, are needed again",
             soft_wrap=True,
         )
