@@ -475,12 +475,14 @@ def _check_presence(
 
 
 def _check_values(problems: Problems, row: int, record: dict[str, Any], task: Task) -> None:
+    """Label and ratings outside the task's set are one problem of their row."""
     label, split = record["label"], record["split"]
+    ratings = map(label_text, record.get("ratings") or ())
+    strange = next((rating for rating in ratings if rating not in task.labels), None)
     if label is not None and label_text(label) not in task.labels:
         problems.add(_where(row, record), unknown_label(label, task))
-    for rating in record.get("ratings") or ():
-        if label_text(rating) not in task.labels:
-            problems.add(_where(row, record), f"rating: {unknown_label(label_text(rating), task)}")
+    elif strange is not None:
+        problems.add(_where(row, record), f"rating: {unknown_label(strange, task)}")
     answers = _criteria(record, task)
     for criterion in task.criteria:
         answer = answers.get(criterion.name)

@@ -5,7 +5,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import yaml
@@ -53,6 +53,18 @@ def unknown_label(label: object, task: Task) -> str:
     if _needs_rounding([label_text(label)], task):
         return f"{told}; round it first"
     return f"{told}; correct it, or rename it with --label FOUND=TASK"
+
+
+def check_label_map(label_map: Mapping[str, str], task: Task) -> None:
+    """Raises DataError for a rename to what is no label of the task."""
+    for found, name in label_map.items():
+        if name not in task.labels:
+            meant = _meant(name, task)
+            way = "name one of them" if meant is None else f"did you mean {found}={meant}?"
+            raise DataError(
+                f"--label {found}={name}: {shortened(name)!r} is no label of the task "
+                f"({task.label_set()}); {way}"
+            )
 
 
 def rescaled_labels(low: float, high: float, task: Task) -> dict[str, str]:

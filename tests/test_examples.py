@@ -24,6 +24,7 @@ from blpo.data.examples import (
     write_dataset,
 )
 from blpo.data.images import ImageBounds, ImageRef
+from blpo.data.problems import Problems
 from blpo.data.splits import assign_splits
 from blpo.data.tasks import load_task
 from PIL import Image
@@ -247,12 +248,33 @@ def test_a_missing_text_matters_to_a_task_that_carries_one(tmp_path: Path) -> No
         read_dataset(path, ALIGNMENT)
 
 
-def test_the_first_twenty_of_many_problems_are_shown(tmp_path: Path) -> None:
-    path = write(tmp_path, [replace(row, label="?") for row in examples(50)])
-    with pytest.raises(DataError, match="50 problems, the first 20:") as caught:
-        read_dataset(path, SAFETY)
-    shown = [line for line in str(caught.value).splitlines() if line.startswith("  row ")]
-    assert len(shown) == 20
+def test_the_first_of_each_kind_of_many_problems_are_shown(tmp_path: Path) -> None:
+    rows = [replace(row, label="?", ratings=("?", "!", "?")) for row in examples(50)]
+    rows[40] = replace(rows[40], label="Safe", ratings=("Safe", "!", "?"))
+    with pytest.raises(DataError, match="50 problems:") as caught:
+        read_dataset(write(tmp_path, rows), SAFETY)
+    shown = str(caught.value).partition("50 problems:\n")[2].splitlines()
+    assert [line.split(" (")[0] for line in shown] == [
+        *(f"  row {row}" for row in (1, 2, 3)),
+        "  ... and 46 more like it",
+        "  row 41",
+    ]
+    assert ": rating: label '!' is not one of Safe, Unsafe" in shown[-1]
+
+
+def test_problems_of_many_kinds_are_shown_as_far_as_there_is_room() -> None:
+    problems = Problems("t.csv")
+    for number in range(900):
+        problems.add(f"line {number}", f"image photos/{'x' * number}.png: no such file", "go")
+    for number in range(30):
+        problems.add("", f"trouble {'x' * number}")
+    with pytest.raises(DataError) as caught:
+        problems.raise_if_any()
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "t.csv: 930 problems:"
+    assert lines[4] == "  ... and 897 more like it"
+    assert lines[5:7] == ["  trouble ", "  trouble x"]
+    assert lines[-2:] == ["  ... and 13 more of other kinds", "no such file: go"]
 
 
 def test_files_that_are_no_dataset_are_errors(tmp_path: Path) -> None:

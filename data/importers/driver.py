@@ -15,6 +15,7 @@ from ..arrow import refuse_output
 from ..errors import DataError
 from ..examples import Example, check_coverage, write_dataset
 from ..images import ImageBounds, ImageRef
+from ..label_sets import check_label_map
 from ..problems import Problems
 from ..tasks import TIE, Task, load_task
 from .duplicates import near_duplicates
@@ -53,13 +54,15 @@ def import_source(
     Rows of one group stay on one side of the split; rows that cannot be used are skipped and
     counted by reason. Images are read twice. The same source gives the same split under any
     order of its rows. Raises DataError, and writes nothing, for a source that is not in the
-    format, labels that contradict the task, and strata that are short of rows.
+    format, labels that contradict the task, renames to what is no label of it, and strata that
+    are short of rows.
     """
     if out is not None:
         refuse_output(out, source, ".parquet", overwrite=options.overwrite)
     card, name = importer.card, str(source)
     target = _target(card, options.target)
     task = load_task(options.task or _default_task(card, target))
+    check_label_map(options.label_map or {}, task)
     plan = _plan(card, options)
     intake = Intake()
     rows = _read(importer, source, target, intake, on_row)

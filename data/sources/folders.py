@@ -72,7 +72,8 @@ class ClassFolders(Plain):
         if not images:
             raise DataError(
                 f"{self.listing.folder}: holds no {', '.join(METADATA_NAMES)} and no subfolders of "
-                "images: add a metadata file with a file_name column, or one subfolder per label"
+                "images: add a metadata file with a file_name column, or one subfolder per label; "
+                "images without labels are for `blpo label`, which makes a page to label them on"
             )
         return images
 

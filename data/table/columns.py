@@ -188,7 +188,8 @@ def _missing(role: Role, task: Task, names: Sequence[str], spare: Collection[str
     if role == "label":
         more = (
             ", or the columns of several annotators with --ratings COLUMN,COLUMN; images without "
-            "labels are for `blpo judge`, which takes this table as it is"
+            "labels are for `blpo judge`, which takes this table as it is, and for `blpo label`, "
+            "which makes a page to label them on"
         )
     return f"none of {looked_for}; name it with --column {role}=COLUMN{more} ({_listed(names)})"
 

@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from ..label_sets import explain_contradiction, spelling
+from ..label_sets import check_label_map, explain_contradiction, spelling
 from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
@@ -42,9 +42,11 @@ def inspect_table(
 ) -> Inspection:
     """Reads every row and image once; the same input gives the same records and splits.
 
-    on_row: called after each row. Raises DataError for a source that is no table, or whose columns
-    cannot be told; what is wrong with rows is collected.
+    on_row: called after each row. Raises DataError for renames to what is no label of the task, and
+    for a source that is no table, or whose columns cannot be told; what is wrong with rows is
+    collected.
     """
+    check_label_map(options.label_map, task)
     table = _opened(source, options)
     old = None if options.split_as is None else read_split(options.split_as, task)
     name = joint_name((source, *options.more))
@@ -90,6 +92,9 @@ def inspect_table(
     looked = Inspection(table, reader, report, Problems(name), [], [])
     renamed = _look(looked, on_row, skip_faulty=options.skip_faulty)
     _check_renames(looked, options.label_map, renamed)
+    for record in looked.records:
+        for problem in record.problems:
+            looked.problems.add(record.where, problem.message, problem.remedy)
     report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
     if "rater" in found.roles or options.several_raters:
         _merge(looked)
@@ -184,7 +189,7 @@ def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> 
 
 
 def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> Counter[str]:
-    """Check every row; fills in records, problems, and the notes on cells. How often each text was
+    """Check every row; fills in records, and the notes on cells. How often each text was
     renamed, in rows that are left out, too."""
     renamed: Counter[str] = Counter()
     for record in _records(looked, on_row):
@@ -192,8 +197,6 @@ def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> Counter[st
         if record.problems and skip_faulty:
             looked.report.left_out.skip(f"row with {record.problems[0].reason}", record.where)
             continue
-        for problem in record.problems:
-            looked.problems.add(record.where, problem.message, problem.remedy)
         looked.records.append(record)
     if not looked.records:
         raise DataError(

@@ -45,7 +45,7 @@ def import_table(
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
     out: Annotated[
-        Path | None, typer.Option(help="Dataset file (Parquet) to write; none with --dry-run.")
+        Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
     ] = None,
     dry_run: DryRun = False,
     columns: Annotated[
@@ -148,7 +148,7 @@ def import_table(
     from ..runs.progress import counting  # noqa: PLC0415
     from .show.imports import show_problems, show_report  # noqa: PLC0415
 
-    _check_output("table", out, dry_run=dry_run)
+    out = _output("table", out, dry_run=dry_run)
     loaded = load_task(task)
     source, *more = sources
     roots = image_roots or []
@@ -210,7 +210,7 @@ def import_micro(
 def import_named(
     context: typer.Context,
     out: Annotated[
-        Path | None, typer.Option(help="Dataset file (Parquet) to write; none with --dry-run.")
+        Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
     ] = None,
     source: Annotated[
         Path | None, typer.Argument(help="Folder or file as downloaded; left out with --from-hub.")
@@ -267,7 +267,7 @@ def import_named(
     from .show.imports import show_card, show_manifest  # noqa: PLC0415
 
     importer = IMPORTERS[str(context.info_name)]
-    _check_output(importer.card.name, out, dry_run=dry_run)
+    out = _output(importer.card.name, out, dry_run=dry_run)
     if paper_split and (train_per_class or test_per_class or strata != "label"):
         raise ConfigError("--paper-split sets the classes and their numbers: leave those out")
     options = ImportOptions(
@@ -290,10 +290,11 @@ def import_named(
     show_manifest(manifest, out, as_json=as_json)
 
 
-def _check_output(name: str, out: Path | None, *, dry_run: bool) -> None:
-    if (out is None) != dry_run:
-        told = "name a dataset file with --out, or pass --dry-run"
-        raise ConfigError(f"import {name}: {told}{', not both' if dry_run else ''}")
+def _output(name: str, out: Path | None, *, dry_run: bool) -> Path | None:
+    """The file to write, None in a dry run. Raises ConfigError where neither is asked for."""
+    if out is None and not dry_run:
+        raise ConfigError(f"import {name}: name a dataset file with --out, or pass --dry-run")
+    return None if dry_run else out
 
 
 def _source(
