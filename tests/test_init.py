@@ -17,7 +17,7 @@ from documented_world import furnish_photos, run_blpo, working_in
 from public_sources import picture, write_csv
 from public_sources import write_files as write_images
 
-MICRO = {"kind": "vllm", "model": "micro"}
+OWN = {"kind": "vllm", "model": "own/judge"}
 
 
 class Terminal(io.StringIO):
@@ -152,7 +152,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_texts_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
     text = 'Is it: "a" #1, {{b}} or \\ yes?\n- no'
-    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, MICRO, {})
+    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, OWN, {})
     task_file, _ = write_files(answers, tmp_path)
     assert load_task(task_file) == make_task(answers)
     assert load_task(task_file).labels == ("yes", "no", "01")
@@ -199,6 +199,9 @@ def test_a_judge_of_the_bench_that_is_not_there_or_has_no_such_labels_is_refused
     strange = blpo(*given, "world.yaml", "--labels", "fine,unfit")
     assert "has no labels fine, unfit: it gives 1, 2, 3, 4, 5 (micro-agin)" in strange.err
     assert "import with --label fine=Safe --label unfit=Unsafe" in strange.err
+    for shipped in ("micro", "micro-meaning"):
+        strange = blpo(*given, shipped, "--labels", "fine,unfit")
+        assert f"the judge {shipped} has no labels fine, unfit: it gives 1, 2" in strange.err
     assert not (tmp_path / "run.yaml").exists()
 
 

@@ -19,6 +19,7 @@ from ...data.micro.graded import load_world
 from ...data.tasks import TIE, Kind, Task
 from ...data.text_files import parse_yaml
 from ...data.validation import validation_message
+from ...models.engines.checkpoint import SHIPPED
 from ...models.ideal.labels import known_labels
 from ..config import RunConfig, parse_config
 from .data import Found
@@ -175,9 +176,10 @@ def write_files(
 
 def _check_judge(judge: Mapping[str, str], task: Task) -> None:
     """Raises ConfigError for a judge of the test bench without a world, or without the labels."""
-    if judge["kind"] != "ideal":
+    if judge["kind"] == "ideal":
+        load_world(Path(judge["model"]))
+    elif judge["kind"] == "openai" or judge["model"] not in SHIPPED:
         return
-    load_world(Path(judge["model"]))
     if told := known_labels(task.asked_labels):
         raise ConfigError(
             f"init: the judge {judge['model']} has no labels {task.label_set()}: {told}"
