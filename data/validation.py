@@ -4,6 +4,7 @@ import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
+from types import MappingProxyType
 from typing import Any, TypeVar, cast, get_args
 
 from pydantic import BaseModel, ValidationError
@@ -15,6 +16,10 @@ from .redaction import redacted
 Model = TypeVar("Model", bound=BaseModel)
 
 _Location = Sequence[str | int]
+Sources = Mapping[tuple[str, ...], str]
+"""Where values come from, by the parts of their dotted keys."""
+
+_QUOTES = "'\""
 
 _GROUP, _LIST, _TEXT, _PATH = "a group of keys", "a list", "text", "a path"
 _EXPECTED: Mapping[str, str] = {
@@ -36,9 +41,15 @@ _BRANCH = re.compile(r"(literal|function-\w+|nullable|list|tuple|dict)\[.*|const
 
 
 def validated(
-    model: type[Model], fields: Mapping[str, Any], source: str, error: type[BlpoError]
+    model: type[Model],
+    fields: Mapping[str, Any],
+    source: str,
+    error: type[BlpoError],
+    sources: Sources = MappingProxyType({}),
 ) -> Model:
     """The model of plain values, as YAML and JSON hold them.
+
+    sources: where the values of a key and those under it come from, if not from `source`.
 
     Raises `error` with a line for each key: source, key, value, what is wrong. A value of another
     type that could be read as a number or as true or false is wrong, too.
@@ -46,19 +57,31 @@ def validated(
     try:
         found = model.model_validate(fields)
     except ValidationError as problem:
-        raise error(validation_message(problem, source, model)) from None
-    converted = list(_converted(fields, found.model_dump()))
+        raise error(validation_message(problem, source, model, sources)) from None
+    converted = [
+        f"{_source_of(location, source, sources)}: {told}"
+        for location, told in _converted(fields, found.model_dump())
+    ]
     if converted:
-        raise error("\n".join(f"{source}: {told}" for told in converted))
+        raise error("\n".join(converted))
     return found
 
 
-def _converted(given: object, taken: object, location: _Location = ()) -> Iterator[str]:
-    """What is said of each value, however deep, that was taken for one of another type."""
+def _source_of(location: _Location, source: str, sources: Sources) -> str:
+    """Where the value at a location comes from: what is named for the longest part of it."""
+    parts = (tuple(map(str, location[:length])) for length in range(len(location), 0, -1))
+    return next((sources[part] for part in parts if part in sources), source)
+
+
+def _converted(
+    given: object, taken: object, location: _Location = ()
+) -> Iterator[tuple[_Location, str]]:
+    """Each value, however deep, that was taken for one of another type, and what is said of it."""
     if problem := _conversion(given, taken):
         quotes = ", without quotes" if isinstance(given, str) else ""
         key = ".".join(map(str, location))
-        yield f"`{key}` is {redacted(_written(given))}: should be {_EXPECTED[problem]}{quotes}"
+        told = f"`{key}` is {redacted(_written(given))}: should be {_EXPECTED[problem]}{quotes}"
+        yield location, told
     elif isinstance(given, Mapping) and isinstance(taken, Mapping):
         values, others = cast("Mapping[str, object]", given), cast("Mapping[str, object]", taken)
         for key in values:
@@ -86,14 +109,24 @@ def _conversion(given: object, taken: object) -> str:
             return ""
 
 
-def validation_message(error: ValidationError, source: str, model: type[BaseModel]) -> str:
-    """One line per key: source, key, value, what is wrong; a close known key for a typo."""
+def validation_message(
+    error: ValidationError,
+    source: str,
+    model: type[BaseModel],
+    sources: Sources = MappingProxyType({}),
+) -> str:
+    """One line per key: source, key, value, what is wrong; a close known key for a typo.
+
+    sources: as of `validated`.
+    """
     by_location: dict[tuple[str | int, ...], list[dict[str, Any]]] = {}
     for problem in error.errors(include_url=False):
         location = tuple(part for part in problem["loc"] if not _BRANCH.fullmatch(str(part)))
         by_location.setdefault(location, []).append(dict(problem))
-    told = [_told(location, problems, model) for location, problems in by_location.items()]
-    return "\n".join(f"{source}: {text}" for text in told)
+    return "\n".join(
+        f"{_source_of(location, source, sources)}: {_told(location, problems, model)}"
+        for location, problems in by_location.items()
+    )
 
 
 def _told(location: _Location, problems: Sequence[dict[str, Any]], model: type[BaseModel]) -> str:
@@ -105,6 +138,7 @@ def _told(location: _Location, problems: Sequence[dict[str, Any]], model: type[B
     if first["type"] == "missing":
         return f"key `{key}` is missing"
     message = _alternatives(problems) if len(problems) > 1 else _message(first)
+    message += _meant(problems)
     if not key:
         return message
     if first["input"] is None:
@@ -118,6 +152,14 @@ def _alternatives(problems: Sequence[dict[str, Any]]) -> str:
     """All that may stand there."""
     expected = [part for problem in problems for part in _choices(problem)]
     return f"should be {', '.join(expected[:-1])} or {expected[-1]}"
+
+
+def _meant(problems: Sequence[dict[str, Any]]) -> str:
+    """The word that a misspelt one is like; empty for any other value."""
+    of_words = [problem for problem in problems if problem["type"] == "literal_error"]
+    words = [word.strip(_QUOTES) for problem in of_words for word in _choices(problem)]
+    near = difflib.get_close_matches(str(problems[0]["input"]), words, n=1)
+    return f"; did you mean '{near[0]}'?" if near else ""
 
 
 def _choices(problem: dict[str, Any]) -> list[str]:
@@ -140,9 +182,6 @@ def _message(problem: dict[str, Any]) -> str:
     if expected in (_TEXT, _PATH) and is_one:
         return f"should be {expected}: put it in quotes"
     return f"should be {expected}"
-
-
-_QUOTES = "'\""
 
 
 def _written(value: object) -> str:

@@ -1,14 +1,18 @@
 """The configuration of a run: composed here from the parts that its owners define."""
 
 import json
+import re
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar, cast
 
+import yaml
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from ..data.errors import ConfigError
 from ..data.images import ImageBounds
+from ..data.redaction import redacted
 from ..data.text_files import parse_yaml, parse_yaml_value, read_text
 from ..data.validation import validated
 from ..models.engines.settings import EngineSettings
@@ -225,9 +229,8 @@ def parse_config(
 
     Raises ConfigError; `source` says where the values come from.
     """
-    for override in overrides:
-        _apply_override(fields, override)
-    return validated(model, fields, source, ConfigError)
+    sources = {_apply_override(fields, o): f"--set {redacted(o)}" for o in overrides}
+    return validated(model, fields, source, ConfigError, sources)
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
@@ -243,7 +246,22 @@ def comparable(config: RunConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude=set(left_out))
 
 
-def _apply_override(fields: dict[str, Any], override: str) -> None:
+def set_options(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """Options that give `other` the values of `one` in which it differs, as a shell takes them."""
+    first, second = _flat(one), _flat(other)
+    names = sorted(name for name in first if first[name] != second.get(name))
+    return [f"--set {shlex.quote(f'{name}={_as_yaml(first[name])}')}" for name in names]
+
+
+def _as_yaml(text: str) -> str:
+    """A value in JSON, without quotes where YAML needs none."""
+    value = json.loads(text)
+    is_plain = isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w./-]*", value)
+    return value if is_plain and yaml.safe_load(value) == value else text
+
+
+def _apply_override(fields: dict[str, Any], override: str) -> tuple[str, ...]:
+    """Sets the value; the parts of the first key on its way that is new, or of the value's own."""
     key, separator, value = override.partition("=")
     if not separator or not all(map(str.strip, key.split("."))):
         raise ConfigError(
@@ -251,12 +269,16 @@ def _apply_override(fields: dict[str, Any], override: str) -> None:
             "between them, such as --set seed=1 or --set judge.model=micro"
         )
     *parents, name = key.split(".", 1 if key.startswith(_DOTTED_KEYS) else -1)
-    for parent in parents:
+    num_there = len(parents)
+    for depth, parent in enumerate(parents):
+        if parent not in fields:
+            num_there = min(num_there, depth)
         group: object = fields.setdefault(parent, {})
         if not isinstance(group, dict):
             raise ConfigError(f"--set {override}: {parent} is a value, not a group of keys")
         fields = cast("dict[str, Any]", group)
     fields[name] = parse_yaml_value(value, f"--set {override}", ConfigError)
+    return (*parents, name)[: num_there + 1]
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, str]:

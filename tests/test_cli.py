@@ -162,6 +162,7 @@ def test_it_says_its_version(blpo: Blpo) -> None:
         (("init", "--images", "A", "--images", "B"), "--images takes one value and is given 2: A"),
         (("judge", "x", "--run", "A", "--run=A"), "--run takes one value and is given 2: A and A"),
         (("import", "koniq-10k", "--seed", "1", "--seed", "2"), "--seed takes one value"),
+        (("init", "--images", "a", "--images", "b"), "a and b: put both in one folder"),
         (("init", "--text", "--no-text"), "--text and --no-text: keep one of them"),
     ],
 )

@@ -81,6 +81,17 @@ def test_overrides_of_a_grid_keep_its_dotted_keys_whole() -> None:
         (MINIMAL, ["images.min_pixels=2000000"], "`images.min_pixels` (2000000) is more than"),
         (MINIMAL + "judge: {3: 4}\n", [], "unknown key `judge.3`; known keys: kind, model,"),
         (MINIMAL, ["task.name=x"], "task is a value, not a group of keys"),
+        (
+            MINIMAL,
+            ["readng=auto"],
+            "--set readng=auto: unknown key `readng`; did you mean `reading`",
+        ),
+        (MINIMAL, ["readng.a=1"], "--set readng.a=1: unknown key `readng`; did you mean `reading`"),
+        (MINIMAL, ["reading=autoo"], "--set reading=autoo: `reading.family` is 'autoo': should be"),
+        (MINIMAL, ["reading=autoo"], "; did you mean 'auto'?"),
+        (MINIMAL, ["judge.kind=vlm"], "; did you mean 'vllm'?"),
+        (MINIMAL, ["seed=true"], "--set seed=true: `seed` is true"),
+        (MINIMAL + "sed: 1\n", ["seed=1"], "run.yaml: unknown key `sed`"),
         ("task: [", [], "not valid YAML"),
         ("- a\n", [], "must hold `key: value` lines"),
     ],
@@ -144,7 +155,7 @@ def test_a_value_of_another_type_is_not_converted(
     path = write(tmp_path, MINIMAL)
     with pytest.raises(ConfigError) as error:
         load_run_config(path, [override])
-    assert str(error.value) == f"{path}: {message}"
+    assert str(error.value) == f"--set {override}: {message}"
 
 
 def test_values_that_stand_for_others_are_taken(tmp_path: Path) -> None:

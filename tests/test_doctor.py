@@ -9,7 +9,7 @@ import pytest
 from blpo.data.errors import EngineError
 from blpo.data.examples import read_dataset
 from blpo.data.micro.graded import load_world
-from blpo.data.tasks import load_task
+from blpo.data.tasks import Task, load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.config import RunConfig
@@ -52,14 +52,17 @@ def label_reply(safe: float, unsafe: float, cached: int = 0) -> Reply:
 
 
 def probed(
-    monkeypatch: pytest.MonkeyPatch, settings: EngineSettings, *replies: Reply | EngineError
+    monkeypatch: pytest.MonkeyPatch,
+    settings: EngineSettings,
+    *replies: Reply | EngineError,
+    task: Task = TASK,
 ) -> dict[str, Check]:
     def make_engine(_: EngineSettings) -> Scripted:
         return Scripted(*replies)
 
     monkeypatch.setattr(model, "make_engine", make_engine)
     monkeypatch.setenv("DOCTOR_TEST_KEY", SECRET)
-    checks = list(diagnose_model(settings, TASK, probe=True))
+    checks = list(diagnose_model(settings, task, probe=True))
     assert not any(SECRET in check.found for check in checks)
     return {check.subject: check for check in checks}
 
@@ -82,6 +85,15 @@ def test_low_label_mass_and_an_image_that_is_encoded_again_are_warnings(
     assert found["label mass"].level is Level.WARNING
     assert "answer_instruction" in found["label mass"].found
     assert found["encode once"].level is Level.WARNING
+
+
+def test_a_shipped_judge_tells_its_labels_where_it_lacks_those_of_the_task(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = TASK.model_copy(update={"labels": ("fine", "unfit")})
+    reply = Reply("fine", "label", {"fine": -9.0, "unfit": -9.5}, prompt_tokens=100)
+    found = probed(monkeypatch, EngineSettings(model="micro"), reply, reply, task=task)
+    assert "lacks: it gives 1, 2, 3, 4, 5 (micro-agin)" in found["label mass"].found
 
 
 def test_a_server_without_log_probabilities_is_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from documented_world import furnish_photos, run_blpo, working_in
 from public_sources import picture, write_csv
 from public_sources import write_files as write_images
 
-MICRO = {"kind": "vllm", "model": "micro"}
+OWN = {"kind": "vllm", "model": "own/judge"}
 
 
 class Terminal(io.StringIO):
@@ -52,10 +52,12 @@ def test_answers_on_a_terminal_are_asked_for(
     blpo: Blpo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     write_images(tmp_path, {"pics/a.png": picture(0)})
-    said = ["pics", "How sharp is it?", "1, 2, 3", "", "own/judge"]
+    said = ["pisc", "pics", "How sharp is it?", "1", "1, 2, 3", "", "micro", "own/judge", "run", ""]
     monkeypatch.setattr(sys, "stdin", Terminal("\n".join(said) + "\n"))
     done = blpo("init", "new")
     assert done.code == 0, done.err
+    for reason in ("pisc: no such file", "at least two", "micro has no labels 1, 2, 3", "--name"):
+        assert reason in done.err
     task = load_task("new/sharp.yaml")
     assert (task.kind, task.labels, task.judge_prompt) == (
         "ordinal",
@@ -78,7 +80,7 @@ def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(
     assert not list(tmp_path.glob("*.yaml"))
     given = ("init", "--description", "x", "--labels", "a,b")
     assert blpo(*given).code == 0
-    assert "x.yaml: already there" in blpo(*given).err
+    assert "run.yaml: already there" in blpo(*given).err
     assert blpo(*given, "--overwrite").code == 0
 
 
@@ -152,7 +154,7 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_texts_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
     text = 'Is it: "a" #1, {{b}} or \\ yes?\n- no'
-    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, MICRO, {})
+    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, OWN, {})
     task_file, _ = write_files(answers, tmp_path)
     assert load_task(task_file) == make_task(answers)
     assert load_task(task_file).labels == ("yes", "no", "01")
@@ -186,7 +188,7 @@ def test_names_of_any_kind_become_names_of_files(blpo: Blpo, tmp_path: Path) -> 
     assert f"# Made by: {command}\n" in (tmp_path / folder / "run.yaml").read_text()
     assert load_run_config(tmp_path / folder / "run.yaml").task == f"{folder}/my-photos-2.yaml"
     for name in ("run", "图", ""):
-        assert "pass another --name" in blpo(*given, "--name", name).err
+        assert "pass another --name" in blpo(*given, "--overwrite", "--name", name).err
 
 
 def test_a_judge_of_the_bench_that_is_not_there_or_has_no_such_labels_is_refused(
@@ -199,6 +201,9 @@ def test_a_judge_of_the_bench_that_is_not_there_or_has_no_such_labels_is_refused
     strange = blpo(*given, "world.yaml", "--labels", "fine,unfit")
     assert "has no labels fine, unfit: it gives 1, 2, 3, 4, 5 (micro-agin)" in strange.err
     assert "import with --label fine=Safe --label unfit=Unsafe" in strange.err
+    for shipped in ("micro", "micro-meaning"):
+        strange = blpo(*given, shipped, "--labels", "fine,unfit")
+        assert f"the judge {shipped} has no labels fine, unfit: it gives 1, 2" in strange.err
     assert not (tmp_path / "run.yaml").exists()
 
 

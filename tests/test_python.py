@@ -85,7 +85,7 @@ def test_a_frame_with_a_wrong_label_is_refused_by_row(run: LoadedRun) -> None:
 
 def test_the_same_call_resumes_and_another_is_refused(run: LoadedRun) -> None:
     assert optimize(KEYS, seed=0).result == run.result
-    with pytest.raises(ConfigError, match="seed: 0 -> 1"):
+    with pytest.raises(ConfigError, match=r"(?s)seed: 0 -> 1.*values \(the key seed=0\), or"):
         optimize(KEYS, seed=1)
 
 
@@ -115,6 +115,8 @@ def test_what_is_no_finished_run_is_refused(run: LoadedRun, tmp_path: Path) -> N
         pytest.raises(DataError, match=r"source: no image of task .*: image"),
     ):
         judge.one({"source": "a.png"})
+    with run.judge() as judge, pytest.raises(DataError, match=r"^x\.png: no such file"):
+        judge.one("x.png")
 
 
 def test_a_judge_repeats_the_verdicts_of_its_run(run: LoadedRun) -> None:

@@ -1,6 +1,7 @@
 """Polars frames as what a judge is shown: images as paths or bytes, checked row by row."""
 
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
@@ -18,6 +19,7 @@ from ...data.table.items import ItemOptions, iter_items
 from ...data.tasks import Task, label_text
 
 _FRAME = "frame"
+_OF_A_ROW = re.compile("^( *)row 1: (image )?", re.MULTILINE)
 
 Images = pl.DataFrame | Sequence[str | Path | bytes] | str | Path
 """Images with what belongs to them, or just images: a list, or the path of a folder.
@@ -59,6 +61,17 @@ def items(
         Item(label=None if row["label"] is None else label_text(row["label"]), **shown)
         for row, shown in _shown(as_frame(images), task, bounds, (), image_root)
     ]
+
+
+def one_item(
+    row: Mapping[str, str | bytes], task: Task, bounds: ImageBounds, image_root: Path | None = None
+) -> Item:
+    """What a judge is shown of one row; problems are told as of an image, not as of a frame."""
+    try:
+        [item] = items(pl.DataFrame([row]), task, bounds, image_root)
+    except DataError as error:
+        raise DataError(_OF_A_ROW.sub(r"\1", str(error).removeprefix(f"{_FRAME}: "))) from None
+    return item
 
 
 def examples(

@@ -24,7 +24,7 @@ from ..bulk.judging import (
 from ..config import JudgeConfig, parse_config
 from ..runs.engine_pool import EnginePool
 from .errors import with_parameters
-from .frames import Images, items
+from .frames import Images, items, one_item
 
 Image = str | Path | bytes
 """A path, or the encoded image."""
@@ -138,13 +138,13 @@ class Judge:
             raise DataError(f"{', '.join(unknown)}: no image of task {self.task.name}: {expected}")
         cells = {**given, "image_b": image_b}
         row = {n: c if isinstance(c, bytes) else str(c) for n, c in cells.items() if c is not None}
-        shown = items(
-            pl.DataFrame([row | ({} if text is None else {"text": text})]),
+        shown = one_item(
+            row | ({} if text is None else {"text": text}),
             self.task,
             self.source.config.images.bounds,
             None if image_root is None else Path(image_root),
         )
-        return self.source.judge(self.engine, shown)[0]
+        return self.source.judge(self.engine, [shown])[0]
 
     @property
     def engine(self) -> StoredEngine:

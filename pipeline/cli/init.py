@@ -3,11 +3,11 @@
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import typer
 
-from ...data.errors import ConfigError
+from ...data.errors import BlpoError, ConfigError
 from .options import AsJson, Overwrite, say
 
 if TYPE_CHECKING:
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Spelled out here: the modules that own them import heavy libraries.
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
+
+Answer = TypeVar("Answer")
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
 _SHIPPED = ("micro", "micro-meaning")
@@ -74,10 +76,14 @@ def init(
     as_json: AsJson = False,
 ) -> None:
     """Write a commented task file and run file. Asks for what no option says."""
-    from ..starter.data import Found, as_labels, look_at  # noqa: PLC0415
+    from ..starter.data import as_labels  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
+        RUN_FILE,
         Answers,
+        check_free,
+        check_judge,
         checked_name,
+        make_task,
         next_commands,
         suggested_kind,
         task_name,
@@ -85,49 +91,73 @@ def init(
     )
     from .show.init import show_written  # noqa: PLC0415
 
-    images = _images(images)
-    found = look_at(images) if images else Found()
-    description = description or _ask("What is judged, in one line?", None, "--description")
-    given = _labels(labels, kind, found)
+    def answers_with(labels: tuple[str, ...], engine: Mapping[str, str]) -> Answers:
+        return Answers(
+            name=written,
+            description=what,
+            kind=kind or suggested_kind(labels, found),
+            labels=labels,
+            question=question or what,
+            has_text=found.has_text if text is None else text,
+            judge=engine,
+            optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env)
+            if optimizer
+            else _stand_in(engine),
+        )
+
+    def read_labels(told: str) -> tuple[str, ...]:
+        labels = tuple(label.strip() for label in told.split(",") if label.strip())
+        make_task(answers_with(labels, {"kind": "vllm", "model": _LOCAL_JUDGE}))
+        return labels
+
+    def read_judge(told: str) -> Mapping[str, str]:
+        engine = _engine(told, endpoint, key_env)
+        check_judge(engine, make_task(answers_with(given, engine)))
+        return engine
+
+    check_free([folder / RUN_FILE], overwrite=overwrite)
+    images, found = _images(images)
+    what = description or _ask("What is judged, in one line?", None, "--description", str)
+    written = task_name(what) if name is None else checked_name(name)
+    given = _labels(labels, kind, found, read_labels)
     found = as_labels(found, images, given) if images else found
-    kind = kind or suggested_kind(given, found)
-    question = question or _ask("First question to the judge", description, None)
-    engine = _engine(judge or _ask("Judge", _LOCAL_JUDGE, None), endpoint, key_env)
-    written = task_name(description) if name is None else checked_name(name)
-    if name not in (None, written):
+    question = question or _ask("First question to the judge", what, None, str)
+    engine = read_judge(judge) if judge else _ask("Judge", _LOCAL_JUDGE, None, read_judge)
+    if name is None:
+        written = _ask("Name of task and files", written, None, checked_name)
+    elif name != written:
         say(f"the name {name!r} is written {written}: names have a-z, 0-9, - and _")
-    answers = Answers(
-        name=written,
-        description=description,
-        kind=kind,
-        labels=given,
-        question=question,
-        has_text=found.has_text if text is None else text,
-        judge=engine,
-        optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env)
-        if optimizer
-        else _stand_in(engine),
-    )
+    answers = answers_with(given, engine)
     task_file, run_file = write_files(answers, folder, images, found, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, images, found), as_json=as_json)
 
 
-def _images(images: Path | None) -> Path | None:
-    if images is not None or not sys.stdin.isatty():
-        return images
-    told = _ask("Images: a folder, or a table with their paths (empty: later)", "", None)
-    return Path(told) if told else None
+def _images(images: Path | None) -> tuple[Path | None, "Found"]:
+    """Where the images are, None for later, and what they say."""
+    from ..starter.data import Found, look_at  # noqa: PLC0415
+
+    def read(told: str) -> tuple[Path | None, Found]:
+        return (Path(told), look_at(Path(told))) if told else (None, Found())
+
+    if images is not None:
+        return images, look_at(images)
+    return _ask("Images: a folder, or a table with their paths (empty: later)", "", None, read)
 
 
-def _labels(labels: str | None, kind: Kind | None, found: "Found") -> tuple[str, ...]:
+def _labels(
+    labels: str | None,
+    kind: Kind | None,
+    found: "Found",
+    read: Callable[[str], tuple[str, ...]],
+) -> tuple[str, ...]:
     """The labels that are given, else those that pairs have, else those that the images have."""
-    if labels is None and (kind == "pairwise" or found.is_pairs):
+    if labels is not None:
+        return read(labels)
+    if kind == "pairwise" or found.is_pairs:
         return ("A", "B") if "tie" not in found.labels else ("A", "tie", "B")
-    if labels is None:
-        suggested = ", ".join(found.labels) or None
-        what = "Labels, with commas between (lowest first on a scale)"
-        labels = _ask(what, suggested, "--labels")
-    return tuple(label.strip() for label in labels.split(",") if label.strip())
+    suggested = ", ".join(found.labels) or None
+    what = "Labels, with commas between (lowest first on a scale)"
+    return _ask(what, suggested, "--labels", read)
 
 
 def _engine(model: str, endpoint: str | None, key_env: str | None) -> dict[str, str]:
@@ -145,11 +175,22 @@ def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
     return {"kind": "lexicon"} if judge["model"] in _SHIPPED else {}
 
 
-def _ask(question: str, default: str | None, option: str | None) -> str:
-    """An answer from a terminal. Elsewhere the default; without one raises ConfigError."""
+def _ask(
+    question: str, default: str | None, option: str | None, read: Callable[[str], Answer]
+) -> Answer:
+    """An answer from a terminal, asked for until it can be read. Elsewhere the default; without one
+    raises ConfigError.
+    """
+
+    def checked(told: str) -> Answer:
+        try:
+            return read(told)
+        except BlpoError as error:
+            raise typer.BadParameter(str(error)) from None
+
     if sys.stdin.isatty():
-        prompt: Callable[..., str] = typer.prompt
-        return prompt(question, default=default, err=True)
+        prompt: Callable[..., Answer] = typer.prompt
+        return prompt(question, default=default, err=True, value_proc=checked)
     if default is None:
         raise ConfigError(f"init: {option} is missing, and there is no terminal to ask on: pass it")
-    return default
+    return read(default)

@@ -75,6 +75,13 @@ class Target(BaseModel):
             return 1 - sum(share * self.loss(label, verdict.label) for label, share in shares)
         return verdict.probabilities[self.label or verdict.label]
 
+    @property
+    def confidence_told(self) -> str:
+        """What `confidence` is, in words."""
+        if self.measure == "cost":
+            return "1 less the verdict's expected cost, in units of the largest"
+        return f"the probability of {self.label or 'the verdict'}"
+
     def loss(self, human_label: str, verdict: str | None) -> float:
         """Of acting on an image, from 0 to 1."""
         if self.label is not None:

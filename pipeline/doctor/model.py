@@ -11,6 +11,7 @@ from ...data.images import ImageBounds, ImageRef
 from ...data.shown import shortened
 from ...data.tasks import Task
 from ...models.engine import Engine, Reply, Request, Sampling
+from ...models.engines.checkpoint import SHIPPED
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings
@@ -142,7 +143,7 @@ def _verdict_checks(
             yield error("probe", _without_label(reply, verdict, task))
             return
     yield ok("probe", f"the verdict on a test image is {verdicts[0].label}")
-    yield _label_mass(verdicts[0].label_mass)
+    yield _label_mass(verdicts[0].label_mass, _known_labels(settings, task))
 
 
 def _without_label(reply: Reply, verdict: Verdict, task: Task) -> str:
@@ -158,7 +159,9 @@ def _without_label(reply: Reply, verdict: Verdict, task: Task) -> str:
 
 def _known_labels(settings: EngineSettings, task: Task) -> str:
     """Which labels a judge of the test bench gives, where those of the task are none of them."""
-    told = known_labels(task.asked_labels) if settings.kind == "ideal" else ""
+    is_shipped = settings.kind in ("vllm", "transformers") and settings.model in SHIPPED
+    is_of_bench = is_shipped or settings.kind == "ideal"
+    told = known_labels(task.asked_labels) if is_of_bench else ""
     return told and f": {told}"
 
 
@@ -170,19 +173,22 @@ def _departures(replies: Sequence[Reply]) -> Iterator[Check]:
         yield warning("departures", f"{told}: its verdicts are those of what it is sent")
 
 
-def _label_mass(mass: float | None) -> Check:
+def _label_mass(mass: float | None, known: str) -> Check:
+    """known: of `_known_labels`."""
     if mass is None:
         return warning(
             "label mass",
             "unknown: the engine gives no log-probabilities, and verdicts are read from text",
         )
-    if mass < LOW_LABEL_MASS:
-        return warning(
-            "label mass",
-            f"{mass:.3f} of the probability is on the labels: name them in answer_instruction as "
-            "they are declared, or set `verdict: reasoned`",
-        )
-    return ok("label mass", f"{mass:.3f} of the probability is on the labels")
+    told = f"{mass:.3f} of the probability is on the labels"
+    if mass >= LOW_LABEL_MASS:
+        return ok("label mass", told)
+    if known:
+        return warning("label mass", f"{told}, which this judge of the test bench lacks{known}")
+    return warning(
+        "label mass",
+        f"{told}: name them in answer_instruction as they are declared, or set `verdict: reasoned`",
+    )
 
 
 def _encode_once(settings: EngineSettings, replies: Sequence[Reply]) -> Check:

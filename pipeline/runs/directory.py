@@ -44,6 +44,7 @@ from ..config import (
     comparable,
     differences,
     parse_config,
+    set_options,
 )
 
 _log = logging.getLogger("blpo.runs")
@@ -73,6 +74,9 @@ _OWN_FILES = (
     LEDGER_FILE,
 )
 OWN_FOLDERS = ("steps", "prompts")
+_MOST_OPTIONS = 200
+"""Signs; longer ones are not told."""
+
 _REMEDY = "restore the file, or pass --start-over (replies in the store are kept)"
 
 
@@ -157,8 +161,8 @@ def refuse_other_use(
         raise ConfigError(
             f"output {path}: belongs to another run, which differs in\n  "
             + "\n  ".join(found)
-            + f"\nName another output, restore these values{_where_task_is(path, found)}, or pass "
-            "--start-over to replace that run (replies in the store are kept)."
+            + f"\nName another output, restore these values{_how_to_restore(config, found)}, or "
+            "pass --start-over to replace that run (replies in the store are kept)."
         )
 
 
@@ -312,10 +316,19 @@ def _held_otherwise(config: RunConfig, task: Task, inputs: Mapping[str, Any] | N
     return found
 
 
-def _where_task_is(path: Path, found: Sequence[str]) -> str:
-    """Where to restore values of the task from, if any of these differences is in them."""
+def _how_to_restore(config: RunConfig, found: Sequence[str]) -> str:
+    """Where values of the task can be found, and options for a few settings."""
+    path = config.output
     in_task = any(line.startswith("task.") for line in found)
-    return f" (the run's task is in {path / TASK_FILE})" if in_task else ""
+    told = [f"the run's task is in {path / TASK_FILE}"] if in_task else []
+    options = " ".join(
+        option
+        for option in set_options(comparable(stored_config(path)), comparable(config))
+        if not option.removeprefix("--set ").startswith(("task=", "'task="))
+    )
+    if options and len(options) <= _MOST_OPTIONS:
+        told.append(options)
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _remove_run(path: Path) -> None:

@@ -4,7 +4,7 @@ import math
 import re
 import shlex
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +19,7 @@ from ...data.micro.graded import load_world
 from ...data.tasks import TIE, Kind, Task
 from ...data.text_files import parse_yaml
 from ...data.validation import validation_message
+from ...models.engines.checkpoint import SHIPPED
 from ...models.ideal.labels import known_labels
 from ..config import RunConfig, parse_config
 from .data import Found
@@ -151,7 +152,7 @@ def write_files(
     Raises ConfigError for answers that are no task or no model, DataError for a file that is there.
     """
     task = make_task(answers)
-    _check_judge(answers.judge, task)
+    check_judge(answers.judge, task)
     paths = folder / f"{task.name}.yaml", folder / RUN_FILE
     run = RunFile(
         task=str(paths[0]),
@@ -162,22 +163,28 @@ def write_files(
         origin="Made by: " + shlex.join(_import_command(paths[0], images, found or Found())),
     )
     texts = task_text(task), run.text()
-    for path in paths:
-        if path.exists() and not overwrite:
-            raise DataError(
-                f"{path}: already there: name another folder, or pass --overwrite to replace it"
-            )
+    check_free(paths, overwrite=overwrite)
     for path, text in zip(paths, texts, strict=True):
         with atomic_path(path, overwrite=overwrite) as temporary:
             temporary.write_text(text, "utf-8")
     return paths
 
 
-def _check_judge(judge: Mapping[str, str], task: Task) -> None:
+def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
+    """Raises DataError for a file that is there, unless it may be replaced."""
+    for path in paths:
+        if path.exists() and not overwrite:
+            raise DataError(
+                f"{path}: already there: name another folder, or pass --overwrite to replace it"
+            )
+
+
+def check_judge(judge: Mapping[str, str], task: Task) -> None:
     """Raises ConfigError for a judge of the test bench without a world, or without the labels."""
-    if judge["kind"] != "ideal":
+    if judge["kind"] == "ideal":
+        load_world(Path(judge["model"]))
+    elif judge["kind"] == "openai" or judge["model"] not in SHIPPED:
         return
-    load_world(Path(judge["model"]))
     if told := known_labels(task.asked_labels):
         raise ConfigError(
             f"init: the judge {judge['model']} has no labels {task.label_set()}: {told}"

@@ -251,7 +251,8 @@ def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json
     if source.decision is not None:
         acts = counts.num_acts or 0
         print_line(
-            f"{source.decision.target}: act on {acts:,}, abstain from {counts.rows - acts:,}"
+            f"{source.decision.target}: act on {acts:,}, abstain from {counts.rows - acts:,}; "
+            f"column `confidence`: {source.decision.target.confidence_told}"
         )
     # One reason alone stands in the warning, word for word.
     _print_told(counts, failures=len(counts.failures.reasons) > 1)
