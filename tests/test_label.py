@@ -136,7 +136,7 @@ def test_an_export_of_nothing_and_a_key_that_is_no_label_say_what_is_wrong(
         assert page.inner_text("#said") == "Nothing is labelled yet, so nothing was saved."
         assert saved == []
         page.set_viewport_size({"width": 390, "height": 740})
-        assert page.get_attribute("#comment", "placeholder") == "Comment"
+        page.wait_for_selector("#comment[placeholder='Comment']")
 
 
 def test_two_annotators_have_orders_of_their_own_and_one_csv(
