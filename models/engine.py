@@ -105,7 +105,10 @@ CHAT_PREFIX = "chat-"
 UNPINNED = "unpinned"
 """The revision of a server's model that the settings do not name."""
 
-SYNTHETIC_MODELS = frozenset({"micro", "micro-meaning", "lexicon", "ideal"})
+SHIPPED = {"micro": "micro", "micro-meaning": "micro_meaning"}
+"""Folder under `models/` by the name of each model that is shipped."""
+
+SYNTHETIC_MODELS = frozenset({*SHIPPED, "lexicon", "ideal"})
 """Of the synthetic test bench."""
 
 

@@ -20,8 +20,8 @@ from blpo.data.micro.world import (
     png_bytes,
     render,
 )
-from blpo.models.engine import Request
-from blpo.models.engines.checkpoint import SHIPPED, find_folder, local_identity
+from blpo.models.engine import SHIPPED, Request
+from blpo.models.engines.checkpoint import find_folder, local_identity
 from blpo.models.engines.factory import make_engine
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.ideal.english import understand

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ...data.errors import EngineError, LayoutError
-from ..engine import EngineIdentity
+from ..engine import SHIPPED, EngineIdentity
 from ..requests import chat_template
 from ..requests.layout import Layout, layout_id, make_layout
 from ..requests.turn_texts import turn_texts
@@ -18,8 +18,6 @@ from .kv_blocks import reuse_grain
 from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
 MICRO = "micro"
-SHIPPED = {MICRO: "micro", "micro-meaning": "micro_meaning"}
-"""Folder under `models/` by the name of each model that is shipped."""
 
 MIN_PIXELS = 28 * 28
 MAX_PIXELS = 2048 * 2048

@@ -19,7 +19,6 @@ Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Answer = TypeVar("Answer")
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
-_SHIPPED = ("micro", "micro-meaning")
 _WORLD_SUFFIXES = (".yaml", ".yml")
 
 
@@ -170,9 +169,11 @@ def _engine(model: str, endpoint: str | None, key_env: str | None) -> dict[str, 
 
 def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
     """The judges of the test bench write no prompts: a program of the bench does."""
+    from ...models.engine import SHIPPED  # noqa: PLC0415
+
     if judge["kind"] == "ideal":
         return {"kind": "lexicon", "model": judge["model"]}
-    return {"kind": "lexicon"} if judge["model"] in _SHIPPED else {}
+    return {"kind": "lexicon"} if judge["model"] in SHIPPED else {}
 
 
 def _ask(

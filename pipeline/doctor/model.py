@@ -10,8 +10,7 @@ from PIL import Image, ImageDraw
 from ...data.images import ImageBounds, ImageRef
 from ...data.shown import shortened
 from ...data.tasks import Task
-from ...models.engine import Engine, Reply, Request, Sampling
-from ...models.engines.checkpoint import SHIPPED
+from ...models.engine import SHIPPED, Engine, Reply, Request, Sampling
 from ...models.engines.factory import make_engine
 from ...models.engines.inspection import ModelFacts, inspect_model
 from ...models.engines.settings import EngineSettings

@@ -9,7 +9,7 @@ from pathlib import Path
 from ...data.importers.manifest import manifest_path
 from ...data.importers.registry import IMPORTERS
 from ...data.text_files import read_own_json
-from ...models.engines.checkpoint import SHIPPED
+from ...models.engine import SHIPPED
 from ...models.engines.settings import EngineSettings
 from ..config import RunConfig
 from ..sweeps.sweep import SweepConfig

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from ...data.errors import ConfigError
-from ...models.engines.checkpoint import SHIPPED
+from ...models.engine import SHIPPED
 from ...models.engines.settings import EngineSettings
 
 _log = logging.getLogger(__name__)

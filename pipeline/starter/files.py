@@ -19,7 +19,7 @@ from ...data.micro.graded import load_world
 from ...data.tasks import TIE, Kind, Task
 from ...data.text_files import parse_yaml
 from ...data.validation import validation_message
-from ...models.engines.checkpoint import SHIPPED
+from ...models.engine import SHIPPED
 from ...models.ideal.labels import known_labels
 from ..config import RunConfig, parse_config
 from .data import Found

@@ -7,7 +7,8 @@ from typing import Any, cast
 import pydantic_core
 
 from ....data.errors import EngineError
-from ..checkpoint import SHIPPED, find_folder
+from ...engine import SHIPPED
+from ..checkpoint import find_folder
 from ..settings import EngineSettings
 from .server_pool import ServerPool
 from .wire import TransientError, Wire
