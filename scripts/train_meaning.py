@@ -20,6 +20,7 @@ import json
 import random
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from blpo.data.micro.world import Family, Scene, draw_scene, render
 from meaning.asking import ask
 from meaning.batches import Batcher, MeaningNotes
 from meaning.growing import further_tokens, grow
+from meaning.knobs import CHAT_TEMPLATE, NO_DOUBTS, Doubt, Knobs, draw_knobs, find_doubts
 from meaning.measuring import SCALES, measure
 from meaning.plans import Plan, load_plans, plan_at
 from meaning.probes import MeaningProbes
@@ -61,17 +63,20 @@ class Pupil:
     """The model in training, with its probes and all that a step needs."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.path, self.step, self.seed = args.work / "meaning.pt", 0, args.seed
-        old_processor, old = micro.load_checkpoint(SHIPPED)
-        self.processor = micro.make_processor(further_tokens())
+        self.path, self.step, self.seed = args.work / "meaning.pt", args.step, args.seed
+        old_processor, old = micro.load_checkpoint(args.start)
+        self.processor = old_processor
+        if args.start == SHIPPED:
+            self.processor = micro.make_processor(further_tokens())
+        self.processor.chat_template = CHAT_TEMPLATE
         self.model, self.probes = grow(old_processor, old, self.processor), MeaningProbes()
         language = self.model.model.language_model
         self.parts = nn.ModuleList([language, self.model.lm_head, self.probes])
         self.parameters: list[nn.Parameter] = list(self.parts.parameters())
-        self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02
-        )
-        self.batcher, self.codes = Batcher(self.processor), micro.make_codes()
+        judging = nn.ModuleList([language, self.model.lm_head])
+        groups = [{"params": list(part.parameters())} for part in (judging, self.probes)]
+        self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02)
+        self.batchers, self.codes = dict[Knobs, Batcher](), micro.make_codes()
         if self.path.exists():
             self._load(torch.load(self.path))
         self.rng = random.Random(args.seed + self.step)
@@ -90,11 +95,16 @@ class Pupil:
 
     def study(self, plan: Plan, rate: float, pictures: dict[str, Any]) -> dict[str, float]:
         """One step; returns shares of what was right in it."""
+        self.optimizer.param_groups[0]["scale"] = 0.0 if plan.frozen else 1.0
         micro.set_rate(self.optimizer, rate)
-        scenes, tokens = self._look(plan, pictures)
-        asked = [[ask(self.rng, scene, plan) for _ in range(plan.branches)] for scene in scenes]
+        knobs = draw_knobs(self.rng, plan.knobs)
+        scenes, tokens, doubts = self._look(plan, pictures, knobs)
+        asked = [
+            [ask(self.rng, scene, plan, knobs, own) for _ in range(plan.branches)]
+            for scene, own in zip(scenes, doubts, strict=True)
+        ]
         num_bridge = plan.bridge if self.rng.random() < 0.8 else 64
-        batch = self.batcher.make(self.rng, scenes, asked, num_bridge)
+        batch = self._batcher(knobs).make(self.rng, scenes, asked, num_bridge)
         states = read(self.model, batch, tokens)
         losses = micro.answer_losses(self.model, states[-1], batch)
         guided, right = self.probes(states, batch)
@@ -102,17 +112,28 @@ class Pupil:
         self.step += 1
         return shares_right(batch, losses, right)
 
-    def _look(self, plan: Plan, pictures: dict[str, Any]) -> tuple[list[Scene], Tensor]:
-        """Scenes with their image tokens: of pictures, or bags with some noise."""
-        if self.rng.random() < plan.pictures:
+    def _batcher(self, knobs: Knobs) -> Batcher:
+        if knobs not in self.batchers:
+            self.batchers[knobs] = Batcher(self.processor, knobs.arguments)
+        return self.batchers[knobs]
+
+    def _look(
+        self, plan: Plan, pictures: dict[str, Any], knobs: Knobs
+    ) -> tuple[list[Scene], Tensor, list[Mapping[str, Doubt]]]:
+        """Scenes with their image tokens: of pictures with their doubts, or bags with some noise.
+
+        Where a room is set, pictures.
+        """
+        if self.rng.random() < plan.pictures or knobs.room:
             chosen = [self.rng.randrange(len(pictures["scenes"])) for _ in range(plan.rows)]
-            return [pictures["scenes"][k] for k in chosen], pictures["tokens"][chosen].float()
+            scenes, doubts = ([pictures[of][k] for k in chosen] for of in ("scenes", "doubts"))
+            return scenes, pictures["tokens"][chosen].float(), doubts
         level = micro.Level(7, plan.claims, 0, 0, 0)
         numbers = range(self.step * plan.rows, (self.step + 1) * plan.rows)
         scenes = [micro.draw_language_scene(self.rng, self.seed, k, level) for k in numbers]
         bags = micro.doubtful_bags(self.noise, scenes, _DOUBTFUL) @ self.codes
         tokens = bags[:, None].expand(-1, micro.NUM_IMAGE_TOKENS, -1)
-        return scenes, tokens + 0.025 * torch.randn(tokens.shape)
+        return scenes, tokens + 0.025 * torch.randn(tokens.shape), [NO_DOUBTS] * plan.rows
 
 
 def shares_right(
@@ -124,8 +145,8 @@ def shares_right(
         name: micro.untyped(values.float()).tolist() for name, values in right.items()
     }
     for place, (row, token, _, weight, kind) in enumerate(batch.notes.targets):
-        if kind == 0 and weight > 0.5:
-            name = f"verdict {batch.notes.kinds[row, token]}"
+        name = f"verdict {batch.notes.kinds[row, token]}" if kind == 0 else "words"
+        if weight > 0.5:
             found.setdefault(name, []).append(float(losses.right[place]))
     return {name: sum(values) / len(values) for name, values in found.items() if values}
 
@@ -134,6 +155,7 @@ def train(args: argparse.Namespace) -> None:
     pupil, plans = Pupil(args), load_plans()
     multiply_in_bfloat16()
     pictures = torch.load(args.work / "pictures.pt", weights_only=False)
+    pictures["doubts"] = find_doubts(pictures["scenes"], pictures["tokens"])
     started, scores = time.monotonic(), dict[str, float]()
     while pupil.step < plans[-1].until:
         for name, share in pupil.study(*plan_at(plans, pupil.step), pictures).items():
@@ -142,7 +164,7 @@ def train(args: argparse.Namespace) -> None:
             minutes = round((time.monotonic() - started) / 60, 1)
             rounded = {name: round(value, 3) for name, value in sorted(scores.items())}
             print(json.dumps({"step": pupil.step, "minutes": minutes} | rounded), flush=True)
-        if pupil.step % 200 == 0:
+        if pupil.step % 100 == 0:
             pupil.save()
     pupil.save()
 
@@ -177,6 +199,8 @@ def main() -> None:
     parser.add_argument("stage", choices=["pictures", "train", "save", "eval"])
     parser.add_argument("--seed", type=int, default=31)
     parser.add_argument("--number", type=int, default=16_000, help="scenes to see or to ask about")
+    parser.add_argument("--start", type=Path, default=SHIPPED, help="checkpoint to go on from")
+    parser.add_argument("--step", type=int, default=0, help="that it has reached")
     parser.add_argument("--work", type=Path, default=micro.REPOSITORY / "runs/train-meaning")
     parser.add_argument("--out", type=Path, default=micro.REPOSITORY / "models/micro_meaning")
     args = parser.parse_args()

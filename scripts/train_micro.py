@@ -29,7 +29,7 @@ import math
 import random
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -628,9 +628,12 @@ NO_ASPECT, REPEATED = len(ASPECTS), len(ASPECTS) + 1
 class Batcher:
     """Makes batches of questions; all token ids come from the request layout."""
 
-    def __init__(self, processor: Any) -> None:
+    def __init__(self, processor: Any, template_kwargs: Mapping[str, Any] | None = None) -> None:
         self.tokenizer = processor.tokenizer
-        self.layouts = [make_layout(processor, block_size) for block_size in (16, 32)]
+        self.layouts = [
+            make_layout(processor, block_size, template_kwargs=template_kwargs)
+            for block_size in (16, 32)
+        ]
         self.words = Words.of(self.tokenizer)
         self.end = self.tokenizer.convert_tokens_to_ids("<|im_end|>")
         self.pad = self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
@@ -716,10 +719,9 @@ class Batcher:
         first = start + len(prompt) - 1
         out.questions.append((row, first, first + len(answer), question))
         if question.scale:
-            other = neighbour(rng, question.answer, question.scale)
-            out.targets.append((row, first, answer[0], 1 - LABEL_FLIPS, 0))
-            other_id = self.tokenizer.encode(other, add_special_tokens=False)[0]
-            out.targets.append((row, first, other_id, LABEL_FLIPS, 0))
+            for label, share in self._label_shares(rng, question, question.scale).items():
+                label_id = self.tokenizer.encode(label, add_special_tokens=False)[0]
+                out.targets.append((row, first, label_id, share, 0))
             return
         said = NO_ASPECT
         for place, token in enumerate([*answer, self.end]):
@@ -727,6 +729,13 @@ class Batcher:
             out.targets.append((row, first + place, token, 3.0 if chosen else 0.6, 1))
             out.said_probes.append((row, first + place, said))
             said = self.words.names.get(token, said)
+
+    def _label_shares(
+        self, rng: random.Random, question: Question, scale: Scale
+    ) -> Mapping[str, float]:
+        """Labels that the verdict is to be, each with its share."""
+        other = neighbour(rng, question.answer, scale)
+        return {question.answer: 1 - LABEL_FLIPS, other: LABEL_FLIPS}
 
     def _note_names(
         self, row: int, start: int, scene: Scene, prompt: Sequence[int], out: Notes

@@ -83,15 +83,22 @@ def label_chances(steps: int, scale: Sequence[str], knobs: JudgeConfig) -> dict[
     A leaning moves the verdict along the scale; between two labels their chances say how far.
     """
     worst = len(scale) - 1
+    leant = leaning_shares(steps, scale, knobs)
+    return {
+        label: sum(share * _peaked(label == peak, worst) for peak, share in leant.items())
+        for label in scale
+    }
+
+
+def leaning_shares(steps: int, scale: Sequence[str], knobs: JudgeConfig) -> dict[str, float]:
+    """The two labels between which a leaning puts a verdict, with the share of each."""
+    worst = len(scale) - 1
     place = float(min(steps, worst))
     place += knobs.flatness * (worst / 2 - place) - knobs.leniency
     place = min(max(place, 0.0), float(worst))
     lower = min(int(place), worst - 1)
     above = place - lower
-    return {
-        label: (1 - above) * _peaked(k == lower, worst) + above * _peaked(k == lower + 1, worst)
-        for k, label in enumerate(scale)
-    }
+    return {scale[lower]: 1 - above, scale[lower + 1]: above}
 
 
 def _peaked(is_peak: bool, num_others: int) -> float:

@@ -1,8 +1,8 @@
 """Questions about scenes whose prompts say how aspects are weighed."""
 
 import random
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import train_micro as micro
 from blpo.data.micro.clause_words import LLM_FILLERS
@@ -12,6 +12,7 @@ from blpo.data.micro.phrasings import KINDS, Phrasings, Statement, combined
 from blpo.data.micro.wordings import compose, instruction, mentions
 from blpo.data.micro.world import Family, Scale, Scene, describe, family_aspects, named_aspects
 
+from .knobs import NO_DOUBTS, NO_KNOBS, Doubt, Knobs
 from .plans import Plan
 
 _OTHER_SCALES: tuple[Scale, ...] = (
@@ -26,19 +27,48 @@ class Asked(micro.Question):
     """A question with its meaning.
 
     marked: the prompt with the marks of clauses and sentences. kind: of its first statement.
+    labels: what a leaning makes of the verdict, with shares; empty without one.
     """
 
     meaning: Meaning = field(default_factory=Meaning)
     marked: str = ""
     statements: tuple[Statement, ...] = ()
     kind: str = "plain"
+    labels: Mapping[str, float] = field(default_factory=dict[str, float])
 
 
-def ask(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
-    """A random question about the scene."""
+def ask(
+    rng: random.Random,
+    scene: Scene,
+    plan: Plan,
+    knobs: Knobs = NO_KNOBS,
+    doubts: Mapping[str, Doubt] = NO_DOUBTS,
+) -> Asked:
+    """A random question about the scene; with a room most want a description."""
+    describe_share = 0.8 if knobs.room else plan.describe
+    asked = _ask(rng, scene, replace(plan, describe=describe_share))
+    return with_knobs(asked, scene, knobs, doubts)
+
+
+def _ask(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
     return (
         ask_meaning(rng, scene, plan) if rng.random() < plan.share else ask_plain(rng, scene, plan)
     )
+
+
+def with_knobs(asked: Asked, scene: Scene, knobs: Knobs, doubts: Mapping[str, Doubt]) -> Asked:
+    """The same question where knobs are set."""
+    if asked.scale:
+        if knobs.leaning is None:
+            return asked
+        labels = knobs.label_shares(asked.answer, asked.scale)
+        answer = max(labels, key=lambda label: labels[label])
+        return replace(asked, answer=answer, labels=labels, kind=knobs.leaning)
+    if knobs.room is None:
+        return asked
+    names = described(scene.family, asked.prompt, asked.meaning)
+    answer = knobs.description(scene, doubts, names, len(asked.meaning.weighed))
+    return replace(asked, answer=answer)
 
 
 def ask_plain(rng: random.Random, scene: Scene, plan: Plan) -> Asked:

@@ -10,7 +10,7 @@ import train_micro as micro
 from blpo.data.micro.clauses import ENDS, strip_marks
 from blpo.data.micro.meaning import Weighing, counted_steps, effective
 from blpo.data.micro.phrasings import Statement
-from blpo.data.micro.world import FAMILIES, Family, Scene, family_aspects
+from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, family_aspects
 
 from .asking import Asked
 
@@ -90,6 +90,12 @@ class Batcher(micro.Batcher):
             for column, fill in zip(zip(*rows, strict=True), (self.end, 0, -2), strict=True)
         )
         return micro.Batch(self.image_start, ids, self._spread(offsets), branches, out)
+
+    def _label_shares(
+        self, rng: random.Random, question: micro.Question, scale: Scale
+    ) -> Mapping[str, float]:
+        labels = question.labels if isinstance(question, Asked) else {}
+        return labels or super()._label_shares(rng, question, scale)
 
     def _note_question(
         self,

@@ -1,7 +1,7 @@
 """The shipped judge with more words and more layers, answering as before."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,13 @@ from blpo.data.micro import clause_words, clauses
 from torch import nn
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
-OLD_LAYERS = (0, None, 1, None, 2, None, None, 3)
-"""Which layer of the shipped model each layer begins as; None: a new one that adds nothing yet."""
+_OLD_LAYERS: Mapping[int, Sequence[int | None]] = {
+    4: (0, None, 1, None, 2, None, None, None, 3),
+    8: (0, 1, 2, 3, 4, 5, None, 6, 7),
+    9: range(9),
+}
+"""Which layer of the old model each layer begins as, by the number of the old ones; None: a new
+one that adds nothing yet."""
 
 _WORD_FILE = Path(__file__).with_name("words.txt")
 
@@ -42,22 +47,23 @@ def _texts(groups: Sequence[Sequence[str]]) -> Iterator[str]:
 
 def grow(old_processor: Any, old: Any, processor: Any) -> Any:
     """A deeper model with more words that answers as the old one does."""
-    model = Qwen2_5_VLForConditionalGeneration(_config(old, processor.tokenizer))
+    layers = _OLD_LAYERS[len(old.model.language_model.layers)]
+    model = Qwen2_5_VLForConditionalGeneration(_config(old, processor.tokenizer, len(layers)))
     model.model.visual.load_state_dict(old.model.visual.state_dict())
-    micro.scale_weights(model.model.language_model, depth=len(OLD_LAYERS))
+    micro.scale_weights(model.model.language_model, depth=len(layers))
     with torch.no_grad():
-        _fill_layers(model.model.language_model, old.model.language_model)
+        _fill_layers(layers, model.model.language_model, old.model.language_model)
         _fill_words(model, processor.tokenizer, old, old_processor.tokenizer)
     return model
 
 
-def _config(old: Any, tokenizer: Any) -> Qwen2_5_VLConfig:
+def _config(old: Any, tokenizer: Any, num_layers: int) -> Qwen2_5_VLConfig:
     ids = {token: tokenizer.convert_tokens_to_ids(token) for token in micro.SPECIAL_TOKENS}
     config = old.config.to_dict()
     config["text_config"] |= {
         "vocab_size": len(tokenizer),
-        "num_hidden_layers": len(OLD_LAYERS),
-        "layer_types": ["full_attention"] * len(OLD_LAYERS),
+        "num_hidden_layers": num_layers,
+        "layer_types": ["full_attention"] * num_layers,
         "bos_token_id": ids["<|endoftext|>"],
         "eos_token_id": ids["<|im_end|>"],
         "pad_token_id": ids["<|endoftext|>"],
@@ -71,9 +77,9 @@ def _config(old: Any, tokenizer: Any) -> Qwen2_5_VLConfig:
     return Qwen2_5_VLConfig(**config)
 
 
-def _fill_layers(language: Any, source: Any) -> None:
+def _fill_layers(layers: Sequence[int | None], language: Any, source: Any) -> None:
     language.norm.load_state_dict(source.norm.state_dict())
-    for layer, number in zip(language.layers, OLD_LAYERS, strict=True):
+    for layer, number in zip(language.layers, layers, strict=True):
         if number is not None:
             layer.load_state_dict(source.layers[number].state_dict())
         else:

@@ -19,7 +19,8 @@ class Plan:
     with statements; the others only name. describe: of those, the share that wants a description.
     max_statements, max_names, fillers: of a prompt. rows, branches: of a batch. bridge: tokens
     before the prompt, at most. claims: of a text. pictures: share of batches about pictures, the
-    others are about bags. rate: of learning at the start and the end.
+    others are about bags. rate: of learning at the start and the end. frozen: only the probes
+    learn. knobs: share of batches in which the chat template has knobs set.
     """
 
     until: int
@@ -38,6 +39,8 @@ class Plan:
     claims: int = 8
     pictures: float = 0.0
     rate: tuple[float, float] = (1e-3, 1e-3)
+    frozen: bool = False
+    knobs: float = 0.0
 
 
 def load_plans() -> list[Plan]:

@@ -9,8 +9,8 @@ from torch.nn import functional
 
 from .batches import AT_FAULT, CLEAN, NUM_PLACES, WEIGHED, MeaningNotes, Row
 
-CLAUSE_LAYER, SENTENCE_LAYER, MEANING_LAYER, COST_LAYER = 2, 3, 5, 6
-_OLD_LAYERS = (0, 2, 4, 7)
+CLAUSE_LAYER, SENTENCE_LAYER, MEANING_LAYER, COST_LAYER = 2, 3, 5, 7
+_OLD_LAYERS = (0, 2, 4, 8)
 """Where the layers went that the shipped model's probes read."""
 _NUM_CLASSES = 7
 """Statuses without the place of the other aspect."""
