@@ -30,9 +30,10 @@ import train_micro as micro
 from blpo.data.micro.world import Family, Scene, draw_scene, render
 from meaning.asking import ask
 from meaning.batches import Batcher, MeaningNotes
+from meaning.describing import NUMS_ASKED, measure_descriptions, measure_rooms
 from meaning.growing import further_tokens, grow
 from meaning.knobs import CHAT_TEMPLATE, NO_DOUBTS, Doubt, Knobs, draw_knobs, find_doubts
-from meaning.measuring import SCALES, measure
+from meaning.measuring import SCALES, measure, measure_leanings
 from meaning.plans import Plan, load_plans, plan_at
 from meaning.probes import MeaningProbes
 from meaning.reading import multiply_in_bfloat16, read
@@ -185,6 +186,11 @@ def evaluate(args: argparse.Namespace) -> None:
             found = measure(processor, model, number=args.number, pictures=pictures)
             result[f"{name}, {sight}"] = found
             print(name, sight, json.dumps(found), flush=True)
+        result[f"{name}, descriptions"] = measure_descriptions(processor, model)
+    processor, model = micro.load_checkpoint(args.out)
+    result["leanings, pictures"] = measure_leanings(processor, model)
+    result["aspects named"] = NUMS_ASKED
+    result["rooms"] = measure_rooms(processor, model)
     lines = json.dumps(result, indent=1)
     flat = re.sub(
         r"\[\s+([^\[\]]*?)\s+\]", lambda m: f"[{re.sub(chr(10) + ' *', ' ', m[1])}]", lines

@@ -1,26 +1,44 @@
-"""How many verdicts are right, by what a prompt says and by who wrote the sentence."""
+"""How many verdicts are right, by what a prompt says and by who wrote the sentence.
+
+How far label probabilities can be believed, and what a fitted reading makes of a leaning judge.
+"""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 import train_micro as micro
 from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.held_out import ABILITIES, draw_held_out
 from blpo.data.micro.meaning import Meaning, understood_verdict
 from blpo.data.micro.phrasings import combined
-from blpo.data.micro.wordings import draw_prompt, instruction
+from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS, draw_prompt, instruction
 from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, draw_scene, family_aspects, render
+from blpo.data.tasks import load_task
+from blpo.models.roles.judge import Verdict
+from blpo.pipeline.metrics.probabilities import Calibration, calibration
+from blpo.pipeline.readings.fitted import fit_family, log_probabilities
 from torch import Tensor
 
 from .asking import Asked, compose_statements, draw_statements, named_meaning
 from .batches import Batcher
+from .knobs import LEANINGS, Knobs
 from .plans import Plan
 from .reading import read
 
 SCALES: tuple[Scale, ...] = ("naturalness", "alignment", "safety")
+TASKS: Mapping[Scale, str] = {
+    "naturalness": "micro-agin", "alignment": "micro-imagereward", "safety": "micro-unsafebench",
+}  # fmt: skip
+NUM_FIT, NUM_TEST = 120, 240
+"""Scenes on which a reading is fitted, and on which it is tried."""
+_NUM_PROMPTS = 3
+_FAMILIES: Mapping[Scale, Family] = {
+    "naturalness": "flaws", "alignment": "objects", "safety": "symbols",
+}  # fmt: skip
 _ROWS = 30
 _SEED = 987_654
 
@@ -42,52 +60,138 @@ class Sight:
         return micro.see(self.model.model.visual, micro.patchify(images))
 
 
+Judged = list[tuple[str, Verdict]]
+"""Right labels and verdicts."""
+
+
 @torch.no_grad()
 def measure(processor: Any, model: Any, *, number: int, pictures: bool) -> dict[str, list[float]]:
-    """Shares of right verdicts on SCALES, by where the sentence is from and what it says."""
+    """Shares of right verdicts on SCALES, by where the sentence is from and what it says.
+
+    Behind them log loss and expected calibration error, under plain prompts and unseen sentences.
+    """
     model.eval()
     sight, batcher = Sight(model, micro.make_codes(), pictures), Batcher(processor)
-    kinds = [
-        "plain",
-        *(f"{source} {kind}" for source in ("unseen", "trained") for kind in ABILITIES),
-    ]
-    return {kind: _share_right(batcher, sight, kind, number) for kind in kinds}
+    unseen = [f"unseen {kind}" for kind in ABILITIES]
+    kinds = ["plain", *unseen, *(f"trained {kind}" for kind in ABILITIES)]
+    judged = {kind: _judge(batcher, sight, kind, number) for kind in kinds}
+    found = {
+        kind: [round(share_right(own[scale]), 3) for scale in SCALES]
+        for kind, own in judged.items()
+    }
+    for name, own in (("plain", ["plain"]), ("unseen", unseen)):
+        scored = [
+            _calibration(scale, [j for k in own for j in judged[k][scale]]) for scale in SCALES
+        ]
+        found[f"log loss, {name}"] = [round(one.judge.log_loss, 3) for one in scored]
+        found[f"calibration error, {name}"] = [round(one.ece, 3) for one in scored]
+    return found
 
 
-def _share_right(batcher: Batcher, sight: Sight, kind: str, number: int) -> list[float]:
+def share_right(judged: Judged) -> float:
+    return sum(label == verdict.label for label, verdict in judged) / len(judged)
+
+
+def _calibration(scale: Scale, judged: Judged) -> Calibration:
+    task = load_task(TASKS[scale])
+    human = np.array([task.labels.index(label) for label, _ in judged])
+    found = calibration(human, [verdict for _, verdict in judged], task)
+    assert found is not None
+    return found
+
+
+def _judge(batcher: Batcher, sight: Sight, kind: str, number: int) -> dict[Scale, Judged]:
     rng = random.Random(f"check {kind}")
-    right: dict[Scale, list[float]] = {scale: [] for scale in SCALES}
+    judged: dict[Scale, Judged] = {scale: [] for scale in SCALES}
     for start in range(0, number, _ROWS):
         families: list[Family] = [FAMILIES[k % 3] for k in range(_ROWS)]
         scenes = [draw_scene(f, _SEED, start + k) for k, f in enumerate(families)]
         asked = [[_ask(rng, scene, kind, scale) for scale in SCALES] for scene in scenes]
-        batch = batcher.make(rng, scenes, asked, num_bridge=64)
-        state = read(sight.model, batch, sight.tokens(scenes))[-1]
-        for scale, is_right in answers(batcher, sight.model, state, batch):
-            right[scale].append(is_right)
-    return [round(sum(right[scale]) / len(right[scale]), 3) for scale in SCALES]
+        for question, verdict in _answers(batcher, sight, rng, scenes, asked):
+            assert question.scale is not None
+            judged[question.scale].append((question.answer, verdict))
+    return judged
 
 
-def answers(
-    batcher: Batcher, model: Any, state: Tensor, batch: micro.Batch
-) -> list[tuple[Scale, float]]:
-    """Scale of each verdict asked for, and 1 where the likeliest token is the right label."""
-    found: list[tuple[Scale, float]] = []
+def _answers(
+    batcher: Batcher,
+    sight: Sight,
+    rng: random.Random,
+    scenes: Sequence[Scene],
+    asked: Sequence[Sequence[Asked]],
+) -> list[tuple[micro.Question, Verdict]]:
+    """Every question with the verdict; its label is the likeliest token."""
+    batch = batcher.make(rng, scenes, asked, num_bridge=64)
+    state = read(sight.model, batch, sight.tokens(scenes))[-1]
+    found: list[tuple[micro.Question, Verdict]] = []
     for row, last, _, question in batch.notes.questions:
-        label = batcher.tokenizer.encode(question.answer, add_special_tokens=False)[0]
-        if question.scale:
-            best = int(model.lm_head(state[row, last]).argmax())
-            found.append((question.scale, float(best == label)))
+        assert question.scale is not None
+        labels = micro.SCALE_LABELS[question.scale]
+        ids = [batcher.tokenizer.encode(label, add_special_tokens=False)[0] for label in labels]
+        chances = sight.model.lm_head(state[row, last]).softmax(-1)
+        mass = float(chances[ids].sum())
+        shares = {label: float(chances[i]) / mass for label, i in zip(labels, ids, strict=True)}
+        best = batcher.tokenizer.decode([int(chances.argmax())])
+        found.append((question, Verdict(best, shares, mass)))
     return found
 
 
+@torch.no_grad()
+def measure_leanings(processor: Any, model: Any) -> dict[str, dict[str, list[float]]]:
+    """Shares of right verdicts on pictures, on SCALES, before and after a fitted reading.
+
+    By leaning. Prompts name aspects; for each a reading is fitted on NUM_FIT scenes and tried on
+    NUM_TEST others: `ordered`, or `platt` where there are two labels.
+    """
+    model.eval()
+    sight = Sight(model, micro.make_codes(), pictures=True)
+    found = dict[str, dict[str, list[float]]]()
+    for leaning in (None, *LEANINGS):
+        batcher = Batcher(processor, Knobs(leaning).arguments)
+        pairs = [_before_and_after(batcher, sight, scale) for scale in SCALES]
+        before, after = ([round(pair[at], 3) for pair in pairs] for at in (0, 1))
+        found[leaning or "none"] = {"before": before, "after": after}
+    return found
+
+
+def _before_and_after(batcher: Batcher, sight: Sight, scale: Scale) -> tuple[float, float]:
+    rng, family = random.Random(f"leaning {scale}"), _FAMILIES[scale]
+    own = [a.name for a in family_aspects(family)]
+    prompts = [draw_prompt(rng, rng.sample(own, 4)) for _ in range(_NUM_PROMPTS)]
+    judged: list[Judged] = [[] for _ in prompts]
+    for start in range(0, NUM_FIT + NUM_TEST, _ROWS):
+        scenes = [draw_scene(family, _SEED + 1, start + k) for k in range(_ROWS)]
+        asked = [[_plain(scene, prompt, scale) for prompt in prompts] for scene in scenes]
+        answers = _answers(batcher, sight, rng, scenes, asked)
+        for place, (question, verdict) in enumerate(answers):
+            judged[place % _NUM_PROMPTS].append((question.answer, verdict))
+    labels = load_task(TASKS[scale]).labels
+    before, after = list[float](), list[float]()
+    for own_verdicts in judged:
+        fit, test = own_verdicts[:NUM_FIT], own_verdicts[NUM_FIT:]
+        human = np.array([labels.index(label) for label, _ in fit])
+        logs = log_probabilities([verdict for _, verdict in fit], labels)
+        reading = fit_family("platt" if len(labels) == 2 else "ordered", labels, logs, human)
+        before.append(share_right(test))
+        after.append(share_right([(label, reading(verdict)) for label, verdict in test]))
+    return sum(before) / len(before), sum(after) / len(after)
+
+
+def _plain(scene: Scene, prompt: str, scale: Scale) -> Asked:
+    meaning = named_meaning(prompt, scene.family)
+    verdict = understood_verdict(scene, meaning, scale)
+    return Asked(f"{prompt}\n{ANSWER_INSTRUCTIONS[scale]}", scale, verdict, meaning)
+
+
 def _ask(rng: random.Random, scene: Scene, kind: str, scale: Scale) -> Asked:
-    prompt, meaning = _prompt(rng, scene.family, kind)
+    prompt, meaning = draw_asked(rng, scene.family, kind)
     verdict = understood_verdict(scene, meaning, scale)
     return Asked(f"{prompt}\n{instruction(rng, scale)}", scale, verdict, meaning)
 
 
-def _prompt(rng: random.Random, family: Family, kind: str) -> tuple[str, Meaning]:
+def draw_asked(rng: random.Random, family: Family, kind: str) -> tuple[str, Meaning]:
+    """A prompt without an answer instruction, and what it means; kind: plain, or source and
+    ability."""
     if kind == "plain":
         own = [a.name for a in family_aspects(family)]
         prompt = draw_prompt(rng, rng.sample(own, rng.randint(1, 5)))
