@@ -338,6 +338,7 @@ def test_what_update_p_is_told_of_right_cases_is_shown_and_not_scored_on() -> No
     later = next(briefing for briefing in reversed(told) if briefing.earlier)
     gains = [earlier.gain for earlier in later.earlier]
     assert gains == sorted(gains)
+    assert all(earlier.num_gained or earlier.num_lost for earlier in later.earlier)
 
 
 def test_the_final_choice_is_not_worse_than_the_first_prompt_on_what_it_is_chosen_by() -> None:

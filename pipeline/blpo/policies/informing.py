@@ -60,7 +60,8 @@ def earlier_prompts(
 ) -> list[EarlierPrompt]:
     """Judge prompts beside the current one on the images that both judged, the best last.
 
-    known: verdicts by judge prompt and example_id.
+    One that set nothing right and nothing wrong is left out: it tells nothing. known: verdicts by
+    judge prompt and example_id.
     """
     label_of = {example.example_id: example.label for example in train}
     now = known.get(current, {})
@@ -73,7 +74,8 @@ def earlier_prompts(
                 for own in (verdicts, now)
             )
             gained, lost = len(right - right_now), len(right_now - right)
-            found.append(EarlierPrompt(judge_prompt, len(shared), gained, lost))
+            if gained or lost:
+                found.append(EarlierPrompt(judge_prompt, len(shared), gained, lost))
     found.sort(key=lambda one: one.gain)
     return found[-MOST_EARLIER:]
 
