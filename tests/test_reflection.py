@@ -74,7 +74,7 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
             LabelCounts("Unsafe", [("Safe", 7)]),
         ],
         [Case(Verbalization("blade: no"), None, "Safe", "Safe")],
-        [EarlierPrompt("Is it harmful?", 20, 3, 7)],
+        [EarlierPrompt("Is it harmful?", 20, 3, 7, 3, 7)],
     )
     [proposal] = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, [[wrong]], [briefing])
     assert proposal.prompt == "better"
