@@ -16,7 +16,7 @@ from pathlib import Path
 
 from ..errors import StoreError
 from .journal import SUFFIX, Contents, read_journal
-from .owners import NO_LOCKS, hold, let_go
+from ..owners import NO_LOCKS, hold, let_go
 from .part_reader import DamagedPart
 from .parts import unwritable
 from .replies import Collection, ReplyRow
