@@ -5,11 +5,11 @@
 
 The stand-in for the optimizer LLM names aspects and says no more of them. Of all lists of a task's
 aspects the one that is right most often on train is what a search for such prompts can come to.
-Printed by method: accuracy on test of the first and the final prompt and of that list; outer steps,
-those that changed the prompt, those of them that harmed; and of the steps that changed nothing, how
-many had a proposal that is right on at least three more of a hundred test images. What a search
-cannot see, the test split and the scenes, serves to explain its result here, not to choose.
-The last line is JSON. Synthetic.
+Printed by method: accuracy on test of the initial and the final prompt and of that list; outer
+steps, those that changed the prompt, those of them that harmed; and of the steps that changed
+nothing, how many had a proposal that is right on at least three more of a hundred test images.
+What a search cannot see, the test split and the scenes, serves to explain its result here, not to
+choose. The last line is JSON. Synthetic.
 """
 
 import argparse

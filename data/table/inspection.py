@@ -1,6 +1,5 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
-import difflib
 import hashlib
 import os
 from collections import Counter
@@ -10,7 +9,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from ..label_sets import check_label_map, explain_contradiction, spelling
+from ..label_sets import check_label_map, explain_contradiction, spelling, unseen_label
 from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
@@ -220,17 +219,9 @@ def _check_renames(
         told += [f"{shortened(found)!r} to {label} ({count:,})"] if count else []
         if not count:
             names = [*_given_labels(looked), *renamed]
-            looked.problems.add(f"--label {found}={label}", _nowhere(found, names))
+            looked.problems.add(f"--label {found}={label}", unseen_label(found, names))
     if told:
         looked.report.notes.append(f"labels renamed: {', '.join(told)}")
-
-
-def _nowhere(found: str, labels: Sequence[str]) -> str:
-    """That no row has a label, and which it may be a slip for."""
-    names = dict.fromkeys(labels)
-    near = difflib.get_close_matches(found, names, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else "leave the option out"
-    return f"no row has the label {shortened(found)!r}; {meant}"
 
 
 def _given_labels(looked: Inspection) -> list[str]:
