@@ -260,3 +260,14 @@ def test_a_workbook_is_read_from_its_only_sheet_or_the_one_that_is_named(tmp_pat
     assert "has several sheets (A, B): choose one with --sheet NAME" in refused(two, ratings)
     assert imported(two, ratings, sheet="B", overwrite=True)[0].num_rows == 8
     assert "has no sheet 'C': it has A, B" in refused(two, ratings, sheet="C")
+
+
+def test_a_workbook_in_a_folder_is_read_from_the_sheet_that_is_named(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path / "d", 8)
+    table: list[list[object]] = [["image", "label"], *([r["image"], r["label"]] for r in rows)]
+    xlsx(tmp_path / "d" / "labels.xlsx", ("A", table), ("B", table[:7]))
+    assert "has several sheets (A, B): choose one with --sheet NAME" in refused(tmp_path / "d")
+    assert imported(tmp_path / "d", sheet="B")[0].num_rows == 6
+    put(tmp_path / "classes", *(f"{label}/{n}.png" for label in SAFETY.labels for n in range(4)))
+    told = refused(tmp_path / "classes", sheet="B")
+    assert told.endswith("classes: --sheet B: no spreadsheet is read there: leave it out")
