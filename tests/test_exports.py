@@ -109,6 +109,18 @@ def test_a_coco_file_gives_each_image_its_category(tmp_path: Path) -> None:
     assert "image 0: has the categories Safe, Unsafe: boxes and masks name objects" in told
 
 
+def test_nothing_of_a_coco_file_is_passed_over_in_silence(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{n}.png" for n in range(9)))
+    value = coco()
+    value["annotations"] += [{"image_id": 11, "category_id": 0}, {"image_id": 8, "category_id": 0}]
+    report, _ = imported(dump(tmp_path / "coco.json", value))
+    assert report.left_out.skipped == {"annotation of an image that is not listed": 1}
+    assert report.left_out.lines()[0].endswith("(first: image 11)")
+    for name in ("images", "annotations", "categories"):
+        told = refused(dump(tmp_path / "damaged.json", coco() | {name: [*coco()[name], None]}))
+        assert "looks like the export of an annotation tool and is not whole" in told
+
+
 def test_exports_of_cvat_are_read(tmp_path: Path) -> None:
     put(tmp_path, *(f"{n}.png" for n in range(8)))
     images = "".join(

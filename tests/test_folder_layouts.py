@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 from blpo.data.arrow import pa, pq
+from blpo.data.errors import DataError
 from blpo.data.sources.base import split_of
+from blpo.data.sources.opening import open_source
 from blpo.data.table.cells import distinct_names
 from PIL import Image
 from user_files import (
@@ -294,6 +296,32 @@ def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:
     assert {e.category for e in examples_of(dataset)} == {"shop"}
     report, _ = imported(folder / "train-000000.tar", overwrite=True)
     assert report.num_rows == 4
+
+
+def test_what_is_no_part_of_a_sample_in_a_tar_is_left_out_and_counted(tmp_path: Path) -> None:
+    members = {f"{n}.{end}": text for n in range(8) for end, text in (
+        ("__key__", b"x"), ("CLS", SAFETY.labels[n % 2].encode()), ("png", png(n)),
+    )} | {"README": b"x", "._0.png": b"x"}  # fmt: skip
+    report, dataset = imported(tar_of(tmp_path / "t.tar", members))
+    assert labels_of(dataset)["3"] == SAFETY.labels[1]
+    assert report.left_out.skipped == {
+        "file with suffix .__key__": 8,
+        "file without a suffix": 1,
+        "hidden or system file": 1,
+    }
+
+
+def test_two_members_of_a_sample_may_not_hold_one_column(tmp_path: Path) -> None:
+    def shard(more: dict[str, bytes]) -> Path:
+        members = {"0.json": b'{"label": 1, "image": "0.png"}', "0.cls": b"1", "0.png": png(0)}
+        return tar_of(tmp_path / "t.tar", members | more)
+
+    [row] = open_source(shard({})).rows(())
+    assert row.values == {"id": "0", "label": 1, "image": png(0)}
+    told = r"0\.{}: another member of its sample holds another {}: keep one of them$"
+    for name, content, column in (("jpg", png(1), "image"), ("label", b"Safe", "label")):
+        with pytest.raises(DataError, match=told.format(name, column)):
+            list(open_source(shard({f"0.{name}": content})).rows(()))
 
 
 def test_folders_in_a_tar_may_be_the_labels_if_told(tmp_path: Path) -> None:
