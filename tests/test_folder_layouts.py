@@ -11,6 +11,7 @@ from blpo.data.arrow import pa, pq
 from blpo.data.errors import DataError
 from blpo.data.sources.base import split_of
 from blpo.data.sources.opening import open_source
+from blpo.data.sources.parquet_files import ParquetSource, PartsSource
 from blpo.data.table.cells import distinct_names
 from PIL import Image
 from user_files import (
@@ -406,3 +407,32 @@ def test_tables_in_several_folders_that_call_two_images_alike_are_refused(tmp_pa
     dataset = imported(tables[0].parent, more=(tables[1],))[1]
     ids = {example.example_id for example in examples_of(dataset)}
     assert ids == {f"{folder}/{name}" for folder in "ab" for name in classes()}
+
+
+def test_suffixes_of_arrow_files_are_read_in_any_case(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([{"image": struct(0), "label": "Safe"}])
+    path = str(tmp_path / "DATA.ARROW")
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    source = open_source(tmp_path / "DATA.ARROW")
+    assert source.layout == "an Arrow file of datasets"
+    assert [row.values["label"] for row in source.rows(["label"])] == ["Safe"]
+
+
+def test_parts_of_a_folder_are_named_once_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        pq.write_table(pa.table({"label": ["Safe"]}), tmp_path / f"{number}.parquet")
+    parts = [("", ParquetSource(path)) for path in sorted(tmp_path.iterdir())]
+    source, named = PartsSource(tmp_path, parts), list[Path]()
+    relative_to = Path.relative_to
+
+    def counted(path: Path, *others: Any, **how: Any) -> Path:
+        named.append(path)
+        return relative_to(path, *others, **how)
+
+    monkeypatch.setattr(Path, "relative_to", counted)
+    assert len(list(source.rows(["label"]))) == 20
+    assert len(list(source.rows_within("7.parquet", ["label"], range(9)))) == 1
+    assert len(named) == 20
