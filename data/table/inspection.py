@@ -1,7 +1,6 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
 import difflib
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,7 +31,6 @@ _ROWS_AT_ONCE = 64
 _ROWS_FOR_PREFIX = 64
 _MAY_LACK = frozenset({"rater", "comment", "category"})
 """Roles that one of several tables may have no column for: an empty cell says nothing of others."""
-_NO_IMAGE = hashlib.sha256(b"").hexdigest()
 
 OnRow = Callable[[], None]
 
@@ -308,7 +306,7 @@ def _check_ids(looked: Inspection) -> None:
     has_ids = "id" in looked.reader.columns
     for record in looked.records:
         first = firsts.setdefault(record.example_id, record)
-        if first is not record and record.image_hash != _NO_IMAGE:
+        if first is not record and record.has_image:
             name = shortened(record.example_id)
             what = f"id {name!r}" if has_ids else f"image {name}"
             told = f"{what} is that of {first.where} too{_remedy(looked.report, first, record)}"
