@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Protocol
 
 from ...data.images import ImageRef
@@ -88,6 +89,11 @@ class Verdict:
     reasoning: str | None = None
     is_error: bool = field(default=False, compare=False)
     cost: Cost = field(default=Cost(), compare=False)
+
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Probability by label, of a verdict with a label; without probabilities it is certain."""
+        return self.probabilities or {str(self.label): 1.0}
 
 
 class Judge:
@@ -245,6 +251,16 @@ def read_verdict(
         return Verdict(None, label_mass=0.0, reason="no probability on any declared label")
     probabilities = {label: mass / label_mass for label, mass in masses.items()}
     return Verdict(max(labels, key=probabilities.__getitem__), probabilities, label_mass)
+
+
+def mean_mass(verdicts: Sequence[Verdict]) -> float | None:
+    """The mean label mass of those that have one; None if none has."""
+    masses = [verdict.label_mass for verdict in verdicts if verdict.label_mass is not None]
+    return fmean(masses) if masses else None
+
+
+def total_cost(verdicts: Sequence[Verdict]) -> Cost:
+    return sum((verdict.cost for verdict in verdicts), Cost())
 
 
 def _cost(reply: Reply) -> Cost:
