@@ -13,6 +13,7 @@ from ..image_files import MAX_IMAGE_BYTES
 from ..left_out import LeftOut
 from ..text_files import parse_json
 from .base import IMAGE_SUFFIXES, Plain, TableRow, flattened
+from .listing import unread
 
 _TEXTS = {"txt": "text", "caption": "text", "text": "text", "cls": "label", "label": "label"}
 """Columns of the members that hold a text, by what follows the first dot."""
@@ -103,11 +104,10 @@ def _why_left_out(member: tarfile.TarInfo) -> str:
     suffix = extension.rpartition(".")[2]
     if not member.isfile():
         return "member that is no file"
-    if not extension:
-        is_hidden = PurePosixPath(member.name).name.startswith(".")
-        return "hidden or system file" if is_hidden else "file without a suffix"
+    if PurePosixPath(member.name).name.startswith("."):
+        return "hidden or system file"
     is_read = _is_image(suffix) or extension in _TEXTS or suffix == "json"
-    return "" if is_read else f"file with suffix .{suffix}"
+    return "" if is_read else unread(suffix and f".{suffix}")
 
 
 def _is_image(suffix: str) -> bool:
