@@ -188,19 +188,24 @@ def test_a_run_that_writes_no_report_is_logged_without_one(
     (copy / "report.html").unlink()
     logged: list[str] = []
 
-    class Tracker:
-        def start(self, *_: object) -> str:
-            return "there"
+    class Kept:
+        def start(self, name: str, run_id: str, params: Mapping[str, str]) -> str:
+            return f"there {bool(name and run_id and params)}"
 
-        def finish(self, _: object, files: Sequence[Path], texts: Mapping[str, str]) -> None:
-            logged.extend([*(file.name for file in files if file.read_bytes()), *texts])
+        def log(self, metrics: Mapping[str, float], step: int) -> None:
+            raise AssertionError(metrics, step)
 
-    monkeypatch.setitem(run_log.TRACKERS, "mlflow", Tracker)
+        def finish(
+            self, metrics: Mapping[str, float], files: Sequence[Path], texts: Mapping[str, str]
+        ) -> None:
+            logged.extend([*(file.name for file in files if metrics and file.read_bytes()), *texts])
+
+    monkeypatch.setitem(run_log.TRACKERS, "mlflow", Kept)
     config, directory = open_run(copy)
     asked = config.model_copy(update={"log_to": ("mlflow",)})
     log = open_run_log(asked, load_task("agin"), directory)
     log.finished(load_run(copy).result)
-    assert log.close() == ["mlflow: there"]
+    assert log.close() == ["mlflow: there True"]
     assert logged == ["result.json", "judge.bundle.json"]
 
 
