@@ -135,28 +135,37 @@ class Judge:
         read = Sampling(self._answer.max_tokens, sample_index=sample_index)
         tasks = [task for _, _, task in questions]
         if self._reasoning_tokens is None:
-            requests = [self._request(*question, read) for question in questions]
-            replies = self._engine.ask(requests)
+            replies = self._engine.ask([self._request(*one, read) for one in questions])
             return [self._verdict(*one) for one in zip(replies, tasks, strict=True)]
         write = Sampling(self._written.max_tokens, sample_index=sample_index)
         requests = [replace(self._request(*one, write), labels=()) for one in questions]
         replies = self._engine.ask(requests)
+        verdicts = self._behind(requests, replies, tasks, read)
+        return [
+            replace(verdict, cost=_cost(reply) + verdict.cost)
+            for verdict, reply in zip(verdicts, replies, strict=True)
+        ]
+
+    def _behind(
+        self,
+        requests: Sequence[Request],
+        replies: Sequence[Reply],
+        tasks: Sequence[Task],
+        read: Sampling,
+    ) -> list[Verdict]:
+        """The verdicts whose labels are read behind what the model has written, in one batch."""
         written = [
             self._reasoned(reply, task.labels) for reply, task in zip(replies, tasks, strict=True)
         ]
-        requests = [
+        asked = [
             replace(request, labels=task.labels, sampling=read, reply_start=text.start)
             for request, text, task in zip(requests, written, tasks, strict=True)
             if text.failure is None
         ]
-        answers = iter(self._engine.ask(requests))
-        verdicts = [
+        answers = iter(self._engine.ask(asked))
+        return [
             text.failure or self._concluded(text, next(answers), task)
             for text, task in zip(written, tasks, strict=True)
-        ]
-        return [
-            replace(verdict, cost=_cost(reply) + verdict.cost)
-            for verdict, reply in zip(verdicts, replies, strict=True)
         ]
 
     def _reasoned(self, reply: Reply, labels: Sequence[str]) -> "_Reasoned":
