@@ -1,6 +1,5 @@
 """The labels of the data against those of the task: where they contradict, and the ways out."""
 
-import difflib
 import json
 import math
 import re
@@ -11,6 +10,7 @@ from typing import Any
 import yaml
 
 from .errors import DataError
+from .near_words import did_you_mean, near_words
 from .shown import shortened
 from .tasks import PAIR_LABELS, PAIR_LABELS_WITH_TIE, Task, label_text
 
@@ -18,8 +18,6 @@ _LONGEST_LABEL = 100
 """Characters: a longer text is no label that anyone would declare."""
 _MOST_SHOWN = 20
 """Different labels that a message counts."""
-_LEAST_LIKENESS = 0.75
-"""Of a misspelt label to the one that is proposed: one letter in four may be another."""
 _HAS_DIGIT = re.compile(r"\d")
 
 
@@ -65,6 +63,15 @@ def check_label_map(label_map: Mapping[str, str], task: Task) -> None:
                 f"--label {found}={name}: {shortened(name)!r} is no label of the task "
                 f"({task.label_set()}); {way}"
             )
+
+
+def unseen_label(found: str, labels: Iterable[str]) -> str:
+    """What to say about a label to rename that no row has. labels: those that rows have."""
+    names = sorted(set(labels), key=_sort_key)
+    more = ", ..." if len(names) > _MOST_SHOWN else ""
+    seen = f" (there are {', '.join(map(shortened, names[:_MOST_SHOWN]))}{more})" if names else ""
+    way = did_you_mean(found, names) or f"{seen}; leave the option out"
+    return f"no row has the label {shortened(found)!r}{way}"
 
 
 def rescaled_labels(low: float, high: float, task: Task) -> dict[str, str]:
@@ -207,7 +214,7 @@ def _near(label: str, task: Task) -> str | None:
     names = {spelling(name): name for name in task.labels if spelling(name)[:1] == words[:1]}
     if words in names or _HAS_DIGIT.search(words):
         return None
-    near = difflib.get_close_matches(words, names, n=2, cutoff=_LEAST_LIKENESS)
+    near = near_words(words, names)
     return names[near[0]] if len(near) == 1 else None
 
 

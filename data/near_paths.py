@@ -1,10 +1,8 @@
 """Paths under which nothing is: told with the path that may be meant."""
 
-import difflib
 from pathlib import Path
 
-_LEAST_LIKENESS = 0.75
-"""Of a misspelt name to the one that is proposed."""
+from .near_words import near_words
 
 
 def no_such(path: Path, what: str = "file or folder") -> str:
@@ -27,6 +25,5 @@ def _nearest(path: Path) -> Path | None:
     folder = None if path.parent == path else _nearest(path.parent)
     if folder is None or not folder.is_dir():
         return None
-    names = {one.name.casefold(): one.name for one in sorted(folder.iterdir())}
-    near = difflib.get_close_matches(path.name.casefold(), names, n=1, cutoff=_LEAST_LIKENESS)
-    return folder / names[near[0]] if near else None
+    near = near_words(path.name, sorted(one.name for one in folder.iterdir()))
+    return folder / near[0] if near else None

@@ -1,6 +1,5 @@
 """What pydantic finds wrong with a settings file: a line for each key, in the words of YAML."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
@@ -11,6 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 
 from .errors import BlpoError
+from .near_words import did_you_mean
 from .redaction import redacted
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -158,8 +158,7 @@ def _meant(problems: Sequence[dict[str, Any]]) -> str:
     """The word that a misspelt one is like; empty for any other value."""
     of_words = [problem for problem in problems if problem["type"] == "literal_error"]
     words = [word.strip(_QUOTES) for problem in of_words for word in _choices(problem)]
-    near = difflib.get_close_matches(str(problems[0]["input"]), words, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    return did_you_mean(str(problems[0]["input"]), words)
 
 
 def _choices(problem: dict[str, Any]) -> list[str]:
@@ -198,10 +197,8 @@ def _written(value: object) -> str:
 
 
 def _suggestion(key: str, known: Sequence[str]) -> str:
-    close = difflib.get_close_matches(key, known, n=1)
-    if close:
-        return f"; did you mean `{close[0]}`?"
-    return f"; known keys: {', '.join(known)}" if known else ""
+    all_known = f"; known keys: {', '.join(known)}" if known else ""
+    return did_you_mean(key, known, "`{}`".format) or all_known
 
 
 def _known_keys(model: type[BaseModel], location: _Location) -> list[str]:

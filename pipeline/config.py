@@ -128,7 +128,7 @@ def _refuse_label_within_thought(config: "RunConfig | JudgeConfig") -> None:
 
 
 PROMPT_FIELDS = ("judge_prompt", "i2t_prompt")
-"""The first prompts of a run, where they are not the task's."""
+"""The initial prompts of a run, where they are not the task's."""
 
 
 class RunConfig(VerdictConfig, MethodSections):

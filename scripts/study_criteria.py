@@ -2,8 +2,8 @@
 
     .venv/bin/python scripts/study_criteria.py --out study-criteria
 
-For every draw and task: the first prompt; one question that names all aspects; four questions of
-two aspects each; and BLPO on the first prompt and on these. All by the likeliest label or rule,
+For every draw and task: the initial prompt; one question that names all aspects; four questions of
+two aspects each; and BLPO on the initial prompt and on these. All by the likeliest label or rule,
 and as a reading that is fitted on train has it. People mind about half of the aspects, and no
 prompt says which. Means over draws, with the paired difference from the one question as it is
 read.
@@ -42,11 +42,11 @@ RULES = {"micro-unsafebench": "any", "micro-agin": "mean"}
 OF_ONE: dict[str, ReadingName] = {"micro-unsafebench": "platt", "micro-agin": "ordered"}
 """What corrects the verdict of a rule without a look at single answers."""
 ARMS: dict[str, tuple[str, str, ReadingName | None]] = {
-    "first prompt": ("first", "none", "auto"),
+    "initial prompt": ("initial", "none", "auto"),
     "one question": ("one", "none", "auto"),
     "several questions": ("several", "none", None),
     "several questions, combiner": ("several", "none", "combiner"),
-    "first prompt, BLPO": ("first", "blpo", "auto"),
+    "initial prompt, BLPO": ("initial", "blpo", "auto"),
     "several questions, BLPO on each": ("several", "blpo-criteria", "combiner"),
 }
 """Kind of prompt, method and reading by row, None for that of OF_ONE; each row is there by the
@@ -103,7 +103,7 @@ def task_of(name: str, kind: str) -> Task:
     """A micro task under one of the kinds of prompt."""
     task = load_task(name)
     names = [aspect.name for aspect in family_aspects(MICRO_TASKS[name].family)]
-    if kind == "first":
+    if kind == "initial":
         return task
     if kind == "one":
         prompt = f"{task.judge_prompt} Look at {listed(names)}."

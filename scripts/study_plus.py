@@ -93,7 +93,7 @@ def main() -> None:
         for name, own in runs.items()
     }
     for name, own in runs.items():
-        summary[name]["less_paper"] = paired_difference(own, runs["paper"])
+        summary[name]["minus_paper"] = paired_difference(own, runs["paper"])
     show(summary, tasks)
     print(json.dumps(summary))
 
@@ -303,7 +303,7 @@ def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None
     names = [task.removeprefix("micro-") for task in tasks]
     print(
         f"{'arm':34} {' '.join(f'{n:>12}' for n in names)} {'accuracy':>9} {'macro F1':>9}"
-        f" {'less paper (95 %)':>24}   harmful steps     false finds"
+        f" {'minus paper (95 %)':>24}   harmful steps     false finds"
         "  judge/verbalizer/optimizer calls"
     )
     for name, own in summary.items():
@@ -317,7 +317,7 @@ def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None
             f"{own[key]:.0f}"
             for key in ("search_judge_calls", "verbalizer_calls", "optimizer_calls")
         )
-        (low, high), difference = own["less_paper"]["ci95"], own["less_paper"]["mean"]
+        (low, high), difference = own["minus_paper"]["ci95"], own["minus_paper"]["mean"]
         less = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
         print(
             f"{name:34} {gains} {own['accuracy_gain']:>+9.3f} {own['macro_f1_gain']:>+9.3f}"

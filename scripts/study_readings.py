@@ -2,10 +2,10 @@
 
     .venv/bin/python scripts/study_readings.py --out study-readings
 
-For every draw, task and seed a run of BLPO with `reading: auto`, which has all four: the first and
-the final prompt, by the likeliest label and as they are read. Means over all, the difference from
-the initial prompt under its reading, with an interval that counts draws of the bench, and in how
-many runs the report claims a gain, against which of the two.
+For every draw, task and seed a run of BLPO with `reading: auto`, which has all four: the initial
+and the final prompt, by the likeliest label and as they are read. Means over all, the difference
+from the initial prompt under its reading, with an interval that counts draws of the bench, and in
+how many runs the report claims a gain, against which of the two.
 
 Synthetic test bench: the figures say what the bench's leaning does, nothing about real judges.
 """

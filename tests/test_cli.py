@@ -159,10 +159,9 @@ def test_it_says_its_version(blpo: Blpo) -> None:
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("init", "--images", "A", "--images", "B"), "--images takes one value and is given 2: A"),
-        (("judge", "x", "--run", "A", "--run=A"), "--run takes one value and is given 2: A and A"),
+        (("init", "--judge", "A", "--judge", "B"), "--judge takes one value and is given 2: A"),
+        (("judge", "x", "--run", "A", "--run=A"), "given 2: A and A: keep one"),
         (("import", "koniq-10k", "--seed", "1", "--seed", "2"), "--seed takes one value"),
-        (("init", "--images", "a", "--images", "b"), "a and b: put both in one folder"),
         (("init", "--text", "--no-text"), "--text and --no-text: keep one of them"),
     ],
 )

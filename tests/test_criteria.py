@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from blpo.data.tasks import Task, load_task, task_yaml
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.baselines import TriedPrompt
 from blpo.models.roles.criteria_judge import combine
-from blpo.models.roles.judge import Verdict
+from blpo.models.roles.judge import Cost, Verdict
 from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.optimizer import load_template
 from blpo.pipeline.runs.engine_pool import EnginePool
@@ -104,6 +105,13 @@ def test_an_answer_in_words_is_certain_and_a_missing_one_leaves_no_verdict() -> 
     failed = combine([Verdict("Safe"), Verdict(None, reason="cut off", is_error=True)], task())
     assert (failed.label, failed.is_error) == (None, True)
     assert failed.reason == "criterion threats: cut off"
+
+
+def test_a_verdict_costs_what_its_answers_cost() -> None:
+    answers = [Verdict("Safe", cost=Cost(1, 30, 0, 1)), Verdict("Safe", cost=Cost(2, 50, 40, 9))]
+    assert combine(answers, task()).cost == Cost(3, 80, 40, 10)
+    answers[1] = replace(answers[1], label=None, reason="cut off")
+    assert combine(answers, task()).cost == Cost(3, 80, 40, 10)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from blpo.data.examples import write_dataset
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.bulk.next_labels import Candidate, picked_of
-from blpo.pipeline.cli.show.decisions import show_estimate
+from blpo.pipeline.cli.show.decisions import show_decision, show_estimate
 from blpo.pipeline.decisions.control import (
     Point,
     controlled,
@@ -23,7 +23,7 @@ from blpo.pipeline.decisions.control import (
     recall_points,
     selective_points,
 )
-from blpo.pipeline.decisions.decide import unsupported
+from blpo.pipeline.decisions.decide import Decision, Outcome, unsupported
 from blpo.pipeline.decisions.estimate import Estimate
 from blpo.pipeline.decisions.target import parse_target
 from blpo.pipeline.metrics.drift import Distribution, mass_bins
@@ -191,6 +191,46 @@ def test_decide_writes_the_operating_point_beside_the_run(blpo: Blpo, folder: Pa
     assert again.code == 1
     assert "--overwrite" in again.err
     decided(blpo, folder / "run", "--overwrite")
+
+
+def outcome_of(num_acts: int, n: int) -> Outcome:
+    interval = {"coverage": (0.0, 1.0), "value": (0.0, 1.0)}
+    return Outcome(
+        n=n, num_acts=num_acts, num_units=num_acts, coverage=num_acts / n, value=0.1, ci95=interval
+    )
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "differs"),
+    [
+        ((90, 100), (80, 200), True),
+        ((90, 100), (175, 200), False),
+        ((900, 1000), (1700, 2000), False),
+        ((9, 10), (12, 20), False),
+        ((100, 100), (200, 200), False),
+    ],
+)
+def test_shares_acted_on_that_are_further_apart_than_by_chance_are_told(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    train: tuple[int, int],
+    test: tuple[int, int],
+    *,
+    differs: bool,
+) -> None:
+    decision = Decision(
+        result="",
+        target=parse_target("error <= .4", [], LABELS),
+        confidence=0.9,
+        threshold=0.5,
+        train=outcome_of(*train),
+        test=outcome_of(*test),
+    )
+    show_decision(decision, tmp_path / "decision.json", as_json=False)
+    told = capsys.readouterr().out
+    assert ("acted on: 90% of train, 40% of the test split, further apart" in told) == differs
+    show_decision(decision, tmp_path / "decision.json", as_json=True)
+    assert json.loads(capsys.readouterr().out)["coverage_differs"] == differs
 
 
 @pytest.fixture

@@ -109,6 +109,18 @@ def test_a_coco_file_gives_each_image_its_category(tmp_path: Path) -> None:
     assert "image 0: has the categories Safe, Unsafe: boxes and masks name objects" in told
 
 
+def test_nothing_of_a_coco_file_is_passed_over_in_silence(tmp_path: Path) -> None:
+    put(tmp_path, *(f"{n}.png" for n in range(9)))
+    value = coco()
+    value["annotations"] += [{"image_id": 11, "category_id": 0}, {"image_id": 8, "category_id": 0}]
+    report, _ = imported(dump(tmp_path / "coco.json", value))
+    assert report.left_out.skipped == {"annotation of an image that is not listed": 1}
+    assert report.left_out.lines()[0].endswith("(first: image 11)")
+    for name in ("images", "annotations", "categories"):
+        told = refused(dump(tmp_path / "damaged.json", coco() | {name: [*coco()[name], None]}))
+        assert "looks like the export of an annotation tool and is not whole" in told
+
+
 def test_exports_of_cvat_are_read(tmp_path: Path) -> None:
     put(tmp_path, *(f"{n}.png" for n in range(8)))
     images = "".join(
@@ -260,3 +272,14 @@ def test_a_workbook_is_read_from_its_only_sheet_or_the_one_that_is_named(tmp_pat
     assert "has several sheets (A, B): choose one with --sheet NAME" in refused(two, ratings)
     assert imported(two, ratings, sheet="B", overwrite=True)[0].num_rows == 8
     assert "has no sheet 'C': it has A, B" in refused(two, ratings, sheet="C")
+
+
+def test_a_workbook_in_a_folder_is_read_from_the_sheet_that_is_named(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path / "d", 8)
+    table: list[list[object]] = [["image", "label"], *([r["image"], r["label"]] for r in rows)]
+    xlsx(tmp_path / "d" / "labels.xlsx", ("A", table), ("B", table[:7]))
+    assert "has several sheets (A, B): choose one with --sheet NAME" in refused(tmp_path / "d")
+    assert imported(tmp_path / "d", sheet="B")[0].num_rows == 6
+    put(tmp_path / "classes", *(f"{label}/{n}.png" for label in SAFETY.labels for n in range(4)))
+    told = refused(tmp_path / "classes", sheet="B")
+    assert told.endswith("classes: --sheet B: no spreadsheet is read there: leave it out")

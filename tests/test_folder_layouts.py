@@ -8,7 +8,10 @@ from typing import Any
 
 import pytest
 from blpo.data.arrow import pa, pq
+from blpo.data.errors import DataError
 from blpo.data.sources.base import split_of
+from blpo.data.sources.opening import open_source
+from blpo.data.sources.parquet_files import ParquetSource, PartsSource
 from blpo.data.table.cells import distinct_names
 from PIL import Image
 from user_files import (
@@ -296,6 +299,32 @@ def test_shards_of_webdataset_are_read(tmp_path: Path) -> None:
     assert report.num_rows == 4
 
 
+def test_what_is_no_part_of_a_sample_in_a_tar_is_left_out_and_counted(tmp_path: Path) -> None:
+    members = {f"{n}.{end}": text for n in range(8) for end, text in (
+        ("__key__", b"x"), ("CLS", SAFETY.labels[n % 2].encode()), ("png", png(n)),
+    )} | {"README": b"x", "._0.png": b"x"}  # fmt: skip
+    report, dataset = imported(tar_of(tmp_path / "t.tar", members))
+    assert labels_of(dataset)["3"] == SAFETY.labels[1]
+    assert report.left_out.skipped == {
+        "file with suffix .__key__": 8,
+        "file without a suffix": 1,
+        "hidden or system file": 1,
+    }
+
+
+def test_two_members_of_a_sample_may_not_hold_one_column(tmp_path: Path) -> None:
+    def shard(more: dict[str, bytes]) -> Path:
+        members = {"0.json": b'{"label": 1, "image": "0.png"}', "0.cls": b"1", "0.png": png(0)}
+        return tar_of(tmp_path / "t.tar", members | more)
+
+    [row] = open_source(shard({})).rows(())
+    assert row.values == {"id": "0", "label": 1, "image": png(0)}
+    told = r"0\.{}: another member of its sample holds another {}: keep one of them$"
+    for name, content, column in (("jpg", png(1), "image"), ("label", b"Safe", "label")):
+        with pytest.raises(DataError, match=told.format(name, column)):
+            list(open_source(shard({f"0.{name}": content})).rows(()))
+
+
 def test_folders_in_a_tar_may_be_the_labels_if_told(tmp_path: Path) -> None:
     members = {f"shots/{name}": png(n) for n, name in enumerate(classes())}
     tar_of(tmp_path / "t.tar", members)
@@ -378,3 +407,32 @@ def test_tables_in_several_folders_that_call_two_images_alike_are_refused(tmp_pa
     dataset = imported(tables[0].parent, more=(tables[1],))[1]
     ids = {example.example_id for example in examples_of(dataset)}
     assert ids == {f"{folder}/{name}" for folder in "ab" for name in classes()}
+
+
+def test_suffixes_of_arrow_files_are_read_in_any_case(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([{"image": struct(0), "label": "Safe"}])
+    path = str(tmp_path / "DATA.ARROW")
+    with pa.OSFile(path, "wb") as file, pa.ipc.new_stream(file, table.schema) as writer:
+        writer.write_table(table)
+    source = open_source(tmp_path / "DATA.ARROW")
+    assert source.layout == "an Arrow file of datasets"
+    assert [row.values["label"] for row in source.rows(["label"])] == ["Safe"]
+
+
+def test_parts_of_a_folder_are_named_once_however_many_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        pq.write_table(pa.table({"label": ["Safe"]}), tmp_path / f"{number}.parquet")
+    parts = [("", ParquetSource(path)) for path in sorted(tmp_path.iterdir())]
+    source, named = PartsSource(tmp_path, parts), list[Path]()
+    relative_to = Path.relative_to
+
+    def counted(path: Path, *others: Any, **how: Any) -> Path:
+        named.append(path)
+        return relative_to(path, *others, **how)
+
+    monkeypatch.setattr(Path, "relative_to", counted)
+    assert len(list(source.rows(["label"]))) == 20
+    assert len(list(source.rows_within("7.parquet", ["label"], range(9)))) == 1
+    assert len(named) == 20

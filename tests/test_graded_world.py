@@ -22,7 +22,13 @@ from blpo.data.micro.graded import (
     ReaderConfig,
     load_world,
 )
-from blpo.data.micro.graded_data import draw_rubric, graded_rows, graded_scenes, ideal_meaning
+from blpo.data.micro.graded_data import (
+    draw_rubric,
+    graded_labels,
+    graded_rows,
+    graded_scenes,
+    ideal_meaning,
+)
 from blpo.data.micro.meaning import understood_verdict
 from blpo.data.micro.rubrics import MICRO_TASKS, Row, generate
 from blpo.data.micro.world import COARSE_ASPECT, Scene, family_aspects, is_fault
@@ -72,6 +78,20 @@ def test_the_shipped_datasets_are_one_corner_to_the_byte(task: str, rubric_seed:
     assert digest(rows) == SHIPPED_BYTES[task, rubric_seed]
     if rubric_seed == 0:
         assert rows == generate(task, 0, 8, 8)
+
+
+def test_labels_without_pictures_are_those_of_the_dataset() -> None:
+    own = GradedWorld(draw=SMALL, people=PeopleConfig(raters=3, share_rated=0.5))
+    rows, scenes = graded_rows("micro-agin", own), graded_scenes("micro-agin", own)
+    told = [
+        (split, e.scene, e.label, e.ratings)
+        for split, examples in graded_labels("micro-agin", own).items()
+        for e in examples
+    ]
+    assert told == [
+        (row["split"], scene, row["label"], row.get("ratings", ()))
+        for row, scene in zip(rows, scenes, strict=True)
+    ]
 
 
 def test_no_seed_is_drawn_under_two_names() -> None:

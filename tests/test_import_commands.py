@@ -81,6 +81,8 @@ def test_a_rename_of_no_row_is_the_first_problem(blpo: Blpo, tmp_path: Path) -> 
     told = blpo(*IMPORT, "t.csv", *TASK, *given)
     first = told.err.partition("problems")[2].splitlines()[1]
     assert first == "  --label fin=Safe: no row has the label 'fin'; did you mean 'fine'?"
+    other = blpo(*IMPORT, "t.csv", *TASK, *given[:2], "good=Safe")
+    assert "'good' (there are fine, unfit); leave the option out" in other.err
 
 
 def test_folders_of_images_without_labels_are_sent_to_the_labelling_page(

@@ -378,3 +378,20 @@ def test_renames_are_counted_and_one_of_a_label_that_no_row_has_is_refused(
     wrong = blpo(*given, "--label", "koo=Unsafe")
     told = "--label koo=Unsafe: no row has the label 'koo'; did you mean 'ko'?"
     assert (wrong.code, told in wrong.err) == (1, True), wrong
+
+
+@pytest.mark.parametrize(
+    ("name", "found", "told"),
+    [
+        ("unsafebench", "unsave", "no row has the label 'unsave'; did you mean 'Unsafe'?"),
+        ("unsafebench", "bad", "no row has the label 'bad' (there are Safe, Unsafe); leave the "),
+        ("agin", "3", "no row has the label '3'; leave the option out"),
+    ],
+)
+def test_a_public_dataset_has_no_row_with_the_label_to_rename_and_is_refused(
+    tmp_path: Path, name: str, found: str, told: str
+) -> None:
+    source = getattr(public, name)(tmp_path / "source")
+    label = {"unsafebench": "Unsafe", "agin": "2"}[name]
+    message = refused(name, source, label_map={found: label})
+    assert f"--label {found}={label}: {told}" in message

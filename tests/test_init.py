@@ -145,6 +145,19 @@ def test_subfolders_that_are_not_named_after_the_labels_are_labelled(
     assert first.startswith("blpo import table pics ")
 
 
+def test_several_folders_are_one_set_from_labels_or_to_a_page(blpo: Blpo, tmp_path: Path) -> None:
+    shots = {f"{shop}/{name}/{i}.png": picture(i) for i, shop in enumerate("ab") for name in "xy"}
+    write_images(tmp_path, shots | {"c/0.png": picture(5)})
+    given = ("init", "--description", "x", "--json", "--overwrite", "--images", "a", "--images")
+    labelled = json.loads(blpo(*given, "b").out)["next"]
+    assert labelled[0] == "blpo import table a b --task x.yaml --out x.parquet"
+    assert load_task("x.yaml").labels == ("x", "y")
+    label, taken, *_ = json.loads(blpo(*given, "c", "--labels", "x,y").out)["next"]
+    assert label == "blpo label a c --task x.yaml"
+    assert "LABELS.csv --image-root a --image-root c" in taken
+    assert blpo(*label.split()[1:]).code == 0
+
+
 def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="has no images"):
         look_at(tmp_path)

@@ -524,6 +524,25 @@ def test_shards_on_this_machine_become_a_folder_of_parts(blpo: Blpo) -> None:
     assert "--own-stores" in blpo(*judge[:-3], "--own-stores", "--out", "two.parquet").err
 
 
+@pytest.mark.usefixtures("world")
+def test_who_judges_a_single_shard_counts_from_1_as_with_shard(blpo: Blpo) -> None:
+    judge = ["judge", "data.parquet", "--task", TASK, "--set", "judge.kind=lexicon"]
+    judge += ["--max-failed-share", "1", "--out"]
+    assert blpo(*judge, "verdicts", "--shards", "3").code == 0
+    for number in (1, 3):
+        Path(f"verdicts/part-{number - 1:05}.parquet").unlink()
+        done = blpo("judge", "shard", "verdicts", str(number))
+        assert (done.code, f"shard {number}: " in done.out) == (0, True), done.err
+        share = ["--shard", f"{number}/3"]
+        assert blpo(*judge, f"{number}.parquet", *share).code == 0
+        part = pl.read_parquet(f"verdicts/part-{number - 1:05}.parquet")
+        assert part.equals(pl.read_parquet(f"{number}.parquet"))
+    for number in ("0", "4"):
+        wrong = blpo("judge", "shard", "verdicts", number)
+        told = f"verdicts: shard {number}: there are 3, counted from 1"
+        assert (wrong.code, told in wrong.err) == (1, True), wrong
+
+
 def test_an_evaluation_says_how_many_images_the_prompt_was_fitted_on(
     world: World, caplog: pytest.LogCaptureFixture
 ) -> None:

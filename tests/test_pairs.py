@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +16,7 @@ from blpo.data.importers.pairs import PairRow, presented
 from blpo.data.importers.places import ImagePlace
 from blpo.data.tasks import Task
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.roles.judge import Judge, Verdict
+from blpo.models.roles.judge import Cost, Judge, Verdict
 from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.optimizer import Case, render_cases
 from blpo.models.roles.pair_judge import (
@@ -224,6 +224,15 @@ def test_scores_ask_about_each_image_alone_on_the_score_labels() -> None:
     assert shown(engine) == ["a1", "b1", "a2", "b2"]
     assert {request.labels for request in engine.asked} == {("1", "2", "3")}
     assert {request.prompt for request in engine.asked} == {"p\nAnswer A or B."}
+
+
+@pytest.mark.parametrize("compare", ["joint", "scores"])
+def test_a_pair_costs_what_both_of_its_requests_cost(compare: str) -> None:
+    task = JOINT if compare == "joint" else SCORES
+    shares = dict.fromkeys(task.score_labels or task.labels, 0.3)
+    engine = Engine(lambda _: replace(label_reply(shares), prompt_tokens=20, completion_tokens=1))
+    [given] = make_judge(engine, task)("p", [pair(1)])
+    assert given.cost == Cost(calls=2, prompt_tokens=40, completion_tokens=2)
 
 
 def test_a_task_without_pairs_gets_the_plain_judge_and_one_request_a_verdict() -> None:

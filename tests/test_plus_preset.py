@@ -24,6 +24,7 @@ from blpo.pipeline.blpo.records import (
     FinalChoice,
     I2TSearch,
     InnerProblem,
+    Misjudgment,
     OuterStep,
     Scored,
 )
@@ -92,6 +93,7 @@ ALONE: list[dict[str, Any]] = [
     {"loss": "brier"},
     {"selection": "holdout", "score_on": "probe"},
     {"update_p": "informed"},
+    {"second_look": True, "accept": "paired"},
 ]
 
 
@@ -287,6 +289,57 @@ def test_a_loss_that_falls_is_no_reason_to_accept_while_no_more_verdicts_are_rig
     assert decision.gain.mean > 0
     assert decision.accepted == (not more_right)
     assert (decision.reason == "no more verdicts are right") is more_right
+
+
+class RightOn(CountedRoles):
+    """Each judge prompt is right on the examples that `right` tells."""
+
+    right: Mapping[str, set[str]]
+
+    def judge_pairs(self, pairs: Sequence[tuple[str, Example]]) -> list[Verdict]:
+        return [
+            Verdict(
+                next(
+                    label
+                    for label in self.task.labels
+                    if (label == example.label) == (example.example_id in self.right[prompt])
+                )
+            )
+            for prompt, example in pairs
+        ]
+
+
+@pytest.mark.parametrize("second_look", [True, False])
+@pytest.mark.parametrize("keeps", [True, False])
+def test_the_second_look_finds_what_a_proposal_breaks_of_cases_that_earlier_steps_were_shown(
+    second_look: bool, keeps: bool
+) -> None:
+    dataset, engine = ideal_world("micro-unsafebench", num_train=80)
+    roles, ids = RightOn("micro-unsafebench", engine), [e.example_id for e in dataset.train]
+    earlier, others = ids[:20], ids[20:]
+    roles.right = {
+        "p_0": set(others[30:]),
+        "p_1": {*earlier, *others[10:]},
+        "p_2": {*others, *(earlier if keeps else [])},
+    }
+    config = BlpoConfig.model_validate({**PLUS, "second_look": second_look, "controls": "off"})
+    plus = Plus(roles, dataset.train, "p_0", config, seed=0)
+
+    def decided(index: int, start: str, shown: Sequence[str], proposed: str) -> Decision:
+        verdicts = plus.judge_train(start)
+        judged = zip(dataset.train, verdicts, strict=True)
+        minibatch = [Misjudgment(e, verdict) for e, verdict in judged if e.example_id in shown]
+        problem, search = InnerProblem(index, start, verdicts, minibatch), I2TSearch()
+        scored = plus.score(problem, [proposed], search)[proposed]
+        candidate = Candidate("q", [], Proposal(proposed), proposed, scored)
+        return plus.decide(problem, search, candidate)
+
+    assert decided(0, "p_0", earlier, "p_1").accepted
+    decision = decided(1, "p_1", others[:5], "p_2")
+    assert decision.accepted is (keeps or not second_look)
+    assert (decision.reason == "no gain at 90% confidence at the second look") is (
+        not decision.accepted
+    )
 
 
 def test_a_proposal_is_scored_on_all_that_is_known_of_it() -> None:

@@ -50,7 +50,11 @@ def test_who_asked_for_quiet_sees_warnings_only(
 
 @pytest.mark.parametrize(
     "command",
-    [("judge", "none.parquet", "--out", "verdicts.parquet"), ("sweep", "none.yaml")],
+    [
+        ("judge", "none.parquet", "--out", "verdicts.parquet"),
+        ("evaluate", "none.parquet"),
+        ("sweep", "none.yaml"),
+    ],
     ids=lambda command: command[0],
 )
 def test_long_commands_can_be_quiet(

@@ -2,8 +2,9 @@
 
 import json
 import re
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +179,34 @@ def test_a_tracker_that_is_not_installed_is_named_with_the_command(
     asked = config.model_copy(update={"log_to": ("wandb",)})
     with pytest.raises(ConfigError, match=r"wandb is not installed: .*setup.sh wandb"):
         open_run_log(asked, load_task("agin"), directory)
+
+
+def test_a_run_that_writes_no_report_is_logged_without_one(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = shutil.copytree(folder / "runs/photos", folder / "runs/bare")
+    (copy / "report.html").unlink()
+    logged: list[str] = []
+
+    class Kept:
+        def start(self, name: str, run_id: str, params: Mapping[str, str]) -> str:
+            return f"there {bool(name and run_id and params)}"
+
+        def log(self, metrics: Mapping[str, float], step: int) -> None:
+            raise AssertionError(metrics, step)
+
+        def finish(
+            self, metrics: Mapping[str, float], files: Sequence[Path], texts: Mapping[str, str]
+        ) -> None:
+            logged.extend([*(file.name for file in files if metrics and file.read_bytes()), *texts])
+
+    monkeypatch.setitem(run_log.TRACKERS, "mlflow", Kept)
+    config, directory = open_run(copy)
+    asked = config.model_copy(update={"log_to": ("mlflow",)})
+    log = open_run_log(asked, load_task("agin"), directory)
+    log.finished(load_run(copy).result)
+    assert log.close() == ["mlflow: there True"]
+    assert logged == ["result.json", "judge.bundle.json"]
 
 
 def test_what_was_logged_is_in_the_json(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

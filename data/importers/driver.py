@@ -20,7 +20,7 @@ from ..problems import Problems
 from ..tasks import TIE, Task, load_task
 from .duplicates import near_duplicates
 from .inspection import Inspector
-from .labelling import label_rows
+from .labelling import check_renames, label_rows
 from .manifest import (
     Drawn,
     DrawnPair,
@@ -54,8 +54,8 @@ def import_source(
     Rows of one group stay on one side of the split; rows that cannot be used are skipped and
     counted by reason. Images are read twice. The same source gives the same split under any
     order of its rows. Raises DataError, and writes nothing, for a source that is not in the
-    format, labels that contradict the task, renames to what is no label of it, and strata that
-    are short of rows.
+    format, labels that contradict the task, renames to what is no label of it or of what no row
+    has, and strata that are short of rows.
     """
     if out is not None:
         refuse_output(out, source, ".parquet", overwrite=options.overwrite)
@@ -66,6 +66,7 @@ def import_source(
     plan = _plan(card, options)
     intake = Intake()
     rows = _read(importer, source, target, intake, on_row)
+    check_renames(rows, options.label_map or {}, name)
     rows = _usable(rows, task, intake, name)
     labelling = label_rows(rows, task, options, intake, name)
     inspector = Inspector(intake, on_row)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..errors import DataError
 from ..examples import SPLITS, Split
 from ..groups import connected_groups
-from ..label_sets import explain_contradiction, rescaled_labels, unknown_label
+from ..label_sets import explain_contradiction, rescaled_labels, unknown_label, unseen_label
 from ..problems import Problems
 from ..splits import assign_splits
 from ..tasks import Task, label_text
@@ -28,6 +28,17 @@ class Labelling:
     binning: Binning | None
     label_map: dict[str, str]
     own_splits: bool
+
+
+def check_renames(rows: Sequence[RawRow], label_map: Mapping[str, str], source: str) -> None:
+    """Raises DataError for a label to rename that no row has. Scores are no labels."""
+    of_labels = [row for row in rows if isinstance(row.value, str)]
+    labels = {label_text(value) for row in of_labels for value in (row.value, *row.ratings)}
+    problems = Problems(source)
+    for found, name in label_map.items():
+        if found not in labels:
+            problems.add(f"--label {found}={name}", unseen_label(found, labels))
+    problems.raise_if_any()
 
 
 def label_rows(

@@ -1,6 +1,7 @@
 """Rubrics, people and datasets of the graded world."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -88,6 +89,28 @@ def rubric_of(task_name: str, draw: DrawConfig) -> Rubric:
     return draw_rubric(task_name, draw.own_seed(draw.rubric_seed))
 
 
+@dataclass(frozen=True, slots=True)
+class Labelled:
+    """A scene and what people say of it. ratings: of single people, where several were asked."""
+
+    scene: Scene
+    label: str
+    ratings: tuple[str, ...] = ()
+
+
+def graded_labels(task_name: str, world: GradedWorld) -> dict[str, list[Labelled]]:
+    """What the dataset of a task in a world shows and says, by split, without its pictures."""
+    draw, people = world.draw, world.people
+    task, splits = MICRO_TASKS[task_name], _splits(task_name, draw, people)
+    rubric = personal(rubric_of(task_name, draw), task, people)
+    return {
+        split: _with_every_label(
+            [_rated(scene, label, rubric, task, people) for scene, label in examples]
+        )
+        for split, examples in splits.items()
+    }
+
+
 def graded_rows(task_name: str, world: GradedWorld) -> list[Row]:
     """The dataset of a task in a world: train rows, then test rows."""
     rows, _ = _drawn(task_name, _what_draws(world))
@@ -109,35 +132,29 @@ def _what_draws(world: GradedWorld) -> str:
 def _drawn(task_name: str, world_json: str) -> tuple[Sequence[Row], Sequence[Scene]]:
     """Rows and the scenes behind them. Worlds that differ in other knobs share them, and so do a
     dataset and the judge that knows its scenes: most of the work is in the pictures."""
-    world = GradedWorld.model_validate_json(world_json)
-    draw, people = world.draw, world.people
-    splits = _splits(task_name, draw, people)
-    rows = rows_of(task_name, splits)
-    scenes = [scene for examples in splits.values() for scene, _ in examples]
-    if people.raters > 1:
-        rubric = personal(rubric_of(task_name, draw), MICRO_TASKS[task_name], people)
-        rated = [
-            _rated(row, scene, rubric, MICRO_TASKS[task_name], people)
-            for row, scene in zip(rows, scenes, strict=True)
-        ]
-        rows = _with_every_label(rows, rated)
-    return rows, scenes
+    splits = graded_labels(task_name, GradedWorld.model_validate_json(world_json))
+    told = [labelled for examples in splits.values() for labelled in examples]
+    rows = rows_of(
+        task_name, {split: [(e.scene, e.label) for e in own] for split, own in splits.items()}
+    )
+    for row, labelled in zip(rows, told, strict=True):
+        if labelled.ratings:
+            row["ratings"] = labelled.ratings
+    return rows, [labelled.scene for labelled in told]
 
 
-def _with_every_label(rows: list[Row], rated: list[Row]) -> list[Row]:
-    """The rated rows, but unrated the first of a label that a split would lose by their medians.
+def _with_every_label(rated: list[tuple[str, Labelled]]) -> list[Labelled]:
+    """What people say of a split, but of one person the first of a label that the medians lose.
 
-    A task without an example of one of its labels could not be run.
+    A task without an example of one of its labels could not be run. rated: each with the label of
+    one person.
     """
-    for split in dict.fromkeys(row["split"] for row in rows):
-        places = [place for place, row in enumerate(rows) if row["split"] == split]
-        left = {rated[place]["label"] for place in places}
-        for place in places:
-            label = rows[place]["label"]
-            if label not in left:
-                rated[place] = rows[place]
-                left.add(label)
-    return rated
+    left = {labelled.label for _, labelled in rated}
+    kept: list[Labelled] = []
+    for label, labelled in rated:
+        kept.append(labelled if label in left else Labelled(labelled.scene, label))
+        left.add(label)
+    return kept
 
 
 def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
@@ -169,15 +186,20 @@ def _shipped(task_name: str, draw: DrawConfig) -> DataDraw:
     return shipped_draw(task_name, draw.data_seed, name)
 
 
-def _rated(row: Row, scene: Scene, rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Row:
-    """The row with what several people say, the one of the label first, if it is one of those."""
+def _rated(
+    scene: Scene, label: str, rubric: Rubric, task: MicroTask, people: PeopleConfig
+) -> tuple[str, Labelled]:
+    """The label of one person, and what several people say, that label first, if it is one of
+    those."""
+    if people.raters == 1:
+        return label, Labelled(scene, label)
     rng = np.random.default_rng(derived_seed("raters", scene.seed))
     if rng.random() >= people.share_rated:
-        return row
+        return label, Labelled(scene, label)
     labels = list(task.label_shares)
-    ratings = [row["label"]]
+    ratings = [label]
     for _ in range(people.raters - 1):
-        label = human_label(scene, rubric, task.scale, rng)
-        ratings.append(beside(label, labels, rng) if rng.random() < people.label_noise else label)
+        other = human_label(scene, rubric, task.scale, rng)
+        ratings.append(beside(other, labels, rng) if rng.random() < people.label_noise else other)
     median = sorted(ratings, key=labels.index)[(len(ratings) - 1) // 2]
-    return {**row, "ratings": tuple(ratings), "label": median}
+    return label, Labelled(scene, median, tuple(ratings))

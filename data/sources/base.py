@@ -1,7 +1,7 @@
 """What every source of rows is, and what all of them share."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, cast
@@ -99,6 +99,16 @@ class Plain:
 
     def image_columns(self) -> list[str]:
         return []
+
+
+def joint_columns(tables: Iterable[TableSource]) -> list[str]:
+    """The columns of several tables, each once, in the order in which they come up."""
+    return list(dict.fromkeys(name for table in tables for name in table.columns()))
+
+
+def joint_image_columns(tables: Iterable[TableSource]) -> list[str]:
+    """The same of columns that hold images."""
+    return list(dict.fromkeys(name for table in tables for name in table.image_columns()))
 
 
 def is_image_cell(cell: Mapping[str, Any]) -> bool:

@@ -1,6 +1,5 @@
 """COCO files used for classification: images, categories, and the category of each image."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -17,16 +16,21 @@ def coco_rows(
 ) -> list[tuple[str, dict[str, Any]]]:
     """A row per image, with the name of its category as `label`.
 
-    Images without an annotation are left out and counted. Raises DataError for an image of several
-    categories, as files of objects with boxes have them.
+    Images without an annotation, and annotations of images that are not listed, are left out and
+    counted. Raises DataError for an image of several categories, as files of objects with boxes
+    have them, and what an entry that is no object makes Python raise.
     """
-    names = {category["id"]: str(category["name"]) for category in _objects(value, "categories")}
-    found: defaultdict[Any, set[str]] = defaultdict(set)
-    for annotation in _objects(value, "annotations"):
-        category = annotation.get("category_id")
-        found[annotation.get("image_id")].add(names.get(category, str(category)))
+    images = cast("list[dict[str, Any]]", value["images"])
+    found: dict[Any, set[str]] = {image.get("id"): set() for image in images}
+    names = {category["id"]: str(category["name"]) for category in value["categories"]}
+    for annotation in cast("list[dict[str, Any]]", value["annotations"]):
+        image_id, category = annotation.get("image_id"), annotation.get("category_id")
+        if image_id in found:
+            found[image_id].add(names.get(category, str(category)))
+        else:
+            left_out.skip("annotation of an image that is not listed", f"image {image_id}")
     rows: list[tuple[str, dict[str, Any]]] = []
-    for image in _objects(value, "images"):
+    for image in images:
         labels, where = sorted(found[image.get("id")]), f"image {image.get('id')}"
         if not labels:
             left_out.skip("image without an annotation", where)
@@ -38,7 +42,3 @@ def coco_rows(
             )
         rows.append((where, image | {"label": labels[0]}))
     return rows
-
-
-def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
-    return [entry for entry in cast("list[Any]", value[key]) if isinstance(entry, dict)]

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import DataError
 from ..left_out import LeftOut
-from .base import Around, Plain, TableRow, TableSource
+from .base import Around, Plain, TableRow, TableSource, joint_columns, joint_image_columns
 from .listing import METADATA_NAMES, Listing, is_split_name
 
 _FILE_NAMES = ("file_name", "filename", "image", "image_path", "path")
@@ -192,11 +192,10 @@ class SplitParts:
         return left_out
 
     def columns(self) -> list[str]:
-        names = dict.fromkeys(name for _, part in self.parts for name in part.columns())
-        return list(names | {"split": None})
+        return list(dict.fromkeys([*joint_columns(part for _, part in self.parts), "split"]))
 
     def image_columns(self) -> list[str]:
-        return list(dict.fromkeys(n for _, part in self.parts for n in part.image_columns()))
+        return joint_image_columns(part for _, part in self.parts)
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         for name, part in self.parts:

@@ -74,7 +74,7 @@ def _annotator(annotation: Mapping[str, Any]) -> str:
 
 def joined(value: object) -> object:
     """The choices of one annotator as one cell: the only one, or all of them in a text."""
-    if not isinstance(value, list):
+    if not isinstance(value, list | tuple):
         return value
-    parts = [joined(part) for part in cast("list[object]", value)]
+    parts = [joined(part) for part in cast("Sequence[object]", value)]
     return parts[0] if len(parts) == 1 else ", ".join(map(str, parts))

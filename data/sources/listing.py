@@ -55,9 +55,7 @@ class Listing:
     def leave_out_others(self, *used: PurePosixPath) -> None:
         """Count every file but these by its suffix."""
         for file in set(self.files) - set(used):
-            suffix = file.suffix.lower()
-            reason = f"file with suffix {suffix}" if suffix else "file without a suffix"
-            self.left_out.skip(reason, file.as_posix())
+            self.left_out.skip(unread(file.suffix.lower()), file.as_posix())
 
 
 def list_folder(folder: Path) -> Listing:
@@ -73,6 +71,11 @@ def list_folder(folder: Path) -> Listing:
         else:
             listing.files.append(file)
     return listing
+
+
+def unread(suffix: str) -> str:
+    """The reason under which files are counted that are not read; suffix: theirs, "" for none."""
+    return f"file with suffix {suffix}" if suffix else "file without a suffix"
 
 
 def is_split_name(name: str) -> bool:

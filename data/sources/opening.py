@@ -7,7 +7,7 @@ from ..image_files import refuse_outside_link
 from ..near_paths import no_such
 from ..remote import address, is_here
 from .base import TableSource, split_of
-from .files import TABLE_SUFFIXES, TARS, open_file
+from .files import SPREADSHEETS, TABLE_SUFFIXES, TARS, open_file
 from .folders import BesideImages, ClassFolders, ImageFiles, InFolder, SplitParts, WithMetadata
 from .listing import Listing, is_split_name, list_folder
 from .parquet_files import ParquetSource, PartsSource, split_in_name
@@ -21,8 +21,8 @@ _LINKED = "put the file itself there, or pass --allow-outside if you trust the f
 def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> TableSource:
     """The table behind a path; raises DataError for a path that is none, or could be two things.
 
-    sheet: which one of a spreadsheet. allow_outside: whether the metadata file of a folder may be
-    a link that leads out of it.
+    sheet: which one of a spreadsheet, also of one in a folder. allow_outside: whether the files
+    of a folder that are read as tables may be links that lead out of it.
     """
     if not is_here(path):
         raise DataError(
@@ -33,7 +33,7 @@ def open_source(path: Path, *, sheet: str = "", allow_outside: bool = False) -> 
         raise DataError(no_such(path))
     if not path.is_dir():
         return open_file(path, sheet)
-    return _Folder(path, allow_outside=allow_outside).open()
+    return _Folder(path, sheet, allow_outside=allow_outside).open()
 
 
 def open_images(path: Path) -> TableSource:
@@ -54,15 +54,20 @@ def _of_split(listing: Listing, split: str) -> list[PurePosixPath]:
 
 
 class _Folder:
-    """A folder whose layout is to be recognised."""
+    """A folder whose layout is to be recognised. sheet, allow_outside: see `open_source`."""
 
-    def __init__(self, path: Path, *, allow_outside: bool) -> None:
+    def __init__(self, path: Path, sheet: str, *, allow_outside: bool) -> None:
         self._path = path
+        self._sheet = sheet
         self._allow_outside = allow_outside
 
     def open(self) -> TableSource:
         listing = list_folder(self._path)
         source, used = self._recognised(listing)
+        if self._sheet and not any(file.suffix.lower() in SPREADSHEETS for file in used):
+            raise DataError(
+                f"{self._path}: --sheet {self._sheet}: no spreadsheet is read there: leave it out"
+            )
         listing.leave_out_others(*used)
         return InFolder(source, listing.left_out)
 
@@ -89,31 +94,20 @@ class _Folder:
             return self._with_metadata(listing, tables[0]), [*tables, *listing.images]
         splits = [split_in_name(listing.folder / file, listing.folder) for file in tables]
         if len(tables) > 1 and all(splits):
-            return self._split_tables(listing, splits, tables), [*tables, *listing.images]
+            opened = map(self._opened, self._paths(listing, tables))
+            return SplitParts(list(zip(splits, opened, strict=True))), [*tables, *listing.images]
         return self._image_folder(listing), listing.images
 
-    def _split_tables(
-        self, listing: Listing, splits: list[str], files: list[PurePosixPath]
-    ) -> TableSource:
-        paths = [listing.folder / file for file in files]
-        for path in paths:
-            self._refuse_link(path)
-        tables = [open_file(path) for path in paths]
-        return SplitParts(list(zip(splits, tables, strict=True)))
-
     def _annotated(self, listing: Listing, files: list[PurePosixPath]) -> TableSource:
-        paths = [listing.folder / file for file in files]
-        for path in paths:
-            self._refuse_link(path)
+        paths = self._paths(listing, files)
         splits = [split_in_name(path, listing.folder) for path in paths]
         if len(files) == 1:
-            return BesideImages(open_file(paths[0]), listing.folder, listing.images)
+            return BesideImages(self._opened(paths[0]), listing.folder, listing.images)
         if not all(splits):
-            names = ", ".join(map(str, files))
-            raise DataError(f"{listing.folder}: holds {names}: keep one of them")
+            raise _one_too_many(listing, files)
         return SplitParts(
             [
-                (split, BesideImages(open_file(path), listing.folder, _of_split(listing, split)))
+                (split, BesideImages(self._opened(path), listing.folder, _of_split(listing, split)))
                 for split, path in zip(splits, paths, strict=True)
             ]
         )
@@ -121,7 +115,7 @@ class _Folder:
     def _parts(
         self, listing: Listing, files: list[PurePosixPath]
     ) -> tuple[TableSource, list[PurePosixPath]]:
-        paths = [listing.folder / file for file in files]
+        paths = self._paths(listing, files)
         parts = [(split_in_name(path, listing.folder), ParquetSource(path)) for path in paths]
         if len({bool(split) for split, _ in parts}) > 1:
             without = next(part.path for split, part in parts if not split)
@@ -130,16 +124,12 @@ class _Folder:
                 f"{without.relative_to(self._path)} does not: give one file, or a folder of files "
                 "that are all alike"
             )
-        for path in paths:
-            self._refuse_link(path)
         return PartsSource(listing.folder, parts), files
 
     def _tars(
         self, listing: Listing, files: list[PurePosixPath]
     ) -> tuple[TableSource, list[PurePosixPath]]:
-        paths = [listing.folder / file for file in files]
-        for path in paths:
-            self._refuse_link(path)
+        paths = self._paths(listing, files)
         parts = [(split_in_name(path, listing.folder), path) for path in paths]
         return WebDatasetSource(listing.folder, parts), files
 
@@ -168,15 +158,24 @@ class _Folder:
     def _labelled(self, listing: Listing) -> TableSource:
         on_top = [file for file in listing.metadata if len(file.parts) == 1]
         if len(on_top) > 1:
-            names = ", ".join(map(str, on_top))
-            raise DataError(f"{listing.folder}: holds {names}: keep one of them")
+            raise _one_too_many(listing, on_top)
         return self._with_metadata(listing, on_top[0]) if on_top else ClassFolders(listing)
 
     def _with_metadata(self, listing: Listing, file: PurePosixPath) -> TableSource:
-        path = listing.folder / file
-        self._refuse_link(path)
-        return WithMetadata(listing, open_file(path), file.name)
+        [path] = self._paths(listing, [file])
+        return WithMetadata(listing, self._opened(path), file.name)
 
-    def _refuse_link(self, path: Path) -> None:
-        if not self._allow_outside:
+    def _opened(self, path: Path) -> TableSource:
+        return open_file(path, self._sheet)
+
+    def _paths(self, listing: Listing, files: list[PurePosixPath]) -> list[Path]:
+        """Where files lie that are to be read. Raises DataError for a link out of the folder."""
+        paths = [listing.folder / file for file in files]
+        for path in paths if not self._allow_outside else ():
             refuse_outside_link(self._path, path, str(path), _LINKED)
+        return paths
+
+
+def _one_too_many(listing: Listing, files: list[PurePosixPath]) -> DataError:
+    names = ", ".join(map(str, files))
+    return DataError(f"{listing.folder}: holds {names}: keep one of them")

@@ -14,7 +14,14 @@ from typing import Any, cast
 from ..arrow import ARROW_ERRORS, open_parquet, pa, parquet_fault, pq
 from ..dataset_files import batches_within, footer_digest, group_rows
 from ..errors import DataError
-from .base import SPLIT_NAMES, Plain, TableRow, flattened
+from .base import (
+    SPLIT_NAMES,
+    Plain,
+    TableRow,
+    flattened,
+    joint_columns,
+    joint_image_columns,
+)
 
 _BATCH_ROWS = 64
 
@@ -31,7 +38,7 @@ class ParquetSource(Plain):
 
     @property
     def _is_arrow(self) -> bool:
-        return self.path.suffix == ".arrow"
+        return self.path.suffix.lower() == ".arrow"
 
     @cached_property
     def schema(self) -> Any:
@@ -129,25 +136,27 @@ class PartsSource(Plain):
         return f"{len(self.parts):,} Parquet or Arrow files in a folder{by}"
 
     def columns(self) -> list[str]:
-        names = dict.fromkeys(name for _, part in self.parts for name in part.columns())
-        has_splits = any(split for split, _ in self.parts)
-        return list(names | ({"split": None} if has_splits else {}))
+        split = ["split"] if any(split for split, _ in self.parts) else []
+        return list(dict.fromkeys([*joint_columns(part for _, part in self.parts), *split]))
 
     def image_columns(self) -> list[str]:
-        return list(dict.fromkeys(n for _, part in self.parts for n in part.image_columns()))
+        return joint_image_columns(part for _, part in self.parts)
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
-        for name in self.files():
+        for name in self._by_name:
             yield from self.rows_within(name, columns, range(sys.maxsize))
 
     def files(self) -> dict[str, ParquetSource]:
         """By their paths below the folder."""
-        return {part.path.relative_to(self.folder).as_posix(): part for _, part in self.parts}
+        return {name: part for name, (_, part) in self._by_name.items()}
+
+    @cached_property
+    def _by_name(self) -> dict[str, tuple[str, ParquetSource]]:
+        return {part[1].path.relative_to(self.folder).as_posix(): part for part in self.parts}
 
     def rows_within(self, name: str, columns: Sequence[str], rows: range) -> Iterator[TableRow]:
         """These rows, from 0, of one of `files`."""
-        part = self.files()[name]
-        split = next(split for split, other in self.parts if other is part)
+        split, part = self._by_name[name]
         for row in part.rows_within(columns, rows):
             values = row.values | ({"split": split} if split else {})
             yield TableRow(f"{name} {row.where}", values, self.folder)

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from ..left_out import LeftOut
-from .base import TableRow, TableSource
+from .base import TableRow, TableSource, joint_columns
 
 _MOST_NAMED = 5
 
 
-def joint_name(sources: Sequence[object]) -> str:
+def joint_name(sources: Sequence[Path]) -> str:
     """What messages call sources that are read as one: the path of one, the paths of several."""
     if len(sources) == 1:
         return str(sources[0])
@@ -47,7 +48,7 @@ class SeveralTables:
         return left_out
 
     def columns(self) -> list[str]:
-        return list(dict.fromkeys(name for _, part in self.parts for name in part.columns()))
+        return joint_columns(part for _, part in self.parts)
 
     def image_columns(self) -> list[str]:
         return self.parts[0][1].image_columns()

@@ -48,7 +48,8 @@ class SpreadsheetSource(Plain):
         for number, name in enumerate(names):
             if not name and any(row[number] != "" for row in rows[1:] if number < len(row)):
                 raise DataError(
-                    f"{self.path}: column {number + 1} has values and no name: name it in row 1"
+                    f"{self.path}: row 1: column {number + 1} has values and no name: name it, or "
+                    "drop it"
                 )
         return names
 
@@ -68,7 +69,8 @@ class SpreadsheetSource(Plain):
                 for name in wanted
             ]
         except (_calamine.CalamineError, OSError, ValueError) as error:
-            raise DataError(f"{self.path}: not a whole spreadsheet ({error})") from error
+            told = f"not a whole spreadsheet ({error}): copy it again"
+            raise DataError(f"{self.path}: {told}") from error
         filled = [(name, rows) for name, rows in sheets if rows]
         if len(filled) > 1:
             raise DataError(

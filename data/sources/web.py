@@ -17,7 +17,7 @@ from ..remote import address
 from ..web import Page, RefusedError, Wanted, fetched
 from .base import IMAGE_SUFFIXES, Around, TableRow, TableSource
 from .files import ARCHIVES, TABLE_SUFFIXES, TARS, TEXT_LISTS, open_file
-from .listing import is_system_name
+from .listing import is_system_name, unread
 
 MAX_FOLDERS = 10_000
 _LIST = Wanted("list", 64 * 2**20, "check the address", "divide it, or download it first")
@@ -118,28 +118,31 @@ def _crawled(page: Page, client: httpx.Client) -> IndexPages:
         at = page if folder == root else fetched(client, folder, _LIST)
         for link in sorted(_links(at) - known):
             known.add(link)
-            path, shown = link.partition("?")[0], public_address(link)
-            if not link.startswith(root):
-                # The folders above are on every index page.
-                if not root.startswith(link):
-                    left_out.skip("link that leads elsewhere", shown)
-            elif any(map(is_system_name, unquote(path.removeprefix(root)).split("/"))):
-                left_out.skip("hidden or system file", shown)
-            elif path.endswith("/"):
-                folders.append(link)
-            elif suffix := _suffix(link):
-                if suffix in IMAGE_SUFFIXES:
-                    images.add(link)
-                else:
-                    left_out.skip(f"file with suffix {suffix}", shown)
+            if root.startswith(link):
+                continue  # The folders above are on every index page.
+            if reason := _why_left_out(link, root):
+                left_out.skip(reason, public_address(link))
+            elif _suffix(link):
+                images.add(link)
             else:
-                left_out.skip("file without a suffix", shown)
+                folders.append(link)
     if not images:
         raise DataError(
             f"{page.url}: links to no images below it: give the index page of a folder, as Apache "
             "and nginx make it, or a text file with an address per line"
         )
     return IndexPages(Path(root), sorted(images), left_out)
+
+
+def _why_left_out(link: str, root: str) -> str:
+    """Why a link is none to an image or folder below the root; empty if it is one."""
+    path = link.partition("?")[0]
+    if not link.startswith(root):
+        return "link that leads elsewhere"
+    if any(map(is_system_name, unquote(path.removeprefix(root)).split("/"))):
+        return "hidden or system file"
+    is_wanted = path.endswith("/") or _suffix(link) in IMAGE_SUFFIXES
+    return "" if is_wanted else unread(_suffix(link))
 
 
 def _links(page: Page) -> set[str]:

@@ -34,7 +34,7 @@ from xxhash import xxh3_64_intdigest, xxh32_intdigest
 
 from ..arrow import temporary_name
 from ..errors import NewerStoreError
-from .owners import NO_LOCKS, hold, is_in_place, let_go
+from ..owners import NO_LOCKS, hold, is_in_place, let_go
 from .parts import make_folder, unwritable
 from .replies import Collection, ReplyRow
 

@@ -40,7 +40,7 @@ def single(number: int) -> Part:
 def listed_parts(folder: Path) -> list[Part]:
     """All part files, covered ones too, by first number, of two such the longer before.
 
-    None when the folder is not there. A file that appears or goes while the listing runs may or
+    Empty where the folder is not there. A file that appears or goes while the listing runs may or
     may not be in it.
     """
     try:

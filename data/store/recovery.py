@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import StoreError
+from ..owners import NO_LOCKS, hold, let_go
 from .journal import SUFFIX, Contents, read_journal
-from .owners import NO_LOCKS, hold, let_go
 from .part_reader import DamagedPart
 from .parts import unwritable
 from .replies import Collection, ReplyRow

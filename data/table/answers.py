@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
+from ..sources.label_studio import joined
+
 _COUNTED_STATUS = ("submitted", "completed", "")
 """Of an answer; drafts and discarded ones do not count."""
 
@@ -43,22 +45,14 @@ def _answer(value: object, rater: object, status: object) -> Answer | None:
         value = response.get("value")
     if value is None or str(status or "").lower() not in _COUNTED_STATUS:
         return None
-    return Answer(_single(value), None if rater is None else str(rater))
+    return Answer(joined(value), None if rater is None else str(rater))
 
 
 def single(cell: object) -> object:
     """The only element of a list, the choice of Label Studio's {"choices": [...]}, or the cell."""
     cell = _unwrapped(cell)
     found = _list_of(cell)
-    return cell if found is None else _single(found)
-
-
-def _single(value: object) -> object:
-    """One annotator's choice; several choices of one annotator become one text."""
-    if not isinstance(value, list | tuple):
-        return value
-    parts = cast("Sequence[object]", value)
-    return _single(parts[0]) if len(parts) == 1 else ", ".join(map(str, parts))
+    return cell if found is None else joined(found)
 
 
 def _unwrapped(cell: object) -> object:

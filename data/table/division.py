@@ -44,24 +44,18 @@ def divide(looked: Inspection, options: TableOptions, old: OldSplit | None = Non
     """
     given_groups = {record.row: record.group for record in looked.records}
     looked.records = _linked(looked.records)
-    task, report = looked.reader.task, looked.report
-    if task.is_pairwise and options.shuffle_pairs:
+    if looked.reader.task.is_pairwise and options.shuffle_pairs:
         looked.records = [_shuffled(record) for record in looked.records]
     _place_validation(looked, options.validation)
     _check_disjoint(looked.problems, looked.records)
     _check_groups(looked, given_groups)
-    kept: list[Split | None] = [None for _ in looked.records]
-    if old is not None:
-        kept = kept_sides(old, looked.records, given_groups, looked.problems)
-        report.notes += told_sides(old, looked.records, kept)
-        report.notes += _unused_numbers(kept, options)
+    kept = _kept(looked, given_groups, options, old)
     if looked.problems.count:
         return
-    labels = [record.label for record in looked.records]
     given: list[Split] = [r.split for r in looked.records if r.split and r.split != "validation"]
     drawn = not given or set(given) == {"train"}
     if given and drawn:
-        report.notes.append("every row is in train: test is drawn anew")
+        looked.report.notes.append("every row is in train: test is drawn anew")
     if old is not None and not drawn:
         looked.problems.add(
             "",
@@ -69,8 +63,30 @@ def divide(looked: Inspection, options: TableOptions, old: OldSplit | None = Non
             "--split-as",
         )
     looked.splits = _dealt(looked.records, kept, options) if drawn else given
-    check_coverage(looked.problems, zip(looked.splits, labels, strict=True), task)
-    counts = Counter(zip(looked.splits, labels, strict=True))
+    _tell_split(looked, drawn=drawn)
+
+
+def _kept(
+    looked: Inspection,
+    given_groups: Mapping[int, str],
+    options: TableOptions,
+    old: OldSplit | None,
+) -> list[Split | None]:
+    """The side that each row has in the old split; None where it has none."""
+    if old is None:
+        return [None for _ in looked.records]
+    kept = kept_sides(old, looked.records, given_groups, looked.problems)
+    looked.report.notes += told_sides(old, looked.records, kept)
+    looked.report.notes += _unused_numbers(kept, options)
+    return kept
+
+
+def _tell_split(looked: Inspection, *, drawn: bool) -> None:
+    """What the report says of the splits; a label that a side lacks is a problem."""
+    task, report = looked.reader.task, looked.report
+    sides = [(s, r.label) for s, r in zip(looked.splits, looked.records, strict=True)]
+    check_coverage(looked.problems, sides, task)
+    counts = Counter(sides)
     report.num_rows = len(looked.records)
     report.num_groups = len({record.group for record in looked.records})
     report.counts = {s: {label: counts[s, label] for label in task.labels} for s in SPLITS}

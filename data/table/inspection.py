@@ -1,7 +1,5 @@
 """Looking at a table before anything is written: rows checked, told and divided."""
 
-import difflib
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -10,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from ..errors import DataError
-from ..label_sets import check_label_map, explain_contradiction, spelling
+from ..label_sets import check_label_map, explain_contradiction, spelling, unseen_label
 from ..problems import Problems
 from ..shown import shortened
 from ..sources.base import TableRow, TableSource
@@ -32,7 +30,6 @@ _ROWS_AT_ONCE = 64
 _ROWS_FOR_PREFIX = 64
 _MAY_LACK = frozenset({"rater", "comment", "category"})
 """Roles that one of several tables may have no column for: an empty cell says nothing of others."""
-_NO_IMAGE = hashlib.sha256(b"").hexdigest()
 
 OnRow = Callable[[], None]
 
@@ -49,8 +46,44 @@ def inspect_table(
     check_label_map(options.label_map, task)
     table = _opened(source, options)
     old = None if options.split_as is None else read_split(options.split_as, task)
-    name = joint_name((source, *options.more))
-    names = table.columns()
+    name, names = joint_name((source, *options.more)), table.columns()
+    found = _matched(name, names, table, task, options)
+    reader = RowReader(
+        found.roles,
+        task,
+        _image_reader(source, table, found, task, options),
+        {**options.scale_map, **options.label_map},
+        found.ratings,
+        criteria=found.criteria,
+    )
+    unused = _unused(names, found)
+    report = ImportReport(
+        source, table.layout, found.roles, found.ratings, unused, more=options.more
+    )
+    report.left_out.add(table.left_out())
+    report.notes += _notes_on_source(names, table, reader, options)
+    looked = Inspection(table, reader, report, Problems(name), [], [])
+    renamed = _look(looked, on_row, skip_faulty=options.skip_faulty)
+    _check_renames(looked, options.label_map, renamed)
+    _collect_problems(looked)
+    report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
+    if "rater" in found.roles or options.several_raters:
+        _merge(looked)
+    else:
+        _check_ids(looked)
+        report.contradictions = _contradictions(looked.records)
+    if not looked.problems.count:
+        _leave_out_ties(looked)
+        divide(looked, options, old)
+    return looked
+
+
+def _matched(
+    name: str, names: Sequence[str], table: TableSource, task: Task, options: TableOptions
+) -> FoundColumns:
+    """The columns that are read. Raises DataError as `match_columns` does, and for those that not
+    all tables have, or that do not go with the options.
+    """
     found = match_columns(
         name,
         names,
@@ -67,44 +100,25 @@ def inspect_table(
             f"{name}: comments may name the images of a pair, and --shuffle-pairs exchanges "
             "them: leave the comments out with --column comment=, or keep the order"
         )
-    images = _image_reader(source, table, found, task, options)
-    reader = RowReader(
-        found.roles,
-        task,
-        images,
-        {**options.scale_map, **options.label_map},
-        found.ratings,
-        criteria=found.criteria,
-    )
-    unused = _unused(names, found)
-    report = ImportReport(
-        source, table.layout, found.roles, found.ratings, unused, more=options.more
-    )
-    report.left_out.add(table.left_out())
+    return found
+
+
+def _notes_on_source(
+    names: Sequence[str], table: TableSource, reader: RowReader, options: TableOptions
+) -> Iterator[str]:
+    """Which tables lack columns that others have, and what image paths are read as."""
     if isinstance(table, SeveralTables):
         wanted = [column for column in reader.wanted if column in names]
-        report.notes += [
-            f"{part} has no {', '.join(missing)}: read as empty there"
-            for part, missing in table.lacking(wanted)
-        ]
-    if images.prefix:
-        report.notes.append(f"image paths: {options.image_root} stands for {images.prefix}")
-    looked = Inspection(table, reader, report, Problems(name), [], [])
-    renamed = _look(looked, on_row, skip_faulty=options.skip_faulty)
-    _check_renames(looked, options.label_map, renamed)
+        for part, missing in table.lacking(wanted):
+            yield f"{part} has no {', '.join(missing)}: read as empty there"
+    if reader.images.prefix:
+        yield f"image paths: {options.image_root} stands for {reader.images.prefix}"
+
+
+def _collect_problems(looked: Inspection) -> None:
     for record in looked.records:
         for problem in record.problems:
             looked.problems.add(record.where, problem.message, problem.remedy)
-    report.notes += notes_on_empty(looked.records, found.roles, found.criteria)
-    if "rater" in found.roles or options.several_raters:
-        _merge(looked)
-    else:
-        _check_ids(looked)
-        report.contradictions = _contradictions(looked.records)
-    if not looked.problems.count:
-        _leave_out_ties(looked)
-        divide(looked, options, old)
-    return looked
 
 
 def _opened(source: Path, options: TableOptions) -> TableSource:
@@ -220,17 +234,9 @@ def _check_renames(
         told += [f"{shortened(found)!r} to {label} ({count:,})"] if count else []
         if not count:
             names = [*_given_labels(looked), *renamed]
-            looked.problems.add(f"--label {found}={label}", _nowhere(found, names))
+            looked.problems.add(f"--label {found}={label}", unseen_label(found, names))
     if told:
         looked.report.notes.append(f"labels renamed: {', '.join(told)}")
-
-
-def _nowhere(found: str, labels: Sequence[str]) -> str:
-    """That no row has a label, and which it may be a slip for."""
-    names = dict.fromkeys(labels)
-    near = difflib.get_close_matches(found, names, n=1)
-    meant = f"did you mean {near[0]!r}?" if near else "leave the option out"
-    return f"no row has the label {shortened(found)!r}; {meant}"
 
 
 def _given_labels(looked: Inspection) -> list[str]:
@@ -308,7 +314,7 @@ def _check_ids(looked: Inspection) -> None:
     has_ids = "id" in looked.reader.columns
     for record in looked.records:
         first = firsts.setdefault(record.example_id, record)
-        if first is not record and record.image_hash != _NO_IMAGE:
+        if first is not record and record.has_image:
             name = shortened(record.example_id)
             what = f"id {name!r}" if has_ids else f"image {name}"
             told = f"{what} is that of {first.where} too{_remedy(looked.report, first, record)}"

@@ -3,11 +3,9 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from typing import Literal
 
 Validation = Literal["train", "test", "skip"]
-
-VALIDATION: tuple[Validation, ...] = get_args(Validation)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,13 @@
 """A row of a table after it was looked at."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ..images import ImageFacts
 from ..sources.base import SplitName
+
+_NO_IMAGE = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,8 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A checked row without its image bytes; image_hash is their sha256.
+    """A checked row without its image bytes; image_hash is their sha256, of none where the image
+    cannot be used.
 
     row: its number in the source, from 0. default_id: the id of a row that gives none.
     label: "" without one. spellings: cells that are read as another text, with the label.
@@ -54,6 +58,11 @@ class Record:
     swapped: bool = False
     comment: str | None = None
     criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
+
+    @property
+    def has_image(self) -> bool:
+        """Whether its first image can be used."""
+        return self.image_hash != _NO_IMAGE
 
     @property
     def image_hashes(self) -> tuple[str, ...]:

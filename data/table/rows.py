@@ -36,18 +36,6 @@ class _Noticed:
         self.problems.append(Problem(reason, message, remedy))
 
 
-class _AnswerReader:
-    """Reads cells as answers to a criterion: labels in any spelling, probabilities as numbers."""
-
-    def __init__(self, criterion: Criterion, task: Task) -> None:
-        labels = () if criterion.kind == "probability" else criterion.labels
-        self._labels = LabelReader(task.model_copy(update={"labels": labels, "kind": "binary"}))
-
-    def read(self, cell: object) -> str | None:
-        """None for an empty cell."""
-        return self._labels.read(cell)
-
-
 @dataclass(frozen=True)
 class RowReader:
     """Reads rows of a table under the columns found for the roles.
@@ -218,7 +206,7 @@ class RowReader:
         for criterion in self.task.criteria:
             column = self.criteria.get(criterion.name)
             cell = single(row.values.get(column)) if column else None
-            answer = self._of_criteria[criterion.name].read(cell)
+            answer = self._answer_readers[criterion.name].read(cell)
             if answer is None:
                 continue
             if fault := criterion.fault(answer):
@@ -231,8 +219,8 @@ class RowReader:
         return found
 
     @cached_property
-    def _of_criteria(self) -> dict[str, "_AnswerReader"]:
-        return {one.name: _AnswerReader(one, self.task) for one in self.task.criteria}
+    def _answer_readers(self) -> dict[str, LabelReader]:
+        return {one.name: _answer_reader(one, self.task) for one in self.task.criteria}
 
     @cached_property
     def _renamed(self) -> dict[str, str]:
@@ -269,6 +257,12 @@ class RowReader:
     def _string(self, row: TableRow, role: Role) -> str | None:
         cell = single(self._cell(row, role))
         return None if cell is None or not str(cell).strip() else str(cell).strip()
+
+
+def _answer_reader(criterion: Criterion, task: Task) -> LabelReader:
+    """Reads answers to a criterion: its labels in any spelling; a probability as it is written."""
+    labels = () if criterion.kind == "probability" else criterion.labels
+    return LabelReader(task.model_copy(update={"labels": labels, "kind": "binary"}))
 
 
 def _is_blank(cell: object) -> bool:

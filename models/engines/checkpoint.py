@@ -13,7 +13,14 @@ from ..engine import SHIPPED, EngineIdentity
 from ..requests import chat_template
 from ..requests.layout import Layout, layout_id, make_layout
 from ..requests.turn_texts import turn_texts
-from .files import hub_file, read_config, refuse_adapter, refuse_broken
+from .files import (
+    cached_file,
+    hub_file,
+    read_config,
+    refuse_adapter,
+    refuse_broken,
+    text_config,
+)
 from .kv_blocks import reuse_grain
 from .settings import DEFAULT_MAX_MODEL_LEN, Dtype, EngineSettings, installed_version
 
@@ -150,13 +157,9 @@ def is_available_offline(settings: EngineSettings) -> bool:
     """
     if find_folder(settings.model) is not None:
         return True
-    import huggingface_hub  # noqa: PLC0415
-
-    hub: Any = huggingface_hub
-    revision = settings.revision or "main"
-    cached = hub.try_to_load_from_cache(settings.model, "config.json", revision=revision)
-    return isinstance(cached, str) and any(
-        next(Path(cached).parent.glob(f"*{suffix}"), None) for suffix in _WEIGHT_SUFFIXES
+    config = cached_file(settings.model, settings.revision or "main", "config.json")
+    return config is not None and any(
+        next(config.parent.glob(f"*{suffix}"), None) for suffix in _WEIGHT_SUFFIXES
     )
 
 
@@ -207,13 +210,8 @@ def make_model_layout(processor: Any, settings: EngineSettings, checkpoint: Chec
 
 def snapshot_folder(checkpoint: Checkpoint) -> Path | None:
     """Where the Hugging Face cache has a model's files; None if it has none."""
-    import huggingface_hub  # noqa: PLC0415
-
-    hub: Any = huggingface_hub
-    cached = hub.try_to_load_from_cache(
-        checkpoint.path, "config.json", revision=checkpoint.revision
-    )
-    return Path(cached).parent if isinstance(cached, str) else None
+    config = cached_file(checkpoint.path, checkpoint.revision, "config.json")
+    return None if config is None else config.parent
 
 
 def loaded_dtype(settings: EngineSettings, config: dict[str, Any]) -> Dtype:
@@ -228,8 +226,7 @@ def loaded_dtype(settings: EngineSettings, config: dict[str, Any]) -> Dtype:
 
 def has_linear_attention(config: dict[str, Any]) -> bool:
     """Whether a model has layers of linear attention, which keep a state, not keys and values."""
-    text: dict[str, Any] = config.get("text_config") or config
-    return "linear_attention" in (text.get("layer_types") or ())
+    return "linear_attention" in (text_config(config).get("layer_types") or ())
 
 
 def read_model_config(settings: EngineSettings) -> dict[str, Any]:
@@ -244,8 +241,7 @@ def max_model_len(settings: EngineSettings, config: dict[str, Any]) -> int:
     """Tokens of prompt and reply: as configured, else the model's own bound within reason."""
     if settings.max_model_len is not None:
         return settings.max_model_len
-    text_config: dict[str, Any] = config.get("text_config") or config
-    own: int | None = text_config.get("max_position_embeddings")
+    own: int | None = text_config(config).get("max_position_embeddings")
     return min(own or DEFAULT_MAX_MODEL_LEN, DEFAULT_MAX_MODEL_LEN)
 
 
@@ -313,13 +309,11 @@ def _looks_like_hub_id(model: str) -> bool:
 
 def _hub_config(model: str, revision: str) -> Path:
     """config.json of a Hugging Face id in the local cache, fetched there if it is missing."""
+    if (cached := cached_file(model, revision, "config.json")) is not None:
+        return cached
     import huggingface_hub  # noqa: PLC0415
 
     hub: Any = huggingface_hub
-
-    cached = hub.try_to_load_from_cache(model, "config.json", revision=revision)
-    if isinstance(cached, str):
-        return Path(cached)
     try:
         return Path(hub.hf_hub_download(model, "config.json", revision=revision))
     except (OSError, ValueError) as error:

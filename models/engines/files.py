@@ -9,7 +9,7 @@ from ...data.errors import EngineError
 _POINTER = b"version https://git-lfs"
 _HEADER_BYTES = 8
 _CHECKED_SUFFIXES = (".safetensors", ".bin", ".json", ".model", ".jinja")
-_INDEX = "model.safetensors.index.json"
+WEIGHTS_INDEX = "model.safetensors.index.json"
 _ADAPTER = "adapter_config.json"
 _OWN_WEIGHTS = ("*.safetensors", "*.bin")
 _ADAPTER_WEIGHTS = "adapter_"
@@ -22,6 +22,20 @@ def read_config(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except ValueError as error:
         raise EngineError(f"{path} is not JSON: {error}") from error
+
+
+def text_config(config: dict[str, Any]) -> dict[str, Any]:
+    """The part of a config.json on the text model; all of it where there is no such part."""
+    return config.get("text_config") or config
+
+
+def cached_file(model: str, revision: str | None, name: str) -> Path | None:
+    """A file of a Hugging Face id in the local cache; None if it is not there."""
+    import huggingface_hub  # noqa: PLC0415
+
+    hub: Any = huggingface_hub
+    cached = hub.try_to_load_from_cache(model, name, revision=revision)
+    return Path(cached) if isinstance(cached, str) else None
 
 
 def hub_file(model: str, revision: str, name: str) -> Path | None:
@@ -107,7 +121,7 @@ def _cut(path: Path, size: int, expected: int | None) -> EngineError:
 
 
 def _refuse_missing(folder: Path) -> None:
-    index = folder / _INDEX
+    index = folder / WEIGHTS_INDEX
     if not index.is_file():
         return
     named = set(read_config(index).get("weight_map", {}).values())

@@ -10,7 +10,7 @@ from typing import Any
 from ...data.errors import EngineError
 from .checkpoint import Checkpoint, locate, snapshot_folder, weights_bytes
 from .devices import gpu_bytes
-from .files import read_config
+from .files import WEIGHTS_INDEX, read_config, text_config
 from .settings import EngineSettings
 
 _GB = 10**9
@@ -89,7 +89,7 @@ def stored_bytes(checkpoint: Checkpoint) -> int | None:
     folder = checkpoint.folder or snapshot_folder(checkpoint)
     if folder is None:
         return None
-    return _indexed_bytes(folder / "model.safetensors.index.json") or weights_bytes(folder) or None
+    return _indexed_bytes(folder / WEIGHTS_INDEX) or weights_bytes(folder) or None
 
 
 def _indexed_bytes(index: Path) -> int:
@@ -100,7 +100,7 @@ def _indexed_bytes(index: Path) -> int:
 
 def loaded_share(settings: EngineSettings, config: dict[str, Any]) -> float:
     """Bytes in memory for each byte on disk."""
-    text = _text_config(config)
+    text = text_config(config)
     if "quantization_config" in config or "quantization_config" in text:
         return 1.0
     names = (part.get("dtype") or part.get("torch_dtype") for part in (text, config))
@@ -114,7 +114,7 @@ def loaded_share(settings: EngineSettings, config: dict[str, Any]) -> float:
 
 def _indivisible(config: dict[str, Any], size: int) -> str | None:
     """What of a model does not divide among so many GPUs; None if all does."""
-    text = _text_config(config)
+    text = text_config(config)
     heads = int(text.get("num_attention_heads") or size)
     kv_heads = int(text.get("num_key_value_heads") or heads)
     if heads % size:
@@ -139,7 +139,3 @@ def _indivisible_blocks(config: dict[str, Any], text: dict[str, Any], size: int)
                 f"by {size}"
             )
     return None
-
-
-def _text_config(config: dict[str, Any]) -> dict[str, Any]:
-    return config.get("text_config") or config

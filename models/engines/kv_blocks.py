@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from .files import text_config
 from .settings import EngineSettings
 
 
@@ -14,7 +15,7 @@ def reuse_grain(settings: EngineSettings, config: dict[str, Any]) -> int:
     than others (Gemma 4), vLLM gives their blocks as many more tokens.
     config: contents of config.json.
     """
-    widths = _kv_widths(config.get("text_config") or config)
+    widths = _kv_widths(text_config(config))
     widest = max(widths)
     # Blocks of widths that do not divide the widest are padded.
     return settings.resolved_block_size * math.lcm(

@@ -13,8 +13,6 @@ from typing import Any
 from ...data.errors import DataError, EngineError, LayoutError
 from ...data.images import decode_image
 from ..engine import Answer, EngineIdentity, Reply, Request
-from ..requests.choices import LabelReading
-from ..requests.label_logprobs import LabelPlan
 from ..requests.layout import Layout
 from ..requests.seeds import sampling_seed
 from . import torchvision_cpu
@@ -28,7 +26,7 @@ from .checkpoint import (
     max_model_len,
     processor_options,
 )
-from .reading import label_plan, refuse_direct_verdicts
+from .reading import LabelPlans, refuse_direct_verdicts, request_ids
 from .settings import EngineSettings, installed_version
 from .streaming import in_order
 from .window import windowed
@@ -86,19 +84,13 @@ class _Model:
         _log.info("loading model %s into transformers", settings.model)
         processor = load_processor(checkpoint)
         self.layout: Layout = make_model_layout(processor, settings, checkpoint)
-        self._reading: LabelReading = settings.label_reading
         self.max_len = max_model_len(settings, checkpoint.config)
         self._torch: Any = torch
         self._prefix_texts = [_exact_text(self.layout, prefix) for prefix in self.layout.prefixes]
         self._processor: Any = processor
         self._options = processor_options(processor)
         self._network: Any = _load_network(checkpoint, settings)
-        self._plans: dict[tuple[str, ...], LabelPlan] = {}
-
-    def plan(self, labels: tuple[str, ...]) -> LabelPlan:
-        if labels not in self._plans:
-            self._plans[labels] = label_plan(self.layout, labels, self._reading)
-        return self._plans[labels]
+        self.plans = LabelPlans(self.layout, settings.label_reading)
 
     def inputs(self, request: Request) -> dict[str, Any]:
         """Model inputs of one request, batch of one.
@@ -107,13 +99,7 @@ class _Model:
         expands a text of only the constant prefix, and the other tokens follow as they are.
         """
         layout, num_images = self.layout, len(request.images)
-        ids = layout.token_ids(
-            request.prompt,
-            num_images=num_images,
-            text=request.text,
-            image_roles=request.image_roles,
-            reply_start=request.reply_start,
-        )
+        ids = request_ids(layout, request)
         if not num_images:
             return self._placed({"input_ids": self._torch.tensor([ids])})
         inputs: dict[str, Any] = dict(
@@ -239,7 +225,7 @@ def _answer(model: _Model, request: Request) -> Reply:
 
 
 def _label_reply(model: _Model, request: Request, inputs: dict[str, Any]) -> Reply:
-    plan = model.plan(request.labels)
+    plan = model.plans.of(request.labels)
     answers: list[dict[int, float]] = []
     for read in plan.reads:
         logprobs = model.logprobs(model.append(inputs, read.prefix_ids))

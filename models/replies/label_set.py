@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
 
 from .normal import bare, folded, has_no_spaces, is_hangul, plain
 from .number import Scale, numbers
@@ -34,33 +34,33 @@ class Mention:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """Finds a set of labels in plain text.
-
-    scale: the labels that are numbers. words: the others, longest first. by_form: these by the
-    form under which spellings of one label are the same; empty if two labels share one, and case
-    and hyphens count. pattern: finds the words, a group for each.
-    """
+    """Finds a set of labels in plain text."""
 
     labels: tuple[str, ...]
-    scale: Scale = field(init=False)
-    words: tuple[str, ...] = field(init=False)
-    by_form: dict[str, str] = field(init=False)
-    pattern: re.Pattern[str] = field(init=False)
 
-    def __post_init__(self) -> None:
-        scale = Scale.of(self.labels)
-        words = [label for label in self.labels if label not in scale.labels.values()]
-        words.sort(key=len, reverse=True)
-        by_form = {folded(plain(word)): word for word in words}
-        by_form = by_form if len(by_form) == len(words) and "" not in by_form else {}
-        patterns = [_pattern(word, any_case=bool(by_form)) for word in words]
-        for name, value in {
-            "scale": scale,
-            "words": tuple(words),
-            "by_form": by_form,
-            "pattern": re.compile("|".join(patterns) or r"(?!)"),
-        }.items():
-            object.__setattr__(self, name, value)
+    @cached_property
+    def scale(self) -> Scale:
+        """The labels that are numbers."""
+        return Scale.of(self.labels)
+
+    @cached_property
+    def words(self) -> list[str]:
+        """The others, longest first."""
+        words = [label for label in self.labels if label not in self.scale.labels.values()]
+        return sorted(words, key=len, reverse=True)
+
+    @cached_property
+    def by_form(self) -> dict[str, str]:
+        """The words by the form under which spellings of one are the same; empty if two share one,
+        and case and hyphens count."""
+        found = {folded(plain(word)): word for word in self.words}
+        return found if len(found) == len(self.words) and "" not in found else {}
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Finds the words, a group for each."""
+        patterns = [_pattern(word, any_case=bool(self.by_form)) for word in self.words]
+        return re.compile("|".join(patterns) or r"(?!)")
 
     def whole(self, text: str) -> str | None:
         """The label that a text is, up to case, separators and what stands around it."""

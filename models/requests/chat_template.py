@@ -5,7 +5,8 @@ tomorrow: `strftime_now` tells the same day for ever.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -47,12 +48,10 @@ class ChatTemplate:
     def render(self, messages: Sequence[Mapping[str, Any]], *, generate: bool) -> str:
         """generate: with the start of the assistant's turn. Raises LayoutError if it fails."""
         values = {**self.special_tokens, **self.arguments}
-        try:
+        with _rendering():
             return self._compiled.render(
                 messages=messages, add_generation_prompt=generate, **values
             )
-        except (ValueError, TypeError, TemplateError) as error:
-            raise LayoutError(f"the chat template cannot be rendered: {error}") from error
 
     def given(self, arguments: Mapping[str, Any]) -> "ChatTemplate":
         """The same with more arguments; those it has already stay."""
@@ -61,14 +60,13 @@ class ChatTemplate:
     @cached_property
     def variables(self) -> set[str]:
         """Names of what the template takes from outside."""
-        return meta.find_undeclared_variables(_parsed(self.source))
+        with _rendering():
+            return meta.find_undeclared_variables(_environment().parse(self.source))
 
     @cached_property
     def _compiled(self) -> Template:
-        try:
+        with _rendering():
             return _environment().from_string(self.source)
-        except TemplateError as error:
-            raise LayoutError(f"the chat template cannot be rendered: {error}") from error
 
 
 def processor_template(processor: Any, arguments: Mapping[str, Any]) -> ChatTemplate:
@@ -150,10 +148,12 @@ def _environment() -> Environment:
     return environment
 
 
-def _parsed(source: str) -> nodes.Template:
+@contextmanager
+def _rendering() -> Generator[None]:
+    """Whatever is wrong with a template, while the block runs, is a LayoutError."""
     try:
-        return _environment().parse(source)
-    except TemplateError as error:
+        yield
+    except (ValueError, TypeError, TemplateError) as error:
         raise LayoutError(f"the chat template cannot be rendered: {error}") from error
 
 

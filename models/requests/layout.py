@@ -124,7 +124,7 @@ class Layout:
             shared = self.shared_ids(num_images, text, image_roles)
             ids = [*shared, *self._cached_plain(prompt + self.head)]
         else:
-            said = f"{self.tail}{_own_text(text)}{prompt}{self.head}"
+            said = f"{self.tail}{own_text(text)}{prompt}{self.head}"
             ids = [*self._before_tail, *self._cached_plain(said)]
         ids += self._behind_head
         # Past the cache: each reply starts in its own way.
@@ -134,7 +134,7 @@ class Layout:
         self, num_images: int, text: str | None, image_roles: tuple[str, ...] = ()
     ) -> list[int]:
         """Token ids with which all requests about the same images and text begin."""
-        ids = [*self.prefix(num_images), *self._cached_plain(_own_text(text))]
+        ids = [*self.prefix(num_images), *self._cached_plain(own_text(text))]
         return [*ids, *self.bridge(num_images, image_roles)]
 
     def bridge(self, num_images: int, image_roles: tuple[str, ...] = ()) -> tuple[int, ...]:
@@ -197,7 +197,8 @@ class Layout:
         return self.tokenizer.decode(ids, skip_special_tokens=True)
 
 
-def _own_text(text: str | None) -> str:
+def own_text(text: str | None) -> str:
+    """The example's own text as requests have it; empty for none."""
     return "" if text is None else f"Text: {text}\n"
 
 

@@ -8,13 +8,13 @@ two labels nearest to it. Of a categorical task, `mean` is that of the label pro
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import fmean
 
 from ...data.tasks import Criterion, Task
 from ..engine import Engine
 from .criteria_prompt import question_prompts
-from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict
+from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict, mean_mass, total_cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,37 +85,40 @@ def combine(answers: Sequence[Verdict], task: Task) -> CriteriaVerdict:
     A criterion without an answer leaves the image without a verdict. An answer without
     probabilities counts as certain.
     """
-    kept = tuple(answers)
+    kept, cost = tuple(answers), total_cost(answers)
     told = "\n".join(_told(c, a) for c, a in zip(task.criteria, answers, strict=True))
     failed = [(c, a) for c, a in zip(task.criteria, answers, strict=True) if a.label is None]
     if failed:
         criterion, answer = failed[0]
         reason = f"criterion {criterion.name}: {answer.reason}"
         return CriteriaVerdict(
-            None, reason=reason, reasoning=told, is_error=answer.is_error, answers=kept
+            None, reason=reason, reasoning=told, is_error=answer.is_error, cost=cost, answers=kept
         )
     probabilities = _joined(answers, task)
-    label = max(task.labels, key=probabilities.__getitem__)
-    masses = [answer.label_mass for answer in answers if answer.label_mass is not None]
-    mass = fmean(masses) if masses else None
-    verdict = CriteriaVerdict(label, probabilities, mass, reasoning=told, answers=kept)
-    is_certain = any(answer.probabilities is None for answer in answers)
-    return replace(verdict, probabilities=None) if is_certain else verdict
+    has_all = all(answer.probabilities is not None for answer in answers)
+    return CriteriaVerdict(
+        max(task.labels, key=probabilities.__getitem__),
+        probabilities if has_all else None,
+        mean_mass(answers),
+        reasoning=told,
+        cost=cost,
+        answers=kept,
+    )
 
 
 def place_of(answer: Verdict, labels: Sequence[str]) -> float:
     """Where an answer stands on a question's scale, from 0 to 1."""
-    shares = answer.probabilities or {str(answer.label): 1.0}
-    return sum(shares.get(label, 0.0) * k for k, label in enumerate(labels)) / (len(labels) - 1)
+    expected = sum(answer.shares.get(label, 0.0) * k for k, label in enumerate(labels))
+    return expected / (len(labels) - 1)
 
 
 def _joined(answers: Sequence[Verdict], task: Task) -> dict[str, float]:
     """Probability by label, by the task's rule."""
     weights = [criterion.weight for criterion in task.criteria]
     if task.kind == "categorical":
-        shares = [answer.probabilities or {str(answer.label): 1.0} for answer in answers]
         return {
-            label: fmean([own.get(label, 0.0) for own in shares], weights) for label in task.labels
+            label: fmean([answer.shares.get(label, 0.0) for answer in answers], weights)
+            for label in task.labels
         }
     places = [place_of(a, c.labels) for c, a in zip(task.criteria, answers, strict=True)]
     if task.rule == "all":

@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Protocol
 
 from ...data.images import ImageRef
@@ -89,6 +90,11 @@ class Verdict:
     is_error: bool = field(default=False, compare=False)
     cost: Cost = field(default=Cost(), compare=False)
 
+    @property
+    def shares(self) -> Mapping[str, float]:
+        """Probability by label, of a verdict with a label; without probabilities it is certain."""
+        return self.probabilities or {str(self.label): 1.0}
+
 
 class Judge:
     """Asks an engine for verdicts under the task's fixed answer instruction.
@@ -129,28 +135,37 @@ class Judge:
         read = Sampling(self._answer.max_tokens, sample_index=sample_index)
         tasks = [task for _, _, task in questions]
         if self._reasoning_tokens is None:
-            requests = [self._request(*question, read) for question in questions]
-            replies = self._engine.ask(requests)
+            replies = self._engine.ask([self._request(*one, read) for one in questions])
             return [self._verdict(*one) for one in zip(replies, tasks, strict=True)]
         write = Sampling(self._written.max_tokens, sample_index=sample_index)
         requests = [replace(self._request(*one, write), labels=()) for one in questions]
         replies = self._engine.ask(requests)
+        verdicts = self._behind(requests, replies, tasks, read)
+        return [
+            replace(verdict, cost=_cost(reply) + verdict.cost)
+            for verdict, reply in zip(verdicts, replies, strict=True)
+        ]
+
+    def _behind(
+        self,
+        requests: Sequence[Request],
+        replies: Sequence[Reply],
+        tasks: Sequence[Task],
+        read: Sampling,
+    ) -> list[Verdict]:
+        """The verdicts whose labels are read behind what the model has written, in one batch."""
         written = [
             self._reasoned(reply, task.labels) for reply, task in zip(replies, tasks, strict=True)
         ]
-        requests = [
+        asked = [
             replace(request, labels=task.labels, sampling=read, reply_start=text.start)
             for request, text, task in zip(requests, written, tasks, strict=True)
             if text.failure is None
         ]
-        answers = iter(self._engine.ask(requests))
-        verdicts = [
+        answers = iter(self._engine.ask(asked))
+        return [
             text.failure or self._concluded(text, next(answers), task)
             for text, task in zip(written, tasks, strict=True)
-        ]
-        return [
-            replace(verdict, cost=_cost(reply) + verdict.cost)
-            for verdict, reply in zip(verdicts, replies, strict=True)
         ]
 
     def _reasoned(self, reply: Reply, labels: Sequence[str]) -> "_Reasoned":
@@ -245,6 +260,16 @@ def read_verdict(
         return Verdict(None, label_mass=0.0, reason="no probability on any declared label")
     probabilities = {label: mass / label_mass for label, mass in masses.items()}
     return Verdict(max(labels, key=probabilities.__getitem__), probabilities, label_mass)
+
+
+def mean_mass(verdicts: Sequence[Verdict]) -> float | None:
+    """The mean label mass of those that have one; None if none has."""
+    masses = [verdict.label_mass for verdict in verdicts if verdict.label_mass is not None]
+    return fmean(masses) if masses else None
+
+
+def total_cost(verdicts: Sequence[Verdict]) -> Cost:
+    return sum((verdict.cost for verdict in verdicts), Cost())
 
 
 def _cost(reply: Reply) -> Cost:

@@ -18,7 +18,7 @@ from ...data.images import ImageRef
 from ...data.pairs import SWAPPED_LABELS
 from ...data.tasks import TIE, Task
 from ..engine import Engine
-from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict
+from .judge import TEXT_VERDICT_TOKENS, Judge, Shown, Verdict, mean_mass, total_cost
 
 Orders = Literal["both", "hashed"]
 """Whether a joint judge is asked about a pair in both orders, or in one that a hash decides."""
@@ -101,7 +101,8 @@ class PairJudge:
         ]
 
     def _with_reasoning(self, example: ShownPair, answers: Sequence[Verdict]) -> Verdict:
-        """The verdict, with what each answer rests on, by the image that it says it of."""
+        """The verdict with what all answers cost, and what each rests on, by the image that it
+        says it of."""
         names = ("image A", "image B") if self._task.compare == "scores" else _ORDER_NAMES
         if len(answers) == 1:
             names = names[is_turned(example.example_id) :]
@@ -111,7 +112,9 @@ class PairJudge:
             if answer.reasoning is not None
         ]
         return replace(
-            self._verdict(example, answers), reasoning="\n\n".join(given) if given else None
+            self._verdict(example, answers),
+            reasoning="\n\n".join(given) if given else None,
+            cost=total_cost(answers),
         )
 
     def _views(self, example: ShownPair) -> list[_View]:
@@ -162,7 +165,7 @@ def average_orders(in_order: Verdict, turned: Verdict, task: Task) -> PairVerdic
     elif in_order.probabilities and turned.probabilities:
         both = in_order.probabilities, turned.probabilities
         mean = {label: fmean(one[label] for one in both) for label in task.labels}
-        verdict = Verdict(_likeliest(mean), mean, _mean_mass(in_order, turned))
+        verdict = Verdict(_likeliest(mean), mean, mean_mass((in_order, turned)))
     elif in_order.label == turned.label:
         verdict = Verdict(in_order.label)
     elif TIE in task.labels:
@@ -183,17 +186,13 @@ def compare_scores(first: Verdict, second: Verdict, task: Task) -> PairVerdict:
         return _pair_verdict(replace(failed, probabilities=None), 0)
     step = {label: place for place, label in enumerate(task.score_labels)}
     shares: dict[str, float] = dict.fromkeys(("A", TIE, "B"), 0.0)
-    for (one, p), (other, q) in product(_certain(first).items(), _certain(second).items()):
+    for (one, p), (other, q) in product(first.shares.items(), second.shares.items()):
         higher = step[one] - step[other]
         shares[TIE if higher == 0 else "A" if higher > 0 else "B"] += p * q
     if TIE not in task.labels:
         tie = shares.pop(TIE)
         shares = {label: share + tie / 2 for label, share in shares.items()}
-    return PairVerdict(_likeliest(shares), shares, _mean_mass(first, second))
-
-
-def _certain(verdict: Verdict) -> Mapping[str, float]:
-    return verdict.probabilities or {str(verdict.label): 1.0}
+    return PairVerdict(_likeliest(shares), shares, mean_mass((first, second)))
 
 
 def _likeliest(probabilities: Mapping[str, float]) -> str:
@@ -202,11 +201,6 @@ def _likeliest(probabilities: Mapping[str, float]) -> str:
     if TIE in probabilities and (a == b or probabilities[TIE] >= max(a, b)):
         return TIE
     return "A" if a >= b else "B"
-
-
-def _mean_mass(first: Verdict, second: Verdict) -> float | None:
-    masses = [v.label_mass for v in (first, second) if v.label_mass is not None]
-    return fmean(masses) if masses else None
 
 
 def _pair_verdict(

@@ -65,6 +65,12 @@ class BlpoConfig(BaseModel):
         description="accept: paired also asks that more verdicts are right; a loss from "
         "probabilities can fall while they are not",
     )
+    second_look: bool = Field(
+        default=False,
+        description="accept: paired judges a p' that passes on all of train, as a step from it "
+        "would, and tests it again, over p_t, too; items shown before this step count there: left "
+        "out, they would hide that p' breaks what earlier steps gained",
+    )
     final: Literal["last", "archive"] = Field(
         default="last",
         description="archive: of all p' that were paid for, the one whose gain over p_0 has the "
@@ -167,6 +173,7 @@ _CHOICES = (
     "selection",
     "accept",
     "more_right",
+    "second_look",
     "final",
     "update_p",
     "update_q",

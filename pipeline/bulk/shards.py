@@ -2,7 +2,9 @@
 
 FOLDER/
     _manifest.json      what is judged, how, in how many shards, and which rows those are
-    part-00000.parquet  verdicts of shard 0; whole or absent, and so its own done-marker
+    part-00000.parquet  verdicts of the first shard; whole or absent, and so its own done-marker
+
+Shards count from 1 where a user reads or types their number, from 0 in here and in names of files.
 
 The folder is OUT.shards where the output is to be one file in the end, OUT itself where its name
 has no suffix. A launcher keeps its own files beside them, under names with a `_` in front, which
@@ -186,7 +188,9 @@ def judge_shard(folder: Path, number: int, workers: Workers | None = None) -> Ju
     """
     manifest = read_manifest(folder)
     if not 0 <= number < manifest.num_shards:
-        raise ConfigError(f"{folder}: shard {number} of {manifest.num_shards}, counted from 0")
+        raise ConfigError(
+            f"{folder}: shard {number + 1}: there are {manifest.num_shards}, counted from 1"
+        )
     out = manifest.part(number)
     if out.exists():
         return JudgedCounts()

@@ -10,9 +10,6 @@ from typer.core import TyperCommand, TyperOption
 _LEAST_BOXED = 100
 """Columns; on fewer, the boxes of help would cut the names of options."""
 
-_REMEDIES = {"--images": "put both in one folder, or name their parent"}
-"""What to do where one of several values is not enough, by option."""
-
 
 class Command(TyperCommand):
     """Its help is in boxes where they fit, else plain. It refuses an option of one value that is
@@ -58,5 +55,4 @@ def _check_given_once(ctx: Any, option: TyperOption, values: list[Any]) -> None:
         ctx.fail(f"{option.opts[0]} and {option.secondary_opts[0]}: keep one of them")
     if not option.is_flag and len(values) > 1:
         told = " and ".join(map(str, values))
-        remedy = _REMEDIES.get(option.opts[0], "keep one")
-        ctx.fail(f"{option.opts[0]} takes one value and is given {len(values)}: {told}: {remedy}")
+        ctx.fail(f"{option.opts[0]} takes one value and is given {len(values)}: {told}: keep one")

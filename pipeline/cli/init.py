@@ -1,7 +1,7 @@
 """The command that writes a first task file and run file, from answers or options."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -25,7 +25,11 @@ _WORLD_SUFFIXES = (".yaml", ".yml")
 def init(
     folder: Annotated[Path, typer.Argument(help="Where the two files go.")] = Path(),
     images: Annotated[
-        Path | None, typer.Option(help="Folder of images, or table with their paths; may be later.")
+        list[Path] | None,
+        typer.Option(
+            help="Folder of images, or table with their paths; may be later. Repeatable: several "
+            "are one set."
+        ),
     ] = None,
     description: Annotated[
         str | None, typer.Option(help="What is judged, in one line. Asked for if not given.")
@@ -115,11 +119,11 @@ def init(
         return engine
 
     check_free([folder / RUN_FILE], overwrite=overwrite)
-    images, found = _images(images)
+    sources, found = _images(images or [])
     what = description or _ask("What is judged, in one line?", None, "--description", str)
     written = task_name(what) if name is None else checked_name(name)
     given = _labels(labels, kind, found, read_labels)
-    found = as_labels(found, images, given) if images else found
+    found = as_labels(found, sources, given)
     question = question or _ask("First question to the judge", what, None, str)
     engine = read_judge(judge) if judge else _ask("Judge", _LOCAL_JUDGE, None, read_judge)
     if name is None:
@@ -127,19 +131,19 @@ def init(
     elif name != written:
         say(f"the name {name!r} is written {written}: names have a-z, 0-9, - and _")
     answers = answers_with(given, engine)
-    task_file, run_file = write_files(answers, folder, images, found, overwrite=overwrite)
-    show_written(task_file, run_file, next_commands(task_file, images, found), as_json=as_json)
+    task_file, run_file = write_files(answers, folder, sources, found, overwrite=overwrite)
+    show_written(task_file, run_file, next_commands(task_file, sources, found), as_json=as_json)
 
 
-def _images(images: Path | None) -> tuple[Path | None, "Found"]:
-    """Where the images are, None for later, and what they say."""
-    from ..starter.data import Found, look_at  # noqa: PLC0415
+def _images(images: Sequence[Path]) -> tuple[Sequence[Path], "Found"]:
+    """Where the images are, nowhere for later, and what they say."""
+    from ..starter.data import Found, look_at, look_at_all  # noqa: PLC0415
 
-    def read(told: str) -> tuple[Path | None, Found]:
-        return (Path(told), look_at(Path(told))) if told else (None, Found())
+    def read(told: str) -> tuple[Sequence[Path], Found]:
+        return ([Path(told)], look_at(Path(told))) if told else ([], Found())
 
-    if images is not None:
-        return images, look_at(images)
+    if images:
+        return images, look_at_all(images)
     return _ask("Images: a folder, or a table with their paths (empty: later)", "", None, read)
 
 

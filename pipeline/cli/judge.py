@@ -54,13 +54,17 @@ def evaluate(
     overrides: Overrides = None,
     store: StoreOfRun = None,
     max_failed_share: MaxFailedShareOption = None,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure the agreement of a judge prompt's verdicts with the labels of a dataset."""
     from ..bulk.evaluation import evaluate_prompt  # noqa: PLC0415
     from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..runs.progress import be_quiet  # noqa: PLC0415
     from .show.runs import show_evaluation, show_source  # noqa: PLC0415
 
+    if quiet:
+        be_quiet()
     allowed = _allowing(max_failed_share, overrides)
     source = judge_source(run, task, prompt, allowed, store, bundle)
     show_source(source, as_json=as_json)
@@ -180,13 +184,13 @@ def judge(
 @judge_app.command("shard")
 def judge_one_shard(
     folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
-    number: Annotated[int, typer.Argument(help="Number of the shard, from 0.")],
+    number: Annotated[int, typer.Argument(help="Number of the shard, from 1, as in --shard.")],
 ) -> None:
     """Judge one shard, as the tasks of an array do."""
     from ..bulk.shards import judge_shard  # noqa: PLC0415
     from .show.printing import print_line  # noqa: PLC0415
 
-    counts = judge_shard(folder, number)
+    counts = judge_shard(folder, number - 1)
     print_line(f"shard {number}: {counts.rows:,} images, {counts.new_calls:,} of them asked now")
 
 

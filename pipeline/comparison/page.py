@@ -15,7 +15,7 @@ from ...data.arrow import atomic_path, refuse_output
 from ..metrics.agreement import Agreement
 from ..report.conclusion import Tone
 from ..report.page import environment_of, fill_page
-from ..report.plots import METRICS, Learning, differences_plot, learning_plot
+from ..report.plots import METRICS, NUM_RUN_COLORS, Learning, differences_plot, learning_plot
 from ..report.prompt_diff import PromptDiff
 from ..runs.directory import run_task, step_records
 from ..runs.finished_run import PastRun
@@ -30,7 +30,6 @@ _SECTIONS = {
     "learning": "Learning curves",
     "settings": "Settings",
 }
-_NUM_COLORS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,7 @@ class RunView:
     @property
     def color(self) -> str:
         """As CSS."""
-        return f"var(--run-{(self.number - 1) % _NUM_COLORS + 1})"
+        return f"var(--run-{(self.number - 1) % NUM_RUN_COLORS + 1})"
 
     @property
     def test(self) -> Agreement:

@@ -15,6 +15,7 @@ from ...data.errors import ConfigError
 from ...data.text_files import read_own_json
 from ...models.roles.judge import Verdict
 from ..metrics.coverage import FEWEST_COVERED, OperatingPoint
+from ..metrics.drift import differs
 from ..metrics.intervals import Interval, Values, bootstrap_weights, percentiles, wilson
 from ..metrics.labelled import Labelled
 from ..readings.choose import cross_fitted
@@ -62,6 +63,12 @@ class Decision(BaseModel):
     threshold: float
     train: Outcome
     test: Outcome
+
+    @property
+    def coverage_differs(self) -> bool:
+        """Whether the shares that are acted on differ between the splits, as drift is told."""
+        counts = [(one.num_acts, one.n - one.num_acts) for one in (self.train, self.test)]
+        return differs(*counts)
 
     def decide(self, verdict: Verdict) -> tuple[Act, float | None]:
         """Whether to act on a verdict as it is read, and the confidence that decides."""

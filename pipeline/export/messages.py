@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ...data.errors import ConfigError
-from ...models.requests.layout import naming_sentences
+from ...models.requests.layout import naming_sentences, own_text
 from ...models.roles.judge import ANSWER_LEAD, answer_instruction
 from ..bulk.bundle import Bundle
 from ..readings.choose import Reading
@@ -27,7 +27,7 @@ class Question:
 
     def text(self, placeholder: str) -> str:
         """The text part of the message, with a placeholder for the example's own text."""
-        return f"Text: {placeholder}\n{self.prompt}" if self.has_text else self.prompt
+        return own_text(placeholder if self.has_text else None) + self.prompt
 
 
 def question(bundle: Bundle) -> Question:

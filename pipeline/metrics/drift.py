@@ -54,11 +54,11 @@ class Distribution(BaseModel):
         here = [sum(n for k, n in verdicts.items() if (k or _NO_LABEL) == one) for one in labels]
         there = [self.verdicts.get(label, 0) for label in labels]
         told: list[str] = []
-        if _differs(there, here):
+        if differs(there, here):
             named = [label or "no label" for label in labels]
             told.append(f"verdicts ({_shares(named, there, here)})")
         bins = range(len(self.masses))
-        if _differs(self.masses, [masses.get(i, 0) for i in bins]):
+        if differs(self.masses, [masses.get(i, 0) for i in bins]):
             told.append("label mass: how much of the model's probability lies on the labels")
         return told
 
@@ -68,7 +68,8 @@ def mass_bins(masses: Iterable[float], edges: Sequence[float]) -> Counter[int]:
     return Counter(int(place) for place in np.searchsorted(edges, list(masses), side="right"))
 
 
-def _differs(there: Sequence[int], here: Sequence[int]) -> bool:
+def differs(there: Sequence[int], here: Sequence[int]) -> bool:
+    """Whether two samples, counted by kind, differ by more than a tenth and more than chance."""
     table = np.array([there, here], dtype=np.float64).reshape(2, -1)
     table = table[:, table.sum(axis=0) > 0]
     if table.shape[1] < 2 or not table.sum(axis=1).all():

@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict
 
 from ...data.examples import Example
 from ...data.tasks import Task
-from .intervals import Counts, Interval, percentiles
-from .scores import Scores, Steps, Values, score, to_steps
+from .intervals import Counts, Interval, Values, percentiles
+from .scores import Scores, Steps, score, to_steps
 
 _MOST_RATERS = 20
 _SIMULATED_RATERS = 50

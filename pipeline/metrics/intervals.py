@@ -172,6 +172,14 @@ def detectable_difference(interval: Interval) -> float:
     return standard_errors * (high - low) / (-2 * float(_special.ndtri(LEVEL / 2)))
 
 
+def variance_of_sum(values: Values, groups: Sequence[str]) -> float:
+    """Of the sum of values [n], from their groups, which are independent of one another."""
+    _, places = np.unique(list(groups), return_inverse=True)
+    strayed = np.bincount(places, values - values.mean())
+    num = len(strayed)
+    return float(num / max(num - 1, 1) * np.sum(strayed**2))
+
+
 def students_t(degrees: float) -> float:
     """Standard errors from the middle of Student's interval to its ends."""
     return -float(_special.stdtrit(degrees, LEVEL / 2))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from .intervals import Interval, Values, students_t
+from .intervals import Interval, Values, students_t, variance_of_sum
 
 
 class Prevalence(BaseModel):
@@ -45,7 +45,7 @@ def prevalence(
     weight = _weight(has_label, judged, len(unlabelled))
     rest = has_label - weight * judged
     share = float(rest.mean() + weight * unlabelled.mean())
-    variance = _variance_of_mean(rest, groups)
+    variance = variance_of_sum(rest, groups) / len(rest) ** 2
     variance += weight**2 * float(unlabelled.var()) / len(unlabelled)
     share = min(max(share, 0.0), 1.0)
     interval = _wilson_at(share, variance, len(set(groups)))
@@ -59,14 +59,6 @@ def _weight(has_label: Values, judged: Values, num_unlabelled: int) -> float:
         return 0.0
     together = float(np.cov(has_label, judged, ddof=1)[0, 1])
     return min(max(together / spread, 0.0), 1.0)
-
-
-def _variance_of_mean(values: Values, groups: Sequence[str]) -> float:
-    """Over groups, which are independent of each other."""
-    _, places = np.unique(list(groups), return_inverse=True)
-    strayed = np.bincount(places, values - values.mean())
-    num = len(strayed)
-    return float(num / max(num - 1, 1) * np.sum(strayed**2)) / len(values) ** 2
 
 
 def _wilson_at(share: float, variance: float, num_groups: int) -> Interval:

@@ -19,14 +19,16 @@ from pydantic import BaseModel, ConfigDict
 
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
+from .intervals import Values
 from .label_mass import LOW_LABEL_MASS
 from .libraries import sklearn_metrics
-from .scores import Steps, Values
+from .scores import Steps
 
 _NUM_BINS = 5
 _SIMULATIONS = 1000
 _SEED = 0
 _LEAST_PROBABILITY = 1e-4
+"""Of the human label, as the log loss takes it."""
 
 Bins = NDArray[np.int64]
 
@@ -116,15 +118,19 @@ def calibration(human: Steps, verdicts: Sequence[Verdict], task: Task) -> Calibr
     )
 
 
+def clipped(probabilities: Values) -> Values:
+    """Probabilities [n, K] without zeros, of which the log loss would be infinite."""
+    above = np.maximum(probabilities, _LEAST_PROBABILITY)
+    return above / above.sum(axis=1, keepdims=True)
+
+
 def _scores(human: Steps, probabilities: Values, task: Task) -> ProbabilityScores:
     sklearn, steps = sklearn_metrics(), list(range(len(task.labels)))
-    clipped = np.maximum(probabilities, _LEAST_PROBABILITY)
-    clipped /= clipped.sum(axis=1, keepdims=True)
     return ProbabilityScores(
         brier=float(
             sklearn.brier_score_loss(human, probabilities, labels=steps, scale_by_half=False)
         ),
-        log_loss=float(sklearn.log_loss(human, clipped, labels=steps)),
+        log_loss=float(sklearn.log_loss(human, clipped(probabilities), labels=steps)),
         rps=_ranked_score(human, probabilities) if task.kind == "ordinal" else None,
     )
 

@@ -9,9 +9,10 @@ from ...data.examples import Example
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
 from .human_ceiling import HumanCeiling, human_ceiling, simulated_ceiling
+from .intervals import Values
 from .libraries import sklearn_metrics
 from .probabilities import Calibration, calibration
-from .scores import NO_LABEL, Scores, Steps, Values, score, to_steps
+from .scores import NO_LABEL, Scores, Steps, score, to_steps
 
 
 class CategoryScores(BaseModel):

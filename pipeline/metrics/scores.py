@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
 from ...data.tasks import Task
+from .intervals import Values
 from .libraries import scipy_stats, sklearn_metrics
 
 Steps = NDArray[np.int64]
 """Labels as positions in the declared order; NO_LABEL where there is none."""
 
-Values = NDArray[np.float64]
 NO_LABEL = -1
 
 

@@ -8,19 +8,22 @@ on all of train. A family is refused where a label occurs in too few groups.
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 from ...data.tasks import TIE, Task
 from ...models.roles.judge import Verdict
+from ..metrics.intervals import Values, variance_of_sum
 from ..metrics.labelled import Identified, Labelled
+from ..metrics.probabilities import clipped
+from ..metrics.scores import Steps
 from .config import FamilyName, ReadingConfig, fitted_families
 from .cutpoints import CutPoints, choose_cutpoints, fit_cut_points
-from .families import FAMILIES, Values
+from .families import FAMILIES
 from .fitted import (
     FittedReading,
-    Steps,
     evidence,
     fit_family,
     is_readable,
@@ -32,9 +35,6 @@ from .tie_band import fit_tie_band
 
 Reading = FittedReading | CutPoints
 """Verdict -> the verdict as it is read."""
-
-_LEAST_PROBABILITY = 1e-4
-"""As of the log loss in a scorecard."""
 
 
 class Considered(BaseModel):
@@ -116,9 +116,7 @@ class _Train:
 
     def losses(self, probabilities: Values) -> Values:
         """-log P(human label) of each example."""
-        clipped = np.maximum(probabilities, _LEAST_PROBABILITY)
-        clipped /= clipped.sum(axis=1, keepdims=True)
-        return -np.log(clipped[np.arange(len(self.human)), self.human])
+        return -np.log(clipped(probabilities)[np.arange(len(self.human)), self.human])
 
 
 def choose_reading(
@@ -204,10 +202,7 @@ def _considered(train: _Train, family: str, losses: Values, lowest: Values) -> C
 
 def _standard_error(values: Values, examples: Sequence[Labelled]) -> float:
     """Of the mean, over groups."""
-    _, places = np.unique([e.group for e in examples], return_inverse=True)
-    strayed = np.bincount(places, values - values.mean())
-    groups = len(strayed)
-    return float(np.sqrt(groups / max(groups - 1, 1) * np.sum(strayed**2)) / len(values))
+    return sqrt(variance_of_sum(values, [e.group for e in examples])) / len(values)
 
 
 def _is_near(one: Considered) -> bool:

@@ -18,7 +18,6 @@ from ..metrics.labelled import Identified
 from ..search.paired_gain import paired_gain
 from .folds import NUM_FOLDS, folds, num_groups
 
-Values = NDArray[np.float64]
 Places = NDArray[np.int64]
 
 _CONFIDENCE = 0.9

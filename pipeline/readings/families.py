@@ -22,11 +22,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from ..metrics.intervals import Values
 from .config import FamilyName
-
-Values = NDArray[np.float64]
 
 _SLOPE, _INTERCEPT, _CROSS = 1.0, 3.0, 0.3
 """Standard deviations of the parameters about `identity`."""

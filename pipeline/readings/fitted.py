@@ -5,17 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy import special
 
 from ...models.roles.criteria_judge import CriteriaVerdict, place_of
 from ...models.roles.judge import Verdict
+from ..metrics.intervals import Values
+from ..metrics.scores import Steps
 from .config import FamilyName
-from .families import FAMILIES, Values
-
-Steps = NDArray[np.int64]
-"""Human labels as positions in the declared order."""
+from .families import FAMILIES
 
 _LEAST_PROBABILITY = 1e-9
 _DECIMALS = 8

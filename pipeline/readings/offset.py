@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import special
 
-from .families import Values
+from ..metrics.intervals import Values
 from .fitted import FittedReading
 
 MIN_IMAGES = 16

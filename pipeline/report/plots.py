@@ -25,6 +25,8 @@ _WIDTH_IN = 4.6
 # the reader's light or dark scheme.
 _INK, _MUTED, _INITIAL, _FINAL = "#010203", "#010204", "#010205", "#010206"
 _RUNS = ("#010207", "#010208", "#010209", "#01020a", "#01020b", "#01020c")
+NUM_RUN_COLORS = len(_RUNS)
+"""After so many runs their colors come again; the page's style has as many."""
 _MARKERS, _LINES = "osD^vP", ("-", "--", ":")
 _PAGE_COLORS = {
     _INK: "currentColor",
@@ -170,7 +172,7 @@ def _draw_learning(figure: Figure, curves: Mapping[int, Learning]) -> None:
     axes = figure.subplots()
     for number, curve in curves.items():
         steps, values = zip(*curve, strict=True)
-        turn, place = divmod(number - 1, len(_RUNS))
+        turn, place = divmod(number - 1, NUM_RUN_COLORS)
         style = _MARKERS[place] + _LINES[turn % len(_LINES)]
         axes.plot(steps, values, style, color=_RUNS[place], label=f"run {number}")
     values = [value for curve in curves.values() for _, value in curve]

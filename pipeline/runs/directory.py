@@ -13,8 +13,9 @@
     checksums.json     sha256 of these files, and of result.json without its seconds
     result.json        the result, written last
     ledger.jsonl       calls, tokens and seconds by role of every session that asked models
+    .lock              who is at work here; there only meanwhile
 
-Every file but run_id, with its day in report.html, ledger.jsonl and the key `seconds` of
+Every file but run_id, with its day in report.html, ledger.jsonl, .lock and the key `seconds` of
 result.json is a function of configuration, dataset, replies and, as to who paid for them, of the
 runs that share the store.
 """
@@ -25,7 +26,7 @@ import logging
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
@@ -46,6 +47,7 @@ from ..config import (
     parse_config,
     set_options,
 )
+from .run_lock import LOCK_FILE, run_lock
 
 _log = logging.getLogger("blpo.runs")
 
@@ -95,6 +97,20 @@ class RunDirectory:
     def is_finished(self) -> bool:
         return (self.path / RESULT_FILE).exists()
 
+    @contextlib.contextmanager
+    def at_work(self) -> Generator[None]:
+        """Keep other runs out meanwhile.
+
+        Raises ConfigError where one is at work, or has put itself in the place of this one.
+        """
+        with run_lock(self.path):
+            if _run_id(self.path)[0] != self.run_id:
+                raise ConfigError(
+                    f"output {self.path}: another run was started over there since this one was "
+                    "opened: name another output"
+                )
+            yield
+
     def write_json(self, name: str, value: Any) -> None:
         text = json.dumps(value, indent=2, ensure_ascii=False, sort_keys=False)
         self.write_text(name, text + "\n")
@@ -129,21 +145,24 @@ def open_run_directory(
 
     inputs: what the configuration's names stand for: fingerprint of the data, model revisions.
     start_over: remove what an earlier run left there first; the reply store is never touched.
-    Raises ConfigError if the directory holds another run or something else.
+    Raises ConfigError if the directory holds another run or something else, or a run is at work
+    there.
     """
     path = config.output
-    if start_over:
-        _remove_run(path)
+    if start_over and (path / CONFIG_FILE).exists():
+        with run_lock(path):
+            _remove_run(path)
     refuse_other_use(config, task, inputs)
     path.mkdir(parents=True, exist_ok=True)
-    directory = RunDirectory(path, *_run_id(path))
-    if not (path / CONFIG_FILE).exists():
-        directory.write_json(INPUTS_FILE, dict(inputs))
-        directory.write_task(task)
-    # Again when it is resumed: data, store and limits may be others by now.
-    places = {"dataset": str(config.dataset), "store": _relative(config.store, path)}
-    resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LOG_FIELDS))
-    directory.write_json(CONFIG_FILE, places | resolved)
+    with run_lock(path):
+        directory = RunDirectory(path, *_run_id(path))
+        if not (path / CONFIG_FILE).exists():
+            directory.write_json(INPUTS_FILE, dict(inputs))
+            directory.write_task(task)
+        # Again when it is resumed: data, store and limits may be others by now.
+        places = {"dataset": str(config.dataset), "store": _relative(config.store, path)}
+        resolved = config.model_dump(mode="json", exclude=set(LOCATION_FIELDS | LOG_FIELDS))
+        directory.write_json(CONFIG_FILE, places | resolved)
     return directory
 
 
@@ -298,7 +317,7 @@ def _refuse_other_files(path: Path) -> None:
         raise ConfigError(f"output {path}: is a file; name a directory")
     if path.is_dir() and any(path.iterdir()) and not (path / CONFIG_FILE).exists():
         # What a run writes before its config.json may be there if it was killed at once.
-        own = {_RUN_ID_FILE, INPUTS_FILE, TASK_FILE}
+        own = {_RUN_ID_FILE, INPUTS_FILE, TASK_FILE, LOCK_FILE}
         names = {e.name for e in path.iterdir() if e.name not in own and e.suffix != ".tmp"}
         if names:
             raise ConfigError(
@@ -332,8 +351,6 @@ def _how_to_restore(config: RunConfig, found: Sequence[str]) -> str:
 
 
 def _remove_run(path: Path) -> None:
-    if not (path / CONFIG_FILE).exists():
-        return
     for name in OWN_FOLDERS:
         shutil.rmtree(path / name, ignore_errors=True)
     # config.json goes last: whatever is killed in between is still a run directory.

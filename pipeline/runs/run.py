@@ -120,14 +120,18 @@ class Run:
         return self.config.report and not (self.directory.path / REPORT_FILE).exists()
 
     def execute(self) -> RunResult:
-        """Run the search and the final test; every file of the run directory is written."""
+        """Run the search and the final test; every file of the run directory is written.
+
+        Raises ConfigError where another process is at work in the run directory.
+        """
         started = time.monotonic()
-        self._log = self._open_log(self.config, self.task, self.directory)
-        try:
-            return self._execute(started)
-        finally:
-            self.logged = self._log.close()
-            self._record_session(time.monotonic() - started)
+        with self.directory.at_work():
+            self._log = self._open_log(self.config, self.task, self.directory)
+            try:
+                return self._execute(started)
+            finally:
+                self.logged = self._log.close()
+                self._record_session(time.monotonic() - started)
 
     def _execute(self, started: float) -> RunResult:
         steps: list[Step] = []

@@ -39,10 +39,25 @@ def look_at(images: Path) -> Found:
     return Found(_sorted(labels) if len(labels) > 1 else ())
 
 
-def as_labels(found: Found, images: Path, labels: Sequence[str]) -> Found:
+def look_at_all(sources: Sequence[Path]) -> Found:
+    """Look at several folders and tables, which are imported as one: labelled if all of them are.
+
+    Raises DataError as `look_at` does.
+    """
+    found = [look_at(source) for source in sources]
+    labels = {label for one in found for label in one.labels}
+    return Found(
+        _sorted(labels) if all(one.labels for one in found) else (),
+        any(one.has_text for one in found),
+        any(one.is_pairs for one in found),
+    )
+
+
+def as_labels(found: Found, sources: Sequence[Path], labels: Sequence[str]) -> Found:
     """What was found, without the names of subfolders where they are not the task's labels."""
     strangers = {*map(spelling, found.labels)} - {*map(spelling, labels)}
-    return replace(found, labels=()) if images.is_dir() and strangers else found
+    has_folders = any(source.is_dir() for source in sources)
+    return replace(found, labels=()) if has_folders and strangers else found
 
 
 def _table(table: Path) -> Found:

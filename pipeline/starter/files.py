@@ -140,7 +140,7 @@ def make_task(answers: Answers) -> Task:
 def write_files(
     answers: Answers,
     folder: Path,
-    images: Path | None = None,
+    images: Sequence[Path] = (),
     found: Found | None = None,
     *,
     overwrite: bool = False,
@@ -200,11 +200,10 @@ def task_text(task: Task) -> str:
     return text
 
 
-def next_commands(task_file: Path, images: Path | None, found: Found) -> list[str]:
-    """The commands from here to a run. images: None where none were named."""
+def next_commands(task_file: Path, images: Sequence[Path], found: Found) -> list[str]:
+    """The commands from here to a run. images: folders or tables; none where none were named."""
     task, run = str(task_file), str(task_file.with_name(RUN_FILE))
-    source = _source(images)
-    commands = [] if found.labels else [["blpo", "label", source, "--task", task]]
+    commands = [] if found.labels else [["blpo", "label", *_sources(images), "--task", task]]
     commands += [
         _import_command(task_file, images, found),
         ["blpo", "doctor", run],
@@ -214,13 +213,14 @@ def next_commands(task_file: Path, images: Path | None, found: Found) -> list[st
     return [shlex.join(command) for command in commands]
 
 
-def _source(images: Path | None) -> str:
-    return "IMAGES" if images is None else str(images)
+def _sources(images: Sequence[Path]) -> list[str]:
+    return list(map(str, images)) or ["IMAGES"]
 
 
-def _import_command(task_file: Path, images: Path | None, found: Found) -> list[str]:
-    source = _source(images)
-    table = [source] if found.labels else ["LABELS.csv", "--image-root", source]
+def _import_command(task_file: Path, images: Sequence[Path], found: Found) -> list[str]:
+    sources = _sources(images)
+    roots = [part for source in sources for part in ("--image-root", source)]
+    table = sources if found.labels else ["LABELS.csv", *roots]
     dataset = str(task_file.with_suffix(".parquet"))
     return ["blpo", "import", "table", *table, "--task", str(task_file), "--out", dataset]
 

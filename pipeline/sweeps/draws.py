@@ -5,20 +5,20 @@ examples are a sample is part of how far the draws of data differ.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Any
 
 from pydantic import BaseModel
 
-from ...data.errors import BlpoError
 from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig
 from ..metrics.agreement import GAIN_METRICS, Gain, is_gain
 from ..metrics.nested import NestedMean, Path, nested_mean
 from ..report.reading_rows import gain_rows
 from ..result import RunResult
-from .cells import failure_of, finished_result
+from ..runs.run_many import FailedRun
+from .cells import Outcome, collected
 from .points import DRAW_KEYS
 from .step_counts import NO_STEPS, StepCounts, count_steps
 from .sweep import SweepConfig, method_name
@@ -96,10 +96,8 @@ class DrawnTables:
 
 def make_drawn_tables(config: SweepConfig, cells: Mapping[str, RunConfig]) -> DrawnTables:
     """Read the cells' run directories, and take their means."""
-    runs = [
-        _drawn_run(name, cell, point, failure_of(config, name))
-        for (name, cell), point in zip(cells.items(), config.points, strict=True)
-    ]
+    outcomes = collected(config, cells).items()
+    runs = [_drawn_run(*named, point) for named, point in zip(outcomes, config.points, strict=True)]
     methods = list(dict.fromkeys(run.method for run in runs))
     reference = config.reference or methods[0]
     finished = {
@@ -124,20 +122,13 @@ def make_drawn_tables(config: SweepConfig, cells: Mapping[str, RunConfig]) -> Dr
 _Runs = Mapping[tuple[str, Path], DrawnRun]
 
 
-def _drawn_run(
-    name: str, cell: RunConfig, point: Mapping[str, Any], failure: str | None
-) -> DrawnRun:
-    """failure: why the cell failed when it was last tried, if it did."""
+def _drawn_run(name: str, outcome: Outcome, point: Mapping[str, Any]) -> DrawnRun:
+    cell = outcome.config
     path = (*(int(point.get(key, 0)) for key in DRAW_KEYS), cell.seed)
-    method, length = method_name(cell, point), _own_length(cell)
-    try:
-        result = finished_result(cell)
-    except BlpoError as problem:
-        result, failure = None, str(problem)
-    if result is None:
-        told = failure or "missing: it has not finished yet"
-        return DrawnRun(name, cell.task, method, path, length, error=told)
-    return DrawnRun(name, cell.task, method, path, length, result, count_steps(cell.output))
+    drawn = DrawnRun(name, cell.task, method_name(cell, point), path, _own_length(cell))
+    if isinstance(outcome, FailedRun):
+        return replace(drawn, error=outcome.error)
+    return replace(drawn, result=outcome.result, steps=count_steps(cell.output))
 
 
 def _own_length(cell: RunConfig) -> int:

@@ -16,7 +16,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from ...data.errors import BlpoError, ConfigError
-from ...models.wrappers.ledger import Role
+from ...models.wrappers.ledger import ROLES, Role
 from ..config import RunConfig, comparable, differences
 from ..metrics.agreement import GAIN_METRICS, resample
 from ..metrics.intervals import (
@@ -41,7 +41,6 @@ AS_READ = " + reading"
 """What the name of a method ends with where its verdicts are read."""
 
 _SEED = 0
-ROLES: tuple[Role, ...] = get_args(Role)
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from ...data.shown import shown
+from ...models.wrappers.ledger import ROLES
 from ..metrics.agreement import is_gain
 from ..metrics.intervals import Estimate, Interval
 from ..runs.demo import DEMO_NOTE
 from .paper_results import PaperResult
-from .tables import AS_READ, PARTS, ROLES, Row, Summary, SweepTables
+from .tables import AS_READ, PARTS, Row, Summary, SweepTables
 
 METRIC_NAMES = {"accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa"}
 GAIN_RULE = (

@@ -1,7 +1,7 @@
 """What of a run is logged: settings, figures of every step, final figures, report and bundle."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import Any, cast
@@ -12,7 +12,7 @@ from ...data.tasks import Task
 from ..bulk.bundle import bundle_text
 from ..bulk.bundle_of_run import bundle_of_run
 from ..config import LOCATION_FIELDS, LOG_FIELDS, RunConfig
-from ..metrics.agreement import Agreement
+from ..metrics.agreement import GAIN_METRICS, Agreement
 from ..result import RunResult
 from ..runs.directory import REPORT_FILE, RESULT_FILE, RunDirectory
 from ..runs.run_log import NoLog, RunLog
@@ -20,9 +20,8 @@ from .mlflow import MlflowTracker
 from .tracker import Background, Tracker
 from .wandb import WandbTracker
 
-_TRACKERS = {"mlflow": MlflowTracker, "wandb": WandbTracker}
+TRACKERS: dict[str, Callable[[], Tracker]] = {"mlflow": MlflowTracker, "wandb": WandbTracker}
 _BUNDLE = "judge.bundle.json"
-_METRICS = ("accuracy", "macro_f1", "kappa")
 
 
 def open_run_log(config: RunConfig, task: Task, directory: RunDirectory) -> RunLog:
@@ -48,7 +47,7 @@ class _TrackedRun:
 
     def __init__(self, config: RunConfig, task: Task, directory: RunDirectory) -> None:
         self._directory = directory
-        self._trackers = {name: cast("Tracker", _TRACKERS[name]()) for name in config.log_to}
+        self._trackers = {name: TRACKERS[name]() for name in config.log_to}
         opening = config.output.name, directory.run_id, _params(config, task)
         self._threads = {
             name: Background(name, partial(tracker.start, *opening))
@@ -62,7 +61,7 @@ class _TrackedRun:
 
     def finished(self, result: RunResult) -> None:
         path = self._directory.path
-        files = [path / REPORT_FILE, path / RESULT_FILE]
+        files = [path / name for name in (REPORT_FILE, RESULT_FILE) if (path / name).exists()]
         texts = {_BUNDLE: bundle_text(bundle_of_run(path))}
         metrics = dict(_final_metrics(result))
         for name, tracker in self._trackers.items():
@@ -110,7 +109,7 @@ def _final_metrics(result: RunResult) -> Iterator[tuple[str, float]]:
     test = result.test
     for name, agreement in (("initial", test.initial), ("final", test.final)):
         yield from _agreement_metrics(f"test.{name}", agreement)
-    for name in _METRICS:
+    for name in GAIN_METRICS:
         yield f"test.gain.{name}", getattr(test.gain, name)
         yield from _ends(f"test.gain.{name}", test.gain.ci95[name])
     for role, counts in result.calls.items():

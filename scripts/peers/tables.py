@@ -55,7 +55,7 @@ def print_markdown(tables: Sequence[Figures]) -> None:
 def gains_table(title: str, cells: Sequence[Cell], metric: str, against: str = "blpo") -> Figures:
     """Mean gain on test per task; the spread is over seeds, of the mean over tasks."""
     tasks = _in_order(cell.setting.task for cell in cells)
-    columns = ["method", *tasks, "all", "sd over seeds", f"less {against} (95 %)", "judge calls"]
+    columns = ["method", *tasks, "all", "sd over seeds", f"minus {against} (95 %)", "judge calls"]
     rows, records = list[list[str]](), list[dict[str, Any]]()
     for arm, own in by_arm(cells).items():
         gains = {

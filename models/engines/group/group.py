@@ -16,7 +16,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 
 from ....data.errors import EngineError
 from ...engine import Answer, Engine, EngineIdentity, Reply, Request
-from ..devices import visible_gpus
+from ..devices import CUDA_VARIABLE, visible_gpus
 from ..gpu_fit import refuse_misfit
 from ..rendezvous import assigned, key_of
 from ..settings import EngineSettings
@@ -155,7 +155,7 @@ def engine_places(
             "auto, or give the job more GPUs"
         )
     slices = [gpus[number * each : (number + 1) * each] for number in range(num_engines)]
-    return [({"CUDA_VISIBLE_DEVICES": ",".join(slice_)}, None) for slice_ in slices]
+    return [({CUDA_VARIABLE: ",".join(slice_)}, None) for slice_ in slices]
 
 
 def _core_slices(num_engines: int) -> list[frozenset[int] | None]:

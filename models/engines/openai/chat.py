@@ -22,7 +22,7 @@ from PIL import Image
 from ....data.errors import EngineError
 from ....data.images import decode_image
 from ...engine import CHAT_PREFIX, Reply, Request
-from ...requests.layout import naming_sentences
+from ...requests.layout import naming_sentences, own_text
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
 from .answers import Answer, read_answer, reply_to
@@ -215,8 +215,7 @@ def _says_nothing(answer: Answer) -> bool:
 
 def _content(request: Request) -> list[dict[str, Any]]:
     """Message parts in the order of the local layout: images, the example's text, prompt."""
-    text = request.prompt if request.text is None else f"Text: {request.text}\n{request.prompt}"
-    text = broken_up(text)
+    text = broken_up(own_text(request.text) + request.prompt)
     is_pair = bool(request.labels) and len(request.images) == 2
     if request.image_roles or is_pair:
         naming = naming_sentences(len(request.images), request.image_roles)

@@ -9,6 +9,7 @@ import pydantic_core
 from ....data.errors import EngineError
 from ...engine import SHIPPED
 from ..checkpoint import find_folder
+from ..files import cached_file
 from ..settings import EngineSettings
 from .server_pool import ServerPool
 from .wire import TransientError, Wire
@@ -68,12 +69,8 @@ def _is_cached(settings: EngineSettings) -> bool:
     """Whether the Hugging Face cache has the files of a model's tokenizer."""
     if settings.model.count("/") != 1:
         return False
-    import huggingface_hub  # noqa: PLC0415
-
-    hub: Any = huggingface_hub
     revision = settings.revision or "main"
-    name = "tokenizer_config.json"
-    return isinstance(hub.try_to_load_from_cache(settings.model, name, revision=revision), str)
+    return cached_file(settings.model, revision, "tokenizer_config.json") is not None
 
 
 def _is_vllm(settings: EngineSettings, servers: ServerPool) -> bool:

@@ -4,16 +4,15 @@ import json
 import logging
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ...engine import Request
-from ...requests.choices import LabelReading
 from ...requests.label_logprobs import LabelPlan
-from ...requests.layout import Layout
+from ...requests.layout import Layout, own_text
 from .. import torchvision_cpu
 from ..checkpoint import load_processor, locate, make_model_layout, processor_options
-from ..reading import label_plan
+from ..reading import LabelPlans, request_ids
 from ..settings import EngineSettings
 from .handshake import tokenizer_source
 
@@ -43,10 +42,9 @@ class LocalRenderer:
         self._processor = load_processor(checkpoint)
         self._options = processor_options(self._processor)
         self._layout: Layout = make_model_layout(self._processor, settings, checkpoint)
-        self._reading: LabelReading = settings.label_reading
         self._tokenizer: Any = self._layout.tokenizer
         self._lock = threading.Lock()
-        self._plans: dict[tuple[str, ...], LabelPlan] = {}
+        self._plans = LabelPlans(self._layout, settings.label_reading)
         self._markers = sorted(self._tokenizer.get_added_vocab(), key=len, reverse=True)
         self._told = False
 
@@ -67,19 +65,11 @@ class LocalRenderer:
     def token_ids(self, request: Request) -> list[int]:
         """With one placeholder for each image."""
         with self._lock:
-            return self._layout.token_ids(
-                request.prompt,
-                num_images=len(request.images),
-                text=request.text,
-                image_roles=request.image_roles,
-                reply_start=request.reply_start,
-            )
+            return request_ids(self._layout, request)
 
     def plan(self, labels: tuple[str, ...]) -> LabelPlan:
         with self._lock:
-            if labels not in self._plans:
-                self._plans[labels] = label_plan(self._layout, labels, self._reading)
-            return self._plans[labels]
+            return self._plans.of(labels)
 
     def chat_texts(self, request: Request, token_ids: Sequence[int]) -> ChatTexts:
         """The texts that a server's own template makes these tokens of.
@@ -87,14 +77,9 @@ class LocalRenderer:
         token_ids: of the request, and what is to follow them.
         """
         num_images = len(request.images)
-        own = "" if request.text is None else f"Text: {request.text}\n"
+        own = own_text(request.text)
         with self._lock:
-            laid_out = self._layout.token_ids(
-                request.prompt,
-                num_images=num_images,
-                text=request.text,
-                image_roles=request.image_roles,
-            )
+            laid_out = request_ids(self._layout, replace(request, reply_start=""))
             start = request.reply_start + self._text(
                 token_ids[len(laid_out) + self._num_tokens(request.reply_start) :]
             )

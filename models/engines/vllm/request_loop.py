@@ -20,7 +20,7 @@ from ...engine import Reply, Request
 from ...requests.choices import LabelReading
 from ...requests.label_logprobs import LabelPlan, Read
 from ...requests.layout import Layout
-from ..reading import label_plan
+from ..reading import LabelPlans, request_ids
 from .jobs import Batch, Job, Message
 from .residency import KvCache, Residency
 from .warming import Warming
@@ -115,7 +115,6 @@ class RequestLoop:
         self._layout = layout
         self._inbox = inbox
         self._counts = counts
-        self._label_reading: LabelReading = label_reading
         self._waiting: deque[Job] = deque()
         self._ready: deque[Job] = deque()
         self._running: dict[str, tuple[Job, int]] = {}
@@ -123,7 +122,7 @@ class RequestLoop:
         self._sent: set[str] = set()
         self._residency = Residency(llm.kv_cache)
         self._warming = Warming(layout) if llm.warms else None
-        self._plans: dict[tuple[str, ...], LabelPlan] = {}
+        self._plans = LabelPlans(layout, label_reading)
         self._next_id = 0
         self._closing = False
         self._decoders = ThreadPoolExecutor(_DECODERS, thread_name_prefix="decode")
@@ -196,26 +195,15 @@ class RequestLoop:
 
     def _prepare(self, job: Job) -> None:
         request = job.request
-        job.token_ids = self._layout.token_ids(
-            request.prompt,
-            num_images=len(request.images),
-            text=request.text,
-            image_roles=request.image_roles,
-            reply_start=request.reply_start,
-        )
+        job.token_ids = request_ids(self._layout, request)
         if request.labels:
-            job.plan = self._plan(request.labels)
+            job.plan = self._plans.of(request.labels)
             job.to_add = list(range(len(job.plan.reads)))
         if any(image.digest not in self._sent for image in request.images):
             job.pixels = self._decode(request.images)
 
     def _decode(self, images: Sequence[ImageRef]) -> Future[list[Any]]:
         return self._decoders.submit(lambda: [decode_image(image) for image in images])
-
-    def _plan(self, labels: tuple[str, ...]) -> LabelPlan:
-        if labels not in self._plans:
-            self._plans[labels] = label_plan(self._layout, labels, self._label_reading)
-        return self._plans[labels]
 
     def _feed(self) -> None:
         """Fill the window, in order, without waiting for an image while the engine has work."""

@@ -12,9 +12,9 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
 14. `accept`: p_{t+1} is p' on a paired gain, else p_t. `more_right`: and only if more verdicts
-    are right. `parent`: p_t need not be the last one; with `best_first` it need not have been
-    accepted, and the gain that p' has to show is over the one that was accepted last. `final`:
-    what is returned is the best of all that was judged.
+    are right. `second_look`: and if both hold on all of train. `parent`: p_t need not be the last
+    one; with `best_first` it need not have been accepted, and the gain that p' has to show is over
+    the one that was accepted last. `final`: what is returned is the best of all that was judged.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -186,7 +186,7 @@ class Plus(Published):
         Under controls, the q of an accepted p' is rejected if its descriptions were not what did
         it. Not p': it has gained on items that it had no part in.
         """
-        decision = self._decision(problem, q_star)
+        decision = self._decision(problem, search, q_star)
         if decision.accepted:
             self._archive.accept(q_star.judge_prompt)
             if self.config.controls == "shuffled" and self._control_wins(problem, q_star):
@@ -291,28 +291,56 @@ class Plus(Published):
         race(known, blocks(items, size), judge, lineage.losses, lineage.strata, confidence, rivals)
         return judged
 
-    def _decision(self, problem: InnerProblem, q_star: Candidate) -> Decision:
+    def _decision(self, problem: InnerProblem, search: I2TSearch, q_star: Candidate) -> Decision:
         if self.config.accept == "paired" and q_star.score <= 0:
             return Decision(False, reason="no gain")
         if self.config.accept == "paired" and self._archive.has_accepted(q_star.judge_prompt):
             return Decision(False, reason="it was accepted in an earlier step")
-        losses: Losses = self._judged_further(q_star) if self.config.judges_chosen else {}
+        if self.config.judges_chosen:
+            self._judge_further(q_star)
         if self.config.accept == "always":
             return Decision(True)
-        rival, seen = self._rival(problem), q_star.judged.seen
-        strata, confidence = self._strata(rival), self.config.accept_confidence
+        rival, *_ = self._rivals(problem)
+        decision = self._tested(rival, q_star.judge_prompt, q_star.judged.seen)
+        if decision.accepted and self.config.second_look and self._held is None:
+            return self._second_look(problem, search, q_star, decision)
+        return decision
+
+    def _tested(self, rival: Entry, judge_prompt: str, seen: Collection[str]) -> Decision:
+        """The paired test of p' against another prompt, on what is known and was not seen."""
+        losses, strata = self._archive.losses(judge_prompt), self._strata(rival)
+        confidence = self.config.accept_confidence
         decision = accept_on_gain(rival.losses, losses, strata, seen, confidence)
         if decision.accepted and self.config.more_right:
-            before, after = self._wrong(rival.judge_prompt), self._wrong(q_star.judge_prompt)
+            before, after = self._wrong(rival.judge_prompt), self._wrong(judge_prompt)
             if not more_are_right(before, after, strata, seen):
                 return Decision(False, decision.gain, "no more verdicts are right")
         return decision
 
-    def _rival(self, problem: InnerProblem) -> Entry:
-        """What p' has to gain on: p_t, or what was accepted last where p_t need not be."""
-        if self.config.parent == "best_first":
-            return self._archive.last
-        return self._archive[problem.judge_prompt]
+    def _second_look(
+        self, problem: InnerProblem, search: I2TSearch, q_star: Candidate, first: Decision
+    ) -> Decision:
+        """The test again with p' judged on all of train, as a step from it would begin; over p_t,
+        too.
+
+        What both prompts' lineages were shown before this step favours neither: it counts.
+        """
+        self.judge_train(q_star.judge_prompt)
+        now = {example.example_id for example in problem.examples} | search.shown
+        now |= {example.example_id for example in self._kept(problem)}
+        for rival in self._rivals(problem):
+            since = q_star.judged.seen - rival.seen
+            again = self._tested(rival, q_star.judge_prompt, since | now)
+            if not again.accepted:
+                return Decision(False, first.gain, f"{again.reason} at the second look")
+        return first
+
+    def _rivals(self, problem: InnerProblem) -> list[Entry]:
+        """What p' has to gain on: first what was accepted last where p_t need not be; then p_t."""
+        start, last = self._archive[problem.judge_prompt], self._archive.last
+        return (
+            [last, start] if self.config.parent == "best_first" and last is not start else [start]
+        )
 
     def _wrong(self, judge_prompt: str) -> Losses:
         """1 for each wrong verdict under a judge prompt, 0 for each right one, of those known."""
@@ -323,13 +351,13 @@ class Plus(Published):
             if example.example_id in known
         }
 
-    def _judged_further(self, candidate: Candidate) -> Losses:
-        """Losses of p' on all items that its lineage has not seen, and what else is known."""
+    def _judge_further(self, candidate: Candidate) -> None:
+        """Judge p' on all items that its lineage has not seen."""
         seen = candidate.judged.seen
         unseen = [e for e in self.train if e.example_id not in seen]
         [verdicts] = self.judge_each([candidate.judge_prompt], unseen)
         losses = self.losses(unseen, verdicts)
-        return self._archive.add(candidate.judge_prompt, losses, seen).losses
+        self._archive.add(candidate.judge_prompt, losses, seen)
 
     def _control_wins(self, problem: InnerProblem, candidate: Candidate) -> bool:
         """Whether Update_p gains no less from the descriptions of other images."""

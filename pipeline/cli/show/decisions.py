@@ -16,7 +16,8 @@ from .printing import print_json, print_line, stdout_console
 def show_decision(decision: Decision, path: Path, *, as_json: bool) -> None:
     """The operating point, on train and on the test split."""
     if as_json:
-        print_json(decision.model_dump(mode="json") | {"path": str(path)})
+        told = {"coverage_differs": decision.coverage_differs, "path": str(path)}
+        print_json(decision.model_dump(mode="json") | told)
         return
     print_line(
         f"{decision.target}, with confidence {decision.confidence:g}: act on a confidence of at "
@@ -31,6 +32,12 @@ def show_decision(decision: Decision, path: Path, *, as_json: bool) -> None:
         "train: one image of each group, read out of fold; the search has seen it too, so go by "
         "the test split, which has had no part in this"
     )
+    if decision.coverage_differs:
+        train, test = decision.train.coverage, decision.test.coverage
+        print_line(
+            f"acted on: {train:.0%} of train, {test:.0%} of the test split, further apart than by "
+            "chance: what train promises may not hold for other images"
+        )
     print_line(f"decision: {path}; `blpo judge --run` now adds `decision` and `confidence`")
     report = path.parent / REPORT_FILE
     if report.exists():

@@ -1,10 +1,10 @@
 """What `blpo docs` prints."""
 
-import difflib
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from ....data.errors import BlpoError
+from ....data.near_words import did_you_mean
 from .printing import print_json, print_line
 
 
@@ -34,8 +34,7 @@ def show_page(name: str, *, as_json: bool) -> None:
     known = pages()
     found = known.get(name.removeprefix("docs/").removesuffix(".md"))
     if found is None:
-        near = difflib.get_close_matches(name, known, n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        meant = did_you_mean(name, known, str)
         raise BlpoError(f"docs: {name}: no such page{meant}; there are {', '.join(known)}")
     text = found.read_text("utf-8")
     if as_json:
