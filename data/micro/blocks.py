@@ -91,7 +91,9 @@ class Blocks:
     """Draws prompts about the aspects of a family."""
 
     def __init__(self, rng: Random, family: Family, manner: Manner = "flaw") -> None:
-        self.rng, self.manner, self.family = rng, manner, family
+        self.rng = rng
+        self.family: Family = family
+        self.manner: Manner = manner
         self.by_text, self.phrasings = family == "objects", Phrasings(rng)
         self.own = [a.name for a in family_aspects(family)]
 
@@ -273,10 +275,10 @@ class Blocks:
         weighing: Weighing | None,
     ) -> None:
         """A heading with an item for each name."""
-        said = [(name, item(name)) for name in names]
+        said: list[tuple[str | None, str]] = [(name, item(name)) for name in names]
         if weighing and self.rng.random() < 0.25:
-            other = (None, self.rng.choice(OTHER_ITEMS[self.manner]))
-            said.insert(self.rng.randint(0, len(said)), other)
+            other = self.rng.choice(OTHER_ITEMS[self.manner])
+            said.insert(self.rng.randint(0, len(said)), (None, other))
         mark, (tail, last) = self.rng.choice(MARKS), self.rng.choice(TAILS)
         clause = WEIGHS if weighing else DISMISSES
         lines, statements = [head + clause], list[Statement]()
