@@ -1,7 +1,7 @@
 """Teach the shipped micro judge what prompts mean, and write it as `models/micro_meaning`.
 
     python scripts/train_meaning.py pictures           # image tokens of 16,000 rendered scenes
-    python scripts/train_meaning.py train              # an hour on one core
+    python scripts/train_meaning.py train              # two hours on one core
     python scripts/train_meaning.py save
     python scripts/train_meaning.py eval
 
@@ -10,6 +10,8 @@ first add nothing; the vision tower stays as it is. Prompts consist of sentences
 and of statements about them, made with their meaning by `blpo.data.micro.phrasings`; some ask as
 the shipped model was asked. Probes on inner layers learn what each clause, each sentence and the
 whole prompt says of every aspect, and what that costs in the scene at hand.
+
+Knobs of the chat template make the judge lean or describe less (`meaning/knobs.py`).
 
 What is asked when is in `meaning/plans.yaml`: few frames of few kinds first, then more of both.
 A stage that is started again goes on from what it saved.

@@ -1,9 +1,11 @@
 """What sentences say by construction, and the micro judge that was trained on them."""
 
 from collections.abc import Mapping
+from math import exp
 from random import Random
 
 import pytest
+from blpo.data.errors import LayoutError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.micro.clause_words import DISMISSING_PREDICATES, POSITIVE_PREDICATES
 from blpo.data.micro.clauses import AT_FAULT, CLEAN, ENDS, strip_marks, turned_round
@@ -20,11 +22,12 @@ from blpo.data.micro.world import (
     png_bytes,
     render,
 )
-from blpo.models.engine import SHIPPED, Request
+from blpo.models.engine import SHIPPED, Reply, Request, Sampling
 from blpo.models.engines.checkpoint import find_folder, local_identity
 from blpo.models.engines.factory import make_engine
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.ideal.english import understand
+from blpo.models.requests.chat_template import stored_template
 
 MAX_BYTES = 30_000_000
 READ_ALIKE = 0.9
@@ -104,6 +107,52 @@ def test_a_shipped_judge_is_found_by_its_name_and_is_small(name: str) -> None:
     assert local_identity("vllm", settings).is_synthetic
 
 
+def rendered(name: str, **knobs: object) -> str:
+    """A request to a shipped judge as its chat template writes it."""
+    folder = find_folder(name)
+    assert folder is not None
+    template = stored_template(lambda file: p if (p := folder / file).is_file() else None, knobs)
+    assert template is not None
+    said = [{"type": "image"}, {"type": "text", "text": "Check the tint."}]
+    return template.render([{"role": "user", "content": said}], generate=True)
+
+
+def test_without_knobs_the_taught_judge_is_asked_as_the_micro_judge_is() -> None:
+    assert rendered("micro-meaning") == rendered("micro")
+    assert rendered("micro-meaning", leaning=None, room=None) == rendered("micro")
+
+
+@pytest.mark.parametrize(
+    ("knobs", "told"),
+    [
+        ({"leaning": "lenient"}, " Leaning: lenient."),
+        ({"room": 3}, " Room: 3."),
+        ({"room": 1, "leaning": "flat"}, " Leaning: flat. Room: 1."),
+    ],
+)
+def test_knobs_are_told_in_the_system_turn_alone(knobs: dict[str, object], told: str) -> None:
+    system = "Look at the image."
+    plain = rendered("micro-meaning")
+    assert plain.count(system) == 1
+    assert rendered("micro-meaning", **knobs) == plain.replace(system, system + told)
+
+
+@pytest.mark.parametrize(
+    ("knobs", "message"),
+    [
+        ({"leaning": "strict"}, "leaning is strict: give lenient or flat"),
+        ({"leaning": ""}, "leaning is : give lenient or flat"),
+        ({"room": 0}, "room is 0: give a whole number from 1 to 5"),
+        ({"room": 6}, "room is 6: give a whole number from 1 to 5"),
+        ({"room": "2"}, "room is 2: give a whole number from 1 to 5"),
+        ({"room": True}, "room is True: give a whole number from 1 to 5"),
+    ],
+)
+def test_a_knob_that_cannot_be_so_is_refused(knobs: dict[str, object], message: str) -> None:
+    with pytest.raises(LayoutError, match=message):
+        rendered("micro-meaning", **knobs)
+
+
 PROMPTS: Mapping[str, Meaning] = {
     "Check the grain and the seam. Do not weigh the tint.": Meaning(
         {"grain": Weighing(), "seam": Weighing()}, ("tint",)
@@ -132,3 +181,28 @@ def test_the_judge_that_was_taught_meaning_leaves_out_what_a_prompt_excludes() -
         shares[name] = sum(right) / len(right)
     assert shares["micro-meaning"] > shares["micro"] + 0.15
     assert shares["micro-meaning"] > 0.65
+
+
+def test_the_taught_judge_leans_and_describes_no_more_than_its_knobs_say() -> None:
+    scenes = [draw_scene("flaws", 78, index) for index in range(30)]
+    images = [ImageRef(png_bytes(render(scene)), ImageBounds()) for scene in scenes]
+    prompt, labels = "Check the grain, the tint, the seam and the focus.", tuple("12345")
+    steps, listed = list[float](), list[set[int]]()
+    for knobs in ({}, {"leaning": "lenient", "room": 2}):
+        engine = make_engine(
+            EngineSettings(kind="transformers", model="micro-meaning", chat_template_kwargs=knobs)
+        )
+        asked = f"{prompt}\n{ANSWER_INSTRUCTIONS['naturalness']}"
+        verdicts = engine.ask([Request(asked, image, labels=labels) for image in images])
+        steps.append(sum(map(expected_step, verdicts)) / len(verdicts))
+        described = engine.ask([Request(prompt, image, sampling=Sampling(40)) for image in images])
+        listed.append({reply.text.count(":") for reply in described})
+        engine.close()
+    assert steps[1] > steps[0] + 0.25
+    assert listed == [{4}, {2}]
+
+
+def expected_step(reply: Reply) -> float:
+    """The label to be expected, a number."""
+    logs = reply.label_logprobs or {}
+    return sum(int(label) * exp(log) for label, log in logs.items())

@@ -336,8 +336,9 @@ def test_what_update_p_is_told_of_right_cases_is_shown_and_not_scored_on() -> No
         assert len(tried.judged.seen & right) >= 3
         assert not tried.judged.seen & {e.example_id for e in tried.judged.examples}
     later = next(briefing for briefing in reversed(told) if briefing.earlier)
-    gains = [earlier.gain for earlier in later.earlier]
-    assert gains == sorted(gains)
+    standings = [earlier.standing for earlier in later.earlier]
+    assert standings == sorted(standings)
+    assert all(earlier.num_closer or earlier.num_further for earlier in later.earlier)
 
 
 def test_the_final_choice_is_not_worse_than_the_first_prompt_on_what_it_is_chosen_by() -> None:

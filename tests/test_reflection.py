@@ -74,7 +74,7 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
             LabelCounts("Unsafe", [("Safe", 7)]),
         ],
         [Case(Verbalization("blade: no"), None, "Safe", "Safe")],
-        [EarlierPrompt("Is it harmful?", 20, 3, 7)],
+        [EarlierPrompt("Is it harmful?", 20, 3, 7, 3, 7)],
     )
     [proposal] = update_judge_prompts(optimizer(engine), JUDGE_PROMPT, [[wrong]], [briefing])
     assert proposal.prompt == "better"
@@ -96,13 +96,18 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
 
 def test_update_q_is_told_how_uncertain_a_score_is() -> None:
     engine = ScriptedEngine(["<prompt>one</prompt><prompt>two</prompt>"])
-    history = [ScoredPrompt("Describe it.", 0.1, 0.05, Verbalization("tint: warm")), HISTORY[1]]
+    history = [
+        ScoredPrompt("Describe it.", 0.1, 0.05, Verbalization("tint: warm")),
+        ScoredPrompt("Is it smooth?", 0.0, 0.0, None),
+        HISTORY[1],
+    ]
     update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, history, [], count=2)
     asked = engine.asked[0][0].prompt
     assert '<i2t_prompt score="0.100" noise="0.050">\nDescribe it.\n</i2t_prompt>' in asked
     assert "<sample_description>tint: warm</sample_description>" in asked
+    assert '<i2t_prompt score="0.000" changed="nothing">\nIs it smooth?\n</i2t_prompt>' in asked
     assert '<i2t_prompt score="0.250">' in asked
-    assert scored_i2t_prompts(asked)[1] == (0.25, ["blade"])
+    assert scored_i2t_prompts(asked)[2] == (0.25, ["blade"])
 
 
 def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> None:

@@ -1,5 +1,6 @@
 """What `update_p: informed` tells Update_p beside the misjudged cases."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -23,17 +24,22 @@ class EarlierPrompt:
     """A judge prompt that was judged before, beside the current one on the same images.
 
     num_gained: images that it alone judges as people do; num_lost: that the current one alone does.
+    num_closer, num_further: images on which its verdict is nearer to the human label, or further
+    from it; of labels without an order those gained and lost.
     """
 
     judge_prompt: str
     num_images: int
     num_gained: int
     num_lost: int
+    num_closer: int
+    num_further: int
 
     @property
-    def gain(self) -> float:
-        """Difference of the shares that are right."""
-        return (self.num_gained - self.num_lost) / self.num_images
+    def standing(self) -> float:
+        """How surely it is better than the current one: the signed root of McNemar's statistic."""
+        changed = self.num_closer + self.num_further
+        return (self.num_closer - self.num_further) / math.sqrt(changed) if changed else 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,9 @@ class Batcher(micro.Batcher):
     def _label_shares(
         self, rng: random.Random, question: micro.Question, scale: Scale
     ) -> Mapping[str, float]:
-        labels = question.labels if isinstance(question, Asked) else {}
-        return labels or super()._label_shares(rng, question, scale)
+        if isinstance(question, Asked) and question.labels:
+            return question.labels
+        return super()._label_shares(rng, question, scale)
 
     def _note_question(
         self,

@@ -20,7 +20,7 @@ from .measuring import Sight, draw_asked
 from .reading import read
 
 NUMS_ASKED = (1, 3, 5, 7)
-_NUM_SCENES = 60
+_NUM_SCENES = 45
 _MAX_TOKENS = 48
 _SEED = 876_543
 _ITEM = re.compile(r"(\w+): (\w+)")

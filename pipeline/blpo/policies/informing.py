@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import chain, zip_longest
 
 from ....data.examples import Example
+from ....data.tasks import Task
 from ....models.roles.briefing import EarlierPrompt, LabelCounts
 from ....models.roles.judge import Verdict
 from ....models.roles.optimizer import ScoredPrompt
@@ -15,6 +16,25 @@ from .lineage import Lineage
 
 MOST_EARLIER = 5
 """Judge prompts tried before that are shown; the best of them."""
+
+Misses = Callable[[str | None, str], int]
+"""(verdict's label, human label) -> by how many labels it misses, 0 where it is right."""
+
+
+def misses_of(task: Task) -> Misses:
+    """Along the scale of an ordinal task; of another, 1 for any label but the right one.
+
+    A verdict without a label misses by more than any other.
+    """
+
+    def misses(label: str | None, human_label: str) -> int:
+        if label is None:
+            return len(task.labels)
+        if task.kind != "ordinal":
+            return int(label != human_label)
+        return abs(task.labels.index(label) - task.labels.index(human_label))
+
+    return misses
 
 
 def label_counts(
@@ -56,25 +76,38 @@ def judged_right(
 
 
 def earlier_prompts(
-    known: Mapping[str, Mapping[str, Verdict]], current: str, train: Sequence[Example]
+    known: Mapping[str, Mapping[str, Verdict]],
+    current: str,
+    train: Sequence[Example],
+    misses: Misses,
 ) -> list[EarlierPrompt]:
     """Judge prompts beside the current one on the images that both judged, the best last.
 
-    known: verdicts by judge prompt and example_id.
+    One that brought no verdict closer to the human label or further from it is left out: it tells
+    nothing. known: verdicts by judge prompt and example_id.
     """
     label_of = {example.example_id: example.label for example in train}
     now = known.get(current, {})
     found: list[EarlierPrompt] = []
     for judge_prompt, verdicts in known.items():
-        shared = [item for item in verdicts if item in now]
-        if judge_prompt != current and shared:
-            right, right_now = (
-                {item for item in shared if own[item].label == label_of[item]}
-                for own in (verdicts, now)
-            )
-            gained, lost = len(right - right_now), len(right_now - right)
-            found.append(EarlierPrompt(judge_prompt, len(shared), gained, lost))
-    found.sort(key=lambda one: one.gain)
+        if judge_prompt == current:
+            continue
+        missed = [
+            tuple(misses(own[item].label, label_of[item]) for own in (verdicts, now))
+            for item in verdicts
+            if item in now
+        ]
+        one = EarlierPrompt(
+            judge_prompt,
+            num_images=len(missed),
+            num_gained=sum(there == 0 < here for there, here in missed),
+            num_lost=sum(here == 0 < there for there, here in missed),
+            num_closer=sum(there < here for there, here in missed),
+            num_further=sum(here < there for there, here in missed),
+        )
+        if one.num_closer or one.num_further:
+            found.append(one)
+    found.sort(key=lambda one: one.standing)
     return found[-MOST_EARLIER:]
 
 

@@ -43,7 +43,7 @@ from .acceptance import accept_on_gain, more_are_right
 from .archive import Archive, Entry, choose_final
 from .controls import control_wins, with_descriptions
 from .effects import best_and_worst, changed_items, reflect
-from .informing import earlier_prompts, judged_right, label_counts, with_noise
+from .informing import earlier_prompts, judged_right, label_counts, misses_of, with_noise
 from .lineage import Lineage, lineage_of
 from .lint import Lint
 from .probe import blocks, draw_probe, held_out
@@ -229,7 +229,8 @@ class Plus(Published):
     def _briefings(self, problem: InnerProblem, i2t_prompts: Sequence[str]) -> list[Briefing]:
         kept = self._kept(problem)
         counts = label_counts(problem, self.train, self.roles.task.labels)
-        earlier = earlier_prompts(self._judgments.all, problem.judge_prompt, self.train)
+        misses = misses_of(self.roles.task)
+        earlier = earlier_prompts(self._judgments.all, problem.judge_prompt, self.train, misses)
         return [
             Briefing(
                 counts,
