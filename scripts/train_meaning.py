@@ -32,10 +32,10 @@ import train_micro as micro
 from blpo.data.micro.world import Family, Scene, draw_scene, render
 from meaning.asking import ask
 from meaning.batches import Batcher, MeaningNotes
-from meaning.describing import NUMS_ASKED, measure_descriptions, measure_rooms
+from meaning.describing import NUMS_ASKED, measure_asking, measure_descriptions, measure_rooms
 from meaning.growing import further_tokens, grow
 from meaning.knobs import CHAT_TEMPLATE, NO_DOUBTS, Doubt, Knobs, draw_knobs, find_doubts
-from meaning.measuring import SCALES, measure, measure_leanings
+from meaning.measuring import SCALES, measure, measure_blocks, measure_leanings
 from meaning.plans import Plan, load_plans, plan_at
 from meaning.probes import MeaningProbes
 from meaning.reading import multiply_in_bfloat16, read
@@ -102,8 +102,9 @@ class Pupil:
         micro.set_rate(self.optimizer, rate)
         knobs = draw_knobs(self.rng, plan.knobs)
         scenes, tokens, doubts = self._look(plan, pictures, knobs)
+        blocks = self.rng.random() < plan.blocks
         asked = [
-            [ask(self.rng, scene, plan, knobs, own) for _ in range(plan.branches)]
+            [ask(self.rng, scene, plan, knobs, own, blocks=blocks) for _ in range(plan.branches)]
             for scene, own in zip(scenes, doubts, strict=True)
         ]
         num_bridge = plan.bridge if self.rng.random() < 0.8 else 64
@@ -167,7 +168,7 @@ def train(args: argparse.Namespace) -> None:
             minutes = round((time.monotonic() - started) / 60, 1)
             rounded = {name: round(value, 3) for name, value in sorted(scores.items())}
             print(json.dumps({"step": pupil.step, "minutes": minutes} | rounded), flush=True)
-        if pupil.step % 100 == 0:
+        if pupil.step % 50 == 0:
             pupil.save()
     pupil.save()
 
@@ -189,6 +190,10 @@ def evaluate(args: argparse.Namespace) -> None:
             result[f"{name}, {sight}"] = found
             print(name, sight, json.dumps(found), flush=True)
         result[f"{name}, descriptions"] = measure_descriptions(processor, model)
+        result[f"{name}, long prompts"] = measure_blocks(processor, model, args.number)
+        result[f"{name}, long prompts for descriptions"] = measure_asking(
+            processor, model, args.number
+        )
     processor, model = micro.load_checkpoint(args.out)
     result["leanings, pictures"] = measure_leanings(processor, model)
     result["aspects named"] = NUMS_ASKED

@@ -207,7 +207,7 @@ def _compose(rng: Random, names: Sequence[str], num_fillers: int) -> str:
 def compose(rng: Random, blocks: list[str], num_fillers: int) -> str:
     """Blocks of sentences as one prompt, with fillers between them and mostly an opening."""
     for _ in range(rng.randint(0, num_fillers)):
-        blocks.insert(rng.randint(0, len(blocks)), _filler(rng))
+        blocks.insert(rng.randint(0, len(blocks)), filler(rng))
     if rng.random() < 0.6 or not blocks:
         blocks.insert(0, rng.choice(_OPENINGS))
     return rng.choice((" ", " ", " ", "\n")).join(blocks)
@@ -263,7 +263,8 @@ def word(rng: Random, name: str) -> str:
     return form.capitalize() if rng.random() < 0.12 else form
 
 
-def _filler(rng: Random) -> str:
+def filler(rng: Random) -> str:
+    """A sentence that names nothing; it may hold words that mean nothing."""
     kind = rng.random()
     if kind < 0.45:
         return rng.choice(_FILLERS)

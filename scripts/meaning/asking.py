@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import train_micro as micro
+from blpo.data.micro.blocks import Blocks, manner_of
 from blpo.data.micro.clause_words import LLM_FILLERS
 from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.meaning import Meaning, Weighing, described, understood_verdict
@@ -43,11 +44,36 @@ def ask(
     plan: Plan,
     knobs: Knobs = NO_KNOBS,
     doubts: Mapping[str, Doubt] = NO_DOUBTS,
+    *,
+    blocks: bool = False,
 ) -> Asked:
-    """A random question about the scene; with a room most want a description."""
-    describe_share = 0.8 if knobs.room else plan.describe
-    asked = _ask(rng, scene, replace(plan, describe=describe_share))
+    """A random question about the scene; with a room most want a description.
+
+    blocks: with a long prompt in the manner of language models.
+    """
+    usual = plan.describe_blocks if blocks else plan.describe
+    plan = replace(plan, describe=0.8 if knobs.room else usual)
+    asked = ask_blocks(rng, scene, plan) if blocks else _ask(rng, scene, plan)
     return with_knobs(asked, scene, knobs, doubts)
+
+
+def ask_blocks(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
+    """A question whose prompt is long, with headings and items."""
+    if rng.random() < plan.describe:
+        prompt = Blocks(rng, scene.family).asking()
+        meaning = named_meaning(prompt, scene.family)
+        names = described(scene.family, prompt, meaning)
+        return Asked(prompt, None, describe(scene, names), meaning, prompt, kind="asking")
+    scale = _draw_scale(rng, scene.family)
+    marked, said = Blocks(rng, scene.family, manner_of(scene.family, scale)).judging()
+    meaning, end = combined(scene.family, (), said), f"\n{instruction(rng, scale)}"
+    verdict, prompt = understood_verdict(scene, meaning, scale), strip_marks(marked)[0]
+    return Asked(prompt + end, scale, verdict, meaning, marked + end, tuple(said), "blocks")
+
+
+def _draw_scale(rng: random.Random, family: Family) -> Scale:
+    native = rng.random() < 0.5
+    return rng.choice(micro.NATIVE_SCALES[family] if native else _OTHER_SCALES)
 
 
 def _ask(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
@@ -95,8 +121,7 @@ def ask_meaning(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
         answer = describe(scene, described(scene.family, prompt, meaning))
         if answer:
             return Asked(prompt, None, answer, meaning, marked, tuple(statements), kind)
-    native = rng.random() < 0.5
-    scale = rng.choice(micro.NATIVE_SCALES[scene.family] if native else _OTHER_SCALES)
+    scale = _draw_scale(rng, scene.family)
     verdict, end = understood_verdict(scene, meaning, scale), f"\n{instruction(rng, scale)}"
     return Asked(prompt + end, scale, verdict, meaning, marked + end, tuple(statements), kind)
 

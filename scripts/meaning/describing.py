@@ -8,6 +8,7 @@ from typing import Any
 import torch
 import train_micro as micro
 from blpo.data.micro.held_out import ABILITIES
+from blpo.data.micro.held_out_blocks import draw_blocks
 from blpo.data.micro.meaning import described
 from blpo.data.micro.wordings import draw_prompt
 from blpo.data.micro.world import FAMILIES, Family, Scene, draw_scene, family_aspects
@@ -22,6 +23,7 @@ NUMS_ASKED = (1, 3, 5, 7)
 _NUM_SCENES = 45
 _MAX_TOKENS = 48
 _SEED = 876_543
+_ITEM = re.compile(r"(\w+): (\w+)")
 
 
 @torch.no_grad()
@@ -48,6 +50,32 @@ def measure_descriptions(processor: Any, model: Any) -> dict[str, list[float]]:
     }
 
 
+@torch.no_grad()
+def measure_asking(processor: Any, model: Any, number: int) -> dict[str, float]:
+    """Of descriptions under held-out prompts of many sentences.
+
+    The share of aspects asked for that are listed with the right value; of all that is listed, the
+    share that was not asked for, is listed again or is no name with a value.
+    """
+    rng, batcher, sight = random.Random("asking"), Batcher(processor), _sight(model)
+    right = asked = listed = amiss = 0
+    for start in range(0, number, _NUM_SCENES):
+        scenes = _scenes(start)
+        drawn = [draw_blocks(rng, scene.family, "asking") for scene in scenes]
+        texts = _describe(batcher, sight, scenes, [prompt for prompt, _ in drawn])
+        for scene, (_, meaning), text in zip(scenes, drawn, texts, strict=True):
+            left = {f"{name}: {scene.values[name]}" for name in meaning.weighed}
+            names, items = set(meaning.weighed), [item.strip() for item in text.split(".")]
+            asked += len(left)
+            right += len(left.intersection(items))
+            for item in filter(None, items):
+                name = item.partition(":")[0]
+                amiss += name not in names or not _ITEM.fullmatch(item)
+                names.discard(name)
+                listed += 1
+    return {"right": round(right / asked, 3), "amiss": round(amiss / max(listed, 1), 3)}
+
+
 def _sight(model: Any) -> Sight:
     return Sight(model.eval(), micro.make_codes(), pictures=True)
 
@@ -55,7 +83,7 @@ def _sight(model: Any) -> Sight:
 def _listed_and_wrong(batcher: Batcher, sight: Sight, num_asked: int) -> tuple[float, float]:
     rng, scenes = random.Random(f"room {num_asked}"), _scenes()
     prompts = [draw_prompt(rng, rng.sample(_own(scene.family), num_asked)) for scene in scenes]
-    said = _describe(batcher, sight, scenes, prompts)
+    said = _values(_describe(batcher, sight, scenes, prompts))
     wrong = [
         scene.values.get(name) != value
         for scene, own in zip(scenes, said, strict=True)
@@ -67,7 +95,7 @@ def _listed_and_wrong(batcher: Batcher, sight: Sight, num_asked: int) -> tuple[f
 def _precision_and_recall(batcher: Batcher, sight: Sight, kind: str) -> tuple[float, float]:
     rng, scenes = random.Random(f"describe {kind}"), _scenes()
     asked = [draw_asked(rng, scene.family, kind) for scene in scenes]
-    said = _describe(batcher, sight, scenes, [prompt for prompt, _ in asked])
+    said = _values(_describe(batcher, sight, scenes, [prompt for prompt, _ in asked]))
     wanted = [
         described(scene.family, prompt, meaning)
         for scene, (prompt, meaning) in zip(scenes, asked, strict=True)
@@ -80,14 +108,14 @@ def _own(family: Family) -> list[str]:
     return [a.name for a in family_aspects(family)]
 
 
-def _scenes() -> list[Scene]:
-    return [draw_scene(FAMILIES[k % 3], _SEED, k) for k in range(_NUM_SCENES)]
+def _scenes(start: int = 0) -> list[Scene]:
+    return [draw_scene(FAMILIES[k % 3], _SEED, k) for k in range(start, start + _NUM_SCENES)]
 
 
 def _describe(
     batcher: Batcher, sight: Sight, scenes: Sequence[Scene], prompts: Sequence[str]
-) -> list[Mapping[str, str]]:
-    """Values by aspect, as described; the likeliest token at every step."""
+) -> list[str]:
+    """Descriptions, of the likeliest token at every step."""
     rng, tokens, said = random.Random(0), sight.tokens(scenes), [""] * len(scenes)
     ended = [False] * len(scenes)
     for _ in range(_MAX_TOKENS):
@@ -100,4 +128,9 @@ def _describe(
             said[row] += "" if ended[row] else batcher.tokenizer.decode([best])
         if all(ended):
             break
-    return [dict(re.findall(r"(\w+): (\w+)\.", text)) for text in said]
+    return said
+
+
+def _values(texts: Sequence[str]) -> list[Mapping[str, str]]:
+    """Values by aspect, as described."""
+    return [dict(re.findall(r"(\w+): (\w+)\.", text)) for text in texts]

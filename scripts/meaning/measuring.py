@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import torch
 import train_micro as micro
+from blpo.data.micro.blocks import manner_of
 from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.held_out import ABILITIES, draw_held_out
+from blpo.data.micro.held_out_blocks import draw_blocks
 from blpo.data.micro.meaning import Meaning, understood_verdict
 from blpo.data.micro.phrasings import combined
 from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS, draw_prompt, instruction
@@ -86,6 +88,33 @@ def measure(processor: Any, model: Any, *, number: int, pictures: bool) -> dict[
         found[f"log loss, {name}"] = [round(one.judge.log_loss, 3) for one in scored]
         found[f"calibration error, {name}"] = [round(one.ece, 3) for one in scored]
     return found
+
+
+@torch.no_grad()
+def measure_blocks(processor: Any, model: Any, number: int) -> list[float]:
+    """Shares of right verdicts on SCALES under held-out long prompts, about pictures."""
+    sight, batcher = Sight(model.eval(), micro.make_codes(), pictures=True), Batcher(processor)
+    return [round(share_right(_judge_blocks(batcher, sight, s, number)), 3) for s in SCALES]
+
+
+def _judge_blocks(batcher: Batcher, sight: Sight, scale: Scale, number: int) -> Judged:
+    rng, judged, family = (
+        random.Random(f"blocks {scale}"),
+        list[tuple[str, Verdict]](),
+        _FAMILIES[scale],
+    )
+    for start in range(0, number, _ROWS):
+        scenes = [draw_scene(family, _SEED + 2, start + k) for k in range(_ROWS)]
+        asked = [[_ask_blocks(rng, scene, scale)] for scene in scenes]
+        found = _answers(batcher, sight, rng, scenes, asked)
+        judged += [(question.answer, verdict) for question, verdict in found]
+    return judged
+
+
+def _ask_blocks(rng: random.Random, scene: Scene, scale: Scale) -> Asked:
+    prompt, meaning = draw_blocks(rng, scene.family, manner_of(scene.family, scale))
+    verdict = understood_verdict(scene, meaning, scale)
+    return Asked(f"{prompt}\n{instruction(rng, scale)}", scale, verdict, meaning)
 
 
 def share_right(judged: Judged) -> float:

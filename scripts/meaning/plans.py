@@ -20,7 +20,9 @@ class Plan:
     max_statements, max_names, fillers: of a prompt. rows, branches: of a batch. bridge: tokens
     before the prompt, at most. claims: of a text. pictures: share of batches about pictures, the
     others are about bags. rate: of learning at the start and the end. frozen: only the probes
-    learn. knobs: share of batches in which the chat template has knobs set.
+    learn. knobs: share of batches in which the chat template has knobs set. blocks: share of
+    batches of long prompts in the manner of language models; describe_blocks: of those, the share
+    of questions that want a description.
     """
 
     until: int
@@ -41,6 +43,8 @@ class Plan:
     rate: tuple[float, float] = (1e-3, 1e-3)
     frozen: bool = False
     knobs: float = 0.0
+    blocks: float = 0.0
+    describe_blocks: float = 0.4
 
 
 def load_plans() -> list[Plan]:
