@@ -84,7 +84,8 @@ def _kept(
 def _tell_split(looked: Inspection, *, drawn: bool) -> None:
     """What the report says of the splits; a label that a side lacks is a problem."""
     task, report = looked.reader.task, looked.report
-    sides = [(s, r.label) for s, r in zip(looked.splits, looked.records, strict=True)]
+    rows = zip(looked.splits, looked.records, strict=True)
+    sides: list[tuple[Split, str]] = [(split, record.label) for split, record in rows]
     check_coverage(looked.problems, sides, task)
     counts = Counter(sides)
     report.num_rows = len(looked.records)
