@@ -337,7 +337,7 @@ class Blocks:
         own, thing = aspect(name), self._word(name)
         if self.rng.random() < 0.15 and not _SINGULAR.search(frame):
             thing = plural(thing)
-        fault, clean = (own.fault_value, own.values[1]) if own.fault_value else ("wrong", "right")
+        fault, clean = own.states
         after = frame.partition("{a} ")[2] or frame.partition("{A} ")[2]
         a = "an" if (fault if after.startswith("{f}") else thing).startswith(_VOWELS) else "a"
         values = self._enumerated(list(own.values), " or ")

@@ -61,8 +61,7 @@ class Clauses:
 
     def state(self, name: str, at_fault: bool) -> str:
         thing = self._word(name)
-        own = aspect(name)
-        fault, clean = (own.fault_value, own.values[1]) if own.fault_value else ("wrong", "right")
+        fault, clean = aspect(name).states
         states = BAD_STATES if at_fault else CLEAN_STATES
         the = self.pick(("the ", "the ", "the ", ""))
         text = self.pick(states).format(x=the + thing, w=thing, fault=fault, clean=clean)
@@ -86,8 +85,7 @@ class Clauses:
         return self.clause(things, weighs) + tail
 
     def _whether(self, name: str, weighs: bool) -> str:
-        own = aspect(name)
-        values = [own.fault_value or "wrong", own.values[1] if own.fault_value else "right"]
+        values = list(aspect(name).states)
         if self.rng.random() < 0.4:
             values.reverse()
         either = " or ".join(values)

@@ -49,8 +49,7 @@ def draw_held_out(
 
 def sentence(template: str, a: str, b: str, third: str) -> str:
     """The sentence about these aspects."""
-    own = aspect(a)
-    fault, clean = (own.fault_value, own.values[1]) if own.fault_value else ("wrong", "right")
+    fault, clean = aspect(a).states
     text = template.format(
         a=a, b=b, fault=fault, clean=clean, list=f"the {a}, the {b} and the {third}"
     )

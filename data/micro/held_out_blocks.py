@@ -35,7 +35,7 @@ class _Slot:
     @classmethod
     def of(cls, name: str) -> "_Slot":
         own = aspect(name)
-        fault, clean = (own.fault_value, own.values[1]) if own.fault_value else ("wrong", "right")
+        fault, clean = own.states
         *others, last = own.values
         return cls(name, fault, clean, f"{', '.join(others)} or {last}")
 

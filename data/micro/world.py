@@ -48,6 +48,11 @@ class Aspect:
         """The words that name the aspect, in the singular."""
         return (self.name, *self.synonyms)
 
+    @property
+    def states(self) -> tuple[str, str]:
+        """What a prompt calls it at fault and without one."""
+        return (self.fault_value, self.values[1]) if self.fault_value else ("wrong", "right")
+
 
 def _flaw(name: str, fault: str, clean: str, *synonyms: str) -> Aspect:
     return Aspect(name, "flaws", (fault, clean), fault, synonyms)
