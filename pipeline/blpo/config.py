@@ -198,6 +198,7 @@ PLUS: Mapping[str, Any] = {
     "block_size": 10,
     "accept": "paired",
     "more_right": True,
+    "second_look": True,
     "final": "archive",
     "update_q": "reflective",
     "warm_start_q": True,
