@@ -20,7 +20,7 @@ from statistics import mean
 import numpy as np
 from blpo.data.micro.graded import load_world
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.data.micro.world import family_aspects
+from blpo.data.micro.world import aspect_names
 from blpo.data.tasks import Task, load_task, task_yaml
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.lexicon.reading import listed
@@ -102,7 +102,7 @@ def run_config(given: argparse.Namespace, draw: int, task: str, name: str) -> Ru
 def task_of(name: str, kind: str) -> Task:
     """A micro task under one of the kinds of prompt."""
     task = load_task(name)
-    names = [aspect.name for aspect in family_aspects(MICRO_TASKS[name].family)]
+    names = aspect_names(MICRO_TASKS[name].family)
     if kind == "initial":
         return task
     if kind == "one":

@@ -32,7 +32,7 @@ from blpo.data.micro.graded import SEEDS_PER_NAME, GradedWorld, load_world
 from blpo.data.micro.graded_data import graded_labels, graded_rows, graded_scenes
 from blpo.data.micro.meaning import Meaning, Weighing, counted_steps
 from blpo.data.micro.rubrics import MICRO_TASKS
-from blpo.data.micro.world import Family, Scene, family_aspects, is_fault
+from blpo.data.micro.world import Family, Scene, aspect_names, is_fault
 from blpo.models.ideal import seeing
 from blpo.pipeline.runs.directory import step_records
 from blpo.pipeline.sweeps.cells import finished_result, read_sweep_folder
@@ -65,7 +65,7 @@ class Seen:
 
 
 def _faults(scene: Scene) -> tuple[bool, ...]:
-    return tuple(is_fault(scene, aspect.name) for aspect in family_aspects(scene.family))
+    return tuple(is_fault(scene, name) for name in aspect_names(scene.family))
 
 
 class JudgedWorld:
@@ -93,7 +93,7 @@ class JudgedWorld:
     def best_list(self) -> float:
         """Accuracy on test of the list of aspects that is right most often on train; the shortest
         of equals."""
-        names = [aspect.name for aspect in family_aspects(self.family)]
+        names = aspect_names(self.family)
         lists = [one for size in range(len(names) + 1) for one in combinations(names, size)]
         meanings = [Meaning({name: Weighing() for name in one}) for one in lists]
         best = max(meanings, key=lambda meaning: self._of_meaning(meaning, "train").mean())

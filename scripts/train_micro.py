@@ -46,9 +46,9 @@ from blpo.data.micro.world import (
     Family,
     Scale,
     Scene,
+    aspect_names,
     claim_text,
     draw_scene,
-    family_aspects,
     ideal_verbalization,
     ideal_verdict,
     is_fault,
@@ -554,7 +554,7 @@ class Question:
 
 def ask(rng: random.Random, scene: Scene, level: Level) -> Question:
     """A random question about the scene."""
-    own = [a.name for a in family_aspects(scene.family)]
+    own = aspect_names(scene.family)
     num = rng.randint(1, level.num_names) if rng.random() < 0.9 else 0
     names = rng.sample(own, num)
     if num and len(scene.claims) < 5 and scene.claims and rng.random() < 0.6:

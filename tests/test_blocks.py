@@ -13,6 +13,7 @@ from blpo.data.micro.world import (
     Family,
     Scale,
     aspect,
+    aspect_names,
     draw_scene,
     family_aspects,
     named_aspects,
@@ -86,7 +87,7 @@ def test_held_out_prompts_weigh_by_the_letter_of_a_slot() -> None:
     counted = _counted("flaw", "Heavy deduction")
     assert sorted(w.steps for w in counted.weighed.values()) == [1, 1, 2]
     assert len(counted.excluded) == 1
-    scene = draw_scene("flaws", 0, 0, {a.name: 1.0 for a in family_aspects("flaws")})
+    scene = draw_scene("flaws", 0, 0, dict.fromkeys(aspect_names("flaws"), 1.0))
     assert understood_verdict(scene, counted, "naturalness") == "1"
 
 

@@ -31,7 +31,7 @@ from blpo.data.micro.graded_data import (
 )
 from blpo.data.micro.meaning import understood_verdict
 from blpo.data.micro.rubrics import MICRO_TASKS, Row, generate
-from blpo.data.micro.world import COARSE_ASPECT, Scene, family_aspects, is_fault
+from blpo.data.micro.world import COARSE_ASPECT, Scene, aspect_names, is_fault
 from blpo.data.tasks import load_task
 from blpo.models.engine import Reply, Request, Sampling
 from blpo.models.engines.factory import make_engine
@@ -109,7 +109,7 @@ def test_a_drawn_rubric_minds_some_hurts_once_forgives_once_and_reaches_every_la
     task: str,
 ) -> None:
     family, scale = MICRO_TASKS[task].family, MICRO_TASKS[task].scale
-    known = {a.name for a in family_aspects(family)}
+    known = set(aspect_names(family))
     for seed in range(40):
         rubric = draw_rubric(task, seed)
         assert 3 <= len(rubric.minded) <= 5

@@ -23,6 +23,7 @@ from blpo.data.micro.world import (
     Family,
     Scene,
     aspect,
+    aspect_names,
     claim_text,
     described_aspects,
     draw_scene,
@@ -97,7 +98,7 @@ def test_prompts_name_aspects_by_synonym_plural_and_capital_once_in_order() -> N
 @pytest.mark.parametrize("family", FAMILIES)
 def test_drawn_prompts_name_exactly_what_they_are_asked_to(family: Family) -> None:
     rng = Random(3)
-    names = [a.name for a in family_aspects(family)]
+    names = aspect_names(family)
     for _ in range(100):
         wanted = rng.sample(names, rng.randint(0, 6))
         assert named_aspects(draw_prompt(rng, wanted, 3)) == tuple(wanted)

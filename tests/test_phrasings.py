@@ -16,6 +16,7 @@ from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS
 from blpo.data.micro.world import (
     FAMILIES,
     Family,
+    aspect_names,
     draw_scene,
     family_aspects,
     named_aspects,
@@ -35,7 +36,7 @@ READ_ALIKE = 0.9
 
 
 def draw(rng: Random, kind: str, family: Family, breadth: float = 1.0) -> Statement:
-    names = [a.name for a in family_aspects(family)]
+    names = aspect_names(family)
     return Phrasings(rng, breadth).draw(kind, rng.sample(names, max(2, KINDS[kind])))
 
 
@@ -78,7 +79,7 @@ def test_every_predicate_can_be_turned_round(frame: str) -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_no_statement_is_a_held_out_sentence(family: Family) -> None:
-    names = [a.name for a in family_aspects(family)]
+    names = aspect_names(family)
     for sentences in held_out_sentences().values():
         assert all(is_held_out(sentence(template, *names[:3])) for template in sentences)
     rng = Random(4)

@@ -251,7 +251,7 @@ def test_from_a_prompt_that_was_not_accepted_a_gain_is_one_over_the_one_that_was
 
 def test_a_search_without_a_final_choice_ends_with_what_was_accepted_last() -> None:
     switches = {**PLUS, "final": "last", "patience": None}
-    steps = World("micro-unsafebench", num_train=40).search(switches, outer_steps=6)
+    steps = World("micro-unsafebench", num_train=80).search(switches, outer_steps=6)
     taken = [s for s in outer_steps(steps) if s.next_judge_prompt != s.judge_prompt]
     assert outer_steps(steps)[-1].judge_prompt != taken[-1].next_judge_prompt
     choice = steps[-1]

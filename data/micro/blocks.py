@@ -54,7 +54,7 @@ from .clauses import DISMISSES, ENDS, WEIGHS, Things, strip_marks
 from .meaning import Condition, Weighing
 from .phrasings import Phrasings, Statement, is_held_out
 from .wordings import filler
-from .world import Family, Scale, aspect, family_aspects, named_aspects, plural
+from .world import Family, Scale, aspect, aspect_names, named_aspects, plural
 
 _FREE_KINDS = ("excluded", "weighed", "double", "conditional", "forgiven", "alone")
 _NOTHING_THERE = ("none", "gone", "absent")
@@ -95,7 +95,7 @@ class Blocks:
         self.family: Family = family
         self.manner: Manner = manner
         self.by_text, self.phrasings = family == "objects", Phrasings(rng)
-        self.own = [a.name for a in family_aspects(family)]
+        self.own = aspect_names(family)
 
     def judging(self) -> tuple[str, list[Statement]]:
         """A judge prompt with marks but without an answer instruction, and what it says."""

@@ -20,7 +20,7 @@ from .rubrics import (
     rows_of,
     shipped_draw,
 )
-from .world import COARSE_ASPECT, Scale, Scene, derived_seed, family_aspects
+from .world import COARSE_ASPECT, Scale, Scene, aspect_names, derived_seed
 
 _STEPS_WANTED: Mapping[Scale, int] = {"safety": 0, "match": 0, "naturalness": 4, "alignment": 5}
 """What the minded aspects cost together at least, so that every label can occur."""
@@ -38,7 +38,7 @@ def draw_rubric(task_name: str, seed: int) -> Rubric:
     task = MICRO_TASKS[task_name]
     rng = np.random.default_rng(derived_seed("rubric", task_name, seed))
     coarse = COARSE_ASPECT[task.family]
-    others = [a.name for a in family_aspects(task.family) if a.name != coarse]
+    others = [name for name in aspect_names(task.family) if name != coarse]
     order: list[int] = rng.permutation(len(others)).tolist()
     names = [others[place] for place in order]
     number = int(rng.integers(3, 6))
@@ -161,7 +161,7 @@ def personal(rubric: Rubric, task: MicroTask, people: PeopleConfig) -> Rubric:
     """The rubric of people who depart from it by chance, aspect by aspect."""
     if people.disagreement == 0:
         return rubric
-    shares = {a.name: rubric.minds.get(a.name, 0.0) for a in family_aspects(task.family)}
+    shares = {name: rubric.minds.get(name, 0.0) for name in aspect_names(task.family)}
     minds = {name: share + people.disagreement * (1 - 2 * share) for name, share in shares.items()}
     return Rubric(minds, rubric.forgiven, rubric.fault_rates, rubric.despair, rubric.steps)
 

@@ -9,7 +9,7 @@ import yaml
 
 from .meaning import Condition, Meaning, Weighing
 from .wordings import compose, mentions
-from .world import Family, aspect, family_aspects
+from .world import Family, aspect, aspect_names
 
 ABILITIES = (
     "weighed", "excluded", "excluded_list", "except", "contrast", "conditional", "forgiven",
@@ -32,7 +32,7 @@ def draw_held_out(
     num_names: aspects that plain sentences name; with even chances the sentence is about one of
     them.
     """
-    own = [a.name for a in family_aspects(family)]
+    own = aspect_names(family)
     names = rng.sample(own, num_names)
     a, b = rng.sample(own, 2)
     if names and rng.random() < 0.5:

@@ -10,7 +10,7 @@ from random import Random
 import yaml
 
 from .meaning import Condition, Meaning, Weighing
-from .world import Family, aspect, family_aspects
+from .world import Family, aspect, aspect_names
 
 _FILE = Path(__file__).with_name("held_out_blocks.yaml")
 _SLOT = re.compile(r"\{([a-z]\d)")
@@ -56,7 +56,7 @@ def draw_blocks(rng: Random, family: Family, group: str) -> tuple[str, Meaning]:
     """
     template = rng.choice(held_out_blocks()[group])
     slots = list(dict.fromkeys(_SLOT.findall(template)))
-    own = rng.sample([a.name for a in family_aspects(family)], len(slots))
+    own = rng.sample(aspect_names(family), len(slots))
     names = dict(zip(slots, own, strict=True))
     prompt = template.format(**{slot: _Slot.of(name) for slot, name in names.items()})
     weighed = {name: _WEIGHINGS[slot[0]] for slot, name in names.items() if slot[0] != "x"}

@@ -27,7 +27,7 @@ from .clause_words import (
 from .clauses import DISMISSES, ENDS, WEIGHS, Clauses, strip_marks
 from .held_out import held_out_sentences
 from .meaning import Condition, Meaning, Weighing
-from .world import Family, family_aspects
+from .world import Family, aspect_names
 
 KINDS = {
     "weighed": 1, "excluded": 1, "excluded_list": 2, "except": 2, "contrast": 2, "conditional": 1,
@@ -51,7 +51,7 @@ class Statement:
 def combined(family: Family, names: Sequence[str], statements: Sequence[Statement]) -> Meaning:
     """What plain sentences that name aspects and statements mean together."""
     every = any(statement.all_weighed for statement in statements)
-    own = [a.name for a in family_aspects(family)] if every else []
+    own = aspect_names(family) if every else []
     weighed = dict.fromkeys([*names, *own], Weighing())
     for statement in statements:
         weighed |= statement.weighed

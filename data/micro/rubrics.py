@@ -16,10 +16,10 @@ from .world import (
     Family,
     Scale,
     Scene,
+    aspect_names,
     claim_text,
     derived_seed,
     draw_scene,
-    family_aspects,
     is_fault,
     png_bytes,
     render,
@@ -208,7 +208,7 @@ def _category(scene: Scene) -> str:
     if scene.family == "flaws":
         return scene.values["lighting"]
     coarse = COARSE_ASPECT[scene.family]
-    shown = (a.name for a in family_aspects(scene.family) if is_fault(scene, a.name))
+    shown = (name for name in aspect_names(scene.family) if is_fault(scene, name))
     return next((name for name in shown if name != coarse), "plain")
 
 

@@ -116,6 +116,11 @@ def family_aspects(family: Family) -> tuple[Aspect, ...]:
     return tuple(aspect for aspect in ASPECTS if aspect.family == family)
 
 
+def aspect_names(family: Family) -> list[str]:
+    """The names of a family's aspects, in their fixed order."""
+    return [aspect.name for aspect in family_aspects(family)]
+
+
 def plural(word: str) -> str:
     """The English plural, as far as the vocabulary needs it."""
     if word.endswith("fe"):
@@ -185,7 +190,7 @@ def draw_scene(
     aspects that it leaves out share a rate that differs from scene to scene.
     """
     rng = np.random.default_rng(derived_seed("scene", family, seed, index))
-    rates = dict.fromkeys((a.name for a in family_aspects(family)), float(rng.uniform(0.1, 0.7)))
+    rates = dict.fromkeys(aspect_names(family), float(rng.uniform(0.1, 0.7)))
     rates |= fault_rates or {}
     if family == "objects":
         return _draw_objects(rng, rates)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ...data.micro.meaning import Condition, Weighing
-from ...data.micro.world import Family, family_aspects
+from ...data.micro.world import Family, aspect_names
 from . import words
 from .mentions import fine_names, has, names_in
 from .parts import clauses
@@ -62,7 +62,7 @@ def _exception(sentence: str, family: Family) -> list[Statement] | None:
     """ "Check everything except the tint": all aspects but one."""
     if not any(has(sentence, phrase) for phrase in words.ALL) or _is_about_the_rest(sentence):
         return None
-    own = [a.name for a in family_aspects(family)]
+    own = aspect_names(family)
     gone = names_in(sentence, family)
     if not gone:
         return [] if is_dismissing(sentence) else [Statement(own, is_weighed=True)]

@@ -8,8 +8,8 @@ from ...data.micro.world import (
     Family,
     Scene,
     aspect,
+    aspect_names,
     describe,
-    family_aspects,
     fraction_of,
     named_aspects,
 )
@@ -43,7 +43,7 @@ def verbalization(scene: Scene, image: bytes, prompt: str, knobs: JudgeConfig) -
     """What the judge says of the image: what it was asked for, then what catches its eye."""
     meaning = reading(prompt, scene.family, knobs)
     asked = described(scene.family, prompt, meaning)
-    unasked = [a.name for a in family_aspects(scene.family) if a.name not in asked]
+    unasked = [name for name in aspect_names(scene.family) if name not in asked]
     seen = [
         name
         for name in unasked

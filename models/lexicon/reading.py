@@ -10,6 +10,7 @@ from ...data.micro.world import (
     FAMILIES,
     Aspect,
     Family,
+    aspect_names,
     family_aspects,
     named_aspects,
     plural,
@@ -189,7 +190,7 @@ def lexicon(meta_prompt: str, judge_prompt: str) -> list[str]:
 
 
 def _family_lexicon(family: Family) -> list[str]:
-    return [*(aspect.name for aspect in family_aspects(family)), *UNSEEN_ASPECTS[family]]
+    return [*aspect_names(family), *UNSEEN_ASPECTS[family]]
 
 
 def lexicon_words(prompt: str) -> list[str]:

@@ -11,7 +11,7 @@ from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.meaning import Meaning, Weighing, described, understood_verdict
 from blpo.data.micro.phrasings import KINDS, Phrasings, Statement, combined
 from blpo.data.micro.wordings import compose, instruction, mentions
-from blpo.data.micro.world import Family, Scale, Scene, describe, family_aspects, named_aspects
+from blpo.data.micro.world import Family, Scale, Scene, aspect_names, describe, named_aspects
 
 from .knobs import NO_DOUBTS, NO_KNOBS, Doubt, Knobs
 from .plans import Plan
@@ -143,7 +143,7 @@ def draw_statements(
     rng: random.Random, family: Family, plan: Plan
 ) -> tuple[list[str], list[Statement]]:
     """Names for plain sentences, and statements of the plan's kinds, each about other aspects."""
-    own = [a.name for a in family_aspects(family)]
+    own = aspect_names(family)
     names = rng.sample(own, min(rng.choice(_NUM_NAMES), plan.max_names))
     free, statements = rng.sample(own, len(own)), list[Statement]()
     num = (

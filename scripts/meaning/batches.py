@@ -10,7 +10,7 @@ import train_micro as micro
 from blpo.data.micro.clauses import ENDS, strip_marks
 from blpo.data.micro.meaning import Weighing, counted_steps, effective
 from blpo.data.micro.phrasings import Statement
-from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, family_aspects
+from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, aspect_names
 
 from .asking import Asked
 
@@ -48,7 +48,7 @@ def statuses(
     rest: bool = False,
 ) -> list[int]:
     """Status of the family's aspects, in order. rest: those left out are weighed."""
-    own = [a.name for a in family_aspects(family)]
+    own = aspect_names(family)
     found = [EXCLUDED if n in excluded else _status(weighed.get(n), own) for n in own]
     return [WEIGHED if rest and status == NOT_NAMED else status for status in found]
 
@@ -119,7 +119,7 @@ class Batcher(micro.Batcher):
         out.kinds[row, last] = question.kind
         if question.scale:
             cost = counted_steps(scene, question.meaning)
-            own = [cost.get(a.name, 0) for a in family_aspects(scene.family)]
+            own = [cost.get(name, 0) for name in aspect_names(scene.family)]
             out.costs.append((row, last, first, *own))
         self._note_marks(row, start, scene.family, question, prompt, out)
 

@@ -11,7 +11,7 @@ from blpo.data.micro.held_out import ABILITIES
 from blpo.data.micro.held_out_blocks import draw_blocks
 from blpo.data.micro.meaning import described
 from blpo.data.micro.wordings import draw_prompt
-from blpo.data.micro.world import FAMILIES, Family, Scene, draw_scene, family_aspects
+from blpo.data.micro.world import FAMILIES, Family, Scene, aspect_names, draw_scene
 
 from .asking import Asked
 from .batches import Batcher
@@ -105,7 +105,7 @@ def _precision_and_recall(batcher: Batcher, sight: Sight, kind: str) -> tuple[fl
 
 
 def _own(family: Family) -> list[str]:
-    return [a.name for a in family_aspects(family)]
+    return aspect_names(family)
 
 
 def _scenes(start: int = 0) -> list[Scene]:

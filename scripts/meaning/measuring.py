@@ -18,7 +18,7 @@ from blpo.data.micro.held_out_blocks import draw_blocks
 from blpo.data.micro.meaning import Meaning, understood_verdict
 from blpo.data.micro.phrasings import combined
 from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS, draw_prompt, instruction
-from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, draw_scene, family_aspects, render
+from blpo.data.micro.world import FAMILIES, Family, Scale, Scene, aspect_names, draw_scene, render
 from blpo.data.tasks import load_task
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.metrics.probabilities import Calibration, calibration
@@ -185,7 +185,7 @@ def measure_leanings(processor: Any, model: Any) -> dict[str, dict[str, list[flo
 
 def _before_and_after(batcher: Batcher, sight: Sight, scale: Scale) -> tuple[float, float]:
     rng, family = random.Random(f"leaning {scale}"), _FAMILIES[scale]
-    own = [a.name for a in family_aspects(family)]
+    own = aspect_names(family)
     prompts = [draw_prompt(rng, rng.sample(own, 4)) for _ in range(_NUM_PROMPTS)]
     judged: list[Judged] = [[] for _ in prompts]
     for start in range(0, NUM_FIT + NUM_TEST, _ROWS):
@@ -222,7 +222,7 @@ def draw_asked(rng: random.Random, family: Family, kind: str) -> tuple[str, Mean
     """A prompt without an answer instruction, and what it means; kind: plain, or source and
     ability."""
     if kind == "plain":
-        own = [a.name for a in family_aspects(family)]
+        own = aspect_names(family)
         prompt = draw_prompt(rng, rng.sample(own, rng.randint(1, 5)))
         return prompt, named_meaning(prompt, family)
     source, ability = kind.split()
