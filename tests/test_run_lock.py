@@ -3,6 +3,7 @@
 import fcntl
 import logging
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -121,6 +122,34 @@ def test_who_opens_the_lock_of_a_run_that_is_just_ending_makes_a_new_one(
     with run_lock(tmp_path), pytest.raises(ConfigError, match="at work"), run_lock(tmp_path):
         pass
     assert removed
+
+
+@pytest.mark.parametrize("dies", [True, False])
+def test_a_job_that_slurm_starts_again_waits_for_the_lock_of_its_dead_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, dies: bool
+) -> None:
+    monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+    waits = list[float]()
+    with at_work_in(tmp_path) as other:
+
+        def die_at_the_third_look(seconds: float) -> None:
+            waits.append(seconds)
+            if dies and len(waits) == 3:
+                other.kill()
+                other.wait()
+
+        monkeypatch.setattr(module.time, "sleep", die_at_the_third_look)
+        if dies:
+            with run_lock(tmp_path):
+                assert len(waits) == 3
+        else:
+            with pytest.raises(ConfigError, match="at work"), run_lock(tmp_path):
+                pass
+            assert sum(waits) == module.RESTART_WAIT_S
+        other.kill()
+    (message,) = [record.message for record in caplog.records]
+    assert f"process {other.pid} on {socket.gethostname()}" in message
+    assert message.endswith("Waiting up to 300 s: its host may be dead")
 
 
 def test_without_locks_runs_go_on_and_that_is_said_once(
