@@ -180,9 +180,10 @@ class Looked:
 def main() -> None:
     parser = argparse.ArgumentParser(description="what searches on graded draws come to, and why")
     parser.add_argument("sweep", type=Path, help="output folder of a sweep over draws")
-    folder: Path = parser.parse_args().sweep
+    parser.add_argument("--method", action="append", help="a row of its tables; all, if not given")
+    args = parser.parse_args()
     runs: defaultdict[str, list[Looked]] = defaultdict(list)
-    for method, looked in _looked(folder):
+    for method, looked in _looked(args.sweep, args.method):
         runs[method].append(looked)
     means = {method: _mean([run.reach for run in own]) for method, own in runs.items()}
     print(f"{'mean of runs':32}", *(f"{name:>10}" for name in ["runs", *_names(Reach)]))
@@ -198,15 +199,16 @@ def main() -> None:
     print(json.dumps({method: means[method] | harms[method] for method in runs}))
 
 
-def _looked(folder: Path) -> Iterator[tuple[str, Looked]]:
+def _looked(folder: Path, methods: Sequence[str] | None) -> Iterator[tuple[str, Looked]]:
     config = read_sweep_folder(folder)
     cells = sweep_cells(config, str(folder))
     for cell, point in zip(cells.values(), config.points, strict=True):
-        result = finished_result(cell)
+        name = method_name(cell, point)
+        result = finished_result(cell) if methods is None or name in methods else None
         if result is not None:
             world = _judged_world(cell.task, cell.judge.model)
             ends = result.judge_prompt_initial, result.judge_prompt_final
-            yield method_name(cell, point), _look(world, step_records(cell.output), ends)
+            yield name, _look(world, step_records(cell.output), ends)
 
 
 @cache
