@@ -97,6 +97,36 @@ ALONE: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ({}, []),
+        (PLUS, []),
+        ({"second_look": True}, ["second_look has no effect without algorithm.accept: paired"]),
+        (
+            {**PLUS, "accept": "always"},
+            [
+                "more_right has no effect without algorithm.accept: paired",
+                "second_look has no effect without algorithm.accept: paired",
+            ],
+        ),
+        (
+            {**PLUS, "selection": "holdout"},
+            ["second_look has no effect without algorithm.selection: out_of_batch"],
+        ),
+        ({"max_prompt_words": 90}, ["max_prompt_words has no effect without algorithm.lint: true"]),
+        ({"max_prompt_words": 90, "lint": True}, []),
+    ],
+)
+def test_keys_that_nothing_makes_use_of_are_told(given: dict[str, Any], told: list[str]) -> None:
+    found = BlpoConfig.model_validate(given).without_effect
+    assert found == [f"algorithm.{reason}" for reason in told]
+    fields = FIELDS | {"algorithm": given}
+    assert parse_config(RunConfig, fields, "test").without_effect == found
+    of_opro = parse_config(RunConfig, fields | {"method": "opro"}, "test")
+    assert not of_opro.without_effect
+
+
 @pytest.mark.parametrize("switch", ALONE, ids=json.dumps)
 def test_every_switch_works_alone(switch: dict[str, Any]) -> None:
     world = World("micro-agin", num_train=40)

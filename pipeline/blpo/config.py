@@ -162,6 +162,17 @@ class BlpoConfig(BaseModel):
         return all(getattr(self, name) == getattr(published, name) for name in _CHOICES)
 
     @property
+    def without_effect(self) -> list[str]:
+        """Of keys that differ from the defaults and that no other switch makes use of, why."""
+        return [
+            f"algorithm.{key} has no effect without algorithm.{switch}: {str(value).lower()}"
+            for key, needed in _NEEDS.items()
+            if getattr(self, key) != type(self).model_fields[key].default
+            for switch, value in needed.items()
+            if getattr(self, switch) != value
+        ]
+
+    @property
     def judges_chosen(self) -> bool:
         """Whether a chosen p' is judged on the whole training set before the step ends."""
         return self.accept == "paired" or self.final == "archive" or self.parent != "last"
@@ -187,6 +198,20 @@ _CHOICES = (
     "ask_once",
 )
 """The switches for which `policies.plus` takes over."""
+
+_NEEDS: Mapping[str, Mapping[str, str | bool]] = {
+    "accept_confidence": {"accept": "paired"},
+    "more_right": {"accept": "paired"},
+    "second_look": {"accept": "paired", "selection": "out_of_batch"},
+    "final_confidence": {"final": "archive"},
+    "holdout_share": {"selection": "holdout"},
+    "kept_cases": {"update_p": "informed"},
+    "max_prompt_words": {"lint": True},
+    "probe_size": {"score_on": "probe"},
+    "race_confidence": {"selector": "racing"},
+    "reflect_on": {"update_q": "reflective"},
+}
+"""Keys that say more of a switch, with the value that it has to have."""
 
 PLUS: Mapping[str, Any] = {
     "inner_steps": 6,

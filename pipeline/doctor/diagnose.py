@@ -31,6 +31,8 @@ def diagnose_run(config: RunConfig, *, probe: bool, source: str = "") -> Iterato
     source: the run file, for messages.
     """
     task = load_task(config.task)
+    for reason in config.without_effect:
+        yield warning("settings", reason)
     data = list(until_it_fails("dataset", run_checks(config, source)))
     yield from data
     failed = {check.subject for check in data if check.level is Level.ERROR}

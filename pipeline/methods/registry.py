@@ -75,3 +75,8 @@ class MethodSections(BaseModel):
         """The method's own settings with the values that the method decides."""
         section: BaseModel = getattr(self, self.search.section)
         return section.model_copy(update=self.search.fixed)
+
+    @property
+    def without_effect(self) -> list[str]:
+        """Keys of `algorithm` that are set and change nothing, each with the reason."""
+        return self.algorithm.without_effect if self.search.section == "algorithm" else []

@@ -62,6 +62,9 @@ def execute_runs(
             Run(config, pool, start_over=start_over, open_log=open_log, source=source)
             for config in configs
         ]
+        for config in configs:
+            for reason in config.without_effect:
+                _log.warning("%s: %s", config.output.name, reason)
         futures = _execute_all(runs, pool)
         return [future.result() for future in futures]
 

@@ -56,7 +56,7 @@ def duration(seconds: float) -> str:
 
 
 def _lines(plan: RunPlan) -> list[str]:
-    lines = [_resident(plan)]
+    lines = [_resident(plan), *(f"{reason}." for reason in plan.config.without_effect)]
     if plan.is_finished:
         lines.append("The run is finished: it would be replayed from the store.")
     return [*lines, *_failures(plan), *_per_question(plan), _time(plan), _cost(plan)]
