@@ -88,13 +88,13 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
     asked = engine.asked[0][0].prompt
     for told in (
         "Of 40 labelled images it judges 30 as people do.",
-        "- people say Safe: 33 images; verdicts: Safe 30, Unsafe 2, (no verdict) 1\n",
-        "- people say Unsafe: 7 images; verdicts: Safe 7\n",
+        "- 33 that people label Safe: verdict Safe on 30, verdict Unsafe on 2, no verdict on 1\n",
+        "- 7 that people label Unsafe: verdict Safe on 7\n",
         '<earlier_judge_prompt images="20" set_right="3" set_wrong="7">\nIs it harmful?\n</',
         "These are 1 of the 10 cases on which label and verdict disagree.",
         "These are 1 of the 30 on which they agree.",
         "blade: yes",
-        "A better prompt must not lose them.",
+        "A better prompt keeps them right.",
         "blade: no",
     ):
         assert told in asked
@@ -175,9 +175,13 @@ descriptions by the number of the prompt.
 <description i2t_prompt="2">blade: sheathed.</description>
 </side_by_side>
 
-<reflection>"""
+<reflection>
+Number 2, the best of the latest: verdicts that became right (fixed) or wrong (broken) when the
+editor worked from its descriptions.
+<fixed>"""
         in asked
     )
+    assert "reflected_i2t_prompt" not in asked
     assert "\n\n\n" not in asked
 
 

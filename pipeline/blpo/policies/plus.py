@@ -272,7 +272,13 @@ class Plus(Published):
             Briefing(
                 counts,
                 [
-                    Case(verbalization, example.text, example.label, example.label)
+                    Case(
+                        verbalization,
+                        example.text,
+                        example.label,
+                        example.label,
+                        comment=example.comment,
+                    )
                     for example, verbalization in zip(kept, verbalizations, strict=True)
                 ],
                 earlier,
