@@ -8,6 +8,7 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
     seen, right and wrong ones, by racing; `inner_width`: several at a time.
  8. `update_p: informed`: it is told of what is right, too, and of judge prompts tried before.
 10. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
+    `update_p: informed`: it also shows images as several q describe them.
     `remember_tried`: it goes back to the step in which p_t was new.
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
@@ -156,12 +157,12 @@ class Plus(Published):
 
     def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
         """New I2T prompts from the history and, if reflective, from what two of them changed."""
-        informed = self.config.update_p == "informed"
         history = self._scored_prompts(search.tried, problem.index)
         if self.config.remember_tried:
             history = with_remembered(self._remembered, history)
         reflective = self.config.update_q == "reflective"
         reflections = self._reflections(problem, search) if reflective else []
+        informed = self.config.update_p == "informed"
         return self.roles.update_i2t_prompts(
             problem.judge_prompt,
             history,
