@@ -43,10 +43,12 @@ class ScriptedEngine:
         pass
 
 
-def optimizer(engine: Engine, max_attempts: int = 2) -> PromptOptimizer:
+def optimizer(
+    engine: Engine, max_attempts: int = 2, task: str = "micro-unsafebench"
+) -> PromptOptimizer:
     return PromptOptimizer(
         engine,
-        load_task("micro-unsafebench"),
+        load_task(task),
         max_tokens=1000,
         temperature=0.0,
         max_attempts=max_attempts,
@@ -192,6 +194,22 @@ def test_update_q_is_told_where_some_i2t_prompts_are_not_shown_side_by_side() ->
     asked = engine.asked[0][0].prompt
     assert "Here is one, with" in asked
     assert "by the number of the prompt: the best of those that described it.\n" in asked
+
+
+def test_of_pairs_the_informed_questions_speak_as_of_cases() -> None:
+    engine = ScriptedEngine(["<prompt>p</prompt>", "<prompt>q</prompt>"])
+    asker = optimizer(engine, task="micro-pairs")
+    wrong = Case(Verbalization("Image A: x\nImage B: y"), None, "A", "B")
+    briefing = Briefing(
+        [LabelCounts("A", [("B", 1)])], [], [EarlierPrompt("Which?", 1, 1, 0, 1, 0)]
+    )
+    update_judge_prompts(asker, JUDGE_PROMPT, [[wrong]], [briefing])
+    update_i2t_prompts(asker, JUDGE_PROMPT, HISTORY, [], count=1, compared=COMPARED)
+    of_p, of_q = (request.prompt for [request] in engine.asked)
+    assert "Of 1 labelled cases it judges 0 as people do." in of_p
+    assert '<earlier_judge_prompt cases="1"' in of_p
+    assert "Scores are measured on a few cases:" in of_q
+    assert "How the same case is described" in of_q
 
 
 def test_the_lexicon_takes_images_side_by_side_for_no_effects_and_no_cases() -> None:
