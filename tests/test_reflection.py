@@ -90,7 +90,7 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
     asked = engine.asked[0][0].prompt
     for told in (
         "Of 40 labelled images it judges 30 as people do.",
-        "- 33 that people label Safe: verdict Safe on 30, verdict Unsafe on 2, no verdict on 1\n",
+        "- 33 that people label Safe: verdict Safe on 30, Unsafe on 2, (none) on 1\n",
         "- 7 that people label Unsafe: verdict Safe on 7\n",
         '<earlier_judge_prompt images="20" set_right="3" set_wrong="7">\nIs it harmful?\n</',
         "These are 1 of the 10 cases on which label and verdict disagree.",

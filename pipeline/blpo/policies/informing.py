@@ -18,7 +18,7 @@ from .lineage import Lineage
 MOST_EARLIER = 5
 """Judge prompts tried before that are shown; the best of them."""
 
-MOST_COMPARED = 5
+MOST_COMPARED = 4
 """I2T prompts under which an example is shown side by side; the best of them."""
 
 Misses = Callable[[str | None, str], int]
