@@ -11,7 +11,7 @@ import pytest
 from blpo.data.examples import Example
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
-from blpo.models.roles.briefing import Briefing
+from blpo.models.roles.briefing import Briefing, SideBySide
 from blpo.models.roles.judge import Verdict
 from blpo.models.roles.optimizer import Case, Proposal, ScoredPrompt
 from blpo.models.roles.reflection import Reflection
@@ -98,8 +98,10 @@ class ScriptedRoles:
         reflections: Sequence[Reflection],
         count: int,
         draw: int = 0,
+        compared: Sequence[SideBySide] | None = None,
     ) -> list[Proposal]:
         assert judge_prompt.startswith("p")
+        assert compared is None
         self.draws.append(draw)
         self.histories.append(list(history))
         self.reflections.append(list(reflections))

@@ -135,8 +135,8 @@ def test_a_score_in_the_history_has_its_standard_error_if_anything_was_judged() 
     first, second = with_noise([some, none], lineage)
     # The differences 1, 0, 0, 0 and the two that are added have the sample variance 1/6.
     assert first.standard_error == pytest.approx(math.sqrt(1 / 6 / 4))
-    assert replace(first, standard_error=None) == ScoredPrompt("q1", 0.25, None, seen[0])
-    assert second == ScoredPrompt("q2", 0.25, None, seen[0])
+    assert replace(first, standard_error=None) == ScoredPrompt("q1", 0.25)
+    assert second == ScoredPrompt("q2", 0.25)
 
 
 # -------------------------------------------------------------------------------- prevalence

@@ -11,9 +11,11 @@ from blpo.data.errors import ConfigError
 from blpo.data.examples import Dataset, Example
 from blpo.data.tasks import load_task
 from blpo.models.lexicon.engine import LexiconEngine
-from blpo.models.roles.briefing import Briefing
+from blpo.models.roles.briefing import Briefing, SideBySide
 from blpo.models.roles.judge import Judge, Verdict
-from blpo.models.roles.optimizer import Case, Proposal
+from blpo.models.roles.optimizer import Case, Proposal, ScoredPrompt
+from blpo.models.roles.reflection import Reflection
+from blpo.models.roles.verbalizer import Verbalization
 from blpo.models.wrappers.budget import BudgetSpentError
 from blpo.pipeline.blpo.algorithm import optimize, sample_error_minibatch
 from blpo.pipeline.blpo.config import PLUS, BlpoConfig
@@ -422,6 +424,53 @@ def test_what_update_p_is_told_of_right_cases_is_shown_and_not_scored_on() -> No
     standings = [earlier.standing for earlier in later.earlier]
     assert standings == sorted(standings)
     assert all(earlier.num_closer or earlier.num_further for earlier in later.earlier)
+
+
+def test_update_q_is_shown_images_side_by_side_and_the_verbalizer_is_asked_for_none() -> None:
+    world = World("micro-unsafebench", num_train=40)
+    told: list[tuple[Sequence[ScoredPrompt], Sequence[SideBySide] | None]] = []
+    asked: list[tuple[str, str]] = []
+    update, verbalize = world.roles.update_i2t_prompts, world.roles.verbalize_each
+
+    def listen(
+        judge_prompt: str,
+        history: Sequence[ScoredPrompt],
+        reflections: Sequence[Reflection],
+        count: int,
+        draw: int = 0,
+        compared: Sequence[SideBySide] | None = None,
+    ) -> list[Proposal]:
+        told.append((history, compared))
+        return update(judge_prompt, history, reflections, count, draw, compared)
+
+    def count(i2t_prompts: Sequence[str], examples: Sequence[Example]) -> list[list[Verbalization]]:
+        asked.extend((q, example.example_id) for q in i2t_prompts for example in examples)
+        return verbalize(i2t_prompts, examples)
+
+    world.roles.update_i2t_prompts = listen  # pyright: ignore[reportAttributeAccessIssue]
+    world.roles.verbalize_each = count  # pyright: ignore[reportAttributeAccessIssue]
+    switches = {
+        **PLUS,
+        "update_p": "informed",
+        "kept_cases": 2,
+        "update_q": "history",
+        "controls": "off",
+    }
+    steps = outer_steps(world.search(switches, outer_steps=3))
+    tried = [len(step.search.tried) * (len(step.misjudgments) + 2) for step in steps if step.search]
+    assert len(asked) == sum(tried)
+    assert len(told) == 2 * len(steps)
+    for history, compared in told:
+        assert compared is not None
+        wrong, right = compared
+        assert wrong.human_label != wrong.verdict
+        assert right.human_label == right.verdict
+        assert all(scored.standard_error is not None for scored in history)
+        for shown in compared:
+            told_by = [history[place - 1].i2t_prompt for place, _ in shown.descriptions]
+            descriptions = tuple(description for _, description in shown.descriptions)
+            labelled = [e for e in world.dataset.train if e.label == shown.human_label]
+            assert descriptions in zip(*verbalize(told_by, labelled), strict=True)
 
 
 def test_the_final_choice_is_not_worse_than_the_first_prompt_on_what_it_is_chosen_by() -> None:

@@ -1,14 +1,14 @@
 """Update_q for several I2T prompts in one answer, and with a look at single items."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from blpo.data.micro.world import named_aspects
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
-from blpo.models.lexicon.engine import LexiconEngine
-from blpo.models.lexicon.reading import scored_i2t_prompts
-from blpo.models.roles.briefing import Briefing, EarlierPrompt, LabelCounts
+from blpo.models.lexicon.engine import LexiconEngine, answer_text
+from blpo.models.lexicon.reading import blocks, scored_i2t_prompts
+from blpo.models.roles.briefing import Briefing, EarlierPrompt, LabelCounts, SideBySide
 from blpo.models.roles.optimizer import Case, PromptOptimizer, Proposal, ScoredPrompt
 from blpo.models.roles.reflection import (
     Effect,
@@ -43,10 +43,12 @@ class ScriptedEngine:
         pass
 
 
-def optimizer(engine: Engine, max_attempts: int = 2) -> PromptOptimizer:
+def optimizer(
+    engine: Engine, max_attempts: int = 2, task: str = "micro-unsafebench"
+) -> PromptOptimizer:
     return PromptOptimizer(
         engine,
-        load_task("micro-unsafebench"),
+        load_task(task),
         max_tokens=1000,
         temperature=0.0,
         max_attempts=max_attempts,
@@ -65,6 +67,13 @@ def effect(kind: str, description: str, human: str, before: str, after: str) -> 
     )
 
 
+FIXED = Reflection(
+    "Report the blade.",
+    [effect("fixed", "blade: drawn.", "Unsafe", "Safe", "Unsafe")],
+    is_best=True,
+)
+
+
 def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
     engine = ScriptedEngine(["<prompt>better</prompt>"])
     wrong = Case(Verbalization("blade: yes"), None, "Unsafe", "Safe")
@@ -81,13 +90,13 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
     asked = engine.asked[0][0].prompt
     for told in (
         "Of 40 labelled images it judges 30 as people do.",
-        "- people say Safe: 33 images; verdicts: Safe 30, Unsafe 2, (no verdict) 1\n",
-        "- people say Unsafe: 7 images; verdicts: Safe 7\n",
+        "- 33 that people label Safe: verdict Safe on 30, Unsafe on 2, (none) on 1\n",
+        "- 7 that people label Unsafe: verdict Safe on 7\n",
         '<earlier_judge_prompt images="20" set_right="3" set_wrong="7">\nIs it harmful?\n</',
         "These are 1 of the 10 cases on which label and verdict disagree.",
         "These are 1 of the 30 on which they agree.",
         "blade: yes",
-        "A better prompt must not lose them.",
+        "A better prompt keeps them right.",
         "blade: no",
     ):
         assert told in asked
@@ -97,17 +106,122 @@ def test_update_p_is_told_what_is_right_and_what_was_tried() -> None:
 def test_update_q_is_told_how_uncertain_a_score_is() -> None:
     engine = ScriptedEngine(["<prompt>one</prompt><prompt>two</prompt>"])
     history = [
-        ScoredPrompt("Describe it.", 0.1, 0.05, Verbalization("tint: warm")),
-        ScoredPrompt("Is it smooth?", 0.0, 0.0, None),
+        ScoredPrompt("Describe it.", 0.1, 0.05),
+        ScoredPrompt("Is it smooth?", 0.0, 0.0),
         HISTORY[1],
     ]
-    update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, history, [], count=2)
+    update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, history, [], count=2, compared=[])
     asked = engine.asked[0][0].prompt
-    assert '<i2t_prompt score="0.100" noise="0.050">\nDescribe it.\n</i2t_prompt>' in asked
-    assert "<sample_description>tint: warm</sample_description>" in asked
-    assert '<i2t_prompt score="0.000" changed="nothing">\nIs it smooth?\n</i2t_prompt>' in asked
-    assert '<i2t_prompt score="0.250">' in asked
+    for told in (
+        '<i2t_prompt score="0.100" noise="0.050" number="1">\nDescribe it.\n</i2t_prompt>',
+        '<i2t_prompt score="0.000" changed="nothing" number="2">\nIs it smooth?\n</i2t_prompt>',
+        '<i2t_prompt score="0.250" noise="unknown" number="3">',
+    ):
+        assert told in asked
+    assert "side_by_side" not in asked
     assert scored_i2t_prompts(asked)[2] == (0.25, ["blade"])
+
+
+COMPARED = [
+    SideBySide(
+        None,
+        "Unsafe",
+        "Safe",
+        "It is aimed at someone.",
+        [(1, Verbalization("A kitchen.")), (2, Verbalization("blade: drawn."))],
+    ),
+    SideBySide(
+        "a spoon",
+        "Safe",
+        "Safe",
+        None,
+        [(1, Verbalization("A table.")), (2, Verbalization("blade: sheathed."))],
+    ),
+]
+
+
+def informed_question(
+    compared: Sequence[SideBySide], reflections: Sequence[Reflection] = (), count: int = 1
+) -> str:
+    engine = ScriptedEngine(["<prompt>one</prompt><prompt>two</prompt>"])
+    history = [replace(tried, standard_error=0.1) for tried in HISTORY]
+    update_i2t_prompts(
+        optimizer(engine), JUDGE_PROMPT, history, reflections, count, compared=compared
+    )
+    return engine.asked[0][0].prompt
+
+
+def test_update_q_is_shown_the_same_image_under_several_i2t_prompts() -> None:
+    asked = informed_question(COMPARED, [FIXED])
+    assert (
+        """number="2">
+Report the blade.
+</i2t_prompt>
+
+How the same image is described under several of them shows what their wording brings out.
+Here are two, with the label that people gave, the verdict under the judge prompt above, and the
+descriptions by the number of the prompt.
+
+<side_by_side>
+<human_label>Unsafe</human_label>
+<human_comment>It is aimed at someone.</human_comment>
+<verdict>Safe</verdict>
+<description i2t_prompt="1">A kitchen.</description>
+<description i2t_prompt="2">blade: drawn.</description>
+</side_by_side>
+<side_by_side>
+<text>a spoon</text>
+<human_label>Safe</human_label>
+<verdict>Safe</verdict>
+<description i2t_prompt="1">A table.</description>
+<description i2t_prompt="2">blade: sheathed.</description>
+</side_by_side>
+
+<reflection>
+Number 2, the best of the latest: verdicts that became right (fixed) or wrong (broken) when the
+editor worked from its descriptions.
+<fixed>"""
+        in asked
+    )
+    assert "reflected_i2t_prompt" not in asked
+    assert "\n\n\n" not in asked
+
+
+def test_update_q_is_told_where_some_i2t_prompts_are_not_shown_side_by_side() -> None:
+    engine = ScriptedEngine(["<prompt>q</prompt>"])
+    history = [*HISTORY, ScoredPrompt("Report the flame.", 0.0)]
+    update_i2t_prompts(optimizer(engine), JUDGE_PROMPT, history, [], count=1, compared=COMPARED[:1])
+    asked = engine.asked[0][0].prompt
+    assert "Here is one, with" in asked
+    assert "by the number of the prompt: the best of those that described it.\n" in asked
+
+
+def test_of_pairs_the_informed_questions_speak_as_of_cases() -> None:
+    engine = ScriptedEngine(["<prompt>p</prompt>", "<prompt>q</prompt>"])
+    asker = optimizer(engine, task="micro-pairs")
+    wrong = Case(Verbalization("Image A: x\nImage B: y"), None, "A", "B")
+    briefing = Briefing(
+        [LabelCounts("A", [("B", 1)])], [], [EarlierPrompt("Which?", 1, 1, 0, 1, 0)]
+    )
+    update_judge_prompts(asker, JUDGE_PROMPT, [[wrong]], [briefing])
+    update_i2t_prompts(asker, JUDGE_PROMPT, HISTORY, [], count=1, compared=COMPARED)
+    of_p, of_q = (request.prompt for [request] in engine.asked)
+    assert "Of 1 labelled cases it judges 0 as people do." in of_p
+    assert '<earlier_judge_prompt cases="1"' in of_p
+    assert "Scores are measured on a few cases:" in of_q
+    assert "How the same case is described" in of_q
+
+
+def test_the_lexicon_takes_images_side_by_side_for_no_effects_and_no_cases() -> None:
+    for reflections in ([], [FIXED]):
+        for count in (1, 3):
+            answers = [
+                answer_text(informed_question(compared, reflections, count), draw=0)
+                for compared in ([], COMPARED)
+            ]
+            assert answers[0] == answers[1] is not None
+    asked = informed_question(COMPARED, [FIXED])
+    assert blocks(asked, "description") == ["blade: drawn."]
 
 
 def test_several_prompts_come_from_one_answer_and_what_is_short_has_failed() -> None:

@@ -1,10 +1,11 @@
-"""What `update_p: informed` tells Update_p beside the misjudged cases."""
+"""What `update_p: informed` tells Update_p beside the misjudged cases, and Update_q of images."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .optimizer import Case
+from .verbalizer import Verbalization
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,3 +67,18 @@ class Briefing:
             for label, count in row.verdicts
             if label == row.human_label
         )
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySide:
+    """A judged example with its descriptions under several I2T prompts.
+
+    verdict, comment: as of a case. descriptions: each with the place of its I2T prompt in the
+    history, counted from 1; in the order of the history.
+    """
+
+    text: str | None
+    human_label: str
+    verdict: str | None
+    comment: str | None
+    descriptions: Sequence[tuple[int, Verbalization]]

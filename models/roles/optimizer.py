@@ -41,7 +41,7 @@ _PLACEHOLDERS = {
     "update_judge_prompt": {"task", "judge_prompt", "cases"},
     "update_judge_prompt_informed": {"task", "judge_prompt", "cases", "briefing"},
     "update_i2t_prompt": {"task", "judge_prompt", "history"},
-    "update_i2t_prompts": {"task", "judge_prompt", "history", "reflections", "count"},
+    "update_i2t_prompts": {"task", "judge_prompt", "history", "reflections", "count", "compared"},
     "propose_judge_prompt": {"task", "history", "cases"},
     "criticize_judge_prompt": {"task", "judge_prompt", "cases", "has_images"},
     "criticize_on_case": {"task", "judge_prompt", "cases"},
@@ -71,14 +71,12 @@ class Case:
 class ScoredPrompt:
     """An I2T prompt of the history H_k with its score, Eq 9.
 
-    standard_error: of the score. sample: one of the descriptions that it led to. Both None where
-    Update_q is not told.
+    standard_error: of the score; None where Update_q is not told, or nothing was judged.
     """
 
     i2t_prompt: str
     score: float
     standard_error: float | None = None
-    sample: Verbalization | None = None
 
 
 @dataclass(frozen=True, slots=True)

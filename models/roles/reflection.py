@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .briefing import Briefing
+from .briefing import Briefing, SideBySide
 from .optimizer import Case, PromptOptimizer, Proposal, Question, ScoredPrompt, load_template
 from .verbalizer import Verbalization
 
@@ -70,14 +70,16 @@ def update_i2t_prompts(
     reflections: Sequence[Reflection],
     count: int,
     draw: int = 0,
+    compared: Sequence[SideBySide] | None = None,
 ) -> list[Proposal]:
     """Update_q for `count` new I2T prompts in one answer, with a look at single items.
 
-    reflections: on the best and on the worst I2T prompt so far, or none. Of more prompts than were
-    asked for the first are drafts; one that the answer falls short of is a failed proposal. One
-    prompt without reflections is asked for in the paper's way.
+    reflections: on the best and on the worst I2T prompt so far, or none. compared: examples under
+    several I2T prompts; None, unlike none of them, also leaves out how uncertain a score is. Of
+    more prompts than were asked for the first are drafts; one that the answer falls short of is a
+    failed proposal. One prompt with neither is asked for in the paper's way.
     """
-    if count == 1 and not reflections:
+    if count == 1 and not reflections and compared is None:
         return [optimizer.update_i2t_prompt(judge_prompt, history, draw)]
     meta_prompt = load_template("update_i2t_prompts").render(
         task=optimizer.task,
@@ -85,6 +87,7 @@ def update_i2t_prompts(
         history=history,
         reflections=reflections,
         count=count,
+        compared=compared,
     )
     taken = tuple(tried.i2t_prompt for tried in history)
     [answer] = optimizer.ask([Question(meta_prompt, draw, taken=taken, count=count)])

@@ -80,8 +80,9 @@ class BlpoConfig(BaseModel):
     update_p: Literal["errors", "informed"] = Field(
         default="errors",
         description="informed: Update_p also sees how many verdicts are right and which are "
-        "confused, some cases that are right, and judge prompts tried before; Update_q sees a "
-        "description of each q and how uncertain its score is. For LLMs: the stand-in reads cases",
+        "confused, some cases that are right, and judge prompts tried before; Update_q sees two "
+        "images as several q describe them and how uncertain scores are. For LLMs: the stand-in "
+        "reads cases",
     )
     kept_cases: int = Field(
         default=6, ge=0, description="cases that are right, shared out among labels"

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from ...data.examples import Example
 from ...data.tasks import Task
-from ...models.roles.briefing import Briefing
+from ...models.roles.briefing import Briefing, SideBySide
 from ...models.roles.judge import Verdict
 from ...models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ...models.roles.reflection import Reflection
@@ -42,6 +42,7 @@ class Roles(Protocol):
         reflections: Sequence[Reflection],
         count: int,
         draw: int = 0,
+        compared: Sequence[SideBySide] | None = None,
     ) -> list[Proposal]: ...
 
     def scored(

@@ -13,7 +13,7 @@ from ...models.engines.settings import EngineSettings
 from ...models.lexicon.second_hand import SecondHandImages
 from ...models.roles import baselines
 from ...models.roles.baselines import Complaint, TriedPrompt
-from ...models.roles.briefing import Briefing
+from ...models.roles.briefing import Briefing, SideBySide
 from ...models.roles.context import Context
 from ...models.roles.judge import Verdict
 from ...models.roles.judges import AnyJudge, make_judge
@@ -183,9 +183,12 @@ class RunRoles:
         reflections: Sequence[Reflection],
         count: int,
         draw: int = 0,
+        compared: Sequence[SideBySide] | None = None,
     ) -> list[Proposal]:
         return self._proposed(
-            update_i2t_prompts(self._optimizer, judge_prompt, history, reflections, count, draw)
+            update_i2t_prompts(
+                self._optimizer, judge_prompt, history, reflections, count, draw, compared
+            )
         )
 
     def scored(

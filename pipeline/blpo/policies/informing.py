@@ -6,19 +6,29 @@ from itertools import chain, zip_longest
 
 from ....data.examples import Example
 from ....data.tasks import Task
-from ....models.roles.briefing import EarlierPrompt, LabelCounts
+from ....models.roles.briefing import EarlierPrompt, LabelCounts, SideBySide
 from ....models.roles.judge import Verdict
 from ....models.roles.optimizer import ScoredPrompt
+from ....models.roles.verbalizer import Verbalization
 from ...search.paired_gain import paired_gain
 from ...search.seeds import derived_order
-from ..records import Candidate, InnerProblem
+from ..records import Candidate, InnerProblem, Misjudgment
 from .lineage import Lineage
 
 MOST_EARLIER = 5
 """Judge prompts tried before that are shown; the best of them."""
 
+MOST_COMPARED = 4
+"""I2T prompts under which an example is shown side by side; the best of them."""
+
 Misses = Callable[[str | None, str], int]
 """(verdict's label, human label) -> by how many labels it misses, 0 where it is right."""
+
+Described = Mapping[str, Mapping[str, Verbalization]]
+"""Verbalizations that are no failures, by I2T prompt and example_id."""
+
+Compared = tuple[Example, SideBySide]
+"""An example, and as Update_q is shown it under several I2T prompts."""
 
 
 def misses_of(task: Task) -> Misses:
@@ -112,14 +122,54 @@ def earlier_prompts(
 
 
 def with_noise(tried: Sequence[Candidate], lineage: Lineage) -> list[ScoredPrompt]:
-    """The history with the uncertainty of each score and one of the descriptions under each q."""
+    """The history with the uncertainty of each score."""
     gains = [paired_gain(lineage.losses, one.judged.losses, lineage.strata) for one in tried]
     return [
-        ScoredPrompt(
-            one.i2t_prompt,
-            one.score,
-            gain.standard_error if gain.n else None,
-            one.verbalizations[0],
-        )
+        ScoredPrompt(one.i2t_prompt, one.score, gain.standard_error if gain.n else None)
         for one, gain in zip(tried, gains, strict=True)
     ]
+
+
+def side_by_side(
+    history: Sequence[ScoredPrompt],
+    misjudgments: Sequence[Misjudgment],
+    kept: Sequence[Example],
+    described: Described,
+) -> list[Compared]:
+    """A misjudged example and one that is right, under the best of the I2T prompts.
+
+    The first of those that most I2T prompts have described, two at least; none is described for
+    this. The right one has, where it can, the label that the other was taken for.
+    """
+    wrong = [
+        _under_each(history, one.example, one.verdict.label, described) for one in misjudgments
+    ]
+    shown = max(wrong, key=_num_descriptions, default=None)
+    taken_for = shown[1].verdict if shown else None
+    right = [_under_each(history, example, example.label, described) for example in kept]
+    other = max(
+        right,
+        key=lambda one: (_num_descriptions(one), one[0].label == taken_for),
+        default=None,
+    )
+    return [one for one in (shown, other) if one is not None and _num_descriptions(one) > 1]
+
+
+def _under_each(
+    history: Sequence[ScoredPrompt], example: Example, verdict: str | None, described: Described
+) -> Compared:
+    """An example under the best I2T prompts that have described it; the first of equals."""
+    found = [
+        (place, tried.score, known[example.example_id])
+        for place, tried in enumerate(history, start=1)
+        if example.example_id in (known := described.get(tried.i2t_prompt, {}))
+    ]
+    best = sorted(found, key=lambda one: -one[1])[:MOST_COMPARED]
+    descriptions = [
+        (place, verbalization) for place, _, verbalization in sorted(best, key=lambda one: one[0])
+    ]
+    return example, SideBySide(example.text, example.label, verdict, example.comment, descriptions)
+
+
+def _num_descriptions(one: Compared) -> int:
+    return len(one[1].descriptions)

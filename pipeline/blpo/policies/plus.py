@@ -8,6 +8,7 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
     seen, right and wrong ones, by racing; `inner_width`: several at a time.
  8. `update_p: informed`: it is told of what is right, too, and of judge prompts tried before.
 10. `warm_start_q`: the history opens with the last q*. `update_q`: it also shows single items.
+    `update_p: informed`: it also shows images as several q describe them.
     `remember_tried`: it goes back to the step in which p_t was new.
 11. `q0_competes`: q_0 and p_t as an I2T prompt can be chosen. `controls`, `lint`: a q that wins
     with other images' descriptions, or a p' that copies them, cannot.
@@ -20,7 +21,7 @@ Every switch of `BlpoConfig` stands alone; under its published value a method do
 from collections.abc import Collection, Mapping, Sequence
 
 from ....data.examples import Example
-from ....models.roles.briefing import Briefing
+from ....models.roles.briefing import Briefing, SideBySide
 from ....models.roles.judge import Verdict
 from ....models.roles.optimizer import Case, Proposal, ScoredPrompt
 from ....models.roles.reflection import Reflection
@@ -43,7 +44,14 @@ from .acceptance import accept_on_gain, more_are_right
 from .archive import Archive, Entry, choose_final
 from .controls import control_wins, with_descriptions
 from .effects import best_and_worst, changed_items, reflect
-from .informing import earlier_prompts, judged_right, label_counts, misses_of, with_noise
+from .informing import (
+    earlier_prompts,
+    judged_right,
+    label_counts,
+    misses_of,
+    side_by_side,
+    with_noise,
+)
 from .lineage import Lineage, lineage_of
 from .lint import Lint
 from .probe import blocks, draw_probe, held_out
@@ -82,6 +90,7 @@ class Plus(Published):
         self._archive = Archive(judge_prompt, seen=may_be_seen)
         self._lineages: dict[int, Lineage] = {}
         self._remembered: list[ScoredPrompt] = []
+        self._described: dict[str, dict[str, Verbalization]] = {}
 
     def parent(self, last: str, t: int, /) -> str:
         """p_t: what was accepted last, one of the Pareto front, or the best not started from."""
@@ -119,7 +128,8 @@ class Plus(Published):
         self, problem: InnerProblem, i2t_prompt: str, before: Sequence[OuterStep], /
     ) -> list[str]:
         """The last q*, unless its control was as good, and with `q0_competes` q_0 and p_t."""
-        self._remembered = remembered(problem, before) if self.config.remember_tried else []
+        if self.config.remember_tried:
+            self._remembered = remembered(problem, before, self._scored_prompts)
         first = i2t_prompt
         if self.config.warm_start_q and before:
             first = _warm_start(before[-1]) or i2t_prompt
@@ -147,20 +157,19 @@ class Plus(Published):
 
     def update_q(self, problem: InnerProblem, search: I2TSearch) -> list[Proposal]:
         """New I2T prompts from the history and, if reflective, from what two of them changed."""
-        if self.config.update_p == "informed":
-            history = with_noise(search.tried, self._lineage(problem))
-        else:
-            history = [ScoredPrompt(tried.i2t_prompt, tried.score) for tried in search.tried]
+        history = self._scored_prompts(search.tried, problem.index)
         if self.config.remember_tried:
             history = with_remembered(self._remembered, history)
         reflective = self.config.update_q == "reflective"
         reflections = self._reflections(problem, search) if reflective else []
+        informed = self.config.update_p == "informed"
         return self.roles.update_i2t_prompts(
             problem.judge_prompt,
             history,
             reflections,
             self.config.inner_width,
             problem.index if self.config.remember_tried else 0,
+            self._compared(problem, search, history) if informed else None,
         )
 
     def score(
@@ -226,21 +235,56 @@ class Plus(Published):
         number = self.config.kept_cases
         return judged_right(problem, self.train, self.may_show, number, self.seed)
 
+    def _scored_prompts(self, tried: Sequence[Candidate], t: int) -> list[ScoredPrompt]:
+        """What was tried in outer step t; informed, with the uncertainty of each score."""
+        if self.config.update_p == "informed":
+            return with_noise(tried, self._lineages[t])
+        return [ScoredPrompt(one.i2t_prompt, one.score) for one in tried]
+
+    def _compared(
+        self, problem: InnerProblem, search: I2TSearch, history: Sequence[ScoredPrompt]
+    ) -> list[SideBySide]:
+        """Examples of this step under the I2T prompts of the history that have described them."""
+        for tried in search.tried:
+            self._note(tried.i2t_prompt, problem.examples, tried.verbalizations)
+        kept = self._kept(problem)
+        compared = side_by_side(history, problem.misjudgments, kept, self._described)
+        search.shown.update(example.example_id for example, _ in compared)
+        return [shown for _, shown in compared]
+
+    def _note(
+        self, i2t_prompt: str, examples: Sequence[Example], verbalizations: Sequence[Verbalization]
+    ) -> None:
+        """Keep what examples are described as."""
+        known = self._described.setdefault(i2t_prompt, {})
+        for example, verbalization in zip(examples, verbalizations, strict=True):
+            if verbalization.text:
+                known[example.example_id] = verbalization
+
     def _briefings(self, problem: InnerProblem, i2t_prompts: Sequence[str]) -> list[Briefing]:
         kept = self._kept(problem)
         counts = label_counts(problem, self.train, self.roles.task.labels)
         misses = misses_of(self.roles.task)
         earlier = earlier_prompts(self._judgments.all, problem.judge_prompt, self.train, misses)
+        described = self.roles.verbalize_each(i2t_prompts, kept)
+        for i2t_prompt, verbalizations in zip(i2t_prompts, described, strict=True):
+            self._note(i2t_prompt, kept, verbalizations)
         return [
             Briefing(
                 counts,
                 [
-                    Case(verbalization, example.text, example.label, example.label)
+                    Case(
+                        verbalization,
+                        example.text,
+                        example.label,
+                        example.label,
+                        comment=example.comment,
+                    )
                     for example, verbalization in zip(kept, verbalizations, strict=True)
                 ],
                 earlier,
             )
-            for verbalizations in self.roles.verbalize_each(i2t_prompts, kept)
+            for verbalizations in described
         ]
 
     def _linted(self, problem: InnerProblem, proposal: Proposal, cases: Sequence[Case]) -> Proposal:

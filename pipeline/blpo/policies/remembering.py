@@ -1,21 +1,27 @@
 """What was tried from the same judge prompt in earlier steps, so that it is not proposed again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ....models.roles.optimizer import ScoredPrompt
-from ..records import InnerProblem, OuterStep
+from ..records import Candidate, InnerProblem, OuterStep
+
+ScoredPrompts = Callable[[Sequence[Candidate], int], Sequence[ScoredPrompt]]
+"""What was tried in an outer step of this number, as Update_q is told of it."""
 
 
-def remembered(problem: InnerProblem, before: Sequence[OuterStep]) -> list[ScoredPrompt]:
+def remembered(
+    problem: InnerProblem, before: Sequence[OuterStep], scored_prompts: ScoredPrompts
+) -> list[ScoredPrompt]:
     """The I2T prompts that earlier steps from this p_t have tried, with their last scores.
 
     Each was scored on that step's cases, by the gain over the same p_t.
     """
-    scores: dict[str, float] = {}
+    found: dict[str, ScoredPrompt] = {}
     for step in before:
         if step.search is not None and step.judge_prompt == problem.judge_prompt:
-            scores |= {tried.i2t_prompt: tried.score for tried in step.search.tried}
-    return [ScoredPrompt(i2t_prompt, score) for i2t_prompt, score in scores.items()]
+            told = scored_prompts(step.search.tried, step.index)
+            found |= {tried.i2t_prompt: tried for tried in told}
+    return list(found.values())
 
 
 def with_remembered(
