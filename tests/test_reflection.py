@@ -187,6 +187,29 @@ editor worked from its descriptions.
     assert "\n\n\n" not in asked
 
 
+def test_update_q_is_told_how_long_a_description_may_be_and_which_were_cut_off() -> None:
+    engine = ScriptedEngine(["<prompt>q</prompt>"] * 3)
+    cut = Verbalization("blade: dr", "the answer was cut off at 96 tokens: raise max_tokens")
+    one = replace(COMPARED[0], descriptions=[*COMPARED[0].descriptions[:1], (2, cut)])
+    for compared in ([one], COMPARED, None):
+        update_i2t_prompts(
+            optimizer(engine),
+            JUDGE_PROMPT,
+            HISTORY,
+            [FIXED],
+            count=1,
+            compared=compared,
+            description_tokens=96,
+        )
+    with_cut, whole, not_informed = (request.prompt for [request] in engine.asked)
+    room = "ends after 96 tokens, about 72 words, whatever is left to say:\n  ask for what fits."
+    assert '<description i2t_prompt="2" cut_off="yes">blade: dr</description>' in with_cut
+    assert f'{room} `cut_off="yes"` marks what did not.\n\nWrite the' in with_cut
+    assert f"{room}\n\nWrite the" in whole
+    assert "cut_off" not in whole
+    assert "96" not in not_informed
+
+
 def test_update_q_is_told_where_some_i2t_prompts_are_not_shown_side_by_side() -> None:
     engine = ScriptedEngine(["<prompt>q</prompt>"])
     history = [*HISTORY, ScoredPrompt("Report the flame.", 0.0)]

@@ -82,3 +82,8 @@ class SideBySide:
     verdict: str | None
     comment: str | None
     descriptions: Sequence[tuple[int, Verbalization]]
+
+    @property
+    def is_cut_off(self) -> bool:
+        """Whether a description is."""
+        return any(description.reason is not None for _, description in self.descriptions)

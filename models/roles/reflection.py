@@ -71,13 +71,15 @@ def update_i2t_prompts(
     count: int,
     draw: int = 0,
     compared: Sequence[SideBySide] | None = None,
+    description_tokens: int | None = None,
 ) -> list[Proposal]:
     """Update_q for `count` new I2T prompts in one answer, with a look at single items.
 
     reflections: on the best and on the worst I2T prompt so far, or none. compared: examples under
-    several I2T prompts; None, unlike none of them, also leaves out how uncertain a score is. Of
-    more prompts than were asked for the first are drafts; one that the answer falls short of is a
-    failed proposal. One prompt with neither is asked for in the paper's way.
+    several I2T prompts; None, unlike none of them, also leaves out how uncertain a score is and
+    description_tokens, the most of an image's description. Of more prompts than were asked for the
+    first are drafts; one that the answer falls short of is a failed proposal. One prompt with
+    neither is asked for in the paper's way.
     """
     if count == 1 and not reflections and compared is None:
         return [optimizer.update_i2t_prompt(judge_prompt, history, draw)]
@@ -88,6 +90,8 @@ def update_i2t_prompts(
         reflections=reflections,
         count=count,
         compared=compared,
+        description_tokens=description_tokens,
+        cut_off=any(one.is_cut_off for one in compared or ()),
     )
     taken = tuple(tried.i2t_prompt for tried in history)
     [answer] = optimizer.ask([Question(meta_prompt, draw, taken=taken, count=count)])

@@ -124,6 +124,7 @@ class RunRoles:
         verbalizer, optimizer = config.verbalizer, config.optimizer
         optimizer_engine = optimizer.engine or config.judge
         self._judge = configured_judge(engines["judge"], task, config)
+        self._description_tokens = verbalizer.max_tokens
         self._verbalizer = Verbalizer(
             engines["verbalizer"],
             verbalizer.max_tokens,
@@ -187,7 +188,14 @@ class RunRoles:
     ) -> list[Proposal]:
         return self._proposed(
             update_i2t_prompts(
-                self._optimizer, judge_prompt, history, reflections, count, draw, compared
+                self._optimizer,
+                judge_prompt,
+                history,
+                reflections,
+                count,
+                draw,
+                compared,
+                self._description_tokens,
             )
         )
 
