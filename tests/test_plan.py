@@ -12,6 +12,7 @@ from blpo.data.errors import BlpoError, ConfigError, FailuresError
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.vllm.residency import KvCache, Residency
+from blpo.pipeline.cli.show.plan import show_plan
 from blpo.pipeline.config import RunConfig, parse_config
 from blpo.pipeline.doctor.check import Level
 from blpo.pipeline.doctor.diagnose import diagnose_run
@@ -87,14 +88,29 @@ def test_what_a_run_refuses_its_plan_and_doctor_refuse_in_the_same_words(
 
 def test_a_plan_of_a_finished_run_finds_all_its_calls_in_the_store(folder: Path) -> None:
     [finished] = execute_runs([config()])
-    plan = plan_run(config(output="runs/photos"), with_probe=False)
+    plan = plan_run(config(output="runs/photos"))
     assert plan.is_finished
+    assert plan.probed is None
     asked = {role: calls.asked for role, calls in finished.result.calls.items()}
     assert {role: of.held for role, of in plan.roles.items()} == asked
     other = plan_run(config(output="runs/other", seed=1), with_probe=False)
     # The first prompt is judged on the same examples, whatever the seed.
     assert 40 <= other.roles["judge"].held < asked["judge"]
     assert not (folder / "runs/other").exists()
+
+
+def test_a_plan_tells_what_of_its_settings_leads_nowhere(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    keys = {"budget": {"judge_calls": 0}, "algorithm": {"second_look": True}}
+    show_plan(plan_run(config(**keys), with_probe=False), as_json=False)
+    told = capsys.readouterr().out
+    assert "the search changes no prompt" in told
+    assert "algorithm.second_look has no effect without algorithm.accept: paired." in told
+    show_plan(plan_run(config(), with_probe=False), as_json=False)
+    told = capsys.readouterr().out
+    assert "changes no prompt" not in told
+    assert "no effect" not in told
 
 
 def test_nothing_is_left_to_ask_of_a_finished_run_whatever_follows_its_search(folder: Path) -> None:

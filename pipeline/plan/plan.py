@@ -97,11 +97,12 @@ def plan_run(
 ) -> RunPlan:
     """Plan a run; nothing is written but the replies of the probe, which the run takes up.
 
-    source: the run file, for messages. Raises what the run itself would raise before its first
-    question.
+    A finished run is not probed. source: the run file, for messages. Raises what the run itself
+    would raise before its first question.
     """
     task, dataset = checked_inputs(config, source)
     check_trackers(config)
+    is_finished = (config.output / RESULT_FILE).exists()
     with closing(EnginePool()) as pool:
         engines = role_engines(config, task, pool)
         identities: dict[Role, EngineIdentity] = {
@@ -110,7 +111,7 @@ def plan_run(
         refuse_other_use(config, task, run_inputs(dataset, identities))
         store = pool.store(config.store)
         probed = None
-        if with_probe and dataset.train:
+        if with_probe and dataset.train and not is_finished:
             behind_store = stored_engines(config, task, pool, store, run_id="probe")
             probed = probe(config, task, dataset.train, behind_store, engines["judge"])
         held = held_replies(config, task, dataset, identities, store)
@@ -126,7 +127,6 @@ def plan_run(
         for role in ROLES
         if calls.of(role)
     }
-    is_finished = (config.output / RESULT_FILE).exists()
     questions = tuple(criterion.name for criterion in task.criteria)
     return RunPlan(config, *splits, num_images, is_finished, roles, questions, probed)
 

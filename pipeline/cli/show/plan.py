@@ -56,10 +56,14 @@ def duration(seconds: float) -> str:
 
 
 def _lines(plan: RunPlan) -> list[str]:
-    lines = [_resident(plan), *(f"{reason}." for reason in plan.config.without_effect)]
+    lines = [f"{reason}." for reason in plan.config.without_effect]
+    if plan.config.budget.judge_calls == 0:
+        lines.append("Without judge calls (budget.judge_calls: 0) the search changes no prompt.")
     if plan.is_finished:
-        lines.append("The run is finished: it would be replayed from the store.")
-    return [*lines, *_failures(plan), *_per_question(plan), _time(plan), _cost(plan)]
+        finished = "The run is finished: it would be replayed from the store."
+        return [*lines, finished, *_failures(plan)]
+    lines = [_resident(plan), *lines, *_failures(plan)]
+    return [*lines, *_per_question(plan), _time(plan), _cost(plan)]
 
 
 def _failures(plan: RunPlan) -> list[str]:
