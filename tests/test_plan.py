@@ -99,8 +99,9 @@ def test_a_plan_of_a_finished_run_finds_all_its_calls_in_the_store(folder: Path)
     assert not (folder / "runs/other").exists()
 
 
+@pytest.mark.usefixtures("folder")
 def test_a_plan_tells_what_of_its_settings_leads_nowhere(
-    folder: Path, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     keys = {"budget": {"judge_calls": 0}, "algorithm": {"second_look": True}}
     show_plan(plan_run(config(**keys), with_probe=False), as_json=False)
