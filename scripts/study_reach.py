@@ -12,7 +12,8 @@ that is right on at least three more of a hundred test images.
 Then the steps that harmed, over all runs, held against the prompt that a step starts from and
 against the one accepted before: by the test split; by fresh scenes of the same rubric, ten times
 as many, which tell a harm from the luck of a test split; and how many a test split shows on
-average, of all and of those that do no harm on the fresh scenes. What a search cannot see serves to
+average, of all and of those that do no harm on the fresh scenes. Fresh scenes take most of the
+time: `--no-fresh` leaves them and what comes of them out. What a search cannot see serves to
 explain its result here, not to choose. The last line is JSON. Synthetic.
 """
 
@@ -29,7 +30,7 @@ from typing import Any
 
 import numpy as np
 from blpo.data.micro.graded import SEEDS_PER_NAME, GradedWorld, load_world
-from blpo.data.micro.graded_data import graded_labels, graded_rows, graded_scenes
+from blpo.data.micro.graded_data import graded_labels
 from blpo.data.micro.meaning import Meaning, Weighing, counted_steps
 from blpo.data.micro.rubrics import MICRO_TASKS
 from blpo.data.micro.world import Family, Scene, aspect_names, is_fault
@@ -37,6 +38,7 @@ from blpo.models.ideal import seeing
 from blpo.pipeline.runs.directory import step_records
 from blpo.pipeline.sweeps.cells import finished_result, read_sweep_folder
 from blpo.pipeline.sweeps.sweep import method_name, sweep_cells
+from pyarrow import parquet
 
 _WORTH = 0.03
 _NUM_TEST = 200
@@ -46,6 +48,7 @@ _FRESH_SEED = SEEDS_PER_NAME - 1
 
 
 Right = np.ndarray[Any, np.dtype[np.bool_]]
+Changes = np.ndarray[Any, np.dtype[np.int_]]
 
 
 class Seen:
@@ -69,11 +72,15 @@ def _faults(scene: Scene) -> tuple[bool, ...]:
 
 
 class JudgedWorld:
-    """How often the ideal judge of a world is right about a task's images."""
+    """How often the ideal judge of a world is right about a task's images.
 
-    def __init__(self, task: str, world: GradedWorld) -> None:
+    dataset: file of the task's dataset in that world. fresh: whether fresh scenes are drawn, too.
+    """
+
+    def __init__(self, task: str, world: GradedWorld, dataset: Path, *, fresh: bool) -> None:
         self.family: Family = MICRO_TASKS[task].family
         self._task, self._world, self._knobs = task, world, world.judge
+        self._dataset, self.has_fresh = dataset, fresh
         self._labels = seeing.scale_of(list(MICRO_TASKS[task].label_shares)) or ()
         self._right: dict[tuple[str, str], Right] = {}
 
@@ -101,19 +108,20 @@ class JudgedWorld:
 
     @cached_property
     def _splits(self) -> dict[str, Seen]:
-        rows, scenes = graded_rows(self._task, self._world), graded_scenes(self._task, self._world)
-        drawn = list(zip(rows, scenes, strict=True))
-        own = {
-            split: [
-                (row["label"], self._perceived(scene, row["image"]))
-                for row, scene in drawn
-                if row["split"] == split
-            ]
-            for split in ("train", "test")
-        }
-        return {
-            split: Seen(examples) for split, examples in (own | {"fresh": self._fresh()}).items()
-        }
+        drawn = graded_labels(self._task, self._world)
+        rows: list[dict[str, Any]] = parquet.read_table(
+            self._dataset, columns=["split", "label", "image"]
+        ).to_pylist()
+        splits = {"fresh": Seen(self._fresh())} if self.has_fresh else {}
+        for split in ("train", "test"):
+            own = [row for row in rows if row["split"] == split]
+            splits[split] = Seen(
+                [
+                    (row["label"], self._perceived(e.scene, row["image"]["bytes"]))
+                    for row, e in zip(own, drawn[split], strict=True)
+                ]
+            )
+        return splits
 
     def _fresh(self) -> list[tuple[str, Scene]]:
         numbers = {"data_seed": _FRESH_SEED, "num_test": _NUM_FRESH}
@@ -154,7 +162,7 @@ class Harm:
 
     on_test, on_fresh: on the test split, and on the fresh scenes. expected: how many a test split
     shows on average, by the fresh scenes in parts of its size; by_chance: those among them that do
-    not lower it on the fresh scenes.
+    not lower it on the fresh scenes. Without fresh scenes the last three are 0.
     """
 
     steps: int = 0
@@ -181,9 +189,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="what searches on graded draws come to, and why")
     parser.add_argument("sweep", type=Path, help="output folder of a sweep over draws")
     parser.add_argument("--method", action="append", help="a row of its tables; all, if not given")
+    parser.add_argument("--no-fresh", action="store_true", help="leave out the fresh scenes")
     args = parser.parse_args()
     runs: defaultdict[str, list[Looked]] = defaultdict(list)
-    for method, looked in _looked(args.sweep, args.method):
+    for method, looked in _looked(args.sweep, args.method, fresh=not args.no_fresh):
         runs[method].append(looked)
     means = {method: _mean([run.reach for run in own]) for method, own in runs.items()}
     print(f"{'mean of runs':32}", *(f"{name:>10}" for name in ["runs", *_names(Reach)]))
@@ -199,21 +208,23 @@ def main() -> None:
     print(json.dumps({method: means[method] | harms[method] for method in runs}))
 
 
-def _looked(folder: Path, methods: Sequence[str] | None) -> Iterator[tuple[str, Looked]]:
+def _looked(
+    folder: Path, methods: Sequence[str] | None, *, fresh: bool
+) -> Iterator[tuple[str, Looked]]:
     config = read_sweep_folder(folder)
     cells = sweep_cells(config, str(folder))
     for cell, point in zip(cells.values(), config.points, strict=True):
         name = method_name(cell, point)
         result = finished_result(cell) if methods is None or name in methods else None
         if result is not None:
-            world = _judged_world(cell.task, cell.judge.model)
+            world = _judged_world(cell.task, cell.judge.model, cell.dataset, fresh=fresh)
             ends = result.judge_prompt_initial, result.judge_prompt_final
             yield name, _look(world, step_records(cell.output), ends)
 
 
 @cache
-def _judged_world(task: str, world_file: str) -> JudgedWorld:
-    return JudgedWorld(task, load_world(Path(world_file)))
+def _judged_world(task: str, world_file: str, dataset: Path, *, fresh: bool) -> JudgedWorld:
+    return JudgedWorld(task, load_world(Path(world_file)), dataset, fresh=fresh)
 
 
 def _look(
@@ -237,13 +248,18 @@ def _look(
 
 def _harm(world: JudgedWorld, before: str, after: str) -> Harm:
     """Of one step."""
-    on_test, on_fresh = (
-        world.right(after, split).astype(int) - world.right(before, split)
-        for split in ("test", "fresh")
-    )
+    is_shown = int(_change(world, before, after, "test").sum() < 0)
+    if not world.has_fresh:
+        return Harm(1, is_shown)
+    on_fresh = _change(world, before, after, "fresh")
     shown = float((on_fresh.reshape(-1, _NUM_TEST).sum(axis=1) < 0).mean())
     harms = bool(on_fresh.sum() < 0)
-    return Harm(1, int(on_test.sum() < 0), int(harms), shown, 0.0 if harms else shown)
+    return Harm(1, is_shown, int(harms), shown, 0.0 if harms else shown)
+
+
+def _change(world: JudgedWorld, before: str, after: str, split: str) -> Changes:
+    """By verdict: 1 where a step sets it right, -1 where it sets it wrong."""
+    return world.right(after, split).astype(int) - world.right(before, split)
 
 
 def _misses(world: JudgedWorld, step: Mapping[str, Any]) -> bool:
