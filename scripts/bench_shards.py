@@ -32,7 +32,8 @@ from blpo.data.table.items import iter_items
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgeSource, Workers
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import Workers
 from blpo.pipeline.bulk.shards import (
     JudgeManifest,
     collect_shards,

@@ -16,7 +16,8 @@ from bench_shards import (
 )
 from blpo.data.arrow import pq
 from blpo.data.tasks import load_task
-from blpo.pipeline.bulk.judging import JudgeSource, Workers
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import Workers
 from blpo.pipeline.bulk.shards import (
     collect_shards,
     judge_manifest,

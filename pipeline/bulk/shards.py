@@ -43,15 +43,9 @@ from ..decisions.decide import Decision
 from ..metrics.drift import Distribution
 from ..readings.choose import Reading
 from ..runs.judged_by import JUDGED_BY_KEY
-from .judging import (
-    OTHER_JUDGE_KEY,
-    SHARD_KEY,
-    JudgedCounts,
-    JudgeSource,
-    Workers,
-    judge_cuts,
-    warn_of_other_judge,
-)
+from .counts import JudgedCounts
+from .judge_source import JudgeSource, warn_of_other_judge
+from .judging import OTHER_JUDGE_KEY, SHARD_KEY, Workers, judge_cuts
 
 _MANIFEST_FILE = "_manifest.json"
 _MERGE_ROWS = 8192

@@ -22,7 +22,8 @@ from typing import Any
 from ...data.arrow import pa, refuse_output
 from ...data.errors import BlpoError, ConfigError, EngineError
 from ...data.remote import is_here
-from ..bulk.judging import JudgedCounts, Workers
+from ..bulk.counts import JudgedCounts
+from ..bulk.judging import Workers
 from ..bulk.shards import (
     JudgeManifest,
     collect_shards,

@@ -9,8 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from ....data.table.items import items_left_out
+from ...bulk.counts import JudgedCounts
 from ...bulk.evaluation import Evaluation
-from ...bulk.judging import JudgedCounts, JudgeSource
+from ...bulk.judge_source import JudgeSource
 from ...config import RunConfig
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
