@@ -4,7 +4,8 @@ FOLDER/
     _manifest.json      what is judged, how, in how many shards, and which rows those are
     part-00000.parquet  verdicts of the first shard; whole or absent, and so its own done-marker
 
-Shards count from 1 where a user reads or types their number, from 0 in here and in names of files.
+Shards count from 1 where a user reads or types their number and in arrays of Slurm, from 0 in here
+and in names of files.
 
 The folder is OUT.shards where the output is to be one file in the end, OUT itself where its name
 has no suffix. A launcher keeps its own files beside them, under names with a `_` in front, which
