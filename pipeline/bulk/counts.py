@@ -10,7 +10,7 @@ from ...models.roles.judge import Verdict
 from ..metrics.drift import Distribution, mass_bins
 from ..metrics.label_mass import MassCounts
 from ..result import RoleFailures, role_failures
-from ..search.failures import Tally, failures_error
+from ..search.failures import Tally, failures_error, why_missing
 
 _log = logging.getLogger("blpo.judge")
 
@@ -71,10 +71,7 @@ class JudgedCounts:
         self.masses.add(masses)
         if self.expected is not None:
             self.binned.update(mass_bins(masses, self.expected.mass_edges))
-        self.missing.add(
-            (reason or "not known") if verdict is None else None
-            for verdict, reason in zip(verdicts, reasons, strict=True)
-        )
+        self.missing.add(map(why_missing, verdicts, reasons))
 
     def check(self, allowed: float, at_least: int = 1) -> None:
         """Raises FailuresError if too many have no label. at_least: see `Tally.exceeds`."""
@@ -87,7 +84,7 @@ def checked_missing(verdicts: Sequence[Verdict], allowed: float) -> Tally:
     Raises FailuresError if they are too many.
     """
     missing = Tally()
-    missing.add((v.reason or "not known") if v.label is None else None for v in verdicts)
+    missing.add(why_missing(verdict.label, verdict.reason) for verdict in verdicts)
     _check_missing(missing, allowed)
     warn_of_missing(missing.reasons, len(verdicts))
     return missing
