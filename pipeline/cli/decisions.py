@@ -86,7 +86,7 @@ def next_(
     from ..labelling.page import label_command  # noqa: PLC0415
     from ..runs.directory import task_named_by  # noqa: PLC0415
     from .show.decisions import show_next  # noqa: PLC0415
-    from .show.runs import show_source  # noqa: PLC0415
+    from .show.judging import show_source  # noqa: PLC0415
 
     check_items_there(dataset)
     source = judge_source(run, None, None, [], store)

@@ -61,7 +61,7 @@ def evaluate(
     from ..bulk.evaluation import evaluate_prompt  # noqa: PLC0415
     from ..bulk.judge_source import judge_source  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
-    from .show.runs import show_evaluation, show_source  # noqa: PLC0415
+    from .show.judging import show_evaluation, show_source  # noqa: PLC0415
 
     if quiet:
         be_quiet()
@@ -146,7 +146,7 @@ def judge(
     from ..bulk.judge_source import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
-    from .show.runs import show_judged, show_left_out, show_source  # noqa: PLC0415
+    from .show.judging import show_judged, show_left_out, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
     if quiet:
