@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -82,9 +83,8 @@ def judge_dataset(
     cuts = None
     if shard is not None or is_dataset(dataset):
         cuts = items_extent(dataset, source.task, options).share(shard or Shard())
-    workers = Workers(pool)
-    try:
-        counts = judge_cuts(
+    with closing(Workers(pool)) as workers:
+        return judge_cuts(
             source,
             dataset,
             out,
@@ -95,9 +95,6 @@ def judge_dataset(
             options,
             overwrite=overwrite,
         )
-    finally:
-        workers.close()
-    return counts
 
 
 def _refuse_csv(out: Path, task: Task) -> None:

@@ -11,7 +11,7 @@ from ...data.shards import Shard
 from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions
 from ..bulk.counts import JudgedCounts
 from ..bulk.judge_source import JudgeSource
-from ..bulk.shards import JudgeManifest, judge_manifest
+from ..bulk.manifest import JudgeManifest, judge_manifest
 from ..config import RunConfig
 from ..sweeps.cells import CellState, Outcome
 from ..sweeps.sweep import SweepConfig

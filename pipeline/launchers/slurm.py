@@ -6,7 +6,7 @@
         logs/               what the jobs print, a file for each restart
         submission.json     ids of the jobs, written when both are in the queue
 
-    OUT.shards/             a dataset in shards (`bulk.shards`), a task for each, under its number
+    OUT.shards/             a dataset in shards (`bulk.manifest`), a task for each, under its number
                             as a user types it, from 1; beside them:
         _jobs.jsonl         ids of what was submitted
         _logs/
@@ -24,11 +24,7 @@ from typing import Any
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
-from ..bulk.shards import (
-    JudgeManifest,
-    shard_folder,
-    write_manifest,
-)
+from ..bulk.manifest import JudgeManifest, shard_folder, write_manifest
 from ..config import RunConfig
 from ..sweeps.cells import (
     SWEEP_FILE,
