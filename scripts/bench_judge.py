@@ -27,7 +27,8 @@ from blpo.data.images import ImageBounds, ImageRef, decode_image
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import judge_dataset
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.runs.engine_pool import EnginePool
 from PIL import Image

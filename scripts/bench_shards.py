@@ -32,15 +32,10 @@ from blpo.data.table.items import iter_items
 from blpo.data.tasks import load_task
 from blpo.models.engine import Engine, EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgeSource, Workers
-from blpo.pipeline.bulk.shards import (
-    JudgeManifest,
-    collect_shards,
-    judge_manifest,
-    judge_shard,
-    read_manifest,
-    write_manifest,
-)
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import Workers
+from blpo.pipeline.bulk.manifest import JudgeManifest, judge_manifest, read_manifest, write_manifest
+from blpo.pipeline.bulk.shards import collect_shards, judge_shard
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.runs.engine_pool import EnginePool
 

@@ -16,14 +16,10 @@ from bench_shards import (
 )
 from blpo.data.arrow import pq
 from blpo.data.tasks import load_task
-from blpo.pipeline.bulk.judging import JudgeSource, Workers
-from blpo.pipeline.bulk.shards import (
-    collect_shards,
-    judge_manifest,
-    judge_shard,
-    read_manifest,
-    write_manifest,
-)
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import Workers
+from blpo.pipeline.bulk.manifest import judge_manifest, read_manifest, write_manifest
+from blpo.pipeline.bulk.shards import collect_shards, judge_shard
 from blpo.pipeline.config import JudgeConfig
 
 

@@ -11,10 +11,11 @@ import yaml
 from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, write_dataset
 from blpo.data.tasks import Task, load_task, task_yaml
+from blpo.models.cost import Cost
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.baselines import TriedPrompt
 from blpo.models.roles.criteria_judge import combine
-from blpo.models.roles.judge import Cost, Verdict
+from blpo.models.roles.judge import Verdict
 from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.optimizer import load_template
 from blpo.pipeline.runs.engine_pool import EnginePool

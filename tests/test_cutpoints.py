@@ -11,7 +11,7 @@ from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import judge_source
+from blpo.pipeline.bulk.judge_source import judge_source
 from blpo.pipeline.config import OptimizerConfig, RunConfig
 from blpo.pipeline.runs.run import Run
 from ideal_engine import ideal_world

@@ -20,7 +20,7 @@ from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity
 from blpo.pipeline.bulk.bundle import Bundle, Rules, bundle_text, read_bundle
 from blpo.pipeline.bulk.bundle_of_run import bundle_of_run
-from blpo.pipeline.bulk.judging import judge_source, other_judge
+from blpo.pipeline.bulk.judge_source import judge_source, other_judge
 from blpo.pipeline.cli.export import FORMAT_NAMES
 from blpo.pipeline.export.messages import expectation, label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config

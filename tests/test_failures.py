@@ -14,7 +14,8 @@ from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.wrappers.ledger import Role
 from blpo.pipeline.bulk.evaluation import evaluate_prompt
-from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import judge_dataset
 from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig, OptimizerConfig, RunConfig
 from blpo.pipeline.report.failure_lines import failure_lines, harmless_lines

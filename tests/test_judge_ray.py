@@ -18,8 +18,9 @@ from answering import AnsweringServer
 from blpo.data.examples import write_dataset
 from blpo.data.tasks import load_task
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgeSource
-from blpo.pipeline.bulk.shards import judge_manifest, judge_missing, shard_folder, write_manifest
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.manifest import judge_manifest, shard_folder, write_manifest
+from blpo.pipeline.bulk.shards import judge_missing
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.launchers.ray import JudgeActor
 from command_line import Blpo

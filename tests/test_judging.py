@@ -23,25 +23,12 @@ from blpo.data.tasks import load_task
 from blpo.models.engine import EngineIdentity, Reply, Request
 from blpo.models.engines.settings import EngineSettings
 from blpo.pipeline.bulk import judging
+from blpo.pipeline.bulk.counts import JudgedCounts, warn_of_missing
 from blpo.pipeline.bulk.evaluation import evaluate_prompt
-from blpo.pipeline.bulk.judging import (
-    JudgedCounts,
-    JudgeSource,
-    Workers,
-    judge_dataset,
-    judge_source,
-    map_ahead,
-    warn_of_missing,
-)
-from blpo.pipeline.bulk.shards import (
-    JudgeManifest,
-    collect_shards,
-    judge_manifest,
-    judge_missing,
-    judge_shard,
-    shard_folder,
-    write_manifest,
-)
+from blpo.pipeline.bulk.judge_source import JudgeSource, judge_source
+from blpo.pipeline.bulk.judging import Workers, judge_dataset, map_ahead
+from blpo.pipeline.bulk.manifest import JudgeManifest, judge_manifest, shard_folder, write_manifest
+from blpo.pipeline.bulk.shards import collect_shards, judge_missing, judge_shard
 from blpo.pipeline.cli.show.runs import show_runs
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.readings.cutpoints import CutPoints

@@ -12,7 +12,7 @@ from blpo.data.examples import write_dataset
 from blpo.data.store.store import ReplyStore
 from blpo.data.tasks import load_task, task_names, task_yaml
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk import judging
+from blpo.pipeline.bulk import judge_source, judging
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.runs import run_many
 from blpo.pipeline.runs.directory import load_run
@@ -46,7 +46,7 @@ def engine(blpo: Blpo, monkeypatch: pytest.MonkeyPatch) -> IdealEngine:
         "method": "none",
     }
     Path("run.yaml").write_text(yaml.safe_dump(fields), "utf-8")
-    for module in (judging, run_many):
+    for module in (judge_source, judging, run_many):
         monkeypatch.setattr(module, "EnginePool", lambda: IdealPool(engine))
     Run(RunConfig.model_validate(fields), IdealPool(engine)).execute()
     engine.asked.clear()

@@ -28,7 +28,7 @@ NUM_CONNECTIONS = 4
 
 FORKS = """
 import os, sys
-import blpo.models.engines.openai.engine, blpo.pipeline.bulk.judging, blpo.pipeline.cli.show.runs
+import blpo.models.engines.openai.engine, blpo.pipeline.bulk.judging, blpo.pipeline.cli.show.judging
 from blpo.pipeline.cli.app import main
 for line in sys.stdin:
     if (child := os.fork()) == 0:

@@ -19,7 +19,8 @@ from blpo.data.micro.rubrics import LABEL_NOISE, RubricName
 from blpo.data.micro.world import Scene, claim_text, is_fault, named_aspects
 from blpo.data.tasks import load_task
 from blpo.models.engines.settings import EngineSettings
-from blpo.pipeline.bulk.judging import JudgeSource, judge_dataset
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.bulk.judging import judge_dataset
 from blpo.pipeline.config import JudgeConfig, OptimizerConfig, RunConfig
 from blpo.pipeline.methods.registry import SEARCHES
 from blpo.pipeline.result import RunResult

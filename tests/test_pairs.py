@@ -15,8 +15,9 @@ from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.importers.pairs import PairRow, presented
 from blpo.data.importers.places import ImagePlace
 from blpo.data.tasks import Task
+from blpo.models.cost import Cost
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.roles.judge import Cost, Judge, Verdict
+from blpo.models.roles.judge import Judge, Verdict
 from blpo.models.roles.judges import make_judge, num_requests
 from blpo.models.roles.optimizer import Case, render_cases
 from blpo.models.roles.pair_judge import (

@@ -11,7 +11,7 @@ from blpo.data.examples import Example
 from blpo.models.roles.judge import Verdict
 from blpo.models.wrappers.ledger import Role
 from blpo.pipeline.baselines.opro import OproConfig
-from blpo.pipeline.bulk.judging import JudgedCounts
+from blpo.pipeline.bulk.counts import JudgedCounts
 from blpo.pipeline.launchers.base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 from blpo.pipeline.launchers.registry import LAUNCHERS, get_launcher
 from blpo.pipeline.methods.registry import SEARCHES

@@ -14,8 +14,8 @@ from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.tasks import Task, load_task
 from blpo.models.roles.judge import Verdict
 from blpo.pipeline.bulk.evaluation import Evaluation
-from blpo.pipeline.bulk.judging import JudgeSource
-from blpo.pipeline.cli.show.runs import show_evaluation
+from blpo.pipeline.bulk.judge_source import JudgeSource
+from blpo.pipeline.cli.show.judging import show_evaluation
 from blpo.pipeline.config import JudgeConfig
 from blpo.pipeline.metrics.agreement import agreement
 from blpo.pipeline.metrics.human_ceiling import (

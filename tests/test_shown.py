@@ -16,10 +16,11 @@ from blpo.data.errors import BlpoError
 from blpo.data.examples import write_dataset
 from blpo.data.shown import ShownFormatter, shown, shown_json
 from blpo.data.tasks import load_task
-from blpo.pipeline.bulk.judging import JudgedCounts, JudgeSource
+from blpo.pipeline.bulk.counts import JudgedCounts
+from blpo.pipeline.bulk.judge_source import JudgeSource
 from blpo.pipeline.cli import app
+from blpo.pipeline.cli.show.judging import show_judged
 from blpo.pipeline.cli.show.printing import print_line, stdout_console
-from blpo.pipeline.cli.show.runs import show_judged
 from blpo.pipeline.config import JudgeConfig
 from command_line import Blpo
 from hypothesis import given, settings

@@ -271,7 +271,7 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert blpo("judge", *data, "--out", "here.parquet", "--store", "local").code == 0
     array = ["judge", *data, "--out", "out.parquet", "--launcher", "slurm", "--shards", "3"]
     submitted = json.loads(blpo(*array, "--json").out)
-    assert submitted["shards"] == [0, 1, 2]
+    assert submitted["shards"] == [1, 2, 3]
     assert json.loads(blpo(*array, "--json").out)["collect"] is None
     slurm.wait(submitted["collect"])
     assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
@@ -282,7 +282,8 @@ def test_an_array_judges_the_shards_that_are_missing_and_merges_them_in_the_data
     assert (refused.code, "1 of 3 shards are missing (of 1 to 3: 2)" in refused.err) == (1, True)
     assert "num_shards: 3 -> 4" in blpo(*array[:-1], "4").err
     again = json.loads(blpo(*array, "--json").out)
-    assert again["shards"] == [1]
+    assert again["shards"] == [2]
+    assert set(slurm.states(again["array"])) == {f"{again['array']}_2"}
     slurm.wait(again["collect"])
     assert pl.read_parquet("out.parquet").equals(pl.read_parquet("here.parquet"))
     other = ["out3.parquet" if word == "out.parquet" else word for word in array[:-1]]

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from blpo.models.cost import Cost
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.roles.optimizer import Proposal
-from blpo.models.wrappers.ledger import Role, RoleLedger, Usage
+from blpo.models.wrappers.ledger import Role, RoleLedger
 from blpo.pipeline.blpo.records import Candidate, Scored
 from blpo.pipeline.cli.show.runs import show_run
 from blpo.pipeline.config import OptimizerConfig, RunConfig
@@ -169,7 +170,7 @@ def test_one_run_tells_all_some_their_steps_and_a_sweep_nothing(
 def story(asked: Mapping[Role, int], num_steps: int = 5) -> tuple[Story, dict[Role, RoleLedger]]:
     """Ledgers in which each model call took half a second."""
     ledgers: dict[Role, RoleLedger] = {
-        role: RoleLedger(number, answered=number, session=Usage(number), session_seconds=number / 2)
+        role: RoleLedger(number, answered=number, session=Cost(number), session_seconds=number / 2)
         for role, number in asked.items()
     }
     return Story("run", ledgers, PLANNED, num_steps), ledgers

@@ -14,8 +14,8 @@ from blpo.data.sources import web
 from blpo.data.table import downloads
 from blpo.data.table.items import ItemOptions, is_dataset, items_extent, iter_items
 from blpo.data.web import web_client
-from blpo.pipeline.bulk.judging import judge_source
-from blpo.pipeline.bulk.shards import judge_manifest
+from blpo.pipeline.bulk.judge_source import judge_source
+from blpo.pipeline.bulk.manifest import judge_manifest
 from command_line import Blpo
 from user_files import SAFETY, png, write_csv
 

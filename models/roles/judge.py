@@ -15,6 +15,7 @@ from typing import Protocol
 
 from ...data.images import ImageRef
 from ...data.tasks import Task
+from ..cost import Cost
 from ..engine import Engine, Reply, Request, Sampling
 from ..replies.budget import ReplyBudget
 from ..replies.label import read_label
@@ -48,24 +49,6 @@ class Shown(Protocol):
 
     @property
     def text(self) -> str | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Requests, and the tokens that they took; cached_tokens are among prompt_tokens."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(
-            self.calls + other.calls,
-            self.prompt_tokens + other.prompt_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.completion_tokens + other.completion_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +125,7 @@ class Judge:
         replies = self._engine.ask(requests)
         verdicts = self._behind(requests, replies, tasks, read)
         return [
-            replace(verdict, cost=_cost(reply) + verdict.cost)
+            replace(verdict, cost=Cost.of(reply) + verdict.cost)
             for verdict, reply in zip(verdicts, replies, strict=True)
         ]
 
@@ -195,7 +178,7 @@ class Judge:
         verdict = read_verdict(reply, task.labels, self._answer)
         if verdict.label is None and task.asks_probability and reply.finish_reason != "error":
             verdict = _probability_verdict(verdict, self._answer.read(reply).answer, task.labels)
-        return replace(verdict, cost=_cost(reply))
+        return replace(verdict, cost=Cost.of(reply))
 
     def _request(
         self, judge_prompt: str, example: Shown, task: Task, sampling: Sampling
@@ -270,10 +253,6 @@ def mean_mass(verdicts: Sequence[Verdict]) -> float | None:
 
 def total_cost(verdicts: Sequence[Verdict]) -> Cost:
     return sum((verdict.cost for verdict in verdicts), Cost())
-
-
-def _cost(reply: Reply) -> Cost:
-    return Cost(1, reply.prompt_tokens, reply.cached_tokens, reply.completion_tokens)
 
 
 def _probability_verdict(verdict: Verdict, answer: str, labels: Sequence[str]) -> Verdict:

@@ -9,25 +9,10 @@ import numpy as np
 
 from ...data.store.key_index import KeyIndex, key_prefixes
 from ...data.store.store import StoredReply
+from ..cost import Cost
 
 Role = Literal["judge", "verbalizer", "optimizer"]
 ROLES: tuple[Role, ...] = get_args(Role)
-
-
-@dataclass(slots=True)
-class Usage:
-    """Model calls and their tokens."""
-
-    calls: int = 0
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
-
-    def add(self, row: StoredReply) -> None:
-        self.calls += 1
-        self.prompt_tokens += row.prompt_tokens
-        self.cached_tokens += row.cached_tokens
-        self.completion_tokens += row.completion_tokens
 
 
 @dataclass(slots=True)
@@ -43,8 +28,8 @@ class RoleLedger:
 
     asked: int = 0
     errors: int = 0
-    paid: Usage = field(default_factory=Usage)
-    session: Usage = field(default_factory=Usage)
+    paid: Cost = field(default_factory=Cost)
+    session: Cost = field(default_factory=Cost)
     session_seconds: float = 0.0
     answered: int = 0
     departures: Counter[str] = field(default_factory=Counter[str])
@@ -60,6 +45,6 @@ class RoleLedger:
         prefixes = key_prefixes(list(own))
         for row, place in zip(own.values(), self._paid_keys.find(prefixes).tolist(), strict=True):
             if place < 0:
-                self.paid.add(row)
+                self.paid += Cost.of(row)
         self._paid_keys.add(prefixes, np.zeros(len(prefixes), np.int64))
         self.answered = self.asked

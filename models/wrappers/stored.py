@@ -24,6 +24,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from ...data.store.journal import Journal
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
+from ..cost import Cost
 from ..engine import (
     Answer,
     Engine,
@@ -188,7 +189,7 @@ class StoredEngine(AroundEngine):
         with self._ledger_lock:
             self.ledger.answered += len(answered)
             for placed in answered:
-                self.ledger.session.add(placed.row)
+                self.ledger.session += Cost.of(placed.row)
         self._in_flight.settle(stored)
         return stored
 

@@ -12,15 +12,15 @@ from ...data.near_paths import no_such
 from ...data.tasks import Task, load_task
 from ...models.roles.judge import Verdict
 from ...models.wrappers.stored import StoredEngine
-from ..bulk.judging import (
+from ..bulk.counts import checked_missing
+from ..bulk.judge_source import (
     JudgeSource,
-    checked_missing,
     judge_source,
-    judged_table,
     other_judge,
     stored_judge,
     warn_of_other_judge,
 )
+from ..bulk.judging import judged_table
 from ..config import JudgeConfig, parse_config
 from ..runs.engine_pool import EnginePool
 from .errors import with_parameters

@@ -6,7 +6,7 @@ from pathlib import Path
 from ...models.engines.settings import EngineSettings
 from ..runs.finished_run import read_past_run
 from .bundle import Bundle, Rules, installed_versions
-from .judging import judge_source
+from .judge_source import judge_source
 
 _COMMIT = re.compile("[0-9a-f]{40}")
 

@@ -16,13 +16,8 @@ from ..readings.questions import QuestionFigures, Split, question_figures
 from ..result import RoleFailures, role_failures
 from ..runs.engine_pool import EnginePool
 from ..runs.progress import Tracked, progress
-from .judging import (
-    JudgeSource,
-    checked_missing,
-    open_judge,
-    other_judge,
-    warn_of_other_judge,
-)
+from .counts import checked_missing
+from .judge_source import JudgeSource, open_judge, other_judge, warn_of_other_judge
 
 _log = logging.getLogger("blpo.judge")
 

@@ -21,7 +21,8 @@ from ...models.roles.judge import Verdict
 from ..runs.directory import PREDICTIONS_FILE, TRAIN_PREDICTIONS_FILE
 from ..runs.engine_pool import EnginePool
 from ..runs.predictions import read_predictions
-from .judging import BATCH_ROWS, JudgeSource, open_judge
+from .judge_source import JudgeSource, open_judge
+from .judging import BATCH_ROWS
 
 _COLUMNS = ("example_id", "group", "verdict", "margin", "why", "label")
 

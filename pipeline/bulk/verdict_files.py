@@ -8,7 +8,8 @@ from pathlib import Path
 from ...data.dataset_files import parquet_files
 from ...data.errors import DataError
 from ...data.sources.several import joint_name
-from .shards import is_shard_folder, missing_shards, read_manifest, refuse_missing, shard_of
+from .manifest import is_shard_folder, missing_shards, read_manifest, refuse_missing
+from .shards import shard_of
 
 _log = logging.getLogger("blpo.estimate")
 

@@ -81,12 +81,12 @@ def next_(
     """Pick the images whose labels would tell most: disagreement, abstention, doubt, by group."""
     from ...data.arrow import refuse_output  # noqa: PLC0415
     from ...data.table.items import check_items_there  # noqa: PLC0415
-    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..bulk.judge_source import judge_source  # noqa: PLC0415
     from ..bulk.next_labels import ids_are_paths, next_images, write_next  # noqa: PLC0415
     from ..labelling.page import label_command  # noqa: PLC0415
     from ..runs.directory import task_named_by  # noqa: PLC0415
     from .show.decisions import show_next  # noqa: PLC0415
-    from .show.runs import show_source  # noqa: PLC0415
+    from .show.judging import show_source  # noqa: PLC0415
 
     check_items_there(dataset)
     source = judge_source(run, None, None, [], store)

@@ -17,6 +17,10 @@ Strata = Literal["label", "category", "category-label"]
 Bins = Literal["round", "equal-width", "quantile"]
 Validation = Literal["train", "test", "skip"]
 
+Out = Annotated[
+    Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
+]
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and tell; nothing is written.")]
 
 LabelMap = Annotated[
@@ -44,9 +48,7 @@ def import_table(
         ),
     ],
     task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
-    out: Annotated[
-        Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
-    ] = None,
+    out: Out = None,
     dry_run: DryRun = False,
     columns: Annotated[
         list[str] | None,
@@ -209,9 +211,7 @@ def import_micro(
 
 def import_named(
     context: typer.Context,
-    out: Annotated[
-        Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
-    ] = None,
+    out: Out = None,
     source: Annotated[
         Path | None, typer.Argument(help="Folder or file as downloaded; left out with --from-hub.")
     ] = None,

@@ -59,9 +59,9 @@ def evaluate(
 ) -> None:
     """Measure the agreement of a judge prompt's verdicts with the labels of a dataset."""
     from ..bulk.evaluation import evaluate_prompt  # noqa: PLC0415
-    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..bulk.judge_source import judge_source  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
-    from .show.runs import show_evaluation, show_source  # noqa: PLC0415
+    from .show.judging import show_evaluation, show_source  # noqa: PLC0415
 
     if quiet:
         be_quiet()
@@ -143,10 +143,10 @@ def judge(
     from ...data.shards import parse_shard  # noqa: PLC0415
     from ...data.table.downloads import default_folder  # noqa: PLC0415
     from ...data.table.items import ItemOptions, check_items_there  # noqa: PLC0415
-    from ..bulk.judging import judge_source  # noqa: PLC0415
+    from ..bulk.judge_source import judge_source  # noqa: PLC0415
     from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
-    from .show.runs import show_judged, show_left_out, show_source  # noqa: PLC0415
+    from .show.judging import show_judged, show_left_out, show_source  # noqa: PLC0415
     from .show.sweeps import show_submission  # noqa: PLC0415
 
     if quiet:

@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from ...data.errors import ConfigError
 from ...data.shards import Shard
 from ...data.table.items import NO_ITEM_OPTIONS, ItemOptions
-from ..bulk.judging import JudgedCounts, JudgeSource
-from ..bulk.shards import JudgeManifest, judge_manifest
+from ..bulk.counts import JudgedCounts
+from ..bulk.judge_source import JudgeSource
+from ..bulk.manifest import JudgeManifest, judge_manifest
 from ..config import RunConfig
 from ..sweeps.cells import CellState, Outcome
 from ..sweeps.sweep import SweepConfig

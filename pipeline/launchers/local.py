@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from ..bulk.judging import JudgedCounts, judge_dataset
+from ..bulk.counts import JudgedCounts
+from ..bulk.judging import judge_dataset
 from ..bulk.shards import judge_missing
 from ..runs.run_many import execute_cells
 from ..sweeps.cells import (

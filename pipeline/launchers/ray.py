@@ -22,14 +22,10 @@ from typing import Any
 from ...data.arrow import pa, refuse_output
 from ...data.errors import BlpoError, ConfigError, EngineError
 from ...data.remote import is_here
-from ..bulk.judging import JudgedCounts, Workers
-from ..bulk.shards import (
-    JudgeManifest,
-    collect_shards,
-    judge_shard,
-    shard_folder,
-    write_manifest,
-)
+from ..bulk.counts import JudgedCounts
+from ..bulk.judging import Workers
+from ..bulk.manifest import JudgeManifest, shard_folder, write_manifest
+from ..bulk.shards import collect_shards, judge_shard
 from ..runs.progress import Tracked, progress
 from .base import JudgeJob, Launcher, Submission, SweepJob, refuse_options
 

@@ -6,7 +6,8 @@
         logs/               what the jobs print, a file for each restart
         submission.json     ids of the jobs, written when both are in the queue
 
-    OUT.shards/             a dataset in shards (`bulk.shards`), a task for each; beside them:
+    OUT.shards/             a dataset in shards (`bulk.manifest`), a task for each, under its number
+                            as a user types it, from 1; beside them:
         _jobs.jsonl         ids of what was submitted
         _logs/
 
@@ -23,11 +24,7 @@ from typing import Any
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
-from ..bulk.shards import (
-    JudgeManifest,
-    shard_folder,
-    write_manifest,
-)
+from ..bulk.manifest import JudgeManifest, shard_folder, write_manifest
 from ..config import RunConfig
 from ..sweeps.cells import (
     SWEEP_FILE,
@@ -116,19 +113,19 @@ def submit_judging(
     """
     folder = shard_folder(manifest)
     queued = _queued_shards(folder)
-    missing = [number for number in manifest.missing() if number not in queued]
-    record = {"folder": str(folder), "shards": missing, "array": None, "collect": None}
-    if queued and not missing:
+    tasks = [number + 1 for number in manifest.missing() if number not in queued]
+    record = {"folder": str(folder), "shards": tasks, "array": None, "collect": None}
+    if queued and not tasks:
         line = "all shards are judged or in the queue, nothing was submitted"
         return Submission(record, [line])
-    array_options = [array_option(missing, max_running), f"--gpus-per-node={gpus}", *options]
+    array_options = [array_option(tasks, max_running), f"--gpus-per-node={gpus}", *options]
     _refuse_impossible_judging(manifest, array_options, gpus)
     write_manifest(folder, manifest)
-    array, collect = _submit_judging(folder, array_options if missing else None)
+    array, collect = _submit_judging(folder, array_options if tasks else None)
     return Submission(
         record | {"array": array, "collect": collect},
         [
-            f"array {array or 'not needed'}: {len(missing)} shards",
+            f"array {array or 'not needed'}: {len(tasks)} shards",
             f"collect {collect}: when they have ended",
             f"logs: {folder / _LOGS}",
         ],
@@ -242,10 +239,10 @@ def _submit_judging(folder: Path, array_options: Sequence[str] | None) -> tuple[
 
 
 def _queued_shards(folder: Path) -> set[int]:
-    """Shards that wait in Slurm's queue or are at work."""
+    """Shards, from 0, that wait in Slurm's queue or are at work."""
     try:
         lines = (folder / _JOBS_FILE).read_text("utf-8").splitlines()
     except FileNotFoundError:
         return set()
     arrays = [job for line in lines if (job := json.loads(line)["array"])]
-    return {task for job in arrays for task in active_tasks(job)}
+    return {task - 1 for job in arrays for task in active_tasks(job)}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 from ...data.errors import FailuresError
@@ -108,7 +108,7 @@ def _timed(
     ledger: RoleLedger, clock: Callable[[], float], ask: Callable[[], Result]
 ) -> tuple[Rate | None, Result]:
     """What was answered, and the rate of the calls that a model and not the store answered."""
-    before, started = replace(ledger.session), clock()
+    before, started = ledger.session, clock()
     result = ask()
     seconds, after = clock() - started, ledger.session
     calls = after.calls - before.calls

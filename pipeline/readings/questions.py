@@ -7,8 +7,9 @@ from typing import Protocol
 from pydantic import BaseModel, ConfigDict
 
 from ...data.tasks import Criterion, Task
+from ...models.cost import Cost
 from ...models.roles.criteria_judge import CriteriaVerdict, combine
-from ...models.roles.judge import Cost, Verdict
+from ...models.roles.judge import Verdict, total_cost
 from ..metrics.agreement import Gain, agreement, gain
 from ..metrics.labelled import Identified
 from .choose import choose_reading
@@ -71,7 +72,7 @@ def question_figures(
     for.
     """
     costs = [_cost(test.verdicts, place) for place in range(len(task.criteria))]
-    total = sum(map(_computed, costs))
+    total = sum(cost.computed_tokens for cost in costs)
     figures: list[QuestionFigures] = []
     for place, (criterion, cost) in enumerate(zip(task.criteria, costs, strict=True)):
         answered, right = _own_agreement(criterion, place, test)
@@ -87,7 +88,7 @@ def question_figures(
                 prompt_tokens=cost.prompt_tokens,
                 cached_tokens=cost.cached_tokens,
                 completion_tokens=cost.completion_tokens,
-                share=_computed(cost) / total if total else None,
+                share=cost.computed_tokens / total if total else None,
                 answered=answered,
                 right=right,
                 without=without,
@@ -103,11 +104,7 @@ def _answers(verdict: Verdict) -> Sequence[Verdict]:
 
 
 def _cost(verdicts: Sequence[Verdict], place: int) -> Cost:
-    return sum((_answers(verdict)[place].cost for verdict in verdicts), Cost())
-
-
-def _computed(cost: Cost) -> int:
-    return cost.prompt_tokens - cost.cached_tokens + cost.completion_tokens
+    return total_cost([_answers(verdict)[place] for verdict in verdicts])
 
 
 def _own_agreement(criterion: Criterion, place: int, test: Split) -> tuple[int, float | None]:

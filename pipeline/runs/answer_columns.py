@@ -5,8 +5,9 @@ from typing import Any
 
 from ...data.arrow import pa
 from ...data.tasks import Criterion
+from ...models.cost import Cost
 from ...models.roles.criteria_judge import CriteriaVerdict
-from ...models.roles.judge import Cost, Verdict
+from ...models.roles.judge import Verdict
 
 _COSTS = ("calls", "prompt_tokens", "cached_tokens", "completion_tokens")
 

@@ -15,7 +15,7 @@ from ...models.roles.optimizer import PromptOptimizer
 from ...models.roles.verbalizer import Verbalization
 from ...models.wrappers.ledger import ROLES, Role
 from ..result import RoleFailures, role_failures
-from ..search.failures import MaxFailedShare, Tally, failures_error
+from ..search.failures import MaxFailedShare, Tally, failures_error, why_missing
 
 _FEWEST = 20
 """Of fewer verbalizations or proposals no share is taken while the search goes on."""
@@ -40,7 +40,7 @@ class FailureWatch:
         """Count verdicts on (judge prompt, example)."""
         touched: dict[tuple[str, Split], None] = {}
         for (prompt, example), verdict in zip(pairs, verdicts, strict=True):
-            reason = (verdict.reason or "not known") if verdict.label is None else None
+            reason = why_missing(verdict.label, verdict.reason)
             self._all["judge"].add([reason])
             if prompt in self._in_use:
                 place = prompt, example.split

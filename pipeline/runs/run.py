@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ...data.examples import Dataset, Example
+from ...models.cost import Cost
 from ...models.engine import Engine, EngineIdentity
 from ...models.roles.judge import Verdict
 from ...models.wrappers.budget import Budget, BudgetSpentError
@@ -349,27 +350,22 @@ def run_inputs(dataset: Dataset, identities: Mapping[Role, EngineIdentity]) -> d
 
 
 def _call_counts(ledger: RoleLedger) -> CallCounts:
-    paid = ledger.paid
-    return CallCounts(
-        asked=ledger.asked,
-        from_store=ledger.asked - paid.calls,
-        new=paid.calls,
-        errors=ledger.errors,
-        prompt_tokens=paid.prompt_tokens,
-        cached_tokens=paid.cached_tokens,
-        completion_tokens=paid.completion_tokens,
-    )
+    return CallCounts(errors=ledger.errors, **_answered_at(ledger.paid, ledger.asked))
 
 
 def _session_record(ledger: RoleLedger) -> dict[str, int | float]:
-    """A role's part of a line of the ledger, under the names of `CallCounts`."""
-    session = ledger.session
+    """A role's part of a line of the ledger."""
+    seconds = round(ledger.session_seconds, 3)
+    return {**_answered_at(ledger.session, ledger.asked), "seconds": seconds}
+
+
+def _answered_at(cost: Cost, asked: int) -> dict[str, int]:
+    """How many of the requests a model answered, and what that cost, as `CallCounts` names it."""
     return {
-        "asked": ledger.asked,
-        "from_store": ledger.asked - session.calls,
-        "new": session.calls,
-        "prompt_tokens": session.prompt_tokens,
-        "cached_tokens": session.cached_tokens,
-        "completion_tokens": session.completion_tokens,
-        "seconds": round(ledger.session_seconds, 3),
+        "asked": asked,
+        "from_store": asked - cost.calls,
+        "new": cost.calls,
+        "prompt_tokens": cost.prompt_tokens,
+        "cached_tokens": cost.cached_tokens,
+        "completion_tokens": cost.completion_tokens,
     }

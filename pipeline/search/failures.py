@@ -12,6 +12,7 @@ from ...data.errors import FailuresError
 from ...models.wrappers.ledger import ROLES, Role
 
 _NUM_SHOWN = 3
+_UNKNOWN = "not known"
 _ROUNDING = 1e-9
 _EXCERPT = re.compile(r": (?=['\"])")
 _EXAMPLE = re.compile(r"(?<=image of example )(?P<quote>['\"]).*?(?P=quote)(?=: )")
@@ -81,7 +82,12 @@ def _unnamed(kind: str) -> str:
 
 def reason_kind(reason: str | None) -> str:
     """A reason without the excerpt of a reply."""
-    return _EXCERPT.split(reason or "not known", maxsplit=1)[0]
+    return _EXCERPT.split(reason or _UNKNOWN, maxsplit=1)[0]
+
+
+def why_missing(label: str | None, reason: str | None) -> str | None:
+    """Why a verdict has no label; None where it has one."""
+    return (reason or _UNKNOWN) if label is None else None
 
 
 def commonest(reasons: Mapping[str, int], number: int = _NUM_SHOWN) -> list[tuple[str, int]]:

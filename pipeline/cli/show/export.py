@@ -6,7 +6,7 @@ from pathlib import Path
 from ...bulk.bundle import Bundle
 from ...export.messages import expectation, label_columns
 from ...runs.local_model import is_path_here
-from .printing import print_json, stdout_console
+from .printing import SYNTHETIC, print_json, stdout_console
 
 _NEXT = {
     "bundle": "blpo judge DATASET --bundle {path} --out verdicts.parquet",
@@ -39,7 +39,7 @@ def show_export(bundle: Bundle, name: str, path: Path, *, as_json: bool) -> None
         console.print(note, soft_wrap=True)
     console.print(f"next: {following}", soft_wrap=True)
     if bundle.synthetic:
-        console.print("Synthetic test bench: these figures say nothing about real judges.")
+        console.print(SYNTHETIC)
 
 
 def _following(bundle: Bundle, name: str, path: Path) -> str:

@@ -11,6 +11,9 @@ from rich.text import Text
 
 from ....data.shown import shown, shown_json
 
+SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
+"""What stands under figures of the test bench."""
+
 
 class _TextConsole(Console):
     """A console that takes every string, in tables too, for text."""

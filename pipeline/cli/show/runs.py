@@ -1,4 +1,4 @@
-"""What the commands print: tables for people on stdout, or one JSON document."""
+"""What the commands print about runs: tables for people on stdout, or one JSON document."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -6,29 +6,23 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from rich.console import Console
 from rich.table import Table
 
-from ....data.table.items import items_left_out
-from ...bulk.evaluation import Evaluation
-from ...bulk.judging import JudgedCounts, JudgeSource
 from ...config import RunConfig
 from ...metrics.intervals import Interval
-from ...metrics.scorecard import Scorecard
 from ...report.conclusion import Tone, finding
 from ...report.failure_lines import departure_lines, failure_lines, harmless_lines, verdict_lines
-from ...report.pair_rows import print_pair_scores
 from ...report.question_rows import print_questions
 from ...report.reading_rows import print_four_rows, reading_lines
-from ...report.scorecard_rows import print_scorecard
 from ...result import LAYOUT_NOTE
 from ...runs.directory import REPORT_FILE, num_steps_asked, run_task
 from ...runs.finished_run import runs_beside
 from ...runs.run_many import FailedRun, FinishedRun
 from ...runs.story import counted_steps
-from .printing import print_json, print_line, stdout_console
+from .printing import SYNTHETIC, print_json, print_line, stdout_console
 
 _MOST_OTHERS = 3
-_SYNTHETIC = "Synthetic test bench: these figures say nothing about real judges."
 
 
 def show_run(run: FinishedRun, *, as_json: bool) -> None:
@@ -78,6 +72,19 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
     if as_json:
         print_json([_run_json(run) for run in runs])
         return
+    console = stdout_console()
+    console.print(_agreement_table(runs))
+    if len(runs) > len({(run.result.task, run.result.method) for run in runs}):
+        console.print(_means_table(runs))
+    for run in runs:
+        _print_run(console, run)
+    console.print(_session_line(runs))
+    if any(run.result.synthetic for run in runs):
+        console.print(SYNTHETIC, style="bold")
+
+
+def _agreement_table(runs: Sequence[FinishedRun]) -> Table:
+    """A row for each run: initial and final prompt on its test split."""
     table = Table(title="Agreement with the human labels on the test split", title_justify="left")
     for name in ("task", "method", "seed", "n", "accuracy", "macro F1", "gain in accuracy (95 %)"):
         table.add_column(name, justify="left" if name in {"task", "method"} else "right")
@@ -91,34 +98,38 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
             str(final.n),
             f"{initial.accuracy:.3f} -> {final.accuracy:.3f}",
             f"{initial.macro_f1:.3f} -> {final.macro_f1:.3f}",
-            f"{gain.accuracy:+.3f} {_interval(gain.ci95['accuracy'], signed=True)}",
+            f"{gain.accuracy:+.3f} {_signed(gain.ci95['accuracy'])}",
         )
-    console = stdout_console()
-    console.print(table)
-    if len(runs) > len({(run.result.task, run.result.method) for run in runs}):
-        console.print(_means_table(runs))
-    for run in runs:
-        console.print(f"{run.config.output.name}: {run.result.judge_prompt_final}", soft_wrap=True)
-        task = run_task(run.config)
-        told = finding(run.result, task.primary_metric)
-        failures = failure_lines(run.result.failures) + verdict_lines(run.result, task.labels)
-        readings = reading_lines(run.result.readings)
-        departures = departure_lines(run.result.departures)
-        harmless = harmless_lines(run.result.failures)
-        stopped = _stopped_lines(run)
-        for line in (told.sentence, *stopped, *readings, *failures, *departures, *harmless):
-            console.print(f"  {line}", soft_wrap=True)
-        print_four_rows(console, run.config.output.name, run.result.test)
-        print_questions(console, run.config.output.name, run.result.criteria, run.result.reading)
-        if run.result.aligned_by_chat:
-            console.print(f"  {LAYOUT_NOTE}", soft_wrap=True)
-        if run.config.report:
-            console.print(f"  report: {run.config.output / REPORT_FILE}", soft_wrap=True)
-        for line in run.logged:
-            console.print(f"  {line}", soft_wrap=True)
-    console.print(_session_line(runs))
-    if any(run.result.synthetic for run in runs):
-        console.print(_SYNTHETIC, style="bold")
+    return table
+
+
+def _print_run(console: Console, run: FinishedRun) -> None:
+    """The final prompt of a run, and all that is to be said of it."""
+    config, result = run.config, run.result
+    name, task = config.output.name, run_task(config)
+    console.print(f"{name}: {result.judge_prompt_final}", soft_wrap=True)
+    for line in (
+        finding(result, task.primary_metric).sentence,
+        *_stopped_lines(run),
+        *reading_lines(result.readings),
+        *failure_lines(result.failures),
+        *verdict_lines(result, task.labels),
+        *departure_lines(result.departures),
+        *harmless_lines(result.failures),
+    ):
+        _print_indented(console, line)
+    print_four_rows(console, name, result.test)
+    print_questions(console, name, result.criteria, result.reading)
+    if result.aligned_by_chat:
+        _print_indented(console, LAYOUT_NOTE)
+    if config.report:
+        _print_indented(console, f"report: {config.output / REPORT_FILE}")
+    for line in run.logged:
+        _print_indented(console, line)
+
+
+def _print_indented(console: Console, line: str) -> None:
+    console.print(f"  {line}", soft_wrap=True)
 
 
 def _stopped_lines(run: FinishedRun) -> list[str]:
@@ -166,117 +177,6 @@ def show_sweep(
     return not failed
 
 
-def show_source(source: JudgeSource, *, as_json: bool) -> None:
-    """Which judge is about to be asked, under which prompt; as JSON it stands in the result."""
-    if not as_json:
-        stdout_console().print(
-            f"judge: {source.judge_name}; judge prompt: {source.prompt_name}; "
-            f"store: {source.store}",
-            soft_wrap=True,
-        )
-
-
-def show_left_out(images: Path, *, as_json: bool) -> None:
-    """The files of a folder that are not judged, as imports tell of them."""
-    if not as_json:
-        for line in items_left_out(images).lines():
-            print_line(line)
-
-
-def show_evaluation(source: JudgeSource, evaluation: Evaluation, *, as_json: bool) -> None:
-    """Agreement and scorecard."""
-    task, agreement, card = source.task, evaluation.agreement, evaluation.scorecard
-    if as_json:
-        scores: dict[str, Any] = {"scorecard": card.model_dump(mode="json")}
-        if evaluation.unread is not None:
-            scores["unread_scorecard"] = evaluation.unread.model_dump(mode="json")
-        scores["num_fitted_on"] = evaluation.num_fitted_on
-        if evaluation.criteria:
-            scores["criteria"] = [one.model_dump(mode="json") for one in evaluation.criteria]
-        found = agreement.model_dump(mode="json") | scores | _told_json(evaluation)
-        print_json(_source_json(source) | found)
-        return
-    console = stdout_console()
-    for name in ("accuracy", "macro_f1"):
-        value = getattr(agreement, name)
-        console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
-    if source.reading is not None and evaluation.unread is not None:
-        console.print(
-            f"these are under the reading {source.reading.family}; by the likeliest label: "
-            f"{_brief(evaluation.unread)}; as read: {_brief(card)}",
-            soft_wrap=True,
-        )
-    print_pair_scores(console, agreement.pairs)
-    console.print(f"verdicts without a label: {agreement.unparsable_share:.1%}")
-    _print_told(evaluation)
-    table = Table(title="Human label (rows) against verdict", title_justify="left")
-    for heading in ("", *task.labels, "no label"):
-        table.add_column(heading, justify="right")
-    for label, row in zip(task.labels, agreement.confusion, strict=True):
-        table.add_row(label, *map(str, row))
-    console.print(table)
-    print_scorecard(console, card, task)
-    print_questions(console, task.name, evaluation.criteria, None)
-    if source.is_synthetic:
-        console.print(_SYNTHETIC, style="bold")
-
-
-def _brief(card: Scorecard) -> str:
-    scores = f"accuracy {card.judge.accuracy:.3f}, macro F1 {card.judge.macro_f1:.3f}"
-    found = card.calibration
-    return scores + (f", log loss {found.judge.log_loss:.3f}" if found else "")
-
-
-def show_judged(source: JudgeSource, counts: JudgedCounts, out: Path, *, as_json: bool) -> None:
-    """How many images got which verdict, and where the verdicts are."""
-    verdicts = {label: counts.verdicts[label] for label in source.task.labels}
-    if as_json:
-        without = counts.verdicts[None]
-        print_json(
-            {
-                **_source_json(source),
-                "rows": counts.rows,
-                "verdicts": verdicts,
-                "no_label": without,
-                "acts": counts.num_acts,
-                "drift": counts.drift,
-                **_told_json(counts),
-                "new_calls": counts.new_calls,
-                "out": str(out),
-            }
-        )
-        return
-    shares = ", ".join(f"{label}: {count:,}" for label, count in verdicts.items())
-    stdout_console().print(f"{counts.rows:,} images; {shares}; no label: {counts.verdicts[None]:,}")
-    if source.decision is not None:
-        acts = counts.num_acts or 0
-        print_line(
-            f"{source.decision.target}: act on {acts:,}, abstain from {counts.rows - acts:,}; "
-            f"column `confidence`: {source.decision.target.confidence_told}"
-        )
-    # One reason alone stands in the warning, word for word.
-    _print_told(counts, failures=len(counts.failures.reasons) > 1)
-    stdout_console().print(f"verdicts: {out}")
-    if source.is_synthetic:
-        stdout_console().print(_SYNTHETIC, style="bold")
-
-
-def _told_json(judged: Evaluation | JudgedCounts) -> dict[str, Any]:
-    """What failed, and what was asked otherwise; a judge repeats nothing."""
-    failures = judged.failures.model_dump(mode="json", include={"asked", "failed", "reasons"})
-    return {"failures": failures, "departures": dict(judged.departures)}
-
-
-def _print_told(judged: Evaluation | JudgedCounts, *, failures: bool = True) -> None:
-    failed = failure_lines({"judge": judged.failures}) if failures else []
-    for line in (*failed, *departure_lines({"judge": judged.departures})):
-        stdout_console().print(line, soft_wrap=True)
-
-
-def _source_json(source: JudgeSource) -> dict[str, Any]:
-    return {"judge": source.judge_name, "synthetic": source.is_synthetic}
-
-
 def _run_json(run: FinishedRun) -> dict[str, Any]:
     session: dict[str, Any] = {"new_calls": run.new_calls, "seconds": round(run.seconds, 2)}
     session |= {"logged": list(run.logged)} if run.logged else {}
@@ -291,6 +191,6 @@ def _session_line(runs: Sequence[FinishedRun]) -> str:
     return f"{asked:,} calls, {new:,} of them to a model in this session; {seconds:.1f} s"
 
 
-def _interval(interval: Interval, *, signed: bool = False) -> str:
+def _signed(interval: Interval) -> str:
     low, high = interval
-    return f"[{low:+.3f}, {high:+.3f}]" if signed else f"[{low:.3f}, {high:.3f}]"
+    return f"[{low:+.3f}, {high:+.3f}]"

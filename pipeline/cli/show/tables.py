@@ -10,7 +10,7 @@ from ...sweeps.draws import DrawnTables
 from ...sweeps.draws_text import drawn_markdown, drawn_records
 from ...sweeps.tables import SweepTables
 from ...sweeps.tables_text import METRIC_NAMES, interval_text, markdown, p_text, records
-from .printing import print_json, print_line, stdout_console
+from .printing import SYNTHETIC, print_json, print_line, stdout_console
 
 
 def show_comparisons(found: Comparisons, page: Path | None, *, as_json: bool) -> None:
@@ -38,9 +38,7 @@ def show_comparisons(found: Comparisons, page: Path | None, *, as_json: bool) ->
     if len(found.runs) > 1:
         console.print(f"\nHolm: adjusted for {len(found.runs)} comparisons of each metric.")
     if found.synthetic:
-        console.print(
-            "\nSynthetic test bench: these figures say nothing about real judges.", style="bold"
-        )
+        console.print(f"\n{SYNTHETIC}", style="bold")
     if page is not None:
         print_line(f"\npage: {page}")
 
