@@ -167,8 +167,8 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-Answer = tuple[int, Reply]
-"""The place of a request in its batch, and the reply to it."""
+Arrival = tuple[int, Reply]
+"""A reply that has come: the place of its request in the batch, and the reply."""
 
 
 @runtime_checkable
@@ -180,7 +180,7 @@ class Streaming(Protocol):
     unanswered when the generator is closed are given up.
     """
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]: ...
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]: ...
 
 
 @runtime_checkable

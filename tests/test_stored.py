@@ -13,7 +13,7 @@ from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import (
-    Answer,
+    Arrival,
     EngineIdentity,
     ErrorKind,
     Reply,
@@ -100,7 +100,7 @@ class StreamingEngine(CountingEngine):
         self.was_closed_early = False
         self.after_each_list: Callable[[int], None] = lambda _: None
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         answers = list(enumerate(self.ask(requests)))[::-1]
         try:
             for start in range(0, len(answers), 600):

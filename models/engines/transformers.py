@@ -12,7 +12,7 @@ from typing import Any
 
 from ...data.errors import DataError, EngineError, LayoutError
 from ...data.images import decode_image
-from ..engine import Answer, EngineIdentity, Reply, Request
+from ..engine import Arrival, EngineIdentity, Reply, Request
 from ..requests.layout import Layout
 from ..requests.seeds import sampling_seed
 from . import torchvision_cpu
@@ -56,7 +56,7 @@ class TransformersEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         refuse_direct_verdicts(self._settings, requests)
         with ThreadPoolExecutor(1) as thread:
             yield from windowed(thread, self._answer, requests, 1)

@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 from ...data.store.journal import Journal
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from ..engine import (
-    Answer,
+    Arrival,
     Engine,
     EngineIdentity,
     ErrorKind,
@@ -158,16 +158,16 @@ class StoredEngine(AroundEngine):
 
     def _noted(
         self,
-        arrivals: Iterable[list[Answer]],
+        arrivals: Iterable[list[Arrival]],
         requests: dict[str, Request],
         departing: dict[str, Request],
         journal: Journal,
     ) -> Iterator[list[PlacedRow]]:
         """Answers as rows, which survive this process by the time that they are handed out."""
         keys = list(requests)
-        for answers in arrivals:
+        for placed in arrivals:
             rows: list[PlacedRow] = []
-            for i, reply in answers:
+            for i, reply in placed:
                 key, request = keys[i], requests[keys[i]]
                 if _departs(reply):
                     departing[key] = replace(request, departures=reply.departures)
@@ -309,16 +309,16 @@ def _by_partition(placed: Iterable[PlacedRow]) -> dict[str, list[ReplyRow]]:
 
 
 def _parts(arrivals: Iterable[list[PlacedRow]]) -> Iterator[list[PlacedRow]]:
-    """Group answers into parts of the store: so many, or what has come in so many seconds.
+    """Group rows into parts of the store: so many, or what has come in so many seconds.
 
     What came before an error is handed out before it is raised: it has been paid for.
     """
     part: list[PlacedRow] = []
     due = 0.0
     try:
-        for answers in arrivals:
+        for rows in arrivals:
             due = due if part else time.monotonic() + _PART_S
-            part += answers
+            part += rows
             if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
                 full, part = part, []
                 yield full

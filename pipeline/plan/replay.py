@@ -8,7 +8,7 @@ from typing import NoReturn
 from ...data.examples import Dataset
 from ...data.store.store import ReplyStore
 from ...data.tasks import Task
-from ...models.engine import Answer, Engine, EngineIdentity, Reply, Request
+from ...models.engine import Arrival, Engine, EngineIdentity, Reply, Request
 from ...models.wrappers.around import AroundEngine
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role
@@ -36,7 +36,7 @@ class AsksNothing:
     def ask(self, requests: Sequence[Request]) -> NoReturn:
         raise NotHeldError(requests)
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         # All that is missing at once, and not a chunk of it.
         self.ask(requests)
         yield []

@@ -17,7 +17,7 @@ from typing import Protocol
 import pydantic_core
 
 from ....data.errors import DataError, EngineError
-from ...engine import UNPINNED, Answer, EngineIdentity, ErrorKind, Reply, Request
+from ...engine import UNPINNED, Arrival, EngineIdentity, ErrorKind, Reply, Request
 from ...requests.layout import layout_id
 from ..checkpoint import read_model_config
 from ..kv_blocks import reuse_grain
@@ -113,7 +113,7 @@ class OpenAIEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         """Failures are held back until it is clear that they are not every request's.
 
         Those to be asked otherwise may be answered yet.
