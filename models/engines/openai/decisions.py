@@ -16,8 +16,8 @@ from ....data.images import decode_image
 from ...engine import Reply, Request
 from ...requests.layout import naming_sentences
 from ..settings import EngineSettings
-from .answers import read_usage
 from .chat import demanded_fields, png_url
+from .completions import read_usage
 from .failures import RefusedError, failure_in, failure_of
 from .top_logprobs import are_probabilities
 from .wire import Response, TransientError, Wire

@@ -10,7 +10,7 @@ from ....data.errors import EngineError
 from ...engine import FinishReason, Reply, Request
 from ...requests.label_logprobs import Read
 from ...requests.seeds import sampling_seed
-from .answers import Usage, read_answer, read_usage
+from .completions import Usage, read_completion, read_usage
 from .failures import failure_in
 from .local_renderer import ChatTexts
 from .wire import Response, TransientError
@@ -193,17 +193,17 @@ def chat_body(
 
 def read_chat(response: Response, question: Question, server: str) -> ServerAnswer:
     """Raises TransientError, RefusedError, EngineError."""
-    answer = read_answer(response, server)
-    first = answer.positions[:1] if question.read else ()
+    completion = read_completion(response, server)
+    first = completion.positions[:1] if question.read else ()
     listed = {_token_id(token): logprob for position in first for token, logprob in position.top}
     return ServerAnswer(
-        answer.text,
-        answer.is_cut,
+        completion.text,
+        completion.is_cut,
         _candidates(listed, question.read, server),
-        answer.usage,
-        answer.prompt_token_ids,
-        answer.token_ids,
-        answer.has_own_thought,
+        completion.usage,
+        completion.prompt_token_ids,
+        completion.token_ids,
+        completion.has_own_thought,
     )
 
 
