@@ -15,7 +15,7 @@ from .choose import choose_reading
 from .config import ReadingConfig
 
 
-class Answered(Identified, Protocol):
+class HasCriteria(Identified, Protocol):
     """One whose criteria annotators may have answered."""
 
     @property
@@ -53,7 +53,7 @@ class QuestionFigures(BaseModel):
 class Split:
     """Examples, and the verdicts on them by the likeliest label, one for each in order."""
 
-    examples: Sequence[Answered]
+    examples: Sequence[HasCriteria]
     verdicts: Sequence[Verdict]
 
 
