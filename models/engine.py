@@ -98,6 +98,13 @@ class Reply:
     error_kind: ErrorKind | None = None
     departures: tuple[str, ...] = ()
 
+    @classmethod
+    def of_error(
+        cls, reason: str, kind: ErrorKind = "request", departures: tuple[str, ...] = ()
+    ) -> "Reply":
+        """The reply to a request that failed for this reason, in words."""
+        return cls("", "error", error=reason, error_kind=kind, departures=departures)
+
 
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""

@@ -208,11 +208,10 @@ def _answer(model: _Model, request: Request) -> Reply:
     try:
         inputs = model.inputs(request)
     except (DataError, LayoutError) as error:
-        return Reply(text="", finish_reason="error", error=str(error), error_kind="request")
+        return Reply.of_error(str(error))
     num_tokens = inputs["input_ids"].shape[1]
     if num_tokens >= model.max_len:
-        reason = f"prompt of {num_tokens} tokens does not fit into {model.max_len}"
-        return Reply(text="", finish_reason="error", error=reason, error_kind="request")
+        return Reply.of_error(f"prompt of {num_tokens} tokens does not fit into {model.max_len}")
     if request.labels:
         return _label_reply(model, request, inputs)
     ids = model.generate(inputs, request)

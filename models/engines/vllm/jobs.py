@@ -69,7 +69,7 @@ class Job:
                 self.then()
 
     def fail(self, reason: str, kind: ErrorKind = "request") -> None:
-        self.settle(Reply(text="", finish_reason="error", error=reason, error_kind=kind))
+        self.settle(Reply.of_error(reason, kind))
 
 
 Message = list[Job] | Batch | None
