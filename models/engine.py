@@ -105,6 +105,27 @@ class Reply:
         """The reply to a request that failed for this reason, in words."""
         return cls("", "error", error=reason, error_kind=kind, departures=departures)
 
+    @classmethod
+    def of_labels(
+        cls,
+        logprobs: Mapping[str, float],
+        *,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        cached_tokens: int = 0,
+        departures: tuple[str, ...] = (),
+    ) -> "Reply":
+        """The reply to a label request: the most probable label, and what it was read off."""
+        return cls(
+            max(logprobs, key=logprobs.__getitem__),
+            "label",
+            logprobs,
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            departures=departures,
+        )
+
 
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""

@@ -225,15 +225,12 @@ def _answer(model: _Model, request: Request) -> Reply:
 
 def _label_reply(model: _Model, request: Request, inputs: dict[str, Any]) -> Reply:
     plan = model.plans.of(request.labels)
-    answers: list[dict[int, float]] = []
+    reads: list[dict[int, float]] = []
     for read in plan.reads:
         logprobs = model.logprobs(model.append(inputs, read.prefix_ids))
-        answers.append({i: float(logprobs[i]) for i in read.candidate_ids})
-    label_logprobs = plan.combine(answers)
-    return Reply(
-        text=max(label_logprobs, key=label_logprobs.__getitem__),
-        finish_reason="label",
-        label_logprobs=label_logprobs,
+        reads.append({i: float(logprobs[i]) for i in read.candidate_ids})
+    return Reply.of_labels(
+        plan.combine(reads),
         prompt_tokens=inputs["input_ids"].shape[1],
         completion_tokens=len(plan.reads),
     )

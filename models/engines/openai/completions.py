@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel, Field, ValidationError
@@ -70,7 +70,7 @@ class _Body(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the server gives them, 0 where it does not."""
+    """Token counts as the server gives them, 0 where it does not; named as those of a reply."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -140,19 +140,11 @@ def read_usage(usage: Any) -> Usage:
 def reply_to(completion: Completion, labels: Sequence[str], departures: tuple[str, ...]) -> Reply:
     """The reply to a request. Raises RefusedError if its log-probabilities are no such."""
     logprobs = _label_logprobs(completion, labels) if labels else None
-    finish: FinishReason = "length" if completion.is_cut else "stop"
-    text = completion.text
+    counts = asdict(completion.usage)
     if logprobs is not None:
-        text, finish = max(logprobs, key=logprobs.__getitem__), "label"
-    return Reply(
-        text=text,
-        finish_reason=finish,
-        label_logprobs=logprobs,
-        prompt_tokens=completion.usage.prompt_tokens,
-        completion_tokens=completion.usage.completion_tokens,
-        cached_tokens=completion.usage.cached_tokens,
-        departures=departures,
-    )
+        return Reply.of_labels(logprobs, departures=departures, **counts)
+    finish: FinishReason = "length" if completion.is_cut else "stop"
+    return Reply(completion.text, finish, departures=departures, **counts)
 
 
 def _label_logprobs(completion: Completion, labels: Sequence[str]) -> dict[str, float] | None:

@@ -1,7 +1,7 @@
 """The two forms of a request to a vLLM server, by its tokens and by a chat, and their answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -79,32 +79,14 @@ class ServerAnswer:
 
     def text_reply(self, departures: tuple[str, ...]) -> Reply:
         finish: FinishReason = "length" if self.is_cut else "stop"
-        return self._reply(self.text, finish, None, 0, departures)
+        return Reply(self.text, finish, departures=departures, **asdict(self.usage))
 
     def label_reply(
         self, logprobs: Mapping[str, float], num_reads: int, departures: tuple[str, ...]
     ) -> Reply:
         """logprobs: of labels, from this answer and those to the further reads."""
-        text = max(logprobs, key=logprobs.__getitem__)
-        return self._reply(text, "label", logprobs, num_reads, departures)
-
-    def _reply(
-        self,
-        text: str,
-        finish: FinishReason,
-        logprobs: Mapping[str, float] | None,
-        num_reads: int,
-        departures: tuple[str, ...],
-    ) -> Reply:
-        return Reply(
-            text=text,
-            finish_reason=finish,
-            label_logprobs=logprobs,
-            prompt_tokens=self.usage.prompt_tokens,
-            completion_tokens=num_reads or self.usage.completion_tokens,
-            cached_tokens=self.usage.cached_tokens,
-            departures=departures,
-        )
+        counts = asdict(replace(self.usage, completion_tokens=num_reads))
+        return Reply.of_labels(logprobs, departures=departures, **counts)
 
 
 class _Candidate(BaseModel):
