@@ -7,6 +7,9 @@ from typing import cast
 
 from ..engine import Arrival, Engine, Reply, Request, Streaming
 
+PULSE_S = 1.0
+"""Longest time without a sign of life from a stream."""
+
 _CHUNK_REQUESTS = 128
 _CHUNKS_IN_FLIGHT = 4
 

@@ -31,7 +31,7 @@ class Share:
     """
 
     open: dict[int, Request]
-    inbox: "queue.SimpleQueue[list[Arrival] | Share]"
+    inbox: "Inbox"
     places: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -43,6 +43,10 @@ class Share:
         for place, _ in placed:
             del self.open[place]
         self.inbox.put(placed)
+
+
+Inbox = queue.SimpleQueue[list[Arrival] | Share]
+"""Of who waits for a batch: replies, and shares that come back to be asked elsewhere."""
 
 
 class EngineProcess:

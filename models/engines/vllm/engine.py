@@ -27,7 +27,7 @@ from ..gpu_fit import refuse_misfit
 from ..kv_blocks import reuse_grain
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
-from ..streaming import in_order
+from ..streaming import PULSE_S, in_order
 from . import worker_report
 from .adapter import SamplingMaker, VllmAdapter
 from .jobs import Batch, Job, Message
@@ -39,8 +39,6 @@ from .residency import STATES_PER_REQUEST, KvCache
 _log = logging.getLogger("blpo.engine")
 
 _GIB = 1 << 30
-_PULSE_S = 1.0
-"""Longest time without a sign of life from `stream`."""
 
 
 class VllmEngine:
@@ -120,7 +118,7 @@ class VllmEngine:
 
     def _receive(self, batch: Batch) -> list[Arrival]:
         try:
-            replies = batch.replies.get(timeout=_PULSE_S)
+            replies = batch.replies.get(timeout=PULSE_S)
         except queue.Empty:
             return []
         if replies is None:
