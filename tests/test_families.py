@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from blpo.data.errors import EngineError, LayoutError
 from blpo.models.engine import Request
-from blpo.models.engines.checkpoint import local_identity
+from blpo.models.engines.identity import local_identity
 from blpo.models.engines.reading import label_plan, refuse_direct_verdicts
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.requests import chat_template

@@ -20,12 +20,12 @@ from .checkpoint import (
     Checkpoint,
     load_failure,
     load_processor,
-    local_identity,
     locate,
     make_model_layout,
     max_model_len,
     processor_options,
 )
+from .identity import local_identity
 from .reading import LabelPlans, refuse_direct_verdicts, request_ids
 from .settings import EngineSettings, installed_version
 from .streaming import in_order

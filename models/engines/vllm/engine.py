@@ -17,13 +17,13 @@ from ...requests.layout import Layout
 from ..checkpoint import (
     load_failure,
     load_processor,
-    local_identity,
     locate,
     make_model_layout,
     processor_options,
     read_model_config,
 )
 from ..gpu_fit import refuse_misfit
+from ..identity import local_identity
 from ..kv_blocks import reuse_grain
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
