@@ -22,7 +22,8 @@ from blpo.models.engine import (
 )
 from blpo.models.wrappers import stored as stored_module
 from blpo.models.wrappers.in_flight import Claim, InFlight
-from blpo.models.wrappers.stored import StoredEngine, request_key
+from blpo.models.wrappers.request_keys import request_key
+from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.runs.engine_pool import EnginePool
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")

@@ -12,7 +12,8 @@ from ...models.engine import Arrival, Engine, EngineIdentity, Reply, Request
 from ...models.wrappers.around import AroundEngine
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role
-from ...models.wrappers.stored import StoredEngine, request_key
+from ...models.wrappers.request_keys import request_key
+from ...models.wrappers.stored import StoredEngine
 from ..config import RunConfig
 from ..runs.roles import RunRoles, configured_judge, within_budget
 
