@@ -98,6 +98,34 @@ class Reply:
     error_kind: ErrorKind | None = None
     departures: tuple[str, ...] = ()
 
+    @classmethod
+    def of_error(
+        cls, reason: str, kind: ErrorKind = "request", departures: tuple[str, ...] = ()
+    ) -> "Reply":
+        """The reply to a request that failed for this reason, in words."""
+        return cls("", "error", error=reason, error_kind=kind, departures=departures)
+
+    @classmethod
+    def of_labels(
+        cls,
+        logprobs: Mapping[str, float],
+        *,
+        prompt_tokens: int = 0,
+        completion_tokens: int = 0,
+        cached_tokens: int = 0,
+        departures: tuple[str, ...] = (),
+    ) -> "Reply":
+        """The reply to a label request: the most probable label, and what it was read off."""
+        return cls(
+            max(logprobs, key=logprobs.__getitem__),
+            "label",
+            logprobs,
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            departures=departures,
+        )
+
 
 CHAT_PREFIX = "chat-"
 """Of the layouts of requests that are messages."""
@@ -167,8 +195,8 @@ class Engine(Protocol):
     def close(self) -> None: ...
 
 
-Answer = tuple[int, Reply]
-"""The place of a request in its batch, and the reply to it."""
+Arrival = tuple[int, Reply]
+"""A reply that has come: the place of its request in the batch, and the reply."""
 
 
 @runtime_checkable
@@ -180,7 +208,7 @@ class Streaming(Protocol):
     unanswered when the generator is closed are given up.
     """
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]: ...
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]: ...
 
 
 @runtime_checkable

@@ -18,8 +18,8 @@ from blpo.data.examples import write_dataset
 from blpo.data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from blpo.models.engine import Engine, Reply, Request
 from blpo.models.engines.settings import EngineSettings
+from blpo.models.wrappers.request_keys import request_key
 from blpo.models.wrappers.stopping import StoppableEngine
-from blpo.models.wrappers.stored import request_key
 from blpo.pipeline.baselines.apo import ApoConfig
 from blpo.pipeline.blpo.config import BlpoConfig
 from blpo.pipeline.cli.options import EXIT_STOPPED

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from blpo.data.errors import BlpoError, EngineError
 from blpo.models.engine import Request, Sampling
-from blpo.models.engines.checkpoint import load_failure, local_identity, locate
+from blpo.models.engines.checkpoint import load_failure, locate
 from blpo.models.engines.factory import make_engine
+from blpo.models.engines.identity import local_identity
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.engines.transformers import TransformersEngine
 from blpo.models.engines.vllm.options import tell_deviations

@@ -149,6 +149,13 @@ def test_a_model_that_is_nowhere_is_an_error(tmp_path: Path) -> None:
     assert "does not exist" in check.found
 
 
+def test_an_argument_that_the_chat_template_does_not_read_is_an_error() -> None:
+    settings = EngineSettings(model="micro-meaning", chat_template_kwargs={"leanig": "flat"})
+    *_, check = diagnose_model(settings, TASK, probe=False)
+    assert check.level is Level.ERROR
+    assert "'leanig'; did you mean 'leaning'? It reads leaning, room: " in check.found
+
+
 def test_a_store_with_a_damaged_part_says_how_to_mend_it(tmp_path: Path) -> None:
     assert store_check(tmp_path / "new").level is Level.OK
     (tmp_path / "file").touch()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from blpo.data.errors import EngineError, LayoutError
 from blpo.models.engine import Request
-from blpo.models.engines.checkpoint import local_identity
+from blpo.models.engines.identity import local_identity
 from blpo.models.engines.reading import label_plan, refuse_direct_verdicts
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.requests import chat_template
@@ -110,6 +110,57 @@ def test_arguments_of_the_user_come_before_the_switch() -> None:
     assert suffix_of(layout).endswith(CLOSED)
     said = make_layout(qwen3("{{ tone }}"), 16, template_kwargs={"tone": "Dryly:\n"})
     assert suffix_of(said).endswith("assistant\nDryly:\n")
+
+
+# Arguments that nobody reads.
+
+
+@pytest.mark.parametrize(
+    ("template", "name", "told"),
+    [
+        (
+            SWITCHED,
+            "enable_thinkng",
+            "; did you mean 'enable_thinking'? It reads enable_thinking: ",
+        ),
+        (SWITCHED, "tone", "; it reads enable_thinking: take one of these, or leave it out"),
+        (SWITCHED, "messages", "; it reads enable_thinking: "),
+        ("{{ eos_token }}{% set tune = 1 %}{{ tune }}", "tone", "; it reads none: leave it out"),
+    ],
+    ids=["misspelt", "of another family", "passed anyway", "of a template without any"],
+)
+def test_an_argument_that_the_template_does_not_read_is_refused(
+    template: str, name: str, told: str
+) -> None:
+    with pytest.raises(LayoutError) as refused:
+        make_layout(qwen3(template), 16, template_kwargs={name: False})
+    said = f"chat_template_kwargs: the chat template does not read {name!r}{told}"
+    assert str(refused.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% if tone is defined %}x{% endif %}",
+        "{% set tone = tone if tone is defined else 'dry' %}{{ tone }}",
+        "{% if not tone is defined %}{% set tone = 'dry' %}{% endif %}{{ tone }}",
+        "{% if tools %}{% set tone = 'dry' %}{% endif %}{{ tone }}",
+        "{% macro said(text) %}{{ tone }}: {{ text }}{% endmacro %}{{ said('x') }}",
+        "{% set state = namespace(tone=tone) %}{{ state.tone }}",
+        "{% for m in messages %}{% if tone|default('') == m.role %}x{% endif %}{% endfor %}",
+    ],
+)
+def test_an_argument_that_is_read_anywhere_is_taken(source: str) -> None:
+    ChatTemplate(source, arguments={"tone": "dry"}).refuse_unread()
+
+
+def test_the_template_to_chat_with_is_asked_what_it_reads() -> None:
+    named = {"default": CHATML, "tool_use": f"{CHATML}{{{{ tone }}}}"}
+    for several in (named, [{"name": n, "template": t} for n, t in named.items()]):
+        made = qwen3()
+        made.chat_template = several
+        with pytest.raises(LayoutError, match="does not read 'tone'"):
+            make_layout(made, 16, template_kwargs={"tone": "dry"})
 
 
 # Thinking on: the label is read behind the model's own thought.

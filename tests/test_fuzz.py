@@ -35,7 +35,7 @@ from blpo.data.table.table import import_table
 from blpo.data.tasks import load_task
 from blpo.data.text_files import read_own_json
 from blpo.models.engine import Reply
-from blpo.models.engines.openai.answers import read_answer, reply_to
+from blpo.models.engines.openai.completions import read_completion, reply_to
 from blpo.models.engines.openai.failures import RefusedError, failure_of, refused_parameter
 from blpo.models.engines.openai.wire import Response, TransientError, error_fields
 from blpo.models.replies.label import read_label
@@ -508,7 +508,7 @@ def test_answers_of_servers(payload: bytes, status: int) -> None:
         refused_parameter(response, {"temperature": 0.0, "top_logprobs": 20})
         return
     with suppress(BlpoError, RefusedError, TransientError):
-        assert isinstance(reply_to(read_answer(response, "a"), ("Safe", "Unsafe"), ()), Reply)
+        assert isinstance(reply_to(read_completion(response, "a"), ("Safe", "Unsafe"), ()), Reply)
 
 
 @PROFILE

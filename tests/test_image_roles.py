@@ -21,7 +21,7 @@ from blpo.models.requests.layout import make_layout
 from blpo.models.roles.judges import make_judge
 from blpo.models.roles.optimizer import Case, load_template
 from blpo.models.roles.verbalizer import Verbalization, Verbalizer
-from blpo.models.wrappers.stored import request_key
+from blpo.models.wrappers.request_keys import request_key
 from blpo.pipeline.api.frames import examples as frame_examples
 from blpo.pipeline.labelling.images import shown_images
 from blpo.pipeline.labelling.page import write_label_page

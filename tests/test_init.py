@@ -11,7 +11,7 @@ from blpo.data.errors import ConfigError, DataError
 from blpo.data.tasks import load_task
 from blpo.pipeline.config import load_run_config
 from blpo.pipeline.starter.data import Found, look_at
-from blpo.pipeline.starter.files import Answers, make_task, suggested_kind, task_name, write_files
+from blpo.pipeline.starter.files import Choices, make_task, suggested_kind, task_name, write_files
 from command_line import Blpo
 from documented_world import furnish_photos, run_blpo, working_in
 from public_sources import picture, write_csv
@@ -167,21 +167,21 @@ def test_a_folder_without_images_is_refused(tmp_path: Path) -> None:
 
 def test_texts_of_any_kind_come_back_as_they_were(tmp_path: Path) -> None:
     text = 'Is it: "a" #1, {{b}} or \\ yes?\n- no'
-    answers = Answers("t", text, "categorical", ("yes", "no", "01"), text, True, OWN, {})
-    task_file, _ = write_files(answers, tmp_path)
-    assert load_task(task_file) == make_task(answers)
+    choices = Choices("t", text, "categorical", ("yes", "no", "01"), text, True, OWN, {})
+    task_file, _ = write_files(choices, tmp_path)
+    assert load_task(task_file) == make_task(choices)
     assert load_task(task_file).labels == ("yes", "no", "01")
 
 
 def test_pairs_and_names() -> None:
-    answers = Answers("t", "Which?", "pairwise", ("A", "tie", "B"), "Which?", False, {}, {})
-    task = make_task(answers)
+    choices = Choices("t", "Which?", "pairwise", ("A", "tie", "B"), "Which?", False, {}, {})
+    task = make_task(choices)
     assert (task.compare, task.answer_instruction) == (
         "joint",
         "Answer with one word: A, tie or B.",
     )
     with pytest.raises(ConfigError, match="labels"):
-        make_task(Answers("t", "x", "binary", ("a", "b", "c"), "x", False, {}, {}))
+        make_task(Choices("t", "x", "binary", ("a", "b", "c"), "x", False, {}, {}))
     assert task_name("Is the product photo fit for the shop?") == "product-photo-fit"
     assert task_name("???") == "my-task"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blpo.models.engines.checkpoint import local_identity
+from blpo.models.engines.identity import local_identity
 from blpo.models.engines.kv_blocks import reuse_grain
 from blpo.models.engines.settings import EngineSettings
 

@@ -18,7 +18,7 @@ from blpo.models.roles.judges import make_judge
 from blpo.models.roles.optimizer import PromptOptimizer, render_cases
 from blpo.models.roles.pair_judge import Orders
 from blpo.models.roles.verbalizer import Verbalization, Verbalizer
-from blpo.models.wrappers.stored import request_key
+from blpo.models.wrappers.request_keys import request_key
 from blpo.pipeline.baselines.cases import described_cases, image_cases, judged
 from test_layout import processor, text_of
 

@@ -24,8 +24,9 @@ from blpo.data.micro.world import (
     render,
 )
 from blpo.models.engine import SHIPPED, Reply, Request, Sampling
-from blpo.models.engines.checkpoint import find_folder, local_identity
+from blpo.models.engines.checkpoint import find_folder
 from blpo.models.engines.factory import make_engine
+from blpo.models.engines.identity import local_identity
 from blpo.models.engines.settings import EngineSettings
 from blpo.models.ideal.english import understand
 from blpo.models.requests.chat_template import stored_template

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from blpo.data.arrow import pa, pq
-from blpo.data.table.answers import Answer, answers_in, single
 from blpo.data.table.labels import LabelReader
 from blpo.data.table.raters import consensus
+from blpo.data.table.ratings import Rating, ratings_in, single
 from blpo.data.tasks import Criterion, Task, load_task
 from blpo.pipeline.metrics.human_ceiling import human_ceiling
 from user_files import (
@@ -189,15 +189,15 @@ def test_an_export_of_argilla_counts_submitted_answers(tmp_path: Path) -> None:
 
 
 def test_cells_of_several_answers_are_told_from_labels() -> None:
-    assert answers_in("Safe") is None
-    assert answers_in("[not a list") is None
-    assert answers_in({"Safe": 2, "Unsafe": 10**15}) is None
-    assert answers_in({"Safe": 2, "Unsafe": 1}) == [Answer(x) for x in ("Safe", "Safe", "Unsafe")]
+    assert ratings_in("Safe") is None
+    assert ratings_in("[not a list") is None
+    assert ratings_in({"Safe": 2, "Unsafe": 10**15}) is None
+    assert ratings_in({"Safe": 2, "Unsafe": 1}) == [Rating(x) for x in ("Safe", "Safe", "Unsafe")]
     responses = [
         {"user_id": "a", "value": "Safe", "status": "submitted"},
         {"user_id": "b", "value": "Unsafe", "status": "draft"},
     ]
-    assert answers_in(responses) == [Answer("Safe", "a")]
+    assert ratings_in(responses) == [Rating("Safe", "a")]
     assert single({"choices": ["Safe"]}) == "Safe"
     assert single(["red", "blue"]) == "red, blue"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from blpo.data.errors import EngineError, StoppedError
 from blpo.data.store.store import ReplyStore
-from blpo.models.engine import Answer, EngineIdentity, Reply, Request
+from blpo.models.engine import Arrival, EngineIdentity, Reply, Request
 from blpo.models.engines.window import windowed
 from blpo.models.wrappers import stopping
 from blpo.models.wrappers.stopping import StoppableEngine, StopRequest
@@ -41,7 +41,7 @@ class StreamingEcho(Echo):
         self.stop = stop
         self.was_closed_early = False
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         answers = list(enumerate(self.ask(requests)))
         yield answers[:10]
         self.stop.make()
@@ -113,7 +113,7 @@ def test_an_engine_that_a_stop_has_ended_has_not_failed(
     tmp_path: Path, *, is_stopped: bool, error: type[Exception]
 ) -> None:
     class Dying(StreamingEcho):
-        def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
             yield list(enumerate(self.ask(requests)))[:10]
             if is_stopped:
                 self.stop.make()
@@ -135,7 +135,7 @@ def test_a_stop_begins_no_further_request_at_a_server_and_waits_for_those_under_
     class Server(Echo):
         window = 8
 
-        def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+        def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
             with ThreadPoolExecutor(4) as threads:
                 yield from windowed(threads, self.answer, requests, self.window)
 

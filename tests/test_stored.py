@@ -13,7 +13,7 @@ from blpo.data.errors import EngineError, StoreError
 from blpo.data.images import ImageBounds, ImageRef
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import (
-    Answer,
+    Arrival,
     EngineIdentity,
     ErrorKind,
     Reply,
@@ -22,7 +22,8 @@ from blpo.models.engine import (
 )
 from blpo.models.wrappers import stored as stored_module
 from blpo.models.wrappers.in_flight import Claim, InFlight
-from blpo.models.wrappers.stored import StoredEngine, request_key
+from blpo.models.wrappers.request_keys import request_key
+from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.runs.engine_pool import EnginePool
 
 IDENTITY = EngineIdentity("counting", "m", "r1", "layout-1", "dtype=float32")
@@ -100,7 +101,7 @@ class StreamingEngine(CountingEngine):
         self.was_closed_early = False
         self.after_each_list: Callable[[int], None] = lambda _: None
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         answers = list(enumerate(self.ask(requests)))[::-1]
         try:
             for start in range(0, len(answers), 600):

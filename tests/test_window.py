@@ -63,7 +63,7 @@ def test_results_come_when_they_are_there_and_few_items_are_begun_at_a_time(
 def test_while_nothing_comes_there_are_signs_of_life(
     threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "_PULSE_S", 0.0)
+    monkeypatch.setattr(window, "PULSE_S", 0.0)
     work = Worker(1)
     arrivals = windowed(threads, work, [0], width=1)
     assert next(arrivals) == []
@@ -112,7 +112,7 @@ class UntilStopped(Sequence[int]):
 def test_asked_to_stop_it_hands_out_what_is_under_way(
     threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(window, "_PULSE_S", 0.0)
+    monkeypatch.setattr(window, "PULSE_S", 0.0)
     work = Worker(3)
     arrivals = windowed(threads, work, UntilStopped(), width=3)
     next(arrivals)

@@ -13,11 +13,11 @@ from ..redaction import public_address
 from ..shown import shortened
 from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Criterion, Task, label_text
-from .answers import Answer, answers_in, single
 from .cells import FoundImage, ImageReader, unwrapped
 from .columns import Role, cell_of, columns_in, companions
 from .labels import LabelReader
 from .raters import consensus
+from .ratings import Rating, ratings_in, single
 from .records import Problem, Record
 
 _NO_IMAGE = FoundImage(b"")
@@ -78,7 +78,7 @@ class RowReader:
         hashes = [hashlib.sha256(image.data).hexdigest() for image in found]
         text = self._text(row, noticed)
         default_id = _default_id(found, hashes, text)
-        answers = self._answers(row, noticed)
+        answers = self._ratings(row, noticed)
         label, score = self._label(row, answers, noticed)
         criteria = self._criteria(row, noticed)
         return Record(
@@ -154,14 +154,14 @@ class RowReader:
             noticed.problem("no text", "has no text: fill it in or drop the row")
         return text
 
-    def _answers(self, row: TableRow, noticed: _Noticed) -> tuple[str, ...]:
+    def _ratings(self, row: TableRow, noticed: _Noticed) -> tuple[str, ...]:
         """The labels of the annotators that the row holds."""
-        answers = [Answer(single(row.values.get(name)), name) for name in self.ratings]
+        ratings = [Rating(single(row.values.get(name)), name) for name in self.ratings]
         for role in ("label", "ratings"):
             beside = self._beside if role == "label" else ()
             raters, statuses = (row.values.get(name) for name in beside or ("", ""))
-            answers += answers_in(self._cell(row, role), raters, statuses) or []
-        read = [self._read(answer.cell, row, noticed) for answer in answers]
+            ratings += ratings_in(self._cell(row, role), raters, statuses) or []
+        read = [self._read(rating.cell, row, noticed) for rating in ratings]
         return tuple(label for label in read if label is not None)
 
     def _label(
@@ -169,7 +169,7 @@ class RowReader:
     ) -> tuple[str, float | None]:
         """The label, "" without one, and the mean that it was rounded from."""
         cell = self._cell(row, "label")
-        if not _is_blank(cell) and answers_in(cell) is None:
+        if not _is_blank(cell) and ratings_in(cell) is None:
             return self._read(single(cell), row, noticed) or self._no_label(noticed), None
         if not answers:
             return self._no_label(noticed), None

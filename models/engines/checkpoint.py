@@ -1,18 +1,14 @@
-"""Where a model's files are, and which version of them: known without importing torch."""
+"""Where a model's files are, and what is loaded of them: known without importing torch."""
 
-import hashlib
 import re
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ...data.errors import EngineError, LayoutError
-from ..engine import SHIPPED, EngineIdentity
-from ..requests import chat_template
-from ..requests.layout import Layout, layout_id, make_layout
-from ..requests.turn_texts import turn_texts
+from ..engine import SHIPPED
+from ..requests.layout import Layout, make_layout
 from .files import (
     cached_file,
     hub_file,
@@ -31,14 +27,7 @@ MAX_PIXELS = 2048 * 2048
 """Bounds of every processor's own resizing. Images come already resized into the bounds of their
 `ImageRef`; a processor only rounds them to its patch grid."""
 
-READING = "2"
-"""Version of how replies are read: label tokens, ends of a turn, markup in texts. Not told of the
-shipped models, which read as in version 1: their labels are single tokens, their turn has one end,
-and all their markup is special."""
-
-_IDENTITY_SUFFIXES = (".json", ".safetensors", ".jinja", ".txt", ".model", ".bin")
 _WEIGHT_SUFFIXES = (".safetensors", ".bin")
-_HASH_CHUNK_BYTES = 1 << 22
 _MAX_CHARS = 500
 _MISSING_PACKAGE = re.compile(r"pip install (\w[\w.-]*\w)|No module named '(\w+)'")
 _UNKNOWN = "does not recognize this architecture"
@@ -57,58 +46,6 @@ class Checkpoint:
     config: dict[str, Any]
     folder: Path | None
     end_ids: tuple[int, ...] = ()
-
-
-def local_identity(engine: str, settings: EngineSettings) -> EngineIdentity:
-    """Identity of an engine that runs `settings.model` in this process.
-
-    Raises EngineError if the model is a path that holds no checkpoint.
-    """
-    folder, config = find_folder(settings.model), read_model_config(settings)
-    shaping = _shaping_settings(settings, config)
-    return EngineIdentity(
-        engine=engine,
-        model=folder.name if folder and settings.model not in SHIPPED else settings.model,
-        revision=folder_revision(folder) if folder else hub_revision(settings),
-        layout=layout_id(reuse_grain(settings, config)),
-        settings=",".join(f"{name}={value}" for name, value in shaping),
-    )
-
-
-def _shaping_settings(settings: EngineSettings, config: dict[str, Any]) -> list[tuple[str, str]]:
-    """Settings on which replies depend, and what else of a model they do not tell."""
-    shaping = [
-        ("dtype", loaded_dtype(settings, config)),
-        ("quantization", settings.quantization or "none"),
-        ("kv_cache_dtype", settings.kv_cache_dtype),
-    ]
-    if settings.load_format != "auto":
-        shaping.append(("weights", "random"))
-    chosen = settings.reading
-    shaping += chosen.items()
-    if chosen or settings.model not in SHIPPED:
-        shaping += [("reading", READING), ("template", template_digest(settings))]
-    return shaping
-
-
-def template_digest(settings: EngineSettings) -> str:
-    """Hash of what the chat template puts around a text; "unknown" without a template.
-
-    A template may have been edited in the cache, under the name of the same commit.
-    """
-    folder = find_folder(settings.model)
-    commit = None if folder else hub_revision(settings)
-
-    def find(name: str) -> Path | None:
-        if folder is not None:
-            return path if (path := folder / name).is_file() else None
-        return hub_file(settings.model, commit or "main", name)
-
-    try:
-        template = chat_template.stored_template(find, settings.chat_template_kwargs)
-        return turn_texts(template, settings.thinking).digest if template else "unknown"
-    except LayoutError:
-        return "unknown"  # the engine says why when it starts
 
 
 def find_folder(model: str) -> Path | None:
@@ -130,16 +67,6 @@ def find_folder(model: str) -> Path | None:
     if not (folder / "config.json").is_file():
         raise EngineError(f"model folder {folder} has no config.json: {remedy}")
     return folder.resolve()
-
-
-def folder_revision(folder: Path) -> str:
-    """sha256 over names and contents of the files that make up a checkpoint, 16 hex digits.
-
-    Cached for the life of the process as long as the files keep their sizes and times.
-    """
-    files = sorted(p for p in folder.iterdir() if p.suffix in _IDENTITY_SUFFIXES and p.is_file())
-    stamps = tuple((str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in files)
-    return _hash_files(stamps)
 
 
 def hub_revision(settings: EngineSettings) -> str:
@@ -321,14 +248,3 @@ def _hub_config(model: str, revision: str) -> Path:
             f"model {model} is not a local folder, and its revision {revision} cannot be had "
             f"from the Hugging Face hub: {error}"
         ) from error
-
-
-@cache
-def _hash_files(stamps: tuple[tuple[str, int, int], ...]) -> str:
-    digest = hashlib.sha256()
-    for name, size, _ in stamps:
-        digest.update(f"{Path(name).name}:{size}:".encode())
-        with Path(name).open("rb") as file:
-            while chunk := file.read(_HASH_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()[:16]

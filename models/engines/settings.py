@@ -68,7 +68,9 @@ class EngineSettings(BaseModel):
         "thought, which takes reasoned verdicts",
     )
     chat_template_kwargs: dict[str, Any] = Field(
-        default={}, description="arguments of the model's chat template, beside those of thinking"
+        default={},
+        description="arguments of the model's chat template, beside those of thinking; of a model "
+        "that runs here, one that the template does not read is refused",
     )
     label_reading: LabelReading = Field(
         default="auto",

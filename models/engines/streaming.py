@@ -5,18 +5,21 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import closing
 from typing import cast
 
-from ..engine import Answer, Engine, Reply, Request, Streaming
+from ..engine import Arrival, Engine, Reply, Request, Streaming
+
+PULSE_S = 1.0
+"""Longest time without a sign of life from a stream."""
 
 _CHUNK_REQUESTS = 128
 _CHUNKS_IN_FLIGHT = 4
 
 
-def stream(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
+def stream(engine: Engine, requests: Sequence[Request]) -> Generator[list[Arrival]]:
     """What the engine streams; from an engine that does not, its replies in chunks."""
     return engine.stream(requests) if isinstance(engine, Streaming) else chunks(engine, requests)
 
 
-def chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer]]:
+def chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Arrival]]:
     """Replies of an engine that gives them by the batch: several smaller batches that overlap.
 
     When one fails, no further one is begun, those under way are still handed out, and its error is
@@ -46,12 +49,12 @@ def chunks(engine: Engine, requests: Sequence[Request]) -> Generator[list[Answer
         raise failure
 
 
-def in_order(arrivals: Generator[list[Answer]], num_requests: int) -> list[Reply]:
+def in_order(arrivals: Generator[list[Arrival]], num_requests: int) -> list[Reply]:
     """All that a stream hands out, in the order of its requests."""
     replies: list[Reply | None] = [None] * num_requests
     with closing(arrivals):
-        for answers in arrivals:
-            for i, reply in answers:
+        for placed in arrivals:
+            for i, reply in placed:
                 replies[i] = reply
     return cast("list[Reply]", replies)
 

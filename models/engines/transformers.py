@@ -12,7 +12,7 @@ from typing import Any
 
 from ...data.errors import DataError, EngineError, LayoutError
 from ...data.images import decode_image
-from ..engine import Answer, EngineIdentity, Reply, Request
+from ..engine import Arrival, EngineIdentity, Reply, Request
 from ..requests.layout import Layout
 from ..requests.seeds import sampling_seed
 from . import torchvision_cpu
@@ -20,12 +20,12 @@ from .checkpoint import (
     Checkpoint,
     load_failure,
     load_processor,
-    local_identity,
     locate,
     make_model_layout,
     max_model_len,
     processor_options,
 )
+from .identity import local_identity
 from .reading import LabelPlans, refuse_direct_verdicts, request_ids
 from .settings import EngineSettings, installed_version
 from .streaming import in_order
@@ -56,7 +56,7 @@ class TransformersEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         refuse_direct_verdicts(self._settings, requests)
         with ThreadPoolExecutor(1) as thread:
             yield from windowed(thread, self._answer, requests, 1)
@@ -208,11 +208,10 @@ def _answer(model: _Model, request: Request) -> Reply:
     try:
         inputs = model.inputs(request)
     except (DataError, LayoutError) as error:
-        return Reply(text="", finish_reason="error", error=str(error), error_kind="request")
+        return Reply.of_error(str(error))
     num_tokens = inputs["input_ids"].shape[1]
     if num_tokens >= model.max_len:
-        reason = f"prompt of {num_tokens} tokens does not fit into {model.max_len}"
-        return Reply(text="", finish_reason="error", error=reason, error_kind="request")
+        return Reply.of_error(f"prompt of {num_tokens} tokens does not fit into {model.max_len}")
     if request.labels:
         return _label_reply(model, request, inputs)
     ids = model.generate(inputs, request)
@@ -226,15 +225,12 @@ def _answer(model: _Model, request: Request) -> Reply:
 
 def _label_reply(model: _Model, request: Request, inputs: dict[str, Any]) -> Reply:
     plan = model.plans.of(request.labels)
-    answers: list[dict[int, float]] = []
+    reads: list[dict[int, float]] = []
     for read in plan.reads:
         logprobs = model.logprobs(model.append(inputs, read.prefix_ids))
-        answers.append({i: float(logprobs[i]) for i in read.candidate_ids})
-    label_logprobs = plan.combine(answers)
-    return Reply(
-        text=max(label_logprobs, key=label_logprobs.__getitem__),
-        finish_reason="label",
-        label_logprobs=label_logprobs,
+        reads.append({i: float(logprobs[i]) for i in read.candidate_ids})
+    return Reply.of_labels(
+        plan.combine(reads),
         prompt_tokens=inputs["input_ids"].shape[1],
         completion_tokens=len(plan.reads),
     )

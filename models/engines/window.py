@@ -8,9 +8,7 @@ from itertools import islice
 from typing import TypeVar
 
 from ...data.errors import StoppedError
-
-_PULSE_S = 1.0
-"""Longest time without a sign of life."""
+from .streaming import PULSE_S
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -55,7 +53,7 @@ def _put(inbox: "queue.SimpleQueue[_Done[R]]", place: int, future: Future[R]) ->
 
 def _arrived(inbox: "queue.SimpleQueue[_Done[R]]") -> list[_Done[R]]:
     try:
-        arrived = [inbox.get(timeout=_PULSE_S)]
+        arrived = [inbox.get(timeout=PULSE_S)]
         while not inbox.empty():
             arrived.append(inbox.get())
     except queue.Empty:

@@ -5,7 +5,7 @@ tomorrow: `strftime_now` tells the same day for ever.
 """
 
 import json
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,6 +19,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ...data.errors import LayoutError
+from ...data.near_words import did_you_mean
 
 TODAY = datetime(2026, 1, 1, tzinfo=UTC)
 """The day that templates are told."""
@@ -27,6 +28,8 @@ USER_TEXT = "blpo0text0sentinel"
 """Stands for what a user says, to find it again in what a template makes of it."""
 
 _SPECIAL_NAMES = ("bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token")
+_PASSED = frozenset({"messages", "add_generation_prompt"})
+"""What every rendering passes, and no argument may."""
 _DEFAULT = "default"
 _TEMPLATE_FILE = "chat_template.jinja"
 _JSON_FILES = ("processor_config.json", "chat_template.json", "tokenizer_config.json")
@@ -63,6 +66,31 @@ class ChatTemplate:
         with _rendering():
             return meta.find_undeclared_variables(_environment().parse(self.source))
 
+    def refuse_unread(self) -> None:
+        """Raise LayoutError for an argument that the template reads nowhere: it would do nothing.
+
+        What is read in one branch alone counts, however rarely it is taken.
+        """
+        readable = self.variables - _PASSED
+        unread = next((name for name in self.arguments if name not in readable), None)
+        if unread is None:
+            return
+        named = sorted(readable - self._variables_of_its_own - {*_SPECIAL_NAMES})
+        remedy = f"{', '.join(named)}: take one of these, or" if named else "none:"
+        meant = did_you_mean(unread, named)
+        raise LayoutError(
+            f"chat_template_kwargs: the chat template does not read {unread!r}"
+            f"{f'{meant} It' if meant else '; it'} reads {remedy} leave it out"
+        )
+
+    @property
+    def _variables_of_its_own(self) -> set[str]:
+        """Names that the template first sets. Some it may read unset, in a branch that does not."""
+        first: dict[str, str] = {}
+        for name in _names(_environment().parse(self.source)):
+            first.setdefault(name.name, name.ctx)
+        return {name for name, use in first.items() if use == "store"}
+
     @cached_property
     def _compiled(self) -> Template:
         with _rendering():
@@ -72,14 +100,16 @@ class ChatTemplate:
 def processor_template(processor: Any, arguments: Mapping[str, Any]) -> ChatTemplate:
     """The chat template of a transformers processor, else of its tokenizer.
 
-    Raises LayoutError if neither has one.
+    Raises LayoutError if neither has one, and for an argument that it does not read.
     """
     tokenizer = processor.tokenizer
     for owner in (processor, tokenizer):
         source = _default(getattr(owner, "chat_template", None))
         if source is not None:
             special = getattr(tokenizer, "special_tokens_map", {})
-            return ChatTemplate(source, special, arguments)
+            template = ChatTemplate(source, special, arguments)
+            template.refuse_unread()
+            return template
     raise LayoutError(
         "the model has no chat template: use its instruction-tuned version, or put the template "
         f"into its folder as {_TEMPLATE_FILE}"
@@ -126,6 +156,15 @@ def _read_json(path: Path) -> dict[str, Any]:
         return json.loads(path.read_text())
     except ValueError as error:
         raise LayoutError(f"{path} is not JSON: {error}") from error
+
+
+def _names(node: nodes.Node) -> Iterator[nodes.Name]:
+    """All names under a node, in the order in which they are read and set."""
+    if isinstance(node, nodes.Name):
+        yield node
+    is_set = isinstance(node, nodes.Assign)
+    for child in (node.node, node.target) if is_set else node.iter_child_nodes():
+        yield from _names(child)
 
 
 class _Generation(Extension):

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, overload
 
 from ...data.errors import EngineError, StoppedError
-from ..engine import Answer, Engine, KeepsImages, Reply, Request, Streaming, Windowed
+from ..engine import Arrival, Engine, KeepsImages, Reply, Request, Streaming, Windowed
 from ..engines.streaming import chunks
 from .around import AroundEngine
 
@@ -77,7 +77,7 @@ class StoppableEngine(AroundEngine):
         with self._stopping():
             return super().ask(requests)
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         if isinstance(self._engine, Windowed):
             unless_stopped = _UnlessStopped(requests, self._stop)
             with self._stopping(), closing(self._engine.stream(unless_stopped)) as arrivals:
@@ -89,10 +89,10 @@ class StoppableEngine(AroundEngine):
             # Each chunk is a batch of ours, so that a stop leaves out those not yet begun.
             yield from chunks(self, requests)
 
-    def _until_given_up(self, arrivals: Generator[list[Answer]]) -> Generator[list[Answer]]:
+    def _until_given_up(self, arrivals: Generator[list[Arrival]]) -> Generator[list[Arrival]]:
         give_up_at: float | None = None
-        for answers in arrivals:
-            yield answers
+        for replies in arrivals:
+            yield replies
             if self._stop.is_made:
                 give_up_at = give_up_at or time.monotonic() + STOP_GRACE_S
                 if time.monotonic() >= give_up_at:

@@ -9,7 +9,6 @@ A reply to a request that could only be asked otherwise (`Request.departures`) i
 reply to what was sent. Only a session in which the engine departs in the same points is given it.
 """
 
-import hashlib
 import json
 import math
 import threading
@@ -19,26 +18,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from functools import lru_cache
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeVar, cast
 
 from ...data.store.journal import Journal
 from ...data.store.store import Collection, ReplyRow, ReplyStore, StoredReply
 from ..cost import Cost
-from ..engine import (
-    Answer,
-    Engine,
-    EngineIdentity,
-    ErrorKind,
-    FinishReason,
-    Reply,
-    Request,
-    Sampling,
-)
+from ..engine import Arrival, Engine, ErrorKind, FinishReason, Reply, Request
 from ..engines.streaming import stream
 from .around import AroundEngine
 from .in_flight import InFlight
 from .ledger import Role, RoleLedger
+from .request_keys import prompt_hash, request_key, stored_key
 
 COLLECTIONS: dict[Role, Collection] = {
     "judge": "verdicts",
@@ -122,7 +112,7 @@ class StoredEngine(AroundEngine):
         passing = self._passing_errors
         rows = {key: passing[key] for key in requests if key in passing}
         for partition, keys in keys_by_partition.items():
-            stored = {_stored_key(key, requests[key].departures): key for key in keys}
+            stored = {stored_key(key, requests[key].departures): key for key in keys}
             found = self._store.get(COLLECTIONS[self._role], partition, list(stored))
             rows |= {stored[row_key]: row for row_key, row in found.items()}
         return rows
@@ -159,16 +149,16 @@ class StoredEngine(AroundEngine):
 
     def _noted(
         self,
-        arrivals: Iterable[list[Answer]],
+        arrivals: Iterable[list[Arrival]],
         requests: dict[str, Request],
         departing: dict[str, Request],
         journal: Journal,
     ) -> Iterator[list[PlacedRow]]:
         """Answers as rows, which survive this process by the time that they are handed out."""
         keys = list(requests)
-        for answers in arrivals:
+        for placed in arrivals:
             rows: list[PlacedRow] = []
-            for i, reply in answers:
+            for i, reply in placed:
                 key, request = keys[i], requests[keys[i]]
                 if _departs(reply):
                     departing[key] = replace(request, departures=reply.departures)
@@ -194,7 +184,7 @@ class StoredEngine(AroundEngine):
         return stored
 
     def _placed(self, key: str, request: Request, reply: Reply) -> PlacedRow:
-        row = self._row(_stored_key(key, reply.departures), request, reply)
+        row = self._row(stored_key(key, reply.departures), request, reply)
         return PlacedRow(key, self._partition(request), row)
 
     def _partition(self, request: Request) -> str:
@@ -240,38 +230,6 @@ class StoredEngine(AroundEngine):
         )
 
 
-def request_key(request: Request, identity: EngineIdentity) -> str:
-    """sha256 of everything that shapes the reply to a request, 64 hex digits."""
-    digest = _shared_digest(identity, request.prompt, request.labels, request.sampling).copy()
-    own: list[Any] = [request.text, request.reply_start, *(i.digest for i in request.images)]
-    if request.image_roles:
-        own.append(request.image_roles)
-    digest.update(json.dumps(own, ensure_ascii=False).encode())
-    return digest.hexdigest()
-
-
-def _stored_key(key: str, departures: Sequence[str] | None) -> str:
-    """The key of a request that was asked otherwise in these points; its own where in none."""
-    if not departures:
-        return key
-    return hashlib.sha256(json.dumps([key, *sorted(departures)]).encode()).hexdigest()
-
-
-@lru_cache
-def _shared_digest(
-    identity: EngineIdentity, prompt: str, labels: tuple[str, ...], sampling: Sampling
-) -> Any:
-    """A sha256 under way, of what many requests have in common."""
-    shared = [asdict(identity), prompt, labels, asdict(sampling)]
-    return hashlib.sha256(json.dumps(shared, sort_keys=True, ensure_ascii=False).encode())
-
-
-@lru_cache
-def prompt_hash(prompt: str) -> str:
-    """The hash that names a prompt's partition in the store, 16 hex digits."""
-    return hashlib.sha256(prompt.encode()).hexdigest()[:16]
-
-
 def _kind(reply: Reply) -> ErrorKind | None:
     return None if reply.error is None else reply.error_kind or "request"
 
@@ -310,16 +268,16 @@ def _by_partition(placed: Iterable[PlacedRow]) -> dict[str, list[ReplyRow]]:
 
 
 def _parts(arrivals: Iterable[list[PlacedRow]]) -> Iterator[list[PlacedRow]]:
-    """Group answers into parts of the store: so many, or what has come in so many seconds.
+    """Group rows into parts of the store: so many, or what has come in so many seconds.
 
     What came before an error is handed out before it is raised: it has been paid for.
     """
     part: list[PlacedRow] = []
     due = 0.0
     try:
-        for answers in arrivals:
+        for rows in arrivals:
             due = due if part else time.monotonic() + _PART_S
-            part += answers
+            part += rows
             if len(part) >= _PART_ROWS or (part and time.monotonic() >= due):
                 full, part = part, []
                 yield full

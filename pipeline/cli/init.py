@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 # Spelled out here: the modules that own them import heavy libraries.
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
 _WORLD_SUFFIXES = (".yaml", ".yml")
@@ -82,7 +82,7 @@ def init(
     from ..starter.data import as_labels  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
         RUN_FILE,
-        Answers,
+        Choices,
         check_free,
         check_judge,
         checked_name,
@@ -94,8 +94,8 @@ def init(
     )
     from .show.init import show_written  # noqa: PLC0415
 
-    def answers_with(labels: tuple[str, ...], engine: Mapping[str, str]) -> Answers:
-        return Answers(
+    def choices_with(labels: tuple[str, ...], engine: Mapping[str, str]) -> Choices:
+        return Choices(
             name=written,
             description=what,
             kind=kind or suggested_kind(labels, found),
@@ -110,12 +110,12 @@ def init(
 
     def read_labels(told: str) -> tuple[str, ...]:
         labels = tuple(label.strip() for label in told.split(",") if label.strip())
-        make_task(answers_with(labels, {"kind": "vllm", "model": _LOCAL_JUDGE}))
+        make_task(choices_with(labels, {"kind": "vllm", "model": _LOCAL_JUDGE}))
         return labels
 
     def read_judge(told: str) -> Mapping[str, str]:
         engine = _engine(told, endpoint, key_env)
-        check_judge(engine, make_task(answers_with(given, engine)))
+        check_judge(engine, make_task(choices_with(given, engine)))
         return engine
 
     check_free([folder / RUN_FILE], overwrite=overwrite)
@@ -130,8 +130,8 @@ def init(
         written = _ask("Name of task and files", written, None, checked_name)
     elif name != written:
         say(f"the name {name!r} is written {written}: names have a-z, 0-9, - and _")
-    answers = answers_with(given, engine)
-    task_file, run_file = write_files(answers, folder, sources, found, overwrite=overwrite)
+    choices = choices_with(given, engine)
+    task_file, run_file = write_files(choices, folder, sources, found, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, sources, found), as_json=as_json)
 
 
@@ -181,20 +181,20 @@ def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
 
 
 def _ask(
-    question: str, default: str | None, option: str | None, read: Callable[[str], Answer]
-) -> Answer:
+    question: str, default: str | None, option: str | None, read: Callable[[str], Value]
+) -> Value:
     """An answer from a terminal, asked for until it can be read. Elsewhere the default; without one
     raises ConfigError.
     """
 
-    def checked(told: str) -> Answer:
+    def checked(told: str) -> Value:
         try:
             return read(told)
         except BlpoError as error:
             raise typer.BadParameter(str(error)) from None
 
     if sys.stdin.isatty():
-        prompt: Callable[..., Answer] = typer.prompt
+        prompt: Callable[..., Value] = typer.prompt
         return prompt(question, default=default, err=True, value_proc=checked)
     if default is None:
         raise ConfigError(f"init: {option} is missing, and there is no terminal to ask on: pass it")

@@ -8,11 +8,12 @@ from typing import NoReturn
 from ...data.examples import Dataset
 from ...data.store.store import ReplyStore
 from ...data.tasks import Task
-from ...models.engine import Answer, Engine, EngineIdentity, Reply, Request
+from ...models.engine import Arrival, Engine, EngineIdentity, Reply, Request
 from ...models.wrappers.around import AroundEngine
 from ...models.wrappers.budget import Budget, BudgetSpentError
 from ...models.wrappers.ledger import Role
-from ...models.wrappers.stored import StoredEngine, request_key
+from ...models.wrappers.request_keys import request_key
+from ...models.wrappers.stored import StoredEngine
 from ..config import RunConfig
 from ..runs.roles import RunRoles, configured_judge, within_budget
 
@@ -36,7 +37,7 @@ class AsksNothing:
     def ask(self, requests: Sequence[Request]) -> NoReturn:
         raise NotHeldError(requests)
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         # All that is missing at once, and not a chunk of it.
         self.ask(requests)
         yield []

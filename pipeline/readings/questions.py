@@ -16,7 +16,7 @@ from .choose import choose_reading
 from .config import ReadingConfig
 
 
-class Answered(Identified, Protocol):
+class HasCriteria(Identified, Protocol):
     """One whose criteria annotators may have answered."""
 
     @property
@@ -54,7 +54,7 @@ class QuestionFigures(BaseModel):
 class Split:
     """Examples, and the verdicts on them by the likeliest label, one for each in order."""
 
-    examples: Sequence[Answered]
+    examples: Sequence[HasCriteria]
     verdicts: Sequence[Verdict]
 
 

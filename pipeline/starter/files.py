@@ -1,4 +1,4 @@
-"""Writing the two files: answers in, commented YAML out, read back before it is kept."""
+"""Writing the two files: choices in, commented YAML out, read back before it is kept."""
 
 import math
 import re
@@ -35,7 +35,7 @@ _FILL_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Choices:
     """What `blpo init` was told.
 
     question: p_0. judge, optimizer: settings of engines; optimizer is empty for the judge's own.
@@ -53,7 +53,7 @@ class Answers:
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """A first run file. judge, optimizer: as in `Answers`. origin: what made the dataset."""
+    """A first run file. judge, optimizer: as in `Choices`. origin: what made the dataset."""
 
     task: str
     dataset: Path
@@ -115,20 +115,20 @@ def _words(text: str) -> list[str]:
     return re.findall("[a-z0-9]+", re.sub("['\N{RIGHT SINGLE QUOTATION MARK}]", "", plain))
 
 
-def make_task(answers: Answers) -> Task:
+def make_task(choices: Choices) -> Task:
     """Raises ConfigError that says which answer cannot be."""
-    is_pairwise = answers.kind == "pairwise"
-    labels = ("A", TIE, "B") if is_pairwise and len(answers.labels) == 3 else answers.labels
+    is_pairwise = choices.kind == "pairwise"
+    labels = ("A", TIE, "B") if is_pairwise and len(choices.labels) == 3 else choices.labels
     fields: dict[str, Any] = {
-        "name": answers.name,
-        "description": answers.description,
-        "kind": answers.kind,
+        "name": choices.name,
+        "description": choices.description,
+        "kind": choices.kind,
         "labels": labels,
-        "judge_prompt": answers.question,
+        "judge_prompt": choices.question,
         "i2t_prompt": I2T_PROMPT,
         "answer_instruction": answer_instruction(labels) if labels else "?",
         "primary_metric": "accuracy" if is_pairwise else "macro_f1",
-        "carries_text": answers.has_text,
+        "carries_text": choices.has_text,
         "compare": "joint" if is_pairwise else None,
     }
     try:
@@ -138,7 +138,7 @@ def make_task(answers: Answers) -> Task:
 
 
 def write_files(
-    answers: Answers,
+    choices: Choices,
     folder: Path,
     images: Sequence[Path] = (),
     found: Found | None = None,
@@ -149,17 +149,17 @@ def write_files(
 
     images, found: what the dataset will be made of, as of `next_commands`.
 
-    Raises ConfigError for answers that are no task or no model, DataError for a file that is there.
+    Raises ConfigError for choices that are no task or no model, DataError for a file that is there.
     """
-    task = make_task(answers)
-    check_judge(answers.judge, task)
+    task = make_task(choices)
+    check_judge(choices.judge, task)
     paths = folder / f"{task.name}.yaml", folder / RUN_FILE
     run = RunFile(
         task=str(paths[0]),
         dataset=folder / f"{task.name}.parquet",
         output=folder / "runs" / task.name,
-        judge=answers.judge,
-        optimizer=answers.optimizer,
+        judge=choices.judge,
+        optimizer=choices.optimizer,
         origin="Made by: " + shlex.join(_import_command(paths[0], images, found or Found())),
     )
     texts = task_text(task), run.text()

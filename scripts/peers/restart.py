@@ -27,7 +27,8 @@ from typing import Any
 from blpo.data.errors import EngineError
 from blpo.data.store.store import ReplyStore
 from blpo.models.engine import EngineIdentity, Reply, Request
-from blpo.models.wrappers.stored import StoredEngine, request_key
+from blpo.models.wrappers.request_keys import request_key
+from blpo.models.wrappers.stored import StoredEngine
 from blpo.pipeline.runs.engine_pool import EnginePool
 from pydantic import TypeAdapter
 

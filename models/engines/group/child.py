@@ -17,7 +17,7 @@ from ....data.shown import ShownFormatter
 from ...engine import Engine, Request, Sampling
 from ..settings import EngineSettings
 from ..streaming import stream
-from .wire import CLOSE_S, Answers, Ask, Failed, GiveUp, Start, Started, Unpacker
+from .wire import CLOSE_S, Ask, Failed, GiveUp, Replies, Start, Started, Unpacker
 
 
 class EngineChild:
@@ -52,11 +52,11 @@ class EngineChild:
 
     def _answer(self, number: int, requests: list[Request], given_up: threading.Event) -> None:
         with closing(stream(self._engine, requests)) as arrivals:
-            for answers in arrivals:
+            for replies in arrivals:
                 if given_up.is_set():
                     break
-                if answers:
-                    self._send(Answers(number, answers))
+                if replies:
+                    self._send(Replies(number, replies))
         del self._given_up[number]
 
     def _in_thread(self, work: Callable[..., None], *arguments: Any) -> None:
@@ -72,7 +72,7 @@ class EngineChild:
             with suppress(ConnectionError):
                 self._send(Failed(str(error) or type(error).__name__))
 
-    def _send(self, message: Answers | Started | Failed) -> None:
+    def _send(self, message: Replies | Started | Failed) -> None:
         with self._lock:
             self._wire.send(message)
 

@@ -15,19 +15,16 @@ from collections import defaultdict
 from collections.abc import Callable, Generator, Mapping, Sequence
 
 from ....data.errors import EngineError
-from ...engine import Answer, Engine, EngineIdentity, Reply, Request
+from ...engine import Arrival, Engine, EngineIdentity, Reply, Request
 from ..devices import CUDA_VARIABLE, visible_gpus
 from ..gpu_fit import refuse_misfit
 from ..rendezvous import assigned, key_of
 from ..settings import EngineSettings
-from ..streaming import in_order
-from .process import EngineProcess, Share
+from ..streaming import PULSE_S, in_order
+from .process import EngineProcess, Inbox, Share
 from .wire import Start
 
 _log = logging.getLogger("blpo.engine")
-
-_PULSE_S = 1.0
-"""Longest time without a sign of life from `stream`."""
 
 
 class EngineGroup:
@@ -61,11 +58,11 @@ class EngineGroup:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         if not requests:
             return
         self._start()
-        inbox: queue.SimpleQueue[list[Answer] | Share] = queue.SimpleQueue()
+        inbox: Inbox = queue.SimpleQueue()
         num_open = len(requests)
         shares = self._distribute(dict(enumerate(requests)), inbox)
         try:
@@ -112,7 +109,7 @@ class EngineGroup:
                 _log.info("%d engines started in %.1f s", self._num_engines, self.start_s)
 
     def _distribute(
-        self, requests: Mapping[int, Request], inbox: "queue.SimpleQueue[list[Answer] | Share]"
+        self, requests: Mapping[int, Request], inbox: Inbox
     ) -> dict[Share, EngineProcess]:
         """Ask the engines that these requests, by their places, are assigned to.
 
@@ -165,9 +162,9 @@ def _core_slices(num_engines: int) -> list[frozenset[int] | None]:
     return [frozenset(cores[number::num_engines]) for number in range(num_engines)]
 
 
-def _next(inbox: "queue.SimpleQueue[list[Answer] | Share]") -> list[Answer] | Share:
+def _next(inbox: Inbox) -> list[Arrival] | Share:
     try:
-        return inbox.get(timeout=_PULSE_S)
+        return inbox.get(timeout=PULSE_S)
     except queue.Empty:
         return []
 

@@ -14,8 +14,8 @@ from multiprocessing.connection import Connection
 from socket import socketpair
 from typing import Any
 
-from ...engine import Answer, Request
-from .wire import CLOSE_S, Answers, Failed, GiveUp, Packer, Start, Started
+from ...engine import Arrival, Request
+from .wire import CLOSE_S, Failed, GiveUp, Packer, Replies, Start, Started
 
 _log = logging.getLogger("blpo.engine")
 
@@ -31,22 +31,26 @@ class Share:
     """
 
     open: dict[int, Request]
-    inbox: "queue.SimpleQueue[list[Answer] | Share]"
+    inbox: "Inbox"
     places: list[int] = field(init=False)
 
     def __post_init__(self) -> None:
         self.places = list(self.open)
 
-    def settle(self, answers: list[Answer]) -> None:
+    def settle(self, replies: list[Arrival]) -> None:
         """Hand out replies that come by their places in this share."""
-        placed = [(self.places[i], reply) for i, reply in answers]
+        placed = [(self.places[i], reply) for i, reply in replies]
         for place, _ in placed:
             del self.open[place]
         self.inbox.put(placed)
 
 
+Inbox = queue.SimpleQueue[list[Arrival] | Share]
+"""Of who waits for a batch: replies, and shares that come back to be asked elsewhere."""
+
+
 class EngineProcess:
-    """One engine of a group. Hands out answers to the inboxes of the shares it was given.
+    """One engine of a group. Hands out replies to the inboxes of the shares it was given.
 
     A share that it can answer no more comes back whole to its inbox. failure: why the engine is
     gone; None as long as it is not. on_start: called once when the engine answers.
@@ -123,8 +127,8 @@ class EngineProcess:
         with suppress(EOFError, ConnectionError):
             while True:
                 match self._wire.recv():
-                    case Answers(number, answers):
-                        self._settle(number, answers)
+                    case Replies(number, replies):
+                        self._settle(number, replies)
                     case Started():
                         self._on_start()
                     case Failed(reason):
@@ -133,12 +137,12 @@ class EngineProcess:
                         raise AssertionError(message)
         self._fail("its process ended")
 
-    def _settle(self, number: int, answers: list[Answer]) -> None:
+    def _settle(self, number: int, replies: list[Arrival]) -> None:
         with self._lock:
             share = self._shares.get(number)
             if share is None:
                 return  # given up
-            share.settle(answers)
+            share.settle(replies)
             if not share.open:
                 del self._shares[number]
 

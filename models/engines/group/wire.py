@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ....data.images import ImageRef
-from ...engine import Answer, Request
+from ...engine import Arrival, Request
 from ..settings import EngineSettings
 
 KEPT_BYTES = 1 << 30
@@ -56,11 +56,11 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True)
-class Answers:
+class Replies:
     """From a process: replies to requests of an `Ask`, by their places in it."""
 
     number: int
-    answers: list[Answer]
+    replies: list[Arrival]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from ...engine import CHAT_PREFIX, Reply, Request
 from ...requests.layout import naming_sentences, own_text
 from ...requests.seeds import sampling_seed
 from ..settings import EngineSettings
-from .answers import Answer, read_answer, reply_to
+from .completions import Completion, read_completion, reply_to
 from .failures import Refusal, failure_of, refuse_departures, refused_parameter
 from .wire import Wire
 
@@ -128,13 +128,13 @@ class ChatAsker:
             body = self._body(request, content, taken.sent(optional))
             response = self._wire.post(f"{server}/chat/completions", body)
             if response.is_success:
-                answer = read_answer(response, server)
-                self._tell_of_vllm(server, is_vllm=answer.is_vllm)
-                if "continue_final_message" in body and _says_nothing(answer):
+                completion = read_completion(response, server)
+                self._tell_of_vllm(server, is_vllm=completion.is_vllm)
+                if "continue_final_message" in body and _says_nothing(completion):
                     # It takes the parameter and does not know it.
                     takes.learn(Refusal("continue_final_message"), server, "says nothing")
                     continue
-                return reply_to(answer, request.labels, departures)
+                return reply_to(completion, request.labels, departures)
             refusal = refused_parameter(response, body)
             if refusal is None:
                 raise failure_of(response, server)
@@ -208,9 +208,9 @@ def png_url(pixels: Image.Image) -> str:
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
 
 
-def _says_nothing(answer: Answer) -> bool:
-    is_listed = any(position.top for position in answer.positions)
-    return not answer.text and not answer.is_cut and not is_listed
+def _says_nothing(completion: Completion) -> bool:
+    is_listed = any(position.top for position in completion.positions)
+    return not completion.text and not completion.is_cut and not is_listed
 
 
 def _content(request: Request) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ The judge prompt is the question's instructions, so that it can be optimized lik
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -16,8 +17,8 @@ from ....data.images import decode_image
 from ...engine import Reply, Request
 from ...requests.layout import naming_sentences
 from ..settings import EngineSettings
-from .answers import read_usage
 from .chat import demanded_fields, png_url
+from .completions import read_usage
 from .failures import RefusedError, failure_in, failure_of
 from .top_logprobs import are_probabilities
 from .wire import Response, TransientError, Wire
@@ -162,15 +163,7 @@ def _reply(labels: Sequence[str], shares: Mapping[str, float], usage: Any) -> Re
     logprobs = {label: _log(shares[label]) for label in labels}
     if not are_probabilities(list(logprobs.items())):
         raise RefusedError("the server's probabilities are none: NaN, or more than 1 in all")
-    counts = read_usage(usage)
-    return Reply(
-        text=max(logprobs, key=logprobs.__getitem__),
-        finish_reason="label",
-        label_logprobs=logprobs,
-        prompt_tokens=counts.prompt_tokens,
-        completion_tokens=counts.completion_tokens,
-        cached_tokens=counts.cached_tokens,
-    )
+    return Reply.of_labels(logprobs, **asdict(read_usage(usage)))
 
 
 def _log(share: float) -> float:

@@ -10,14 +10,14 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
 import pydantic_core
 
 from ....data.errors import DataError, EngineError
-from ...engine import UNPINNED, Answer, EngineIdentity, ErrorKind, Reply, Request
+from ...engine import UNPINNED, Arrival, EngineIdentity, Reply, Request
 from ...requests.layout import layout_id
 from ..checkpoint import read_model_config
 from ..kv_blocks import reuse_grain
@@ -113,7 +113,7 @@ class OpenAIEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         """Failures are held back until it is clear that they are not every request's.
 
         Those to be asked otherwise may be answered yet.
@@ -166,23 +166,32 @@ class OpenAIEngine:
         retry = retrying(self._settings.max_retries, self._is_hopeless, self._is_closing)
         try:
             return retry(self._answer_once, asker, request)
-        except (DataError, DepartsError) as error:
-            return _own_failure(error)
+        except DataError as error:
+            return Reply.of_error(str(error))
+        except DepartsError as error:
+            return Reply.of_error(str(error), "departs", error.departures)
         except ServerRefusesError as error:
             if not self._has_answered:
                 raise
-            return _Doubtful(_error_reply(str(error), "refused"), error)
+            return _Doubtful(Reply.of_error(str(error), "refused"), error)
         except RefusedError as error:
-            reply = _error_reply(str(error), "request" if error.lies_in_request else "refused")
-            if not error.is_doubtful:
-                return reply
-            return _Doubtful(reply, EngineError(f"{self.version} answers {error} ({_OBJECTS})"))
+            return self._refused(error)
         except TransientError as error:
-            message = f"did not answer after {retry.statistics['attempt_number']} tries: {error}"
-            failure = EngineError(f"{self.version} {message}", is_transient=True)
-            if isinstance(error, UnreachableError):
-                raise failure from None
-            return _Doubtful(_error_reply(f"the server {message}", "transient"), failure)
+            return self._unanswered(error, retry.statistics["attempt_number"])
+
+    def _refused(self, error: RefusedError) -> Reply | _Doubtful:
+        reply = Reply.of_error(str(error), "request" if error.lies_in_request else "refused")
+        if not error.is_doubtful:
+            return reply
+        return _Doubtful(reply, EngineError(f"{self.version} answers {error} ({_OBJECTS})"))
+
+    def _unanswered(self, error: TransientError, num_tries: int) -> _Doubtful:
+        """Raises EngineError where there is no server at all."""
+        message = f"did not answer after {num_tries} tries: {error}"
+        failure = EngineError(f"{self.version} {message}", is_transient=True)
+        if isinstance(error, UnreachableError):
+            raise failure from None
+        return _Doubtful(Reply.of_error(f"the server {message}", "transient"), failure)
 
     def _is_hopeless(self, num_tries: int, error: BaseException) -> bool:
         """Whether nobody waits any more, or a server that never answered is not there at all."""
@@ -267,14 +276,3 @@ def _layout(settings: EngineSettings, servers: ServerPool) -> str:
     if is_asked_in_process(settings, servers):
         return layout_id(reuse_grain(settings, read_model_config(tokenizer_source(settings))))
     return CHAT_LAYOUT
-
-
-def _own_failure(error: DataError | DepartsError) -> Reply:
-    """The reply to a request that was not sent."""
-    if isinstance(error, DataError):
-        return _error_reply(str(error), "request")
-    return replace(_error_reply(str(error), "departs"), departures=error.departures)
-
-
-def _error_reply(reason: str, kind: ErrorKind) -> Reply:
-    return Reply(text="", finish_reason="error", error=reason, error_kind=kind)

@@ -1,7 +1,7 @@
 """The two forms of a request to a vLLM server, by its tokens and by a chat, and their answers."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
@@ -10,7 +10,7 @@ from ....data.errors import EngineError
 from ...engine import FinishReason, Reply, Request
 from ...requests.label_logprobs import Read
 from ...requests.seeds import sampling_seed
-from .answers import Usage, read_answer, read_usage
+from .completions import Usage, read_completion, read_usage
 from .failures import failure_in
 from .local_renderer import ChatTexts
 from .wire import Response, TransientError
@@ -79,32 +79,14 @@ class ServerAnswer:
 
     def text_reply(self, departures: tuple[str, ...]) -> Reply:
         finish: FinishReason = "length" if self.is_cut else "stop"
-        return self._reply(self.text, finish, None, 0, departures)
+        return Reply(self.text, finish, departures=departures, **asdict(self.usage))
 
     def label_reply(
         self, logprobs: Mapping[str, float], num_reads: int, departures: tuple[str, ...]
     ) -> Reply:
         """logprobs: of labels, from this answer and those to the further reads."""
-        text = max(logprobs, key=logprobs.__getitem__)
-        return self._reply(text, "label", logprobs, num_reads, departures)
-
-    def _reply(
-        self,
-        text: str,
-        finish: FinishReason,
-        logprobs: Mapping[str, float] | None,
-        num_reads: int,
-        departures: tuple[str, ...],
-    ) -> Reply:
-        return Reply(
-            text=text,
-            finish_reason=finish,
-            label_logprobs=logprobs,
-            prompt_tokens=self.usage.prompt_tokens,
-            completion_tokens=num_reads or self.usage.completion_tokens,
-            cached_tokens=self.usage.cached_tokens,
-            departures=departures,
-        )
+        counts = asdict(replace(self.usage, completion_tokens=num_reads))
+        return Reply.of_labels(logprobs, departures=departures, **counts)
 
 
 class _Candidate(BaseModel):
@@ -193,17 +175,17 @@ def chat_body(
 
 def read_chat(response: Response, question: Question, server: str) -> ServerAnswer:
     """Raises TransientError, RefusedError, EngineError."""
-    answer = read_answer(response, server)
-    first = answer.positions[:1] if question.read else ()
+    completion = read_completion(response, server)
+    first = completion.positions[:1] if question.read else ()
     listed = {_token_id(token): logprob for position in first for token, logprob in position.top}
     return ServerAnswer(
-        answer.text,
-        answer.is_cut,
+        completion.text,
+        completion.is_cut,
         _candidates(listed, question.read, server),
-        answer.usage,
-        answer.prompt_token_ids,
-        answer.token_ids,
-        answer.has_own_thought,
+        completion.usage,
+        completion.prompt_token_ids,
+        completion.token_ids,
+        completion.has_own_thought,
     )
 
 

@@ -170,15 +170,12 @@ class VllmAdapter:
 
 
 def _label_reply(plan: LabelPlan, outputs: Sequence[Any]) -> Reply:
-    answers = [
+    reads = [
         {token: entry.logprob for token, entry in output.outputs[0].logprobs[0].items()}
         for output in outputs
     ]
-    logprobs = plan.combine(answers)
-    return Reply(
-        text=max(logprobs, key=logprobs.__getitem__),
-        finish_reason="label",
-        label_logprobs=logprobs,
+    return Reply.of_labels(
+        plan.combine(reads),
         prompt_tokens=len(outputs[0].prompt_token_ids),
         completion_tokens=len(outputs),
         cached_tokens=outputs[0].num_cached_tokens or 0,

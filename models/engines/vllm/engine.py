@@ -12,22 +12,22 @@ from collections.abc import Generator, Sequence
 from typing import Any
 
 from ....data.errors import EngineError
-from ...engine import Answer, EngineIdentity, Reply, Request
+from ...engine import Arrival, EngineIdentity, Reply, Request
 from ...requests.layout import Layout
 from ..checkpoint import (
     load_failure,
     load_processor,
-    local_identity,
     locate,
     make_model_layout,
     processor_options,
     read_model_config,
 )
 from ..gpu_fit import refuse_misfit
+from ..identity import local_identity
 from ..kv_blocks import reuse_grain
 from ..reading import refuse_direct_verdicts
 from ..settings import EngineSettings, installed_version
-from ..streaming import in_order
+from ..streaming import PULSE_S, in_order
 from . import worker_report
 from .adapter import SamplingMaker, VllmAdapter
 from .jobs import Batch, Job, Message
@@ -39,8 +39,6 @@ from .residency import STATES_PER_REQUEST, KvCache
 _log = logging.getLogger("blpo.engine")
 
 _GIB = 1 << 30
-_PULSE_S = 1.0
-"""Longest time without a sign of life from `stream`."""
 
 
 class VllmEngine:
@@ -83,7 +81,7 @@ class VllmEngine:
     def ask(self, requests: Sequence[Request]) -> list[Reply]:
         return in_order(self.stream(requests), len(requests))
 
-    def stream(self, requests: Sequence[Request]) -> Generator[list[Answer]]:
+    def stream(self, requests: Sequence[Request]) -> Generator[list[Arrival]]:
         num_open = len(requests)
         if not num_open:
             return
@@ -92,9 +90,9 @@ class VllmEngine:
         self._submit([_job(request, batch, i) for i, request in enumerate(requests)])
         try:
             while num_open:
-                answers = self._receive(batch)
-                num_open -= len(answers)
-                yield answers
+                replies = self._receive(batch)
+                num_open -= len(replies)
+                yield replies
         finally:
             if num_open:  # nobody waits for the rest: an interrupt, or an error of the caller
                 self._inbox.put(batch)
@@ -118,14 +116,14 @@ class VllmEngine:
                 atexit.register(self.close)
             self._inbox.put(jobs)
 
-    def _receive(self, batch: Batch) -> list[Answer]:
+    def _receive(self, batch: Batch) -> list[Arrival]:
         try:
-            answers = batch.answers.get(timeout=_PULSE_S)
+            replies = batch.replies.get(timeout=PULSE_S)
         except queue.Empty:
             return []
-        if answers is None:
+        if replies is None:
             raise self._failed("the vLLM engine was closed while requests waited")
-        return answers
+        return replies
 
     def _failed(self, otherwise: str) -> EngineError:
         """A new exception for each caller: raising one in several threads mixes tracebacks."""

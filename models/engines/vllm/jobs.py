@@ -6,7 +6,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from ...engine import Answer, ErrorKind, Reply, Request
+from ...engine import Arrival, ErrorKind, Reply, Request
 from ...requests.label_logprobs import LabelPlan
 
 
@@ -14,24 +14,24 @@ from ...requests.label_logprobs import LabelPlan
 class Batch:
     """The requests of one call.
 
-    num_open: requests without an answer. finished: answers that have not been handed out yet.
-    answers: those handed out, for the caller; None says that there will be no more.
+    num_open: requests without a reply. finished: replies that have not been handed out yet.
+    replies: those handed out, for the caller; None says that there will be no more.
     """
 
     num_open: int
-    answers: "queue.SimpleQueue[list[Answer] | None]" = field(default_factory=queue.SimpleQueue)
-    finished: list[Answer] = field(default_factory=list[Answer])
+    replies: "queue.SimpleQueue[list[Arrival] | None]" = field(default_factory=queue.SimpleQueue)
+    finished: list[Arrival] = field(default_factory=list[Arrival])
     cancelled: bool = False
 
     def hand_out(self) -> None:
         if self.finished:
-            answers, self.finished = self.finished, []
-            self.answers.put(answers)
+            replies, self.finished = self.finished, []
+            self.replies.put(replies)
 
     def give_up(self) -> None:
-        """Wake the caller, who misses answers."""
+        """Wake the caller, who misses replies."""
         self.hand_out()
-        self.answers.put(None)
+        self.replies.put(None)
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Job:
                 self.then()
 
     def fail(self, reason: str, kind: ErrorKind = "request") -> None:
-        self.settle(Reply(text="", finish_reason="error", error=reason, error_kind=kind))
+        self.settle(Reply.of_error(reason, kind))
 
 
 Message = list[Job] | Batch | None

@@ -220,22 +220,20 @@ class RequestLoop:
             if first is not job:
                 self._add(first)
             return
+        self._add_reads(job)
+
+    def _add_reads(self, job: Job) -> None:
+        """Give the engine those reads of a job that it does not have yet."""
         try:
             pixels = job.pixels.result() if job.pixels else None
-        except DataError as error:
-            job.fail(str(error))
-            return
-        job.pixels = None
-        while job.to_add:
-            try:
+            job.pixels = None
+            while job.to_add:
                 self._add_read(job, job.to_add[-1], pixels)
-            except PixelsMissingError:
-                self._resend(job)
-                return
-            except RequestRefusedError as error:
-                job.fail(str(error))
-                return
-            job.to_add.pop()
+                job.to_add.pop()
+        except PixelsMissingError:
+            self._resend(job)
+        except (DataError, RequestRefusedError) as error:
+            job.fail(str(error))
 
     def _put_first(self, jobs: list[Job]) -> None:
         self._ready.extendleft(reversed(jobs))

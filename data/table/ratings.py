@@ -1,4 +1,4 @@
-"""Cells that hold the answers of several annotators."""
+"""Cells that hold the ratings of several annotators."""
 
 import ast
 import json
@@ -9,43 +9,43 @@ from typing import Any, cast
 from ..sources.label_studio import joined
 
 _COUNTED_STATUS = ("submitted", "completed", "")
-"""Of an answer; drafts and discarded ones do not count."""
+"""Of a rating; drafts and discarded ones do not count."""
 
 _MOST_VOTES = 10_000
 """On one image; a mapping with larger numbers holds something else."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Rating:
     """What one annotator said. rater: who, None where nothing tells."""
 
     cell: object
     rater: str | None = None
 
 
-def answers_in(cell: object, raters: object = None, statuses: object = None) -> list[Answer] | None:
-    """The answers in a cell, in its order; None for a cell of one label.
+def ratings_in(cell: object, raters: object = None, statuses: object = None) -> list[Rating] | None:
+    """The ratings in a cell, in its order; None for a cell of one label.
 
     A cell of several is a list, of labels or of objects with `value` (Argilla), such a list as
     text, or how often each label was given ({"yes": 2, "no": 1}). raters, statuses: lists beside
-    it, as Argilla has them. What was not submitted is no answer. A list of one is its element.
+    it, as Argilla has them. What was not submitted is no rating. A list of one is its element.
     """
     found = _list_of(_unwrapped(cell))
     if found is None:
         return None
     names, states = _padded(raters, len(found)), _padded(statuses, len(found))
-    answers = [_answer(*parts) for parts in zip(found, names, states, strict=True)]
-    return [answer for answer in answers if answer is not None]
+    ratings = [_rating(*parts) for parts in zip(found, names, states, strict=True)]
+    return [rating for rating in ratings if rating is not None]
 
 
-def _answer(value: object, rater: object, status: object) -> Answer | None:
+def _rating(value: object, rater: object, status: object) -> Rating | None:
     if isinstance(value, dict):
         response = cast("dict[str, object]", value)
         rater, status = response.get("user_id", rater), response.get("status", status)
         value = response.get("value")
     if value is None or str(status or "").lower() not in _COUNTED_STATUS:
         return None
-    return Answer(joined(value), None if rater is None else str(rater))
+    return Rating(joined(value), None if rater is None else str(rater))
 
 
 def single(cell: object) -> object:

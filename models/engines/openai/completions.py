@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from pydantic import BaseModel, Field, ValidationError
@@ -61,7 +61,7 @@ class _Choice(BaseModel):
     token_ids: list[int] | None = None
 
 
-class _Completion(BaseModel):
+class _Body(BaseModel):
     choices: list[_Choice] = Field(min_length=1)
     usage: Any = None
     prompt_token_ids: list[int] | None = None
@@ -70,7 +70,7 @@ class _Completion(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Token counts as the server gives them, 0 where it does not."""
+    """Token counts as the server gives them, 0 where it does not; named as those of a reply."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -78,7 +78,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Completion:
     """What is read of a chat completion.
 
     text: the answer, with a thought where the server leaves it in. has_own_thought: the server has
@@ -96,32 +96,32 @@ class Answer:
     is_vllm: bool
 
 
-def read_answer(response: Response, server: str) -> Answer:
-    """The answer in a successful response.
+def read_completion(response: Response, server: str) -> Completion:
+    """What is read of a successful response.
 
     Raises RefusedError if the model was kept from answering, TransientError for what is no
     completion, and for an error body what the error means.
     """
     try:
-        completion = _Completion.model_validate_json(response.payload)
+        body = _Body.model_validate_json(response.payload)
     except ValidationError:
         if response.error:
             raise failure_in(response, server) from None
         raise TransientError(f"the answer is not a completion: {response.message[:80]!r}") from None
-    choice = completion.choices[0]
+    choice = body.choices[0]
     message = choice.message or _Message()
     text = _text(message.content)
     has_thought = bool(message.reasoning or message.reasoning_content)
     _refuse_blocked(choice, message, text)
-    return Answer(
+    return Completion(
         text=text,
         has_own_thought=has_thought or _is_in_parts(message.content),
         is_cut=(choice.finish_reason or "").lower() in _CUT_OFF,
         positions=_positions(choice.logprobs),
-        usage=read_usage(completion.usage),
-        prompt_token_ids=completion.prompt_token_ids,
+        usage=read_usage(body.usage),
+        prompt_token_ids=body.prompt_token_ids,
         token_ids=choice.token_ids,
-        is_vllm=str(completion.system_fingerprint or "").startswith("vllm"),
+        is_vllm=str(body.system_fingerprint or "").startswith("vllm"),
     )
 
 
@@ -137,28 +137,20 @@ def read_usage(usage: Any) -> Usage:
     )
 
 
-def reply_to(answer: Answer, labels: Sequence[str], departures: tuple[str, ...]) -> Reply:
+def reply_to(completion: Completion, labels: Sequence[str], departures: tuple[str, ...]) -> Reply:
     """The reply to a request. Raises RefusedError if its log-probabilities are no such."""
-    logprobs = _label_logprobs(answer, labels) if labels else None
-    finish: FinishReason = "length" if answer.is_cut else "stop"
-    text = answer.text
+    logprobs = _label_logprobs(completion, labels) if labels else None
+    counts = asdict(completion.usage)
     if logprobs is not None:
-        text, finish = max(logprobs, key=logprobs.__getitem__), "label"
-    return Reply(
-        text=text,
-        finish_reason=finish,
-        label_logprobs=logprobs,
-        prompt_tokens=answer.usage.prompt_tokens,
-        completion_tokens=answer.usage.completion_tokens,
-        cached_tokens=answer.usage.cached_tokens,
-        departures=departures,
-    )
+        return Reply.of_labels(logprobs, departures=departures, **counts)
+    finish: FinishReason = "length" if completion.is_cut else "stop"
+    return Reply(completion.text, finish, departures=departures, **counts)
 
 
-def _label_logprobs(answer: Answer, labels: Sequence[str]) -> dict[str, float] | None:
+def _label_logprobs(completion: Completion, labels: Sequence[str]) -> dict[str, float] | None:
     """Of the answer's first token; None where the text says another thing than they do."""
-    text = read(answer.text, "length" if answer.is_cut else "stop")
-    position = _first_of_answer(answer, text)
+    text = read(completion.text, "length" if completion.is_cut else "stop")
+    position = _first_of_answer(completion, text)
     if position is None:
         return None
     if not are_probabilities(position.top):
@@ -172,17 +164,17 @@ def _label_logprobs(answer: Answer, labels: Sequence[str]) -> dict[str, float] |
     return logprobs if agrees else None
 
 
-def _first_of_answer(answer: Answer, text: ReadText) -> Position | None:
+def _first_of_answer(completion: Completion, text: ReadText) -> Position | None:
     """The first token of the answer that is not white space; None if it is not to be found.
 
     A thought comes before it, whether the server has taken it out of the text or not.
     """
     if text.missing == "thought":
         return None
-    is_first = not (answer.has_own_thought or text.before)
-    is_first = is_first and answer.text.lstrip().startswith(text.answer)
-    behind = 0 if is_first else _last_start(text.answer, answer.positions)
-    return next((p for p in answer.positions[behind:] if p.token.strip()), None)
+    is_first = not (completion.has_own_thought or text.before)
+    is_first = is_first and completion.text.lstrip().startswith(text.answer)
+    behind = 0 if is_first else _last_start(text.answer, completion.positions)
+    return next((p for p in completion.positions[behind:] if p.token.strip()), None)
 
 
 def _last_start(said: str, positions: Sequence[Position]) -> int:
