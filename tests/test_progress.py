@@ -29,6 +29,27 @@ def test_no_line_before_anything_is_done(
     assert all(line.startswith("500 of about 1,000 calls, ") for line in lines)
 
 
+def test_once_all_is_done_that_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "_PLAIN_LINE_S", 0.001)
+    monkeypatch.setattr(progress, "_is_quiet", False)
+    looks = 0
+    finished = threading.Event()
+
+    def done() -> int:
+        nonlocal looks
+        looks += 1
+        if looks > 20:
+            finished.set()
+        return 30
+
+    with progress.progress({"judge": progress.Tracked(done, 30)}, "calls"):
+        assert finished.wait(60)
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("30 of about 30 calls, ")
+
+
 def test_who_asked_for_quiet_sees_warnings_only(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -115,7 +115,7 @@ def _bars(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> N
 
 
 def _lines(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> None:
-    started = time.monotonic()
+    started, told = time.monotonic(), 0
     while not stop.wait(_PLAIN_LINE_S):
         done = sum(work.done() for work in tracked.values())
         if not done:  # an engine is starting: it says so itself, and its time is not the work's
@@ -123,6 +123,9 @@ def _lines(tracked: Mapping[str, Tracked], unit: str, stop: threading.Event) -> 
             continue
         totals = [work.total_by_now() for work in tracked.values()]
         total = None if None in totals else sum(total or 0 for total in totals)
+        if done == told == total:  # all is asked: what goes on is not counted
+            continue
+        told = done
         elapsed_s = time.monotonic() - started
         left = [work.left(elapsed_s) for work in tracked.values()]
         # Work side by side is through with the last of it.
