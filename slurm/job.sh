@@ -62,8 +62,14 @@ end_all() {
 
 requeue() {
     # A job that was cancelled or has come to its end is not RUNNING any more: it stays away.
-    local state
-    state=$(scontrol show job "$self" 2>/dev/null | sed -n 's/.*JobState=\([A-Z]*\).*/\1/p' | head -n1)
+    local state='' second
+    # A controller that is busy is asked again.
+    for second in 1 2 4 8 0; do
+        state=$(scontrol show job "$self" 2>/dev/null | sed -n 's/.*JobState=\([A-Z]*\).*/\1/p') || true
+        state=${state%%$'\n'*}
+        [ -z "$state" ] || break
+        sleep "$second"
+    done
     if [ "$state" != RUNNING ]; then
         echo "$(date -Is) $self ends with $1, not requeued: it is ${state:-unknown}"
     elif [ "$restarts" -ge "${BLPO_MAX_RESTARTS:-20}" ]; then
