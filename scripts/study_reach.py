@@ -29,6 +29,7 @@ from statistics import mean
 from typing import Any
 
 import numpy as np
+import polars as pl
 from blpo.data.micro.graded import SEEDS_PER_NAME, GradedWorld, load_world
 from blpo.data.micro.graded_data import graded_labels
 from blpo.data.micro.meaning import Meaning, Weighing, counted_steps
@@ -38,7 +39,6 @@ from blpo.models.ideal import seeing
 from blpo.pipeline.runs.directory import step_records
 from blpo.pipeline.sweeps.cells import finished_result, read_sweep_folder
 from blpo.pipeline.sweeps.sweep import method_name, sweep_cells
-from pyarrow import parquet
 
 _WORTH = 0.03
 _NUM_TEST = 200
@@ -109,9 +109,7 @@ class JudgedWorld:
     @cached_property
     def _splits(self) -> dict[str, Seen]:
         drawn = graded_labels(self._task, self._world)
-        rows: list[dict[str, Any]] = parquet.read_table(
-            self._dataset, columns=["split", "label", "image"]
-        ).to_pylist()
+        rows = pl.read_parquet(self._dataset, columns=["split", "label", "image"]).to_dicts()
         splits = {"fresh": Seen(self._fresh())} if self.has_fresh else {}
         for split in ("train", "test"):
             own = [row for row in rows if row["split"] == split]
