@@ -11,27 +11,34 @@ MAX_IMAGE_BYTES = 1 << 29
 """Of an encoded image. The largest that is decoded has half of that before compression."""
 
 _START_BYTES = 16
-_WAYS_TO_FILE = (
+WAYS_TO_FILE = (
     "correct the path, name the folder that paths start from with --image-root FOLDER, or drop the "
     "row"
 )
 
 
 def image_path(
-    folder: Path, name: str, remedy: str, *, allow_outside: bool = False, role: str = "image"
+    folder: Path,
+    name: str,
+    remedy: str,
+    *,
+    allow_outside: bool = False,
+    role: str = "image",
+    shown: str = "",
 ) -> Path:
     """The file that a dataset in `folder` names; raises DataError for one outside of it.
 
-    role: what messages call the image.
+    role: what messages call the image. shown: what they call it with its name, if not by `name`.
 
     A dataset from elsewhere must not get at other files of whoever imports it, neither by a path
     that leads out of the folder nor by a link in it.
     """
     path = Path(os.path.abspath(folder / name))
+    shown = shown or f"{role} {shortened(name)}"
     if not allow_outside:
         if not path.is_relative_to(os.path.abspath(folder)):
-            raise DataError(f"{role} {shortened(name)}: outside {folder}: {remedy}")
-        refuse_outside_link(folder, path, f"{role} {shortened(name)}", remedy)
+            raise DataError(f"{shown}: outside {folder}: {remedy}")
+        refuse_outside_link(folder, path, shown, remedy)
     return path
 
 
@@ -53,13 +60,16 @@ def refuse_outside_link(folder: Path, path: Path, shown: str, remedy: str) -> No
         raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}")
 
 
-def read_image_file(path: Path, role: str = "image") -> bytes:
+def read_image_file(
+    path: Path, role: str = "image", *, shown: str = "", ways: str = WAYS_TO_FILE
+) -> bytes:
     """The bytes of a regular file that begins like an image; raises DataError naming it.
 
-    role: what messages call the image. Of any other file no more than the first bytes are read, and
-    none of them is told.
+    role: what messages call the image. shown: what they call it with its name, if not by its path.
+    ways: what to do where there is no such file. Of any other file no more than the first bytes are
+    read, and none of them is told.
     """
-    shown = f"{role} {shortened(str(path))}"
+    shown = shown or f"{role} {shortened(str(path))}"
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"{shown}: no regular file: correct the path or drop the row")
@@ -68,7 +78,7 @@ def read_image_file(path: Path, role: str = "image") -> bytes:
             _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{shown}: no such file", _WAYS_TO_FILE) from error
+        raise DataError(f"{shown}: no such file", ways) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(

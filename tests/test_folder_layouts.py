@@ -2,9 +2,11 @@
 
 import io
 import json
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from blpo.data.arrow import pa, pq
@@ -436,3 +438,24 @@ def test_parts_of_a_folder_are_named_once_however_many_there_are(
     assert len(list(source.rows(["label"]))) == 20
     assert len(list(source.rows_within("7.parquet", ["label"], range(9)))) == 1
     assert len(named) == 20
+
+
+def test_an_image_that_a_row_names_in_another_spelling_is_named(tmp_path: Path) -> None:
+    names = [*(f"grün {n}.png" for n in range(8)), "Spare.PNG"]
+    put(tmp_path / "shots", *(unicodedata.normalize("NFD", name) for name in names))
+    rows = [
+        {"file_name": name.upper() if n else quote(name), "label": SAFETY.labels[n % 2]}
+        for n, name in enumerate(names[:-1])
+    ]
+    write_csv(tmp_path / "shots/metadata.csv", rows)
+    report, _ = imported(tmp_path / "shots")
+    assert report.left_out.places == {"image that no row names": ["Spare.PNG"]}
+
+
+def test_annotations_name_images_in_either_unicode_form(tmp_path: Path) -> None:
+    put(tmp_path / "set", *(f"images/{unicodedata.normalize('NFD', 'ä')}{n}.png" for n in range(8)))
+    (tmp_path / "set/annotations").mkdir()
+    annotations = coco(range(8)).replace('"file_name": "', '"file_name": "ä')
+    (tmp_path / "set/annotations/a.json").write_text(annotations)
+    report, _ = imported(tmp_path / "set")
+    assert report.num_rows == 8

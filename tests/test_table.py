@@ -198,10 +198,10 @@ def test_all_problems_are_listed_with_line_value_and_remedy(tmp_path: Path) -> N
         "rename it with --label FOUND=TASK"
     )
     assert "line 4: image " in lines[2]
-    assert lines[2].endswith("none.png: no such file")
+    assert lines[2].endswith("line 4: image images/none.png: no such file")
     assert remedy == (
-        "no such file: correct the path, name the folder that paths start from with --image-root "
-        "FOLDER, or drop the row"
+        f"no such file: looked for in {tmp_path}: correct the path, name the folder that paths "
+        "start from with --image-root FOLDER, or drop the row"
     )
     assert "line 5: image images/3.png: cannot be decoded" in lines[3]
     assert "line 6: image images/4.png: the file is empty" in lines[4]

@@ -195,11 +195,8 @@ def _image_reader(
 def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> str:
     """What the first image path that can be found below the root begins with beyond it."""
     column = found.roles[image]
-    for row in islice(table.rows(columns_in(column)), _ROWS_FOR_PREFIX):
-        prefix = common_prefix(cell_of(column, row.values), root)
-        if prefix is not None:
-            return prefix
-    return ""
+    rows = islice(table.rows(columns_in(column)), _ROWS_FOR_PREFIX)
+    return common_prefix((cell_of(column, row.values) for row in rows), root) or ""
 
 
 def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> Counter[str]:

@@ -9,12 +9,11 @@ from typing import Any
 from ..errors import DataError
 from ..images import ImageFacts, check_image
 from ..label_sets import spelling, unknown_label
-from ..redaction import public_address
 from ..shown import shortened
 from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Criterion, Task, label_text
 from .answers import Answer, answers_in, single
-from .cells import FoundImage, ImageReader, unwrapped
+from .cells import FoundImage, ImageReader
 from .columns import Role, cell_of, columns_in, companions
 from .labels import LabelReader
 from .raters import consensus
@@ -131,17 +130,12 @@ class RowReader:
     def _checked_image(self, row: TableRow, role: Role, noticed: _Noticed) -> FoundImage:
         try:
             image = self.image(row, role)
-            noticed.facts.append(check_image(image.data, self._image_name(row, role)))
+            shown = self.images.shown(self._cell(row, role), role)
+            noticed.facts.append(check_image(image.data, shown))
         except DataError as error:
             noticed.problem(f"no usable {role}", error.fact, error.remedy)
             return _NO_IMAGE
         return image
-
-    def _image_name(self, row: TableRow, role: Role) -> str:
-        cell = unwrapped(self._cell(row, role))
-        return (
-            f"{role} {shortened(public_address(cell.strip()))}" if isinstance(cell, str) else role
-        )
 
     def _group(self, row: TableRow, text: str | None, image_hash: str) -> str:
         if self.columns.get("group") in {self.columns[role] for role in self.image_roles}:
