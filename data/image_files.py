@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 from .errors import DataError
-from .images import FORMATS, is_image_start
+from .images import FORMATS, NO_IMAGE, TOO_LARGE, is_image_start
 from .shown import shortened
 
 MAX_IMAGE_BYTES = 1 << 29
@@ -15,6 +15,9 @@ WAYS_TO_FILE = (
     "correct the path, name the folder that paths start from with --image-root FOLDER, or drop the "
     "row"
 )
+NO_FILE = "a path without a file"
+_OUTSIDE = "an image outside the folder"
+"""Causes of errors, which rows are counted by."""
 
 
 def image_path(
@@ -37,7 +40,7 @@ def image_path(
     shown = shown or f"{role} {shortened(name)}"
     if not allow_outside:
         if not path.is_relative_to(os.path.abspath(folder)):
-            raise DataError(f"{shown}: outside {folder}: {remedy}")
+            raise DataError(f"{shown}: outside {folder}: {remedy}", cause=_OUTSIDE)
         refuse_outside_link(folder, path, shown, remedy)
     return path
 
@@ -57,7 +60,7 @@ def refuse_outside_link(folder: Path, path: Path, shown: str, remedy: str) -> No
     except ValueError:
         return  # A name that no file has, as who opens it finds out.
     if not any(target.is_relative_to(place) for place in inside):
-        raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}")
+        raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}", cause=_OUTSIDE)
 
 
 def read_image_file(
@@ -78,7 +81,7 @@ def read_image_file(
             _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{shown}: no such file", ways) from error
+        raise DataError(f"{shown}: no such file", ways, cause=NO_FILE) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(
@@ -91,10 +94,12 @@ def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
     if start and not is_image_start(start):
         raise DataError(
             f"{shown}: its first bytes are those of none of {', '.join(FORMATS)}: replace it "
-            "or drop the row"
+            "or drop the row",
+            cause=NO_IMAGE,
         )
     if num_bytes > MAX_IMAGE_BYTES:
         raise DataError(
             f"{shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
-            "shrink it or drop the row"
+            "shrink it or drop the row",
+            cause=TOO_LARGE,
         )

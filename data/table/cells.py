@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
 from ..errors import DataError
 from ..file_names import FileNames, Key, caseless, composed
-from ..image_files import MAX_IMAGE_BYTES, WAYS_TO_FILE, image_path, read_image_file
+from ..image_files import MAX_IMAGE_BYTES, NO_FILE, WAYS_TO_FILE, image_path, read_image_file
 from ..images import is_image_start
 from ..redaction import public_address
 from ..remote import address, is_web
@@ -81,7 +81,7 @@ class ImageReader:
             count = len(cast("list[object]", cell))
             raise DataError(f"holds {count} images in one cell: write a row for each")
         if not isinstance(cell, str) or not cell.strip():
-            raise DataError(f"has no {role}: fill it in or drop the row")
+            raise DataError(f"has no {role}: fill it in or drop the row", cause=f"no {role}")
         return self._of_text(cell.strip(), folder, role)
 
     def shown(self, cell: object, role: str) -> str:
@@ -125,7 +125,9 @@ class ImageReader:
             )
         if self.downloads is None:
             raise DataError(
-                f"{role} {shortened(name)}: is a URL: download the images first, or pass --download"
+                f"{role} {shortened(name)}: is a URL: download the images first, or pass "
+                "--download",
+                cause="an image behind a URL",
             )
         return FoundImage(self.downloads.read(url), name, "URL")
 
@@ -171,6 +173,7 @@ class ImageReader:
                 f"{shown}: in none of {', '.join(map(str, roots))}: no such file",
                 "correct the path, name the folder that it starts from with one more --image-root, "
                 "or drop the row",
+                cause=NO_FILE,
             )
         return next(iter(files))
 
@@ -191,7 +194,8 @@ class ImageReader:
                 if len(found) > 1:
                     raise DataError(
                         f"{shown}: no such file, and {len(found)} whose names differ in case alone "
-                        f"({shortened(', '.join(found))}): write the name of the one that is meant"
+                        f"({shortened(', '.join(found))}): write the name of the one that is meant",
+                        cause=NO_FILE,
                     )
                 if found:
                     return found[0], f"{how}, {form}" if how else form

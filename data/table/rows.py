@@ -133,7 +133,8 @@ class RowReader:
             shown = self.images.shown(self._cell(row, role), role)
             noticed.facts.append(check_image(image.data, shown))
         except DataError as error:
-            noticed.problem(f"no usable {role}", error.fact, error.remedy)
+            cause = error.cause or f"no usable {role}"
+            noticed.problem(cause, error.fact, error.remedy)
             return _NO_IMAGE
         return image
 
