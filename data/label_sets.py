@@ -45,6 +45,8 @@ def explain_contradiction(labels: Iterable[str], task: Task, *, has_scores: bool
 def unknown_label(label: object, task: Task) -> str:
     """What to say about a label outside the task's set."""
     told = f"label {_cut(label)!r} is not one of {task.label_set()} (task {task.name})"
+    if "\0" in str(label):
+        return f"{told}: it holds a NUL byte, which is no text: take it out of the table"
     meant = _meant(label_text(label), task)
     if meant is not None:
         return f"{told}; did you mean {meant!r}? Rename it with --label {label_text(label)}={meant}"

@@ -55,4 +55,10 @@ def open_file(path: Path, sheet: str = "") -> TableSource:
             ".tsv, .xlsx, .jsonl, .ndjson, .json, .parquet, .tar, the .xml of CVAT, a folder, or a "
             ".txt of images without labels"
         )
+    _refuse_empty(path)
     return _SOURCES[suffix](path)
+
+
+def _refuse_empty(path: Path) -> None:
+    if path.is_file() and not path.stat().st_size:
+        raise DataError(f"{path}: the file is empty (0 bytes): export it again, or copy it anew")

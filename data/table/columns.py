@@ -132,6 +132,14 @@ def column_of(role: Role, names: Sequence[str], *, is_pairwise: bool = False) ->
     return next(iter(_columns_called(role, _aliases(role, is_pairwise), names)), None)
 
 
+def is_header(names: Sequence[str], task: Task) -> bool:
+    """Whether names are those of the images and of one more role."""
+    found = {
+        role for role in roles_of(task) if _columns_called(role, aliases_of(role, task), names)
+    }
+    return {*task.image_columns} < found
+
+
 def roles_of(task: Task) -> tuple[Role, ...]:
     """What columns of a table are for in a task: its images first."""
     others = (role for role in ROLES if role not in ("image", "image_b"))

@@ -19,6 +19,7 @@ from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
 from .division import Inspection, divide
 from .downloads import Downloads
+from .headers import advice_on_header
 from .kept_sides import read_split
 from .options import TableOptions
 from .raters import NO_MAJORITY, merged, rule
@@ -46,8 +47,10 @@ def inspect_table(
     check_label_map(options.label_map, task)
     table = _opened(source, options)
     old = None if options.split_as is None else read_split(options.split_as, task)
-    name, names = joint_name((source, *options.more)), table.columns()
-    found = _matched(name, names, table, task, options)
+    name = joint_name((source, *options.more))
+    with advice_on_header(name, table, task):
+        names = table.columns()
+        found = _matched(name, names, table, task, options)
     reader = RowReader(
         found.roles,
         task,
@@ -237,7 +240,9 @@ def _check_renames(
 
 
 def _given_labels(looked: Inspection) -> list[str]:
-    return [label for r in looked.records for label in r.ratings or (r.label,) if label]
+    """Those of all annotators, but for what no option could rename."""
+    given = (label for r in looked.records for label in r.ratings or (r.label,))
+    return [label for label in given if label and "\0" not in label]
 
 
 def _records(looked: Inspection, on_row: OnRow) -> Iterator[Record]:

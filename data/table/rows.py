@@ -80,6 +80,7 @@ class RowReader:
         answers = self._answers(row, noticed)
         label, score = self._label(row, answers, noticed)
         criteria = self._criteria(row, noticed)
+        has_object = _is_object(self._cell(row, "comment"))
         return Record(
             row=number,
             where=row.where,
@@ -100,7 +101,8 @@ class RowReader:
             facts=tuple(noticed.facts),
             ways=tuple(image.how for image in found if image.how),
             further_hashes=tuple(hashes[1:]),
-            comment=self._string(row, "comment"),
+            comment=None if has_object else self._string(row, "comment"),
+            has_unread_comment=has_object,
             criteria=criteria,
         )
 
@@ -258,6 +260,11 @@ def _answer_reader(criterion: Criterion, task: Task) -> LabelReader:
     """Reads answers to a criterion: its labels in any spelling; a probability as it is written."""
     labels = () if criterion.kind == "probability" else criterion.labels
     return LabelReader(task.model_copy(update={"labels": labels, "kind": "binary"}))
+
+
+def _is_object(cell: object) -> bool:
+    """Whether a cell is an object, other than the choices of Label Studio, and so no text."""
+    return isinstance(cell, dict) and cell.keys() != {"choices"}
 
 
 def _is_blank(cell: object) -> bool:
