@@ -1,5 +1,6 @@
 """Image folders as the Hub, desktops, notebooks and archives leave them."""
 
+import gzip
 import io
 import json
 import unicodedata
@@ -312,6 +313,33 @@ def test_what_is_no_part_of_a_sample_in_a_tar_is_left_out_and_counted(tmp_path: 
         "file without a suffix": 1,
         "hidden or system file": 1,
     }
+
+
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_that_ends_too_early_is_refused(tmp_path: Path, mode: str) -> None:
+    members = {f"{n}.{end}": text for n in range(8) for end, text in (
+        ("cls", SAFETY.labels[n % 2].encode()), ("png", png(n)),
+    )}  # fmt: skip
+    whole = tar_of(tmp_path / "t.tar", members).read_bytes()
+    size = len(whole.rstrip(b"\0")) // 512 * 512
+
+    def packed(content: bytes) -> Path:
+        (tmp_path / "t.tar").write_bytes(gzip.compress(content) if "gz" in mode else content)
+        return tmp_path / "t.tar"
+
+    assert imported(packed(whole))[0].num_rows == 8
+    for end in (size // 2, size + 512, whole.rindex(b"7.cls") + 100, whole.rindex(b"7.cls")):
+        told = refused(packed(whole[:end]))
+        assert told.endswith("copy it again"), end
+    at = whole.index(b"5.cls")
+    assert "behind 10 members" in refused(packed(whole[:at] + b"?" * 100 + whole[at + 100 :]))
+    assert "holds more behind its end" in refused(packed(whole + whole))
+
+
+def test_samples_whose_members_are_apart_are_refused(tmp_path: Path) -> None:
+    members = {f"{n}.png": png(n) for n in range(4)} | {f"{n}.cls": b"Safe" for n in range(4)}
+    told = refused(tar_of(tmp_path / "t.tar", members))
+    assert "t.tar: 0.cls: other members of its sample do not stand beside it: pack" in told
 
 
 def test_two_members_of_a_sample_may_not_hold_one_column(tmp_path: Path) -> None:

@@ -83,4 +83,11 @@ class SpreadsheetSource(Plain):
                 f"{self.path}: has several sheets ({', '.join(name for name, _ in filled)}): "
                 "choose one with --sheet NAME"
             )
-        return filled[0] if filled else ("", [])
+        if not filled:
+            raise DataError(
+                f"{self.path}: nothing stands in {self._named(wanted)}: export it again"
+            )
+        return filled[0]
+
+    def _named(self, sheets: Sequence[str]) -> str:
+        return f"sheet {sheets[0]!r}" if len(sheets) == 1 else "any of its sheets"
