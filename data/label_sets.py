@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .errors import DataError
+from .file_names import caseless
 from .near_words import did_you_mean, near_words
 from .shown import shortened
 from .tasks import PAIR_LABELS, PAIR_LABELS_WITH_TIE, Task, label_text
@@ -222,7 +223,7 @@ def _near(label: str, task: Task) -> str | None:
 
 def spelling(label: str) -> str:
     """What spellings of one label have in common."""
-    return re.sub(r"[\s_-]+", " ", label.casefold())
+    return re.sub(r"[\s_-]+", " ", caseless(label))
 
 
 def _yaml_text(label: str) -> str:

@@ -1,6 +1,7 @@
 """Importing tables: what users have becomes a dataset, or a list of what is wrong with it."""
 
 import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -570,3 +571,26 @@ def test_comments_that_are_objects_are_counted(tmp_path: Path) -> None:
     ) in report.notes
     _, dataset = imported(table, columns={"comment": "comment.why"}, overwrite=True)
     assert "dull 3" in {example.comment for example in examples_of(dataset)}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_columns_and_labels_are_named_in_either_unicode_form(tmp_path: Path, form: str) -> None:
+    def same(text: str) -> str:
+        return unicodedata.normalize(form, text)
+
+    def other(text: str) -> str:
+        return unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], text)
+
+    names = {"Safe": same("grün"), "Unsafe": same("Übel")}
+    rows = [
+        {same("Fläche"): row["image"].removeprefix("images/"), same("Güte"): names[row["label"]]}
+        for row in rows_with_images(tmp_path)
+    ]
+    report, dataset = imported(
+        write_csv(tmp_path / "t.csv", rows),
+        columns={"image": f"images/{{{other('Fläche')}}}", "label": other("Güte")},
+        label_map={other("grün"): "Safe", other("übel"): "Unsafe"},
+    )
+    assert report.columns["label"] == same("Güte")
+    assert {example.label for example in examples_of(dataset)} == {"Safe", "Unsafe"}
+    assert any("(6)" in note for note in report.notes if note.startswith("labels renamed"))

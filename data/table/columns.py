@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..examples import CRITERION
+from ..file_names import composed
 from ..problems import Problems
 from ..shown import shortened
 from ..tasks import Task
@@ -94,8 +95,11 @@ def match_columns(
     a role for which several columns could be meant.
     """
     problems = Problems(source)
+    given = {role: _as_there(name, names) for role, name in given.items()}
+    criteria = {name: _as_there(column, names) for name, column in (criteria or {}).items()}
+    ratings = [_as_there(name, names) for name in ratings]
     _check_given(problems, names, given, task, ratings)
-    of_criteria = _criteria(problems, names, criteria or {}, task)
+    of_criteria = _criteria(problems, names, criteria, task)
     problems.raise_if_any()
     found: dict[Role, str] = {}
     for role in roles_of(task):
@@ -119,6 +123,13 @@ def match_columns(
             problems.add(f"column for the {role}", _missing(role, task, names, spare))
     problems.raise_if_any()
     return FoundColumns(found, list(ratings), of_criteria)
+
+
+def _as_there(name: str, names: Sequence[str]) -> str:
+    """A column, or a path with columns in braces, in the Unicode form that the table has."""
+    forms = {composed(one): one for one in names}
+    path = _FIELD.sub(lambda found: f"{{{forms.get(composed(found[1]), found[1])}}}", name)
+    return name if name in names else forms.get(composed(name), path)
 
 
 def _without(names: Sequence[str], found: Mapping[Role, str], task: Task) -> list[str]:
