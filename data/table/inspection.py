@@ -50,6 +50,11 @@ def inspect_table(
     name = joint_name((source, *options.more))
     with advice_on_header(name, table, task):
         names = table.columns()
+        if not names:
+            raise DataError(
+                f"{name}: the table has no columns, as nothing stands in it: check that it is the "
+                "right file"
+            )
         found = _matched(name, names, table, task, options)
     reader = RowReader(
         found.roles,
