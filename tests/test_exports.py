@@ -225,7 +225,11 @@ def csv_of(folder: Path, text: str, encoding: str = "utf-8", count: int = 8) -> 
     [
         ("sep=;\nimage;label\n*\n", "utf-8", {}),
         ("image,label\n*\n,\n,\n", "utf-8", {"empty row": 2}),
-        ("image,label,done\n*\n,,FALSE\n", "utf-8", {"empty row": 1}),
+        (
+            "image,label,done\n*\n,,FALSE\n",
+            "utf-8",
+            {"empty row": 1, "cell of 'done', read as empty as the line ends before it": 8},
+        ),
         ("\nimage,label\n*\n\n\n", "utf-8", {}),
         ("image,label,,\n*,,\n", "utf-8", {"column without a name": 2}),
         ('"image"; "label"\n*\n', "utf-8", {}),

@@ -103,9 +103,7 @@ def _opened(path: Path) -> Generator[tarfile.TarFile]:
 
 
 def _refuse_no_end(tar: tarfile.TarFile, path: Path) -> None:
-    file = tar.fileobj
-    if file is None:
-        return
+    file: Any = tar.fileobj
     file.seek(tar.offset)
     if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
         raise DataError(
