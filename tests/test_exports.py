@@ -123,7 +123,7 @@ def test_nothing_of_a_coco_file_is_passed_over_in_silence(tmp_path: Path) -> Non
 
 def test_a_coco_file_whose_ids_do_not_fit_is_refused(tmp_path: Path) -> None:
     images = [{"id": n, "file_name": f"{n}.png"} for n in range(4)]
-    value = {
+    value: dict[str, Any] = {
         "images": images,
         "annotations": [{"image_id": str(n), "category_id": 0} for n in range(4)],
         "categories": [{"id": 0, "name": "Safe"}],

@@ -4,7 +4,7 @@ import base64
 import json
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from answering import AnsweringServer, Asked, Response
@@ -99,8 +99,10 @@ def test_paths_in_other_spellings_are_found(tmp_path: Path, written: str, way: s
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_names_in_the_other_unicode_form_are_found_and_told(tmp_path: Path, form: str) -> None:
-    other = {"NFC": "NFD", "NFD": "NFC"}[form]
+def test_names_in_the_other_unicode_form_are_found_and_told(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
     names = [f"Übersicht {n}/grün.png" for n in range(8)]
     put(tmp_path / "here", *(unicodedata.normalize(other, name) for name in names))
     written = [unicodedata.normalize(form, f"here\\{name}") for name in names]

@@ -3,7 +3,7 @@
 import os
 import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -590,12 +590,14 @@ def test_comments_that_are_objects_are_counted(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_columns_and_labels_are_named_in_either_unicode_form(tmp_path: Path, form: str) -> None:
+def test_columns_and_labels_are_named_in_either_unicode_form(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
     def same(text: str) -> str:
         return unicodedata.normalize(form, text)
 
     def other(text: str) -> str:
-        return unicodedata.normalize({"NFC": "NFD", "NFD": "NFC"}[form], text)
+        return unicodedata.normalize("NFD" if form == "NFC" else "NFC", text)
 
     names = {"Safe": same("grün"), "Unsafe": same("Übel")}
     rows = [
