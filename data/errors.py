@@ -47,13 +47,15 @@ class DataError(BlpoError):
 
     remedy: what to do, where one sentence serves for all problems of its kind; told behind `fact`.
     brief: one line in place of a message of many; empty for a short one.
+    cause: the kind under which rows with it are counted, after "row with"; empty for one of none.
     """
 
-    def __init__(self, fact: str, remedy: str = "", brief: str = "") -> None:
+    def __init__(self, fact: str, remedy: str = "", brief: str = "", *, cause: str = "") -> None:
         super().__init__(f"{fact}; {remedy}" if remedy else fact)
         self.fact = fact
         self.remedy = remedy
         self.brief = brief
+        self.cause = cause
 
 
 class OutputError(BlpoError):

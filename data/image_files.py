@@ -4,34 +4,44 @@ import os
 from pathlib import Path
 
 from .errors import DataError
-from .images import FORMATS, is_image_start
+from .images import FORMATS, NO_IMAGE, TOO_LARGE, is_image_start
 from .shown import shortened
 
 MAX_IMAGE_BYTES = 1 << 29
 """Of an encoded image. The largest that is decoded has half of that before compression."""
 
 _START_BYTES = 16
-_WAYS_TO_FILE = (
+WAYS_TO_FILE = (
     "correct the path, name the folder that paths start from with --image-root FOLDER, or drop the "
     "row"
 )
+NO_FILE = "a path without a file"
+_OUTSIDE = "an image outside the folder"
+"""Causes of errors, which rows are counted by."""
 
 
 def image_path(
-    folder: Path, name: str, remedy: str, *, allow_outside: bool = False, role: str = "image"
+    folder: Path,
+    name: str,
+    remedy: str,
+    *,
+    allow_outside: bool = False,
+    role: str = "image",
+    shown: str = "",
 ) -> Path:
     """The file that a dataset in `folder` names; raises DataError for one outside of it.
 
-    role: what messages call the image.
+    role: what messages call the image. shown: what they call it with its name, if not by `name`.
 
     A dataset from elsewhere must not get at other files of whoever imports it, neither by a path
     that leads out of the folder nor by a link in it.
     """
     path = Path(os.path.abspath(folder / name))
+    shown = shown or f"{role} {shortened(name)}"
     if not allow_outside:
         if not path.is_relative_to(os.path.abspath(folder)):
-            raise DataError(f"{role} {shortened(name)}: outside {folder}: {remedy}")
-        refuse_outside_link(folder, path, f"{role} {shortened(name)}", remedy)
+            raise DataError(f"{shown}: outside {folder}: {remedy}", cause=_OUTSIDE)
+        refuse_outside_link(folder, path, shown, remedy)
     return path
 
 
@@ -50,16 +60,19 @@ def refuse_outside_link(folder: Path, path: Path, shown: str, remedy: str) -> No
     except ValueError:
         return  # A name that no file has, as who opens it finds out.
     if not any(target.is_relative_to(place) for place in inside):
-        raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}")
+        raise DataError(f"{shown}: a link that leads out of {folder}: {remedy}", cause=_OUTSIDE)
 
 
-def read_image_file(path: Path, role: str = "image") -> bytes:
+def read_image_file(
+    path: Path, role: str = "image", *, shown: str = "", ways: str = WAYS_TO_FILE
+) -> bytes:
     """The bytes of a regular file that begins like an image; raises DataError naming it.
 
-    role: what messages call the image. Of any other file no more than the first bytes are read, and
-    none of them is told.
+    role: what messages call the image. shown: what they call it with its name, if not by its path.
+    ways: what to do where there is no such file. Of any other file no more than the first bytes are
+    read, and none of them is told.
     """
-    shown = f"{role} {shortened(str(path))}"
+    shown = shown or f"{role} {shortened(str(path))}"
     try:
         if path.exists() and not path.is_file():
             raise DataError(f"{shown}: no regular file: correct the path or drop the row")
@@ -68,7 +81,7 @@ def read_image_file(path: Path, role: str = "image") -> bytes:
             _refuse_no_image(start, os.fstat(file.fileno()).st_size, shown)
             return start + file.read()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError(f"{shown}: no such file", _WAYS_TO_FILE) from error
+        raise DataError(f"{shown}: no such file", ways, cause=NO_FILE) from error
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise DataError(
@@ -81,10 +94,12 @@ def _refuse_no_image(start: bytes, num_bytes: int, shown: str) -> None:
     if start and not is_image_start(start):
         raise DataError(
             f"{shown}: its first bytes are those of none of {', '.join(FORMATS)}: replace it "
-            "or drop the row"
+            "or drop the row",
+            cause=NO_IMAGE,
         )
     if num_bytes > MAX_IMAGE_BYTES:
         raise DataError(
             f"{shown}: {num_bytes:,} bytes, more than the {MAX_IMAGE_BYTES:,} that are read: "
-            "shrink it or drop the row"
+            "shrink it or drop the row",
+            cause=TOO_LARGE,
         )

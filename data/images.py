@@ -3,7 +3,9 @@
 import hashlib
 import io
 import math
+import re
 import struct
+import warnings
 import zlib
 from dataclasses import dataclass
 from functools import cache, cached_property
@@ -29,6 +31,10 @@ _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b
 MAX_DECODED_PIXELS = 89_478_485
 """Largest image that is decoded at all (Pillow's own threshold for a decompression bomb)."""
 
+NO_IMAGE = "a file that is no image"
+TOO_LARGE = "an image larger than is decoded"
+"""Causes of errors, which rows are counted by."""
+
 _DECODE_ERRORS = (
     OSError,
     SyntaxError,
@@ -41,6 +47,8 @@ _DECODE_ERRORS = (
     struct.error,
     zlib.error,
 )
+# The same limit as Pillow's, of which an error tells with the image's name.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 
 
@@ -127,7 +135,10 @@ def check_image(data: bytes, name: str) -> ImageFacts:
 
 def _read_rgb(data: bytes, name: str) -> Image.Image:
     if not data:
-        raise DataError(f"{name}: the file is empty (0 bytes): replace it or drop its row")
+        raise DataError(
+            f"{name}: the file is empty (0 bytes): replace it or drop its row",
+            cause="an empty image file",
+        )
     # Another library may have told Pillow to fill what is missing with gray.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
@@ -136,11 +147,12 @@ def _read_rgb(data: bytes, name: str) -> Image.Image:
             image.load()
             return _rgb(ImageOps.exif_transpose(image), name)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise DataError(f"{name}: {error}: shrink the image or drop its row") from error
+        raise _too_large(_first_number(str(error)), name) from error
     except _DECODE_ERRORS as error:
         raise DataError(
             f"{name}: cannot be decoded ({len(data):,} bytes, {_reason(error)}): the file is cut "
-            f"off, damaged or not one of {', '.join(FORMATS)}; replace it or drop its row"
+            f"off, damaged or not one of {', '.join(FORMATS)}; replace it or drop its row",
+            cause="an image that is cut off or damaged" if is_image_start(data) else NO_IMAGE,
         ) from error
 
 
@@ -169,10 +181,20 @@ def _reason(error: Exception) -> str:
 
 def _refuse_bomb(num_pixels: int, name: str) -> None:
     if num_pixels > MAX_DECODED_PIXELS:
-        raise DataError(
-            f"{name}: has {num_pixels:,} pixels, more than the {MAX_DECODED_PIXELS:,} that are "
-            "decoded: shrink the image or drop its row"
-        )
+        raise _too_large(num_pixels, name)
+
+
+def _too_large(num_pixels: int, name: str) -> DataError:
+    return DataError(
+        f"{name}: has {num_pixels:,} pixels, more than the {MAX_DECODED_PIXELS:,} that are "
+        "decoded: shrink the image or drop its row",
+        cause=TOO_LARGE,
+    )
+
+
+def _first_number(text: str) -> int:
+    """How many pixels an image has by the message with which Pillow refuses it."""
+    return int(next(iter(re.findall(r"\d+", text)), MAX_DECODED_PIXELS + 1))
 
 
 def _rgb(image: Image.Image, name: str) -> Image.Image:
@@ -185,7 +207,8 @@ def _rgb(image: Image.Image, name: str) -> Image.Image:
     if image.mode not in _DIRECT_MODES:
         raise DataError(
             f"{name}: pixel mode {image.mode!r} has no fixed brightness range: "
-            "save the image with 8 bits per channel"
+            "save the image with 8 bits per channel",
+            cause="an image of a pixel mode without a fixed brightness range",
         )
     return image.convert("RGB")
 

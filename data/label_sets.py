@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from .errors import DataError
+from .file_names import caseless
 from .near_words import did_you_mean, near_words
 from .shown import shortened
 from .tasks import PAIR_LABELS, PAIR_LABELS_WITH_TIE, Task, label_text
@@ -45,6 +46,8 @@ def explain_contradiction(labels: Iterable[str], task: Task, *, has_scores: bool
 def unknown_label(label: object, task: Task) -> str:
     """What to say about a label outside the task's set."""
     told = f"label {_cut(label)!r} is not one of {task.label_set()} (task {task.name})"
+    if "\0" in str(label):
+        return f"{told}: it holds a NUL byte, which is no text: take it out of the table"
     meant = _meant(label_text(label), task)
     if meant is not None:
         return f"{told}; did you mean {meant!r}? Rename it with --label {label_text(label)}={meant}"
@@ -220,7 +223,7 @@ def _near(label: str, task: Task) -> str | None:
 
 def spelling(label: str) -> str:
     """What spellings of one label have in common."""
-    return re.sub(r"[\s_-]+", " ", label.casefold())
+    return re.sub(r"[\s_-]+", " ", caseless(label))
 
 
 def _yaml_text(label: str) -> str:

@@ -3,7 +3,9 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-_PLACES_KEPT = 5
+_PLACES_KEPT = 20
+"""Places of one reason that are all shown; of more, the first few."""
+_FIRST_PLACES = 5
 
 
 @dataclass(slots=True)
@@ -30,6 +32,10 @@ class LeftOut:
     def lines(self) -> list[str]:
         """ "left out 3: empty row (first: line 4, line 9)", a line per reason, most first."""
         return [
-            f"left out {count:,}: {reason} (first: {', '.join(self.places[reason])})"
+            f"left out {count:,}: {reason} (first: {', '.join(self._shown(reason))})"
             for reason, count in self.skipped.most_common()
         ]
+
+    def _shown(self, reason: str) -> list[str]:
+        is_all = self.skipped[reason] <= _PLACES_KEPT
+        return self.places[reason][: None if is_all else _FIRST_PLACES]

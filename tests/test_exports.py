@@ -121,6 +121,22 @@ def test_nothing_of_a_coco_file_is_passed_over_in_silence(tmp_path: Path) -> Non
         assert "looks like the export of an annotation tool and is not whole" in told
 
 
+def test_a_coco_file_whose_ids_do_not_fit_is_refused(tmp_path: Path) -> None:
+    images = [{"id": n, "file_name": f"{n}.png"} for n in range(4)]
+    value: dict[str, Any] = {
+        "images": images,
+        "annotations": [{"image_id": str(n), "category_id": 0} for n in range(4)],
+        "categories": [{"id": 0, "name": "Safe"}],
+    }
+    (tmp_path / "t.json").write_text(json.dumps(value))
+    assert "none of its 4 images has an annotation, of which there are 4" in refused(
+        tmp_path / "t.json"
+    )
+    value["categories"] += [{"id": 0, "name": "Unsafe"}]
+    (tmp_path / "t.json").write_text(json.dumps(value))
+    assert "category 0 is Safe and Unsafe: give each its own id" in refused(tmp_path / "t.json")
+
+
 def test_exports_of_cvat_are_read(tmp_path: Path) -> None:
     put(tmp_path, *(f"{n}.png" for n in range(8)))
     images = "".join(
@@ -209,7 +225,11 @@ def csv_of(folder: Path, text: str, encoding: str = "utf-8", count: int = 8) -> 
     [
         ("sep=;\nimage;label\n*\n", "utf-8", {}),
         ("image,label\n*\n,\n,\n", "utf-8", {"empty row": 2}),
-        ("image,label,done\n*\n,,FALSE\n", "utf-8", {"empty row": 1}),
+        (
+            "image,label,done\n*\n,,FALSE\n",
+            "utf-8",
+            {"empty row": 1, "cell of 'done', read as empty as the line ends before it": 8},
+        ),
         ("\nimage,label\n*\n\n\n", "utf-8", {}),
         ("image,label,,\n*,,\n", "utf-8", {"column without a name": 2}),
         ('"image"; "label"\n*\n', "utf-8", {}),
@@ -272,6 +292,12 @@ def test_a_workbook_is_read_from_its_only_sheet_or_the_one_that_is_named(tmp_pat
     assert "has several sheets (A, B): choose one with --sheet NAME" in refused(two, ratings)
     assert imported(two, ratings, sheet="B", overwrite=True)[0].num_rows == 8
     assert "has no sheet 'C': it has A, B" in refused(two, ratings, sheet="C")
+
+
+def test_a_workbook_in_which_nothing_stands_is_refused(tmp_path: Path) -> None:
+    empty = xlsx(tmp_path / "t.xlsx", ("A", []), ("B", []))
+    assert "t.xlsx: nothing stands in any of its sheets: export it again" in refused(empty)
+    assert "nothing stands in sheet 'B'" in refused(empty, sheet="B")
 
 
 def test_a_workbook_in_a_folder_is_read_from_the_sheet_that_is_named(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Image folders as the Hub, desktops, notebooks and archives leave them."""
 
+import gzip
 import io
 import json
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from blpo.data.arrow import pa, pq
@@ -312,6 +315,33 @@ def test_what_is_no_part_of_a_sample_in_a_tar_is_left_out_and_counted(tmp_path: 
     }
 
 
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_that_ends_too_early_is_refused(tmp_path: Path, mode: str) -> None:
+    members = {f"{n}.{end}": text for n in range(8) for end, text in (
+        ("cls", SAFETY.labels[n % 2].encode()), ("png", png(n)),
+    )}  # fmt: skip
+    whole = tar_of(tmp_path / "t.tar", members).read_bytes()
+    size = len(whole.rstrip(b"\0")) // 512 * 512
+
+    def packed(content: bytes) -> Path:
+        (tmp_path / "t.tar").write_bytes(gzip.compress(content) if "gz" in mode else content)
+        return tmp_path / "t.tar"
+
+    assert imported(packed(whole))[0].num_rows == 8
+    for end in (size // 2, size + 512, whole.rindex(b"7.cls") + 100, whole.rindex(b"7.cls")):
+        told = refused(packed(whole[:end]))
+        assert told.endswith("copy it again"), end
+    at = whole.index(b"5.cls")
+    assert "behind 10 members" in refused(packed(whole[:at] + b"?" * 100 + whole[at + 100 :]))
+    assert "holds more behind its end" in refused(packed(whole + whole))
+
+
+def test_samples_whose_members_are_apart_are_refused(tmp_path: Path) -> None:
+    members = {f"{n}.png": png(n) for n in range(4)} | {f"{n}.cls": b"Safe" for n in range(4)}
+    told = refused(tar_of(tmp_path / "t.tar", members))
+    assert "t.tar: 0.cls: other members of its sample do not stand beside it: pack" in told
+
+
 def test_two_members_of_a_sample_may_not_hold_one_column(tmp_path: Path) -> None:
     def shard(more: dict[str, bytes]) -> Path:
         members = {"0.json": b'{"label": 1, "image": "0.png"}', "0.cls": b"1", "0.png": png(0)}
@@ -436,3 +466,24 @@ def test_parts_of_a_folder_are_named_once_however_many_there_are(
     assert len(list(source.rows(["label"]))) == 20
     assert len(list(source.rows_within("7.parquet", ["label"], range(9)))) == 1
     assert len(named) == 20
+
+
+def test_an_image_that_a_row_names_in_another_spelling_is_named(tmp_path: Path) -> None:
+    names = [*(f"grün {n}.png" for n in range(8)), "Spare.PNG"]
+    put(tmp_path / "shots", *(unicodedata.normalize("NFD", name) for name in names))
+    rows = [
+        {"file_name": name.upper() if n else quote(name), "label": SAFETY.labels[n % 2]}
+        for n, name in enumerate(names[:-1])
+    ]
+    write_csv(tmp_path / "shots/metadata.csv", rows)
+    report, _ = imported(tmp_path / "shots")
+    assert report.left_out.places == {"image that no row names": ["Spare.PNG"]}
+
+
+def test_annotations_name_images_in_either_unicode_form(tmp_path: Path) -> None:
+    put(tmp_path / "set", *(f"images/{unicodedata.normalize('NFD', 'ä')}{n}.png" for n in range(8)))
+    (tmp_path / "set/annotations").mkdir()
+    annotations = coco(range(8)).replace('"file_name": "', '"file_name": "ä')
+    (tmp_path / "set/annotations/a.json").write_text(annotations)
+    report, _ = imported(tmp_path / "set")
+    assert report.num_rows == 8

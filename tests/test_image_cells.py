@@ -2,8 +2,9 @@
 
 import base64
 import json
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from answering import AnsweringServer, Asked, Response
@@ -95,6 +96,64 @@ def test_paths_in_other_spellings_are_found(tmp_path: Path, written: str, way: s
     report, _ = imported(table_of(tmp_path, cells))
     told = [note for note in report.notes if note.startswith("images read otherwise")]
     assert told == ([f"images read otherwise than as plain files: {way} (8)"] if way else [])
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_names_in_the_other_unicode_form_are_found_and_told(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    other = "NFD" if form == "NFC" else "NFC"
+    names = [f"Übersicht {n}/grün.png" for n in range(8)]
+    put(tmp_path / "here", *(unicodedata.normalize(other, name) for name in names))
+    written = [unicodedata.normalize(form, f"here\\{name}") for name in names]
+    report, dataset = imported(table_of(tmp_path, written))
+    told = "backslashes read as slashes, another Unicode form of the name"
+    assert f"images read otherwise than as plain files: {told} (8)" in report.notes
+    assert set(labels_of(dataset)) == {unicodedata.normalize(other, f"here/{n}") for n in names}
+    rooted = [f"/Users/anna/{unicodedata.normalize(form, name)}" for name in names]
+    report, _ = imported(table_of(tmp_path, rooted), image_root=tmp_path / "here", overwrite=True)
+    assert f"image paths: {tmp_path / 'here'} stands for /Users/anna/" in report.notes
+
+
+def test_names_in_another_case_are_found_where_one_file_is_called_so(tmp_path: Path) -> None:
+    put(tmp_path, *(f"Images/IMG_{n}.JPG" for n in range(8)), "Images/A.png", "Images/a.png")
+    cells = [f"images/img_{n}.jpg" for n in range(8)]
+    report, dataset = imported(table_of(tmp_path, cells))
+    assert "images read otherwise than as plain files: another case of the name (8)" in report.notes
+    assert "Images/IMG_0.JPG" in labels_of(dataset)
+    report, dataset = imported(
+        table_of(tmp_path, [*cells, "Images/A.png", "Images/a.png"]), overwrite=True
+    )
+    assert {"Images/A.png", "Images/a.png"} <= set(labels_of(dataset))
+    told = refused(table_of(tmp_path, [*cells, "images/A.PNG"]))
+    assert told.endswith(
+        "line 9: image images/A.PNG: no such file, and 2 whose names differ in case alone "
+        "(Images/A.png, Images/a.png): write the name of the one that is meant"
+    )
+
+
+def test_a_plain_name_goes_before_one_in_another_case_in_several_roots(tmp_path: Path) -> None:
+    put(tmp_path / "a", *(f"{n}.png" for n in range(8)))
+    put(tmp_path / "b", *(f"x{n}.PNG" for n in range(8)), "0.PNG")
+    cells = [*(f"{n}.png" for n in range(8)), *(f"X{n}.png" for n in range(8))]
+    report, _ = imported(
+        table_of(tmp_path, cells), image_root=tmp_path / "a", more_roots=(tmp_path / "b",)
+    )
+    assert "images read otherwise than as plain files: another case of the name (8)" in report.notes
+
+
+def test_nothing_outside_the_folder_is_looked_through_for_a_name(tmp_path: Path) -> None:
+    put(tmp_path, "SECRET.png")
+    put(tmp_path / "here", "images/0.png")
+    told = refused(table_of(tmp_path / "here", ["images/0.png", "../secret.png"]))
+    assert "line 2: image ../secret.png: outside" in told
+    assert "SECRET" not in told
+
+
+def test_a_missing_path_of_windows_is_told_as_it_is_looked_for(tmp_path: Path) -> None:
+    put(tmp_path, "images/0.png")
+    told = refused(table_of(tmp_path, ["images\\0.png", "images\\gone.png"]))
+    assert "line 2: image images/gone.png: no such file; looked for in" in told
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 from blpo.data.arrow import pa, pq
+from blpo.data.left_out import LeftOut
 from blpo.data.table.labels import LabelReader
 from blpo.data.table.raters import consensus
 from blpo.data.table.ratings import Rating, ratings_in, single
 from blpo.data.tasks import Criterion, Task, load_task
 from blpo.pipeline.metrics.human_ceiling import human_ceiling
+from PIL import Image
 from user_files import (
     ALIGNMENT,
     SAFETY,
@@ -284,7 +286,49 @@ def test_rows_with_problems_are_left_out_when_told_and_counted(tmp_path: Path) -
     report, dataset = imported(write_csv(tmp_path / "t.csv", rows), skip_faulty=True)
     assert len(examples_of(dataset)) == 9
     assert report.left_out.skipped == {
-        "row with no usable image": 1,
+        "row with an image that is cut off or damaged": 1,
         "row with no label": 1,
         "row with a label that the task does not declare": 1,
     }
+
+
+def test_faulty_images_are_counted_by_what_is_wrong_with_them(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path, 16)
+    images = tmp_path / "images"
+    (images / "0.png").write_bytes(b"")
+    (images / "1.png").write_bytes(png(1)[:300])
+    (images / "2.png").write_text("<html>log in</html>")
+    Image.new("F", (4, 4)).save(images / "3.png", "TIFF")
+    Image.new("1", (20_000, 10_000)).save(images / "4.png")
+    (images / "5.png").unlink()
+    rows[6]["image"] = ""
+    rows[7]["image"] = "https://example.org/7.png"
+    table = write_csv(tmp_path / "t.csv", rows)
+    report, dataset = imported(table, skip_faulty=True)
+    assert len(examples_of(dataset)) == 8
+    assert report.left_out.lines() == [
+        "left out 1: row with an empty image file (first: line 2)",
+        "left out 1: row with an image that is cut off or damaged (first: line 3)",
+        "left out 1: row with a file that is no image (first: line 4)",
+        "left out 1: row with an image of a pixel mode without a fixed brightness range "
+        "(first: line 5)",
+        "left out 1: row with an image larger than is decoded (first: line 6)",
+        "left out 1: row with a path without a file (first: line 7)",
+        "left out 1: row with no image (first: line 8)",
+        "left out 1: row with an image behind a URL (first: line 9)",
+    ]
+    assert (
+        "image images/4.png: has 200,000,000 pixels, more than the 89,478,485 that are decoded: "
+        "shrink the image or drop its row"
+    ) in refused(table)
+
+
+def test_all_places_are_told_up_to_twenty_and_the_first_of_more() -> None:
+    left_out = LeftOut()
+    for number in range(20):
+        left_out.skip("empty row", f"line {number}")
+    assert left_out.lines()[0].endswith("line 18, line 19)")
+    left_out.skip("empty row", "line 20")
+    assert left_out.lines() == [
+        "left out 21: empty row (first: line 0, line 1, line 2, line 3, line 4)"
+    ]

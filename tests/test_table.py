@@ -1,8 +1,9 @@
 """Importing tables: what users have becomes a dataset, or a list of what is wrong with it."""
 
 import os
+import unicodedata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 import pytest
@@ -12,12 +13,14 @@ from blpo.data.tasks import Task
 from user_files import (
     ALIGNMENT,
     SAFETY,
+    examples_of,
     imported,
     png,
     refused,
     rows_with_images,
     write_csv,
     write_jsonl,
+    xlsx,
 )
 
 
@@ -198,10 +201,10 @@ def test_all_problems_are_listed_with_line_value_and_remedy(tmp_path: Path) -> N
         "rename it with --label FOUND=TASK"
     )
     assert "line 4: image " in lines[2]
-    assert lines[2].endswith("none.png: no such file")
+    assert lines[2].endswith("line 4: image images/none.png: no such file")
     assert remedy == (
-        "no such file: correct the path, name the folder that paths start from with --image-root "
-        "FOLDER, or drop the row"
+        f"no such file: looked for in {tmp_path}: correct the path, name the folder that paths "
+        "start from with --image-root FOLDER, or drop the row"
     )
     assert "line 5: image images/3.png: cannot be decoded" in lines[3]
     assert "line 6: image images/4.png: the file is empty" in lines[4]
@@ -312,6 +315,34 @@ def test_columns_that_cannot_be_found_are_told_with_those_that_are_there(
     [
         ("t.csv", b"image,label\na.png,Safe,more\n", "line 2: has more fields than the header"),
         ("t.csv", b'image,label\na.png,"Safe\n', "line 2: not valid csv"),
+        ("t.csv", b"", "the file is empty (0 bytes)"),
+        ("t.jsonl", b"", "the file is empty (0 bytes)"),
+        ("t.csv", b"\xef\xbb\xbf \n\n", "the table has no columns, as nothing stands in it"),
+        ("t.json", b"[]", "the table has no columns, as nothing stands in it"),
+        (
+            "t.csv",
+            b"PK\3\4\x14",
+            "is a spreadsheet (.xlsx, .ods) or a .zip by its first bytes",
+        ),
+        ("t.csv", b"PAR1 and more", "is a .parquet by its first bytes, and no .csv: rename it"),
+        (
+            "t.tsv",
+            b"\x1f\x8b\x08",
+            "is an archive (.gz) by its first bytes, and no .tsv",
+        ),
+        ("t.csv", png(0), "is an image by its first bytes, and no .csv: rename it"),
+        ("t.csv", b"BMI,image\n", "column for the label"),
+        ("t.jsonl", b'[{"image": "a.png"}]', "name the file .json if it is one array"),
+        ("t.csv", b"image,label\na.png,Safe\0\n", "line 2, column 2: holds a NUL byte"),
+        ("t.csv", b"image,la\0bel\na.png,Safe\n", "line 1, column 2: holds a NUL byte"),
+        ("t.jsonl", b'{"image": "a.png", "label": "Safe\\u0000"}', "it holds a NUL byte, which is"),
+        ("t.csv", b"My labels,\n\nimage,label\na.png,Safe\n", "header seems to be in line 3"),
+        ("t.csv", b"My labels\nimage;label\na.png;Safe\n", "header seems to be in line 2: delete"),
+        ("t.csv", b"im\\a.png,Safe\n", "has no header: its first line has an image (im\\a.png)"),
+        ("t.csv", b"im\\a.png,Safe\n", "names the columns, such as image,label"),
+        ("t.csv", b"image,kind\na.png,image\n", "column for the label: none of"),
+        ("t.txt", b"image,label\na.png,Safe\n", "name the file .csv or .tsv if it is a table"),
+        ("t.txt", b"a.png\n", "column for the label: none of"),
         ("t.csv", b"image,label\n\xff.png,Safe\n", "not UTF-8"),
         ("t.jsonl", b'{"image": "a.png"\n', "line 1: not valid JSON"),
         ("t.jsonl", b"[1]\n", "line 1: must be a JSON object"),
@@ -334,6 +365,39 @@ def test_tables_that_cannot_be_read_are_errors(
 ) -> None:
     (tmp_path / name).write_bytes(content)
     assert message in refused(tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    "encoding", ["utf-32", "utf-32-le", "utf-32-be", "utf-16", "utf-16-le", "utf-16-be"]
+)
+def test_tables_are_read_in_every_encoding_of_unicode(tmp_path: Path, encoding: str) -> None:
+    text = write_csv(tmp_path / "t.csv", rows_with_images(tmp_path)).read_text("utf-8-sig")
+    (tmp_path / "t.csv").write_text(text, encoding)
+    assert imported(tmp_path / "t.csv")[0].num_rows == 12
+
+
+def test_cells_that_lines_end_before_are_counted_by_column(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    lines = [f"{row['image']},{row['label']}" for row in rows]
+    lines[3] += ",outdoors,blurred"
+    lines[5] += ",outdoors"
+    table = tmp_path / "t.csv"
+    table.write_text("\n".join(["image,label,category,comment", *lines, "  ", ""]))
+    report, _ = imported(table)
+    assert report.left_out.skipped == {
+        "cell of 'category', read as empty as the line ends before it": 10,
+        "cell of 'comment', read as empty as the line ends before it": 11,
+        "empty row": 1,
+    }
+    table.write_text(
+        "\n".join(["image,label,note", *(f"{line},x" for line in lines[:3] + lines[6:])])
+    )
+    assert not imported(table, overwrite=True)[0].left_out.skipped
+
+
+def test_a_spreadsheet_with_a_title_is_told_where_its_header_is(tmp_path: Path) -> None:
+    table = xlsx(tmp_path / "t.xlsx", ("a", [["My labels", ""], ["image", "label"], ["a.png", 1]]))
+    assert "the header seems to be in row 2: delete what stands above it" in refused(table)
 
 
 def test_text_of_parquet_and_names_of_files_that_are_not_utf8_are_errors(tmp_path: Path) -> None:
@@ -508,3 +572,43 @@ def test_columns_that_hold_nothing_are_told(tmp_path: Path) -> None:
         in notes
     )
     assert "comment from 'comment': every cell is empty" in notes
+
+
+def test_comments_that_are_objects_are_counted(tmp_path: Path) -> None:
+    rows = rows_with_images(tmp_path)
+    for number, row in enumerate(rows):
+        row["comment"] = {"why": f"dull {number}", "n": 1} if number % 3 == 0 else "sharp"
+    table = write_jsonl(tmp_path / "t.jsonl", rows)
+    report, dataset = imported(table)
+    assert {example.comment for example in examples_of(dataset)} == {None, "sharp"}
+    assert (
+        "comment from 'comment': 4 are objects, which are not read (first: line 1, line 4, line 7):"
+        " write them as text, or name a field with --column comment=comment.FIELD"
+    ) in report.notes
+    _, dataset = imported(table, columns={"comment": "comment.why"}, overwrite=True)
+    assert "dull 3" in {example.comment for example in examples_of(dataset)}
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+def test_columns_and_labels_are_named_in_either_unicode_form(
+    tmp_path: Path, form: Literal["NFC", "NFD"]
+) -> None:
+    def same(text: str) -> str:
+        return unicodedata.normalize(form, text)
+
+    def other(text: str) -> str:
+        return unicodedata.normalize("NFD" if form == "NFC" else "NFC", text)
+
+    names = {"Safe": same("grün"), "Unsafe": same("Übel")}
+    rows = [
+        {same("Fläche"): row["image"].removeprefix("images/"), same("Güte"): names[row["label"]]}
+        for row in rows_with_images(tmp_path)
+    ]
+    report, dataset = imported(
+        write_csv(tmp_path / "t.csv", rows),
+        columns={"image": f"images/{{{other('Fläche')}}}", "label": other("Güte")},
+        label_map={other("grün"): "Safe", other("übel"): "Unsafe"},
+    )
+    assert report.columns["label"] == same("Güte")
+    assert {example.label for example in examples_of(dataset)} == {"Safe", "Unsafe"}
+    assert any("(6)" in note for note in report.notes if note.startswith("labels renamed"))

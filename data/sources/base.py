@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 from ..errors import DataError
 from ..left_out import LeftOut
@@ -65,6 +65,15 @@ class TableSource(Protocol):
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         """All rows, with at least the columns named."""
+        ...
+
+
+@runtime_checkable
+class Headed(Protocol):
+    """A table whose columns are named by a line or row of its own."""
+
+    def as_headers(self) -> Iterator[tuple[str, list[str]]]:
+        """The first lines, each with its place and the names that it would hold as the header."""
         ...
 
 

@@ -1,6 +1,6 @@
 """COCO files used for classification: images, categories, and the category of each image."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from ..errors import DataError
@@ -18,11 +18,12 @@ def coco_rows(
 
     Images without an annotation, and annotations of images that are not listed, are left out and
     counted. Raises DataError for an image of several categories, as files of objects with boxes
-    have them, and what an entry that is no object makes Python raise.
+    have them, for a category id of two names, where no image has an annotation, and what an entry
+    that is no object makes Python raise.
     """
     images = cast("list[dict[str, Any]]", value["images"])
     found: dict[Any, set[str]] = {image.get("id"): set() for image in images}
-    names = {category["id"]: str(category["name"]) for category in value["categories"]}
+    names = _categories(value["categories"], source)
     for annotation in cast("list[dict[str, Any]]", value["annotations"]):
         image_id, category = annotation.get("image_id"), annotation.get("category_id")
         if image_id in found:
@@ -41,4 +42,22 @@ def coco_rows(
                 "objects, a dataset needs one category per image; export image classification"
             )
         rows.append((where, image | {"label": labels[0]}))
+    if images and not rows:
+        raise DataError(
+            f"{source}: none of its {len(images):,} images has an annotation, of which there are "
+            f"{len(value['annotations']):,}: the image_id of an annotation has to be the id of an "
+            "image, a number or a text in both"
+        )
     return rows
+
+
+def _categories(categories: Iterable[Mapping[str, Any]], source: str) -> dict[Any, str]:
+    names: dict[Any, str] = {}
+    for category in categories:
+        name = str(category["name"])
+        if names.setdefault(category["id"], name) != name:
+            raise DataError(
+                f"{source}: category {category['id']} is {names[category['id']]} and {name}: give "
+                "each its own id"
+            )
+    return names

@@ -4,11 +4,11 @@ import codecs
 import csv
 import re
 from collections import Counter
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -17,12 +17,24 @@ from ..left_out import LeftOut
 from .base import Plain, TableRow
 
 _DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_DECLARED = re.compile(r"sep=(.)\s*", re.IGNORECASE)
 _FIELD_LIMIT = 2**27
+_FIRST_LINES = 20
+# Those of UTF-32 first: one of them begins like one of UTF-16.
 _BYTE_ORDER_MARKS = {
+    codecs.BOM_UTF32_LE: "utf-32",
+    codecs.BOM_UTF32_BE: "utf-32",
     codecs.BOM_UTF8: "utf-8-sig",
     codecs.BOM_UTF16_LE: "utf-16",
     codecs.BOM_UTF16_BE: "utf-16",
 }
+_ENCODINGS: Mapping[tuple[bool, ...], str] = {
+    (False, True, True, True): "utf-32-le",
+    (True, True, True, False): "utf-32-be",
+    (False, True, False, True): "utf-16-le",
+    (True, False, True, False): "utf-16-be",
+}
+"""By which of the first four bytes are zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +50,10 @@ class _Header:
 class CsvSource(Plain):
     """A header, then a row per line.
 
-    UTF-8 or UTF-16; a first line `sep=;` names the delimiter, else the header tells it. Lines
-    without a field are no rows. Columns without a name have to be empty; the first one may
-    have the numbers of rows, as pandas writes them.
+    UTF-8, UTF-16 or UTF-32; a first line `sep=;` names the delimiter, else the header tells it.
+    Lines without a field are no rows; cells that a line ends before are empty, and counted. Columns
+    without a name have to be empty; the first one may have the numbers of rows, as pandas writes
+    them.
     """
 
     path: Path
@@ -54,12 +67,32 @@ class CsvSource(Plain):
         found = LeftOut()
         for _ in range(sum(not name.strip() for name in self._header.names)):
             found.skip("column without a name", f"line {self._header.line}")
+        for line, fields in self._lines():
+            if any(map(str.strip, fields)):
+                for name in filter(str.strip, self._header.names[len(fields) :]):
+                    found.skip(
+                        f"cell of {name!r}, read as empty as the line ends before it",
+                        f"line {line}",
+                    )
         return found
+
+    def as_headers(self) -> Iterator[tuple[str, list[str]]]:
+        """See `Headed`."""
+        with self._opened() as file:
+            for number, line in enumerate(islice(file, _FIRST_LINES), 1):
+                if line.strip() and not _DECLARED.fullmatch(line):
+                    names = line.strip().split(_delimiter(line))
+                    yield f"line {number}", [name.strip(' "') for name in names]
 
     def columns(self) -> list[str]:
         return [name for name in self._header.names if name.strip()]
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
+        for line, fields in self._lines():
+            yield TableRow(f"line {line}", self._values(line, fields), self.path.parent)
+
+    def _lines(self) -> Iterator[tuple[int, list[str]]]:
+        """The fields of every row, with the line in which it begins."""
         header = self._header
         with self._opened() as file:
             for _ in range(header.line):
@@ -68,18 +101,17 @@ class CsvSource(Plain):
             reader = self._reader(file, header.delimiter)
             for fields in self._checked(reader, header.line):
                 if fields:
-                    yield TableRow(f"line {line}", self._values(line, fields), self.path.parent)
+                    yield line, fields
                 line = header.line + reader.line_num + 1
 
     @cached_property
     def _header(self) -> _Header:
         with self._opened() as file:
             line, content = 1, file.readline()
-            declared = re.fullmatch(r"sep=(.)\s*", content, re.IGNORECASE)
+            declared = _DECLARED.fullmatch(content)
             while content and ((line == 1 and declared) or not content.strip(" \r\n")):
                 line, content = line + 1, file.readline()
-            bare = re.sub('"[^"]*"', "", content)
-            delimiter = declared[1] if declared else max(_DELIMITERS, key=bare.count)
+            delimiter = declared[1] if declared else _delimiter(content)
             reader = self._reader(chain([content], file), delimiter)
             names = next(self._checked(reader, line - 1), list[str]())
             line += max(reader.line_num, 1) - 1
@@ -129,6 +161,7 @@ class CsvSource(Plain):
         line = lines_before + 1
         try:
             for fields in reader:
+                self._refuse_nul(line, fields)
                 yield fields
                 line = lines_before + reader.line_num + 1
         except csv.Error as error:
@@ -136,6 +169,24 @@ class CsvSource(Plain):
                 f"{self.path}: line {line}: not valid csv: {error}: close the double quotes that "
                 "are open, and double those within a field"
             ) from error
+
+    def _refuse_nul(self, line: int, fields: Sequence[str]) -> None:
+        column = next((n for n, field in enumerate(fields, 1) if "\0" in field), 0)
+        if column:
+            raise DataError(
+                f"{self.path}: line {line}, column {column}: holds a NUL byte, which is no text: "
+                "export the table again, or take it out"
+            )
+
+
+def is_delimited(line: str) -> bool:
+    """Whether a line has several fields."""
+    return _delimiter(line) in line
+
+
+def _delimiter(line: str) -> str:
+    """What stands between the fields of a line, outside of quotes."""
+    return max(_DELIMITERS, key=re.sub('"[^"]*"', "", line).count)
 
 
 def not_utf8(path: Path, error: UnicodeError) -> DataError:
@@ -150,7 +201,5 @@ def _encoding(path: Path) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS.items():
         if start.startswith(mark):
             return encoding
-    # Without a mark: a header of Latin letters has a zero in every other byte.
-    if len(start) == 4 and start[1] == start[3] == 0:
-        return "utf-16-le"
-    return "utf-16-be" if len(start) == 4 and start[0] == start[2] == 0 else "utf-8"
+    # Without a mark: a header of Latin letters has zeros in all bytes but one.
+    return _ENCODINGS.get(tuple(byte == 0 for byte in start), "utf-8")

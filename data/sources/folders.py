@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from ..errors import DataError
+from ..file_names import caseless, composed
 from ..left_out import LeftOut
 from .base import Around, Plain, TableRow, TableSource, joint_columns, joint_image_columns
 from .listing import METADATA_NAMES, Listing, is_split_name
@@ -103,12 +105,19 @@ class WithMetadata:
         """Images that no row names."""
         left_out = LeftOut()
         left_out.add(self.table.left_out())
-        named = {self._named(row.values) for row in self.table.rows(self._file_columns)}
         if self._file_columns:
-            for image in self.listing.images:
-                if image.as_posix() not in named:
-                    left_out.skip("image that no row names", image.as_posix())
+            for image in self._unnamed():
+                left_out.skip("image that no row names", image)
         return left_out
+
+    def _unnamed(self) -> Iterator[str]:
+        """Images that no row names, in another form or case of the name either."""
+        images = [image.as_posix() for image in self.listing.images]
+        named = {self._named(row.values) for row in self.table.rows(self._file_columns)}
+        alike = {caseless(unquote(name)) for name in named.difference(images)}
+        for image in images:
+            if image not in named and caseless(image) not in alike:
+                yield image
 
     def columns(self) -> list[str]:
         return [*self.table.columns(), *(["split"] if self._has_splits else [])]
@@ -158,15 +167,15 @@ class BesideImages(Around):
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:
         named = [name for name in self.table.columns() if name.strip().lower() in _FILE_NAMES]
         for row in self.table.rows(columns):
-            found = {name: self._paths.get(str(row.values.get(name))) for name in named}
+            found = {name: self._paths.get(composed(str(row.values.get(name)))) for name in named}
             values = row.values | {name: path for name, path in found.items() if path}
             yield TableRow(row.where, values, self.folder)
 
     @cached_property
     def _paths(self) -> dict[str, str]:
-        """Images by the ends of their paths, as far as an end tells one from the others."""
+        """Images by the composed ends of their paths, as far as one tells it from the others."""
         ends = [
-            ("/".join(image.parts[start:]), image.as_posix())
+            (composed("/".join(image.parts[start:])), image.as_posix())
             for image in self.images
             for start in range(len(image.parts))
         ]

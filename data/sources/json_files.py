@@ -63,6 +63,11 @@ class JsonLinesSource(Plain):
                 raise not_utf8(self.path, error) from error
 
     def _object(self, line: int, content: str) -> Object:
+        if line == 1 and content.lstrip().startswith("["):
+            raise DataError(
+                f"{self.path}: line 1: must be a JSON object, one per line, and begins an array: "
+                "name the file .json if it is one array of objects"
+            )
         values = parse_json(content, f"{self.path}: line {line}")
         if not isinstance(values, dict):
             raise DataError(f"{self.path}: line {line}: must be a JSON object, one per line")

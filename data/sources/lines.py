@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import DataError
 from ..text_files import read_text
 from .base import Plain, TableRow
+from .delimited import is_delimited
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,11 @@ class LinesSource(Plain):
 
     def columns(self) -> list[str]:
         return ["image"]
+
+    def has_columns(self) -> bool:
+        """Whether the first line has several fields, as that of a table."""
+        first = next((row.values["image"] for row in self.rows(())), "")
+        return is_delimited(first)
 
     def rows(self, columns: Sequence[str]) -> Iterator[TableRow]:  # noqa: ARG002
         lines = read_text(self.path, DataError, "list").splitlines()

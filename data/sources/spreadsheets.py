@@ -13,6 +13,7 @@ from ..errors import DataError
 from .base import Plain, TableRow
 
 _calamine: Any = python_calamine
+_FIRST_ROWS = 20
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,11 @@ class SpreadsheetSource(Plain):
             pairs = zip(self._header, cells, strict=False)
             values = {name: None if cell == "" else cell for name, cell in pairs if name}
             yield TableRow(f"row {number}", values, self.path.parent)
+
+    def as_headers(self) -> Iterator[tuple[str, list[str]]]:
+        """See `Headed`."""
+        for number, row in enumerate(self._loaded[1][:_FIRST_ROWS], 1):
+            yield f"row {number}", [str(cell).strip() for cell in row]
 
     @cached_property
     def _header(self) -> list[str]:
@@ -77,4 +83,11 @@ class SpreadsheetSource(Plain):
                 f"{self.path}: has several sheets ({', '.join(name for name, _ in filled)}): "
                 "choose one with --sheet NAME"
             )
-        return filled[0] if filled else ("", [])
+        if not filled:
+            raise DataError(
+                f"{self.path}: nothing stands in {self._named(wanted)}: export it again"
+            )
+        return filled[0]
+
+    def _named(self, sheets: Sequence[str]) -> str:
+        return f"sheet {sheets[0]!r}" if len(sheets) == 1 else "any of its sheets"

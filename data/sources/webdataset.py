@@ -19,6 +19,7 @@ _TEXTS = {"txt": "text", "caption": "text", "text": "text", "cls": "label", "lab
 """Columns of the members that hold a text, by what follows the first dot."""
 _SAMPLES_FOR_COLUMNS = 64
 _MOST_TEXT_BYTES = 2**24
+_CHUNK = 2**20
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class WebDatasetSource(Plain):
 
 def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     name, sample = "", dict[str, Any]()
+    seen = set[str]()
     with _opened(path) as tar:
         for member in tar:
             if _why_left_out(member):
@@ -75,6 +77,12 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             if key != name and sample:
                 yield name, sample
                 sample = {}
+            if key != name and key in seen:
+                raise DataError(
+                    f"{path}: {member.name}: other members of its sample do not stand beside it: "
+                    "pack the files again in the order of their names, as with tar --sort=name"
+                )
+            seen.add(key)
             name = key
             _add(sample, _cells(path, tar, member, extension), f"{path}: {member.name}")
     if sample:
@@ -83,12 +91,30 @@ def _samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 @contextmanager
 def _opened(path: Path) -> Generator[tarfile.TarFile]:
-    """Raises DataError for what is wrong with the file while the block runs."""
+    """Raises DataError for what is wrong with the file while the block runs, and, where that has
+    read to the end, for a tar that has none: Python takes a damaged header for it in silence.
+    """
     try:
         with tarfile.open(path, "r:*") as tar:
             yield tar
+            _refuse_no_end(tar, path)
     except (OSError, EOFError, tarfile.TarError) as error:
         raise DataError(f"{path}: not a whole tar file ({error}): copy it again") from error
+
+
+def _refuse_no_end(tar: tarfile.TarFile, path: Path) -> None:
+    file: Any = tar.fileobj
+    file.seek(tar.offset)
+    if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+        raise DataError(
+            f"{path}: cut off or damaged behind {len(tar.getmembers()):,} members: copy it again"
+        )
+    while chunk := file.read(_CHUNK):
+        if chunk.strip(b"\0"):
+            raise DataError(
+                f"{path}: holds more behind its end, as tars do that were put together with cat: "
+                "give the single ones in a folder"
+            )
 
 
 def _split_name(member: str) -> tuple[str, str]:

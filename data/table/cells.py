@@ -12,7 +12,8 @@ from typing import cast
 from urllib.parse import quote, unquote, unquote_to_bytes, urljoin
 
 from ..errors import DataError
-from ..image_files import MAX_IMAGE_BYTES, image_path, read_image_file
+from ..file_names import FileNames, Key, caseless, composed
+from ..image_files import MAX_IMAGE_BYTES, NO_FILE, WAYS_TO_FILE, image_path, read_image_file
 from ..images import is_image_start
 from ..redaction import public_address
 from ..remote import address, is_web
@@ -30,8 +31,11 @@ _FEWEST_BASE64 = 64
 """Characters: an image of fewer bytes is none, and a shorter text may be a name."""
 _STEP = re.compile(r"\?d=|[/\\]+")
 """Where a path may be cut: Label Studio writes local files as `/data/local-files/?d=PATH`."""
-
-
+_FORMS = (
+    (composed, "another Unicode form of the name"),
+    (caseless, "another case of the name"),
+)
+"""In what a name may differ from that of a file, where one file alone is called alike."""
 _WRITTEN = "%/:?#[]@!$&'()*+,;=~"
 """Characters that an address has as they are."""
 _IMAGE_KEYS = ("bytes", "path", "url", "src")
@@ -77,8 +81,16 @@ class ImageReader:
             count = len(cast("list[object]", cell))
             raise DataError(f"holds {count} images in one cell: write a row for each")
         if not isinstance(cell, str) or not cell.strip():
-            raise DataError(f"has no {role}: fill it in or drop the row")
+            raise DataError(f"has no {role}: fill it in or drop the row", cause=f"no {role}")
         return self._of_text(cell.strip(), folder, role)
+
+    def shown(self, cell: object, role: str) -> str:
+        """What messages call the image in a cell: by its path or address as it is written."""
+        text = unwrapped(cell)
+        if not isinstance(text, str):
+            return role
+        name = text.strip() if _SCHEME.match(text.strip()) else _slashed(text.strip())
+        return f"{role} {shortened(public_address(name))}"
 
     def web_address(self, cell: object, folder: Path) -> str | None:
         """Where a cell of a row in `folder` leads on a server, keys and all; None for any other."""
@@ -113,7 +125,9 @@ class ImageReader:
             )
         if self.downloads is None:
             raise DataError(
-                f"{role} {shortened(name)}: is a URL: download the images first, or pass --download"
+                f"{role} {shortened(name)}: is a URL: download the images first, or pass "
+                "--download",
+                cause="an image behind a URL",
             )
         return FoundImage(self.downloads.read(url), name, "URL")
 
@@ -124,38 +138,42 @@ class ImageReader:
         start = self._start(text, role)
         root = start or self._root(folder)
         base = start or folder
-        name, how = self._found_below(base, text) or next(self._candidates(text))
+        shown = self.shown(text, role)
+        found = self._found_below(base, text) or self._alike_below(base, text, root, shown)
+        name, how = found or (_slashed(next(self._candidates(text))[0]), "")
         path = image_path(
             root,
             os.path.abspath(base / name),
             _OUTSIDE,
             allow_outside=self.allow_outside,
-            role=role,
+            shown=shown,
         )
-        shown = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
-        name = self._root_names.get(os.path.abspath(root), PurePosixPath()) / shown
-        return FoundImage(read_image_file(path, role), name.as_posix(), how)
+        data = read_image_file(path, shown=shown, ways=_ways(base, name))
+        below = path.relative_to(os.path.abspath(root)) if _is_in(path, root) else path
+        full = self._root_names.get(os.path.abspath(root), PurePosixPath()) / below
+        return FoundImage(data, full.as_posix(), how)
 
     def _start(self, text: str, role: str) -> Path | None:
         """The folder that a path starts from: of several the one that has such a file."""
         if self.image_root is None or not self.more_roots:
             return self.image_root
         roots = (self.image_root, *self.more_roots)
-        files = {
-            root: os.path.realpath(root / found[0])
-            for root in roots
-            if (found := self._found_below(root, text))
-        }
+        shown = self.shown(text, role)
+        found = {root: self._found_below(root, text) for root in roots}
+        if not any(found.values()):
+            found = {root: self._alike_below(root, text, root, shown) for root in roots}
+        files = {root: os.path.realpath(root / one[0]) for root, one in found.items() if one}
         if len({*files.values()}) > 1:
             raise DataError(
-                f"{role} {shortened(text)}: is in {' and in '.join(map(str, files))}: rename one "
-                "of them, or put what tells them apart into the paths of the tables"
+                f"{shown}: is in {' and in '.join(map(str, files))}: rename one of them, or put "
+                "what tells them apart into the paths of the tables"
             )
         if not files:
             raise DataError(
-                f"{role} {shortened(text)}: in none of {', '.join(map(str, roots))}: no such file",
+                f"{shown}: in none of {', '.join(map(str, roots))}: no such file",
                 "correct the path, name the folder that it starts from with one more --image-root, "
                 "or drop the row",
+                cause=NO_FILE,
             )
         return next(iter(files))
 
@@ -163,6 +181,39 @@ class ImageReader:
         """The first name that a path could mean which a file has, with what was done to it."""
         found = self._candidates(text)
         return next((one for one in found if _is_file(folder / one[0])), None)
+
+    def _alike_below(
+        self, folder: Path, text: str, root: Path, shown: str
+    ) -> tuple[str, str] | None:
+        """The file whose name differs from one that a path could mean in form alone, with what was
+        done to it; nothing outside `root` is looked at. Raises DataError for several such files.
+        """
+        for key, form in _FORMS:
+            for name, how in self._candidates(text):
+                found = self._alike(folder, name, root, key)
+                if len(found) > 1:
+                    raise DataError(
+                        f"{shown}: no such file, and {len(found)} whose names differ in case alone "
+                        f"({shortened(', '.join(found))}): write the name of the one that is meant",
+                        cause=NO_FILE,
+                    )
+                if found:
+                    return found[0], f"{how}, {form}" if how else form
+        return None
+
+    def _alike(self, folder: Path, name: str, root: Path, key: Key) -> list[str]:
+        path, top = os.path.abspath(folder / name), os.path.abspath(root)
+        if not Path(path).is_relative_to(top):
+            if not self.allow_outside:
+                return []
+            top = os.path.abspath(os.sep)
+        wanted = PurePosixPath(os.path.relpath(path, top))
+        found = self._names.alike(Path(top), wanted, key)
+        return [os.path.relpath(os.path.join(top, one), folder) for one in found]
+
+    @cached_property
+    def _names(self) -> FileNames:
+        return FileNames()
 
     def _root(self, folder: Path) -> Path:
         """The source that is a folder and has the row's folder in it, or the row's folder."""
@@ -188,7 +239,7 @@ class ImageReader:
         """Names that a path could mean, with what was done to it, the plainest first."""
         cut = text.startswith(self.prefix) and self.prefix
         text, start = (text[len(self.prefix) :], "path prefix replaced") if cut else (text, "")
-        slashes = text.replace("\\", "/")
+        slashes = _slashed(text)
         yield text, start
         yield slashes, start or "backslashes read as slashes"
         yield unquote(text), start or "percent-encoding undone"
@@ -231,22 +282,48 @@ def _are_apart(names: Mapping[str, PurePosixPath]) -> bool:
     return len(found) == len(names) and all(found.isdisjoint(name.parents) for name in found)
 
 
-def common_prefix(cell: object, root: Path) -> str | None:
-    """What has to be cut off an image's path so that the rest is a file below `root`.
+def common_prefix(cells: Iterable[object], root: Path) -> str | None:
+    """What has to be cut off the first path of an image that is then one of a file below `root`.
 
-    "" if nothing has to; the least that suffices; None if no rest is one, or the cell no path.
+    "" if nothing has to; the least that suffices; None if no rest of any is one. Names in another
+    form or case count where no other does.
     """
-    text = unwrapped(cell)
-    if not isinstance(text, str) or len(text) > 4096 or text[:5].lower() == "data:":
-        return None
-    text = text.strip()
-    cuts = [0, *(step.end() for step in _STEP.finditer(text))]
-    for cut in cuts:
-        rest = text[cut:]
-        for name in (rest, unquote(rest.replace("\\", "/"))):
-            if name and not os.path.isabs(name) and _is_file(root / name):
-                return text[:cut]
+    paths = [path for cell in cells if (path := _path_of(cell))]
+    names = FileNames()
+    for key in (None, composed, caseless):
+        for path in paths:
+            for cut in (0, *(step.end() for step in _STEP.finditer(path))):
+                if _is_below(path[cut:], root, names, key):
+                    return path[:cut]
     return None
+
+
+def _path_of(cell: object) -> str:
+    """The text of a cell that can be a path; empty for any other."""
+    text = unwrapped(cell)
+    is_path = isinstance(text, str) and len(text) <= 4096 and text[:5].lower() != "data:"
+    return text.strip() if isinstance(text, str) and is_path else ""
+
+
+def _is_below(name: str, root: Path, names: FileNames, key: Key | None) -> bool:
+    """Whether a name is that of a file below a folder, or alike to that of just one."""
+    for path in (name, unquote(_slashed(name))):
+        if path and not os.path.isabs(path):
+            alike = names.alike(root, PurePosixPath(path), key) if key else []
+            if _is_file(root / path) or len(alike) == 1:
+                return True
+    return False
+
+
+def _ways(folder: Path, name: str) -> str:
+    """What to do about a file that is missed in a folder."""
+    looked = "" if os.path.isabs(name) else f"looked for in {os.path.abspath(folder)}: "
+    return f"{looked}{WAYS_TO_FILE}"
+
+
+def _slashed(path: str) -> str:
+    """A path of Windows as other systems write it."""
+    return path.replace("\\", "/")
 
 
 def _on_page(text: str, folder: Path) -> str:

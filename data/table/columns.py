@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..examples import CRITERION
+from ..file_names import composed
 from ..problems import Problems
 from ..shown import shortened
 from ..tasks import Task
@@ -94,8 +95,11 @@ def match_columns(
     a role for which several columns could be meant.
     """
     problems = Problems(source)
+    given = {role: _as_there(name, names) for role, name in given.items()}
+    criteria = {name: _as_there(column, names) for name, column in (criteria or {}).items()}
+    ratings = [_as_there(name, names) for name in ratings]
     _check_given(problems, names, given, task, ratings)
-    of_criteria = _criteria(problems, names, criteria or {}, task)
+    of_criteria = _criteria(problems, names, criteria, task)
     problems.raise_if_any()
     found: dict[Role, str] = {}
     for role in roles_of(task):
@@ -121,6 +125,13 @@ def match_columns(
     return FoundColumns(found, list(ratings), of_criteria)
 
 
+def _as_there(name: str, names: Sequence[str]) -> str:
+    """A column, or a path with columns in braces, in the Unicode form that the table has."""
+    forms = {composed(one): one for one in names}
+    path = _FIELD.sub(lambda found: f"{{{forms.get(composed(found[1]), found[1])}}}", name)
+    return name if name in names else forms.get(composed(name), path)
+
+
 def _without(names: Sequence[str], found: Mapping[Role, str], task: Task) -> list[str]:
     """The columns that no role of an image is read from."""
     taken = {column for role in task.images if role in found for column in columns_in(found[role])}
@@ -130,6 +141,14 @@ def _without(names: Sequence[str], found: Mapping[Role, str], task: Task) -> lis
 def column_of(role: Role, names: Sequence[str], *, is_pairwise: bool = False) -> str | None:
     """The first column that a role could be read from, before there is a task."""
     return next(iter(_columns_called(role, _aliases(role, is_pairwise), names)), None)
+
+
+def is_header(names: Sequence[str], task: Task) -> bool:
+    """Whether names are those of the images and of one more role."""
+    found = {
+        role for role in roles_of(task) if _columns_called(role, aliases_of(role, task), names)
+    }
+    return {*task.image_columns} < found
 
 
 def roles_of(task: Task) -> tuple[Role, ...]:

@@ -19,6 +19,7 @@ from .cells import ImageReader, common_prefix
 from .columns import FoundColumns, cell_of, columns_in, match_columns
 from .division import Inspection, divide
 from .downloads import Downloads
+from .headers import advice_on_header
 from .kept_sides import read_split
 from .options import TableOptions
 from .raters import NO_MAJORITY, merged, rule
@@ -46,8 +47,15 @@ def inspect_table(
     check_label_map(options.label_map, task)
     table = _opened(source, options)
     old = None if options.split_as is None else read_split(options.split_as, task)
-    name, names = joint_name((source, *options.more)), table.columns()
-    found = _matched(name, names, table, task, options)
+    name = joint_name((source, *options.more))
+    with advice_on_header(name, table, task):
+        names = table.columns()
+        if not names:
+            raise DataError(
+                f"{name}: the table has no columns, as nothing stands in it: check that it is the "
+                "right file"
+            )
+        found = _matched(name, names, table, task, options)
     reader = RowReader(
         found.roles,
         task,
@@ -195,11 +203,8 @@ def _image_reader(
 def _prefix(table: TableSource, found: FoundColumns, image: str, root: Path) -> str:
     """What the first image path that can be found below the root begins with beyond it."""
     column = found.roles[image]
-    for row in islice(table.rows(columns_in(column)), _ROWS_FOR_PREFIX):
-        prefix = common_prefix(cell_of(column, row.values), root)
-        if prefix is not None:
-            return prefix
-    return ""
+    rows = islice(table.rows(columns_in(column)), _ROWS_FOR_PREFIX)
+    return common_prefix((cell_of(column, row.values) for row in rows), root) or ""
 
 
 def _look(looked: Inspection, on_row: OnRow, *, skip_faulty: bool) -> Counter[str]:
@@ -240,7 +245,9 @@ def _check_renames(
 
 
 def _given_labels(looked: Inspection) -> list[str]:
-    return [label for r in looked.records for label in r.ratings or (r.label,) if label]
+    """Those of all annotators, but for what no option could rename."""
+    given = (label for r in looked.records for label in r.ratings or (r.label,))
+    return [label for label in given if label and "\0" not in label]
 
 
 def _records(looked: Inspection, on_row: OnRow) -> Iterator[Record]:

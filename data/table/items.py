@@ -30,6 +30,7 @@ from .cells import ImageReader
 from .columns import match_columns
 from .downloads import Downloads
 from .extent import Cut, Extent, dataset_extent, rows_of_cut, table_extent
+from .headers import advice_on_header
 from .rows import RowReader
 
 
@@ -145,14 +146,15 @@ def _opened(path: Path, task: Task, options: ItemOptions) -> tuple[TableSource, 
         )
     downloads = None if options.downloads is None else Downloads(options.downloads)
     table = _opened_web(path, downloads) if is_web(path) else open_images(path)
-    found = match_columns(
-        address(path),
-        table.columns(),
-        {"label": "", "ratings": "", "split": "", "rater": ""} | dict(options.columns),
-        task,
-        images=table.image_columns(),
-        needs_labels=False,
-    )
+    with advice_on_header(address(path), table, task):
+        found = match_columns(
+            address(path),
+            table.columns(),
+            {"label": "", "ratings": "", "split": "", "rater": ""} | dict(options.columns),
+            task,
+            images=table.image_columns(),
+            needs_labels=False,
+        )
     images = ImageReader(path, options.image_root, downloads=downloads)
     return table, RowReader(found.roles, task, images, needs_labels=False)
 

@@ -32,6 +32,7 @@ class Record:
     score: the mean that the label was rounded from.
     facts, ways: of its images; how those were read that were not plain files.
     criteria: annotators' answers by criterion. further_hashes: of the images after the first.
+    has_unread_comment: whether the comment is an object, and no text.
     swapped: whether a pair is written the other way round than the table has it, which `label` then
     speaks of.
     """
@@ -57,6 +58,7 @@ class Record:
     further_hashes: tuple[str, ...] = ()
     swapped: bool = False
     comment: str | None = None
+    has_unread_comment: bool = False
     criteria: Mapping[str, str] = field(default_factory=dict[str, str], hash=False)
 
     @property

@@ -74,14 +74,22 @@ def notes_on_cells(records: Sequence[Record]) -> Iterator[str]:
 def notes_on_empty(
     records: Sequence[Record], roles: Mapping[Role, str], criteria: Mapping[str, str]
 ) -> Iterator[str]:
-    """How many rows have an answer to each criterion, and which columns hold nothing at all."""
+    """How many rows have an answer to each criterion, which columns hold nothing at all, and how
+    many comments are no text."""
     for name, column in criteria.items():
         count = sum(name in record.criteria for record in records)
         told = f"{count:,} of {len(records):,} rows" if count else "none, every cell is empty"
         yield f"annotators' answers to criterion {name}: column {column}, {told}"
-    for role in ("category", "rater", "comment"):
+    unread = [record for record in records if record.has_unread_comment]
+    for role in ("category", "rater", *(() if unread else ("comment",))):
         if role in roles and all(getattr(record, role) is None for record in records):
             yield f"{role} from {roles[role]!r}: every cell is empty"
+    if unread:
+        column, first = roles["comment"], ", ".join(r.where for r in unread[:_MOST_SHOWN])
+        yield (
+            f"comment from {column!r}: {len(unread):,} are objects, which are not read (first: "
+            f"{first}): write them as text, or name a field with --column comment={column}.FIELD"
+        )
 
 
 def notes_on_copies(records: Sequence[Record]) -> Iterator[str]:

@@ -9,11 +9,10 @@ from typing import Any
 from ..errors import DataError
 from ..images import ImageFacts, check_image
 from ..label_sets import spelling, unknown_label
-from ..redaction import public_address
 from ..shown import shortened
 from ..sources.base import SplitName, TableRow, split_of
 from ..tasks import Criterion, Task, label_text
-from .cells import FoundImage, ImageReader, unwrapped
+from .cells import FoundImage, ImageReader
 from .columns import Role, cell_of, columns_in, companions
 from .labels import LabelReader
 from .raters import consensus
@@ -81,6 +80,7 @@ class RowReader:
         answers = self._ratings(row, noticed)
         label, score = self._label(row, answers, noticed)
         criteria = self._criteria(row, noticed)
+        has_object = _is_object(self._cell(row, "comment"))
         return Record(
             row=number,
             where=row.where,
@@ -101,7 +101,8 @@ class RowReader:
             facts=tuple(noticed.facts),
             ways=tuple(image.how for image in found if image.how),
             further_hashes=tuple(hashes[1:]),
-            comment=self._string(row, "comment"),
+            comment=None if has_object else self._string(row, "comment"),
+            has_unread_comment=has_object,
             criteria=criteria,
         )
 
@@ -131,17 +132,13 @@ class RowReader:
     def _checked_image(self, row: TableRow, role: Role, noticed: _Noticed) -> FoundImage:
         try:
             image = self.image(row, role)
-            noticed.facts.append(check_image(image.data, self._image_name(row, role)))
+            shown = self.images.shown(self._cell(row, role), role)
+            noticed.facts.append(check_image(image.data, shown))
         except DataError as error:
-            noticed.problem(f"no usable {role}", error.fact, error.remedy)
+            cause = error.cause or f"no usable {role}"
+            noticed.problem(cause, error.fact, error.remedy)
             return _NO_IMAGE
         return image
-
-    def _image_name(self, row: TableRow, role: Role) -> str:
-        cell = unwrapped(self._cell(row, role))
-        return (
-            f"{role} {shortened(public_address(cell.strip()))}" if isinstance(cell, str) else role
-        )
 
     def _group(self, row: TableRow, text: str | None, image_hash: str) -> str:
         if self.columns.get("group") in {self.columns[role] for role in self.image_roles}:
@@ -263,6 +260,11 @@ def _answer_reader(criterion: Criterion, task: Task) -> LabelReader:
     """Reads answers to a criterion: its labels in any spelling; a probability as it is written."""
     labels = () if criterion.kind == "probability" else criterion.labels
     return LabelReader(task.model_copy(update={"labels": labels, "kind": "binary"}))
+
+
+def _is_object(cell: object) -> bool:
+    """Whether a cell is an object, other than the choices of Label Studio, and so no text."""
+    return isinstance(cell, dict) and cell.keys() != {"choices"}
 
 
 def _is_blank(cell: object) -> bool:
