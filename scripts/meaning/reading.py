@@ -87,7 +87,10 @@ def read(model: Any, batch: micro.Batch, image_tokens: Tensor) -> list[Tensor]:
 
 
 def multiply_in_bfloat16() -> None:
-    """Products in bfloat16, sums in float32: three times as fast on processors that have it."""
+    """Products in bfloat16, sums in float32: three times as fast on processors that have it, and
+    left alone on the others, where it is slower."""
+    if not micro.untyped(torch.cpu)._is_avx512_bf16_supported():
+        return
 
     def forward(self: Any, input: Tensor) -> Tensor:  # noqa: A002
         bias = None if self.bias is None else self.bias.bfloat16()
