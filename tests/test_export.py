@@ -22,6 +22,8 @@ from blpo.pipeline.bulk.bundle import Bundle, Rules, bundle_text, read_bundle
 from blpo.pipeline.bulk.bundle_of_run import bundle_of_run
 from blpo.pipeline.bulk.judge_source import judge_source, other_judge
 from blpo.pipeline.cli.export import FORMAT_NAMES
+from blpo.pipeline.decisions.decide import Decision, Outcome
+from blpo.pipeline.decisions.target import Target
 from blpo.pipeline.export.messages import expectation, label_pattern, question
 from blpo.pipeline.export.promptfoo import promptfoo_config
 from blpo.pipeline.export.registry import FORMATS, export, for_format
@@ -369,6 +371,34 @@ def test_a_temperature_changes_no_label_and_stands_in_no_ones_way(
 ) -> None:
     done = blpo("export", str(read_runs["temperature"]), "--format", "text")
     assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize("name", ["text", "openai"])
+def test_a_temperature_and_a_decision_that_a_prompt_is_without_are_told(
+    read_runs: dict[str, Path], blpo: Blpo, name: str
+) -> None:
+    run = read_past_run(read_runs["temperature"])
+    bundle = bundle_of_run(run.path)
+    cooler = FittedReading(family="temperature", labels=bundle.task.labels, parameters=(0.5,))
+    outcome = Outcome(n=1, num_acts=1, num_units=1, coverage=1.0, value=0.0, ci95={})
+    decision = Decision(
+        result="",
+        target=Target(measure="error", bound=0.2),
+        confidence=0.9,
+        threshold=0.8,
+        train=outcome,
+        test=outcome,
+    )
+    rules = Rules(reading=cooler, decision=decision)
+    found = for_format(run, bundle.model_copy(update={"rules": rules}), name)
+    told = "the reading temperature, which corrects the judge's probabilities and changes no label"
+    assert told in expectation(found)
+    assert "threshold is on the judge's probabilities as the reading temperature" in found.left_out
+    alone = for_format(run, bundle.model_copy(update={"rules": Rules(decision=decision)}), name)
+    assert alone.left_out.endswith("whose threshold is on the judge's probabilities.")
+    if bundle.rules.reading is not None:
+        done = blpo("export", str(run.path), "--format", name, "--json", "--overwrite")
+        assert told in " ".join(json.loads(done.out)["notes"])
 
 
 def test_a_reading_that_changed_no_label_is_left_out_and_told(

@@ -14,7 +14,7 @@ from blpo.models.roles.pair_judge import PairVerdict
 from blpo.pipeline.config import RunConfig, parse_config
 from blpo.pipeline.readings.choose import choose_reading, cross_fitted
 from blpo.pipeline.readings.config import ReadingConfig, check_reading, fitted_families
-from blpo.pipeline.readings.families import FAMILIES
+from blpo.pipeline.readings.families import FAMILIES, LEAST_SLOPE
 from blpo.pipeline.readings.fitted import FittedReading, fit_family, log_probabilities
 from blpo.pipeline.readings.offset import fit_offset
 from blpo.pipeline.runs.predictions import PastExample
@@ -118,6 +118,51 @@ def test_every_family_leaves_probabilities_as_they_are_where_it_starts(family: A
         family=family, labels=tuple(map(str, range(labels))), parameters=tuple(identity.tolist())
     )
     assert reading.probabilities(found) == pytest.approx(rows)
+
+
+@pytest.mark.parametrize("kind", TASKS)
+def test_no_fit_turns_a_judge_round_that_goes_against_the_labels(kind: str) -> None:
+    task = TASKS[kind]
+    examples, verdicts = leaning(task, 200, lean=0.0)
+    opposite = dict(zip(task.labels, reversed(task.labels), strict=True))
+    against = [replace(example, label=opposite[example.label]) for example in examples]
+    logs = log_probabilities(verdicts, task.labels)
+    human = np.array([task.labels.index(example.label) for example in against])
+    for name in fitted_families(task):
+        rising = FAMILIES[name].rising
+        if rising is None:
+            continue
+        theta = np.array(fit_family(name, task.labels, logs, human).parameters)
+        assert (rising(len(theta), len(task.labels)) @ theta).min() >= LEAST_SLOPE - 1e-7
+    named = ReadingConfig(family="temperature")
+    choice = choose_reading(named, task, against, verdicts)
+    reading = choice.reading
+    assert isinstance(reading, FittedReading)
+    assert reading.parameters == (LEAST_SLOPE,)
+    read = cross_fitted(choice, task, against, verdicts)
+    for before, after, out_of_fold in zip(verdicts, map(reading, verdicts), read, strict=True):
+        assert before.label == after.label == out_of_fold.label
+
+
+def test_a_constrained_fit_is_the_best_on_the_bound() -> None:
+    examples, verdicts = leaning(BINARY, 200, lean=0.0)
+    logs = log_probabilities(verdicts, BINARY.labels)
+    human = np.array([int(example.label == BINARY.labels[0]) for example in examples])
+    slope, intercept = fit_family("platt", BINARY.labels, logs, human).parameters
+    assert slope == pytest.approx(LEAST_SLOPE, abs=1e-7)
+    # There the derivative by the intercept, with its prior of deviation 3, is 0.
+    odds = LEAST_SLOPE * (logs[:, 1] - logs[:, 0]) + intercept
+    derivative = np.sum(_special.expit(odds) - human) + intercept / 9
+    assert derivative == pytest.approx(0, abs=1e-4)
+
+
+def test_a_reading_of_an_earlier_version_that_turns_the_judge_round_is_read_and_told_apart() -> (
+    None
+):
+    stored = '{"family": "temperature", "labels": ["Safe", "Unsafe"], "parameters": [-0.168]}'
+    reading = FittedReading.model_validate_json(stored)
+    assert not reading.keeps_labels
+    assert reading(Verdict("Safe", {"Safe": 0.8, "Unsafe": 0.2}, 1.0)).label == "Unsafe"
 
 
 def test_platt_is_logistic_regression_on_the_log_odds_where_images_are_many() -> None:

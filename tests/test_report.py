@@ -49,7 +49,7 @@ from blpo.pipeline.cli.show.runs import lines_on_others, next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
 from blpo.pipeline.report.conclusion import Tone, finding
-from blpo.pipeline.report.failure_lines import verdict_lines
+from blpo.pipeline.report.failure_lines import no_width, verdict_lines
 from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
 from blpo.pipeline.report.html import render_report
 from blpo.pipeline.report.page import SECTIONS, sections_of, thumbnail, with_minus
@@ -647,6 +647,7 @@ def test_a_run_without_steps_reports_that_nothing_changed() -> None:
     text = text_of(render_report(with_result(record, method="none")))
     assert f"Macro F1 is {record.result.test.final.macro_f1:.3f} under both prompts." in text
     assert "method “none” runs no optimization" in text
+    assert "the smallest gain in accuracy that the test detects with 80 % power is about" in text
     assert "No steps" in text
     assert "No step had misjudged examples." in text
     assert "became right 0" not in text
@@ -752,3 +753,17 @@ def test_verdicts_that_are_all_alike_and_have_little_mass_are_told() -> None:
     assert mass.startswith("judge: the mean label mass is 0.000: the model would rather write")
     assert alike == f"judge: all {final.n} verdicts are 'Unsafe'"
     assert verdict_lines(result, ("Safe", "Unsafe")) == []
+
+
+def test_an_interval_without_width_is_explained() -> None:
+    result = make_record().result
+    final = result.test.final
+    confusion = [[0, final.n - 3, 0], [0, 3, 0]]
+    interval = {"accuracy": final.ci95["accuracy"], "macro_f1": (0.354, 0.354)}
+    flat = final.model_copy(update={"confusion": confusion, "ci95": interval})
+    odd = result.model_copy(update={"test": result.test.model_copy(update={"final": flat})})
+    assert verdict_lines(odd, ("Safe", "Unsafe"))[-1] == (
+        "final prompt, macro F1: its interval has no width, as all verdicts are one label and it "
+        "is the same in all resamples: that does not say how sure it is"
+    )
+    assert no_width(final) == ""

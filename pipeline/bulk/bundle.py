@@ -42,6 +42,16 @@ class Rules(BaseModel):
     decision: Decision | None = None
 
 
+def lost_decision(rules: Rules) -> str:
+    """That a decision, which there is, is left out."""
+    assert rules.decision is not None
+    by = f" as the reading {rules.reading.family} corrects them" if rules.reading else ""
+    return (
+        f"Left out: the decision for {rules.decision.target}, whose threshold is on the "
+        f"judge's probabilities{by}."
+    )
+
+
 class Bundle(BaseModel):
     """An aligned judge.
 

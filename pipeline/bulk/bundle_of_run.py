@@ -5,7 +5,7 @@ from pathlib import Path
 
 from ...models.engines.settings import EngineSettings
 from ..runs.finished_run import read_past_run
-from .bundle import Bundle, Rules, installed_versions
+from .bundle import Bundle, Rules, installed_versions, lost_decision
 from .judge_source import judge_source
 
 _COMMIT = re.compile("[0-9a-f]{40}")
@@ -23,8 +23,9 @@ def bundle_of_run(run: Path, *, without_reading: bool = False) -> Bundle:
     judge = _pinned(source.config.judge, source.aligned.get("revision", ""))
     rules = Rules(reading=source.reading, decision=source.decision)
     test = past.result.test
-    expected = test.final
+    expected, left_out = test.final, ""
     if without_reading and test.reading is not None:
+        left_out = lost_decision(rules) if rules.decision else ""
         rules, expected = Rules(), test.reading.final_raw
     return Bundle(
         name=run.resolve().name,
@@ -37,6 +38,7 @@ def bundle_of_run(run: Path, *, without_reading: bool = False) -> Bundle:
         dataset_fingerprint=past.result.dataset_fingerprint,
         synthetic=past.result.synthetic,
         software=installed_versions(),
+        left_out=left_out,
     )
 
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from ...data.arrow import atomic_path, refuse_ending
 from ...data.errors import ConfigError, DataError
+from ...data.tasks import Task
 from ...models.roles.judge import Verdict
-from ..bulk.bundle import Bundle, bundle_text
+from ..bulk.bundle import Bundle, Rules, bundle_text, lost_decision
 from ..readings.choose import Reading
 from ..report.plots import METRICS
 from ..runs.directory import TRAIN_PREDICTIONS_FILE
@@ -64,28 +65,46 @@ def export(bundle: Bundle, name: str, out: Path | None = None, *, overwrite: boo
 
 
 def for_format(run: PastRun, bundle: Bundle, name: str) -> Bundle:
-    """The bundle as a format can hold it: without a reading that changed no label of the run.
+    """The bundle as a format can hold it: without rules where it holds the prompt alone.
 
-    Raises ConfigError where the reading that the format would lose changed some: how many, what it
-    is worth, and both ways on.
+    Raises ConfigError where the reading that the format would lose changed labels of the run: how
+    many, what it is worth, and both ways on.
     """
-    task, effect, raw = bundle.task, run.result.test.reading, run.raw
-    reading = None if FORMATS[name].holds_rules else lost_reading(bundle)
-    if reading is None or effect is None or raw is None:
+    rules = bundle.rules
+    if FORMATS[name].holds_rules or (rules.reading is None and rules.decision is None):
         return bundle
-    if task.criteria or task.compare == "scores":
+    if bundle.task.criteria or bundle.task.compare == "scores":
         return bundle
+    told = [bundle.left_out] if bundle.left_out else []
+    lost = lost_reading(bundle)
+    if lost is not None:
+        if run.raw is None or run.result.test.reading is None:
+            return bundle
+        told.append(_unchanged(run, bundle.task, lost))
+    elif rules.reading is not None:
+        told.append(
+            f"Left out: the reading {rules.reading.family}, which corrects the judge's "
+            "probabilities and changes no label."
+        )
+    if rules.decision is not None:
+        told.append(lost_decision(rules))
+    return bundle.model_copy(update={"rules": Rules(), "left_out": " ".join(told)})
+
+
+def _unchanged(run: PastRun, task: Task, reading: Reading) -> str:
+    """That a reading changed no label of a run; raises ConfigError if it did."""
+    effect, raw = run.result.test.reading, run.raw
+    assert effect is not None
+    assert raw is not None
     on_train = read_predictions(run.path / TRAIN_PREDICTIONS_FILE).final
     changed = _num_changed(reading, raw.final)
     changed_on_train = _num_changed(reading, on_train)
     if not changed and not changed_on_train:
-        left_out = (
+        return (
             f"Left out: the reading {reading.family}, which corrects the judge's probabilities. "
             f"It changed no label of {len(on_train):,} training and {len(run.final):,} test "
             "images; of other images it may change one that the judge is unsure of."
         )
-        rules = bundle.rules.model_copy(update={"reading": None})
-        return bundle.model_copy(update={"rules": rules, "left_out": left_out})
     metric = task.primary_metric
     before, after = getattr(effect.final_raw, metric), getattr(run.result.test.final, metric)
     raise ConfigError(

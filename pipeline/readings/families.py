@@ -3,7 +3,10 @@
 The log-odds of the labels are linear in a few parameters, z_k = sum_p theta_p F_kp, where the
 features F come from the judge's log-probabilities, [n, K]; of several criteria from evidence
 [n, 1 + C, K], what their rule says and each of C answers. Under `identity` every family leaves the
-probabilities as they are; `spread` says how far each parameter may stray from there.
+probabilities as they are; `spread` says how far each parameter may stray from there. What a label's
+odds owe to the judge's own belief in it rises with that belief (`rising`), so that no fit turns the
+judge round: against one that goes against the labels it ends nearly flat. The weights of `matrix`
+and `combiner` are free.
 
 temperature  one slope for all (Guo et al., ICML 2017)
 platt        slope and intercept of the log-odds of two labels (Platt, 1999)
@@ -29,6 +32,9 @@ from .config import FamilyName
 _SLOPE, _INTERCEPT, _CROSS = 1.0, 3.0, 0.3
 """Standard deviations of the parameters about `identity`."""
 
+LEAST_SLOPE = 0.01
+"""Of what has to rise: odds of a million to one are then read as 1.15 to one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -36,7 +42,8 @@ class Family:
 
     features: log-probabilities [n, K], or evidence [n, S, K] -> F [n, K, P]. identity, spread: of
     K labels and C criteria, [P]. min_groups: training groups that each label has to occur in, at
-    least, and per_criterion for each criterion.
+    least, and per_criterion for each criterion. rising: of P parameters and K labels, [R, P]; each
+    of these R sums of parameters is at least `LEAST_SLOPE`.
     """
 
     features: Callable[[Values], Values]
@@ -44,6 +51,7 @@ class Family:
     spread: Callable[..., Values]
     min_groups: int
     per_criterion: int = 0
+    rising: Callable[[int, int], Values] | None = None
 
     def least_groups(self, num_criteria: int) -> int:
         """Training groups that each label has to occur in."""
@@ -134,13 +142,37 @@ def _criteria(_labels: int, criteria: int) -> int:
     return criteria
 
 
+def _first_rises(num: int, _labels: int) -> Values:
+    return np.eye(num)[:1]
+
+
+def _each_rises(num: int, labels: int) -> Values:
+    return np.eye(num)[:labels]
+
+
+def _temperature_outweighs_place(num: int, _labels: int) -> Values:
+    """The temperature rises, also with the place: of beliefs no wider than half the scale, the
+    temperature moves the odds of neighbours at least as much as an equal weight of the place."""
+    return np.stack([np.eye(num)[0], np.eye(num)[:2].sum(axis=0)])
+
+
 FAMILIES: Mapping[FamilyName, Family] = {
-    "temperature": Family(_one_slope, _parts((1, _one)), _parts((_SLOPE, _one)), 5),
+    "temperature": Family(
+        _one_slope, _parts((1, _one)), _parts((_SLOPE, _one)), 5, rising=_first_rises
+    ),
     "platt": Family(
-        _platt, _parts((1, _one), (0, _one)), _parts((_SLOPE, _one), (_INTERCEPT, _one)), 10
+        _platt,
+        _parts((1, _one), (0, _one)),
+        _parts((_SLOPE, _one), (_INTERCEPT, _one)),
+        10,
+        rising=_first_rises,
     ),
     "vector": Family(
-        _vector, _parts((1, _each), (0, _each)), _parts((_SLOPE, _each), (_INTERCEPT, _each)), 10
+        _vector,
+        _parts((1, _each), (0, _each)),
+        _parts((_SLOPE, _each), (_INTERCEPT, _each)),
+        10,
+        rising=_each_rises,
     ),
     "matrix": Family(
         _matrix,
@@ -153,9 +185,14 @@ FAMILIES: Mapping[FamilyName, Family] = {
         _parts((1, _one), (0, _one), (0, _each)),
         _parts((_SLOPE, _one), (_INTERCEPT, _one), (_INTERCEPT, _each)),
         10,
+        rising=_temperature_outweighs_place,
     ),
     "ties": Family(
-        _ties, _parts((1, _one), (0, _one)), _parts((_SLOPE, _one), (_INTERCEPT, _one)), 10
+        _ties,
+        _parts((1, _one), (0, _one)),
+        _parts((_SLOPE, _one), (_INTERCEPT, _one)),
+        10,
+        rising=_first_rises,
     ),
     "combiner": Family(
         _combiner,

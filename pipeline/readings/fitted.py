@@ -1,6 +1,6 @@
 """A fitted reading: verdicts with corrected probabilities, and its fit to human labels."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,7 +13,7 @@ from ...models.roles.judge import Verdict
 from ..metrics.intervals import Values
 from ..metrics.scores import Steps
 from .config import FamilyName
-from .families import FAMILIES
+from .families import FAMILIES, LEAST_SLOPE
 
 _LEAST_PROBABILITY = 1e-9
 _DECIMALS = 8
@@ -100,8 +100,8 @@ def fit_family(
 ) -> FittedReading:
     """The most likely parameters under a normal prior about leaving everything as it is.
 
-    found: by `evidence`. human: [n]. The problem is convex, so that the result depends on nothing
-    else.
+    What would not rise with the judge's belief (`Family.rising`) is held at its bound. found: by
+    `evidence`. human: [n]. The problem is convex, so that the result depends on nothing else.
     """
     features, own = _features(family, found), FAMILIES[family]
     shape = len(labels), found.shape[1] - 1 if family == "combiner" else 0
@@ -123,11 +123,52 @@ def fit_family(
         square = weighted.T @ features.reshape(-1, features.shape[2])
         return square - expected.T @ expected + np.diag(precision)
 
-    best = _minimize()(
-        objective, centre, jac=True, hess=hessian, method="trust-exact", options={"gtol": 1e-8}
-    )
-    rounded = [round(float(value), _DECIMALS) for value in best.x]
+    rising = np.empty((0, len(centre)))
+    if own.rising is not None:
+        rising = own.rising(len(centre), len(labels))
+    held = np.zeros(len(rising), dtype=bool)
+    best = _best_of(objective, hessian, centre, rising[held])
+    while np.any(broken := ~held & (rising @ best < LEAST_SLOPE)):
+        held |= broken
+        best = _best_of(objective, hessian, centre, rising[held])
+    rounded = [round(float(value), _DECIMALS) for value in best]
     return FittedReading(family=family, labels=tuple(labels), parameters=tuple(rounded))
+
+
+def _best_of(
+    objective: Callable[[Values], tuple[float, Values]],
+    hessian: Callable[[Values], Values],
+    centre: Values,
+    held: Values,
+) -> Values:
+    """The lowest point where each of `held` [H, P] times the parameters is `LEAST_SLOPE`.
+
+    With none it is the lowest of all. centre: where the search starts, [P].
+    """
+    start = centre - np.linalg.pinv(held) @ (held @ centre - LEAST_SLOPE)
+    free = _null_space(held)
+    if not free.shape[1]:
+        return start
+
+    def along(step: Values) -> tuple[float, Values]:
+        value, slopes = objective(start + free @ step)
+        return value, free.T @ slopes
+
+    def bend(step: Values) -> Values:
+        return free.T @ hessian(start + free @ step) @ free
+
+    origin = np.zeros(free.shape[1])
+    found = _minimize()(
+        along, origin, jac=True, hess=bend, method="trust-exact", options={"gtol": 1e-8}
+    )
+    return start + free @ found.x
+
+
+def _null_space(held: Values) -> Values:
+    """Directions that leave independent sums `held` [H, P] as they are: [P, P - H]."""
+    if not len(held):
+        return np.eye(held.shape[1])
+    return np.linalg.svd(held)[2][len(held) :].T
 
 
 def _minimize() -> Any:

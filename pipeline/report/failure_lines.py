@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from ...models.wrappers.ledger import Role
+from ..metrics.agreement import Agreement
 from ..metrics.label_mass import low_mean_warning
 from ..result import RoleFailures, RunResult
 from ..search.failures import commonest
@@ -63,13 +64,30 @@ def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:
 
 
 def verdict_lines(result: RunResult, labels: Sequence[str]) -> list[str]:
-    """What is odd about the final verdicts on the test split: little label mass, one label only."""
+    """What is odd about verdicts on the test split: of the final prompt little label mass or one
+    label only, of either prompt an interval without width."""
     final = result.test.final
     lines = [f"judge: {told}"] if (told := low_mean_warning(final.label_mass)) else []
     counts = [sum(column) for column in zip(*final.confusion, strict=True)]
     if max(counts[: len(labels)], default=0) == final.n:
         lines.append(f"judge: all {final.n:,} verdicts are {labels[counts.index(final.n)]!r}")
-    return lines
+    prompts = {"initial": result.test.initial, "final": final}
+    notes = {name: no_width(one) for name, one in prompts.items()}
+    return lines + [f"{name} prompt, {note}" for name, note in notes.items() if note]
+
+
+def no_width(found: Agreement) -> str:
+    """What an interval of macro F1 without width means; empty where it has one."""
+    low, high = found.ci95["macro_f1"]
+    if low < high:
+        return ""
+    counts = [sum(column) for column in zip(*found.confusion, strict=True)]
+    is_one_label = max(counts[:-1], default=0) == found.n
+    why = "all verdicts are one label and " if is_one_label else ""
+    return (
+        f"macro F1: its interval has no width, as {why}it is the same in all resamples: that does "
+        "not say how sure it is"
+    )
 
 
 def nothing_new(result: RunResult) -> str | None:

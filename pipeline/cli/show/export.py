@@ -28,6 +28,7 @@ _WHOLE = ("bundle", "mlflow")
 def show_export(bundle: Bundle, name: str, path: Path, *, as_json: bool) -> None:
     following, notes = _following(bundle, name, path), _notes(bundle, name)
     if as_json:
+        notes = [bundle.left_out, *notes] if bundle.left_out else notes
         expected = bundle.expected.model_dump(mode="json")
         told = {"format": name, "path": str(path), "next": following, "notes": notes}
         print_json(told | {"expected": expected})

@@ -12,7 +12,7 @@ from ...bulk.evaluation import Evaluation
 from ...bulk.judge_source import JudgeSource
 from ...metrics.intervals import Interval
 from ...metrics.scorecard import Scorecard
-from ...report.failure_lines import departure_lines, failure_lines
+from ...report.failure_lines import departure_lines, failure_lines, no_width
 from ...report.pair_rows import print_pair_scores
 from ...report.question_rows import print_questions
 from ...report.scorecard_rows import print_scorecard
@@ -61,6 +61,8 @@ def _print_evaluation(source: JudgeSource, evaluation: Evaluation) -> None:
     for name in ("accuracy", "macro_f1"):
         value = getattr(agreement, name)
         console.print(f"{name}: {value:.3f} {_interval(agreement.ci95[name])}, n = {agreement.n}")
+    if note := no_width(agreement):
+        console.print(note, soft_wrap=True)
     if source.reading is not None and evaluation.unread is not None:
         console.print(
             f"these are under the reading {source.reading.family}; by the likeliest label: "
