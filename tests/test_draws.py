@@ -82,6 +82,7 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     assert [agreement.count(f" {method} ") for method in ("none", "twice")] == [2, 2]
     assert [means.count(f"│ {method} ") for method in ("none", "twice")] == [1, 1]
     assert f"{tmp_path}/sweep/summary.csv, {tmp_path}/sweep/tables.md\n" in swept.out
+    assert not (tmp_path / "sweep/running").exists()
     text = (tmp_path / "sweep/tables.md").read_text()
     assert "1 tasks; draws for each: 2 of `rubric`, 1 of `data`, 1 of `seed`" in text
     assert "## Difference from none" in text
