@@ -179,11 +179,13 @@ def test_rubrics_that_differ_make_the_interval_wide_and_equal_ones_leave_the_res
     rubrics = [float(rubric) for rubric, _, _ in NEST]
     far = nested_mean([(NEST, rubrics)], 0)
     assert far.check is not None
+    assert far.ci95 is not None
     spread = (far.ci95[1] - far.ci95[0]) / 2 / 1.96
     assert spread == pytest.approx(far.check.standard_error, rel=0.15)
     seeds = [float(seed) for _, _, seed in NEST]
     near = nested_mean([(NEST, seeds)], 0)
     assert near.check is not None
+    assert near.ci95 is not None
     assert near.check.standard_error == 0
     assert 0 < near.ci95[1] - near.ci95[0] < far.ci95[1] - far.ci95[0]
 

@@ -46,9 +46,11 @@ def planned_calls(config: RunConfig, task: Task, num_train: int, num_test: int) 
         # All questions once, then one in each step.
         one = per_verdict // len(task.criteria)
         asked["judge"] = calls["judge"] * one + (per_verdict - one) * num_train
-    search = {role: config.budget.cap(role, number) for role, number in asked.items()}
+    search: dict[Role, int] = {
+        role: config.budget.cap(role, number) for role, number in asked.items()
+    }
     share = min((search[role] / number for role, number in asked.items() if number), default=1.0)
-    likely = {role: ceil(number * share) for role, number in asked.items()}
+    likely: dict[Role, int] = {role: ceil(number * share) for role, number in asked.items()}
     num_prompts = 3 if config.noise_floor else 2
     num_fitted = 0 if config.reading.family == "none" else 2
     return PlannedCalls(
