@@ -147,6 +147,15 @@ class RunResult(BaseModel):
     calls: dict[Role, CallCounts]
     seconds: float
 
+    @property
+    def named_method(self) -> str:
+        return named_method(self.method, self.preset)
+
+
+def named_method(method: str, preset: str) -> str:
+    """What people read of a run's method, such as "blpo" and "blpo, preset plus"."""
+    return method if preset == "paper" else f"{method}, preset {preset}"
+
 
 LAYOUT_NOTE = (
     "The judge was asked by chat messages, which the server lays out in its own way: asked by an "

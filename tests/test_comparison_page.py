@@ -81,6 +81,12 @@ def test_the_figures_and_the_word_gain_are_those_of_compare(page: Path, found: C
     assert gains == sum(run.is_gain for run in found.runs) > 0
 
 
+def test_the_preset_stands_beside_the_method(runs: list[PastRun], found: Comparisons) -> None:
+    plus = runs[2].result.model_copy(update={"preset": "plus"})
+    text = render_comparison(found, [*runs[:2], replace(runs[2], result=plus)])
+    assert text.count("<bdi>blpo, preset plus</bdi>, 0") == 1
+
+
 def test_images_that_are_gone_are_told_and_the_verdicts_stay(
     runs: list[PastRun], found: Comparisons
 ) -> None:

@@ -76,7 +76,13 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     tmp_path: Path, blpo: Blpo
 ) -> None:
     path = str(write_sweep(tmp_path))
-    assert blpo("sweep", path).code == 0
+    swept = blpo("sweep", path)
+    assert swept.code == 0
+    agreement, _, means = swept.out.partition("Mean gain in accuracy")
+    assert [agreement.count(f" {method} ") for method in ("none", "twice")] == [2, 2]
+    assert [means.count(f"│ {method} ") for method in ("none", "twice")] == [1, 1]
+    assert f"{tmp_path}/sweep/summary.csv, {tmp_path}/sweep/tables.md\n" in swept.out
+    assert not (tmp_path / "sweep/running").exists()
     text = (tmp_path / "sweep/tables.md").read_text()
     assert "1 tasks; draws for each: 2 of `rubric`, 1 of `data`, 1 of `seed`" in text
     assert "## Difference from none" in text
@@ -173,11 +179,13 @@ def test_rubrics_that_differ_make_the_interval_wide_and_equal_ones_leave_the_res
     rubrics = [float(rubric) for rubric, _, _ in NEST]
     far = nested_mean([(NEST, rubrics)], 0)
     assert far.check is not None
+    assert far.ci95 is not None
     spread = (far.ci95[1] - far.ci95[0]) / 2 / 1.96
     assert spread == pytest.approx(far.check.standard_error, rel=0.15)
     seeds = [float(seed) for _, _, seed in NEST]
     near = nested_mean([(NEST, seeds)], 0)
     assert near.check is not None
+    assert near.ci95 is not None
     assert near.check.standard_error == 0
     assert 0 < near.ci95[1] - near.ci95[0] < far.ci95[1] - far.ci95[0]
 
@@ -190,4 +198,24 @@ def test_tasks_are_fixed_and_each_is_drawn_by_itself() -> None:
 
 
 def test_one_rubric_says_nothing_about_others() -> None:
-    assert nested_mean([([(0, 0, 0), (0, 1, 0)], [0.1, 0.3])], 0).check is None
+    found = nested_mean([([(0, data, 0) for data in range(4)], [0.1, 0.2, 0.3, 0.4])], 0)
+    assert found.check is None
+    data_alone = nested_mean([([(data, 0, 0) for data in range(4)], [0.1, 0.2, 0.3, 0.4])], 0)
+    assert found.ci95 == data_alone.ci95
+
+
+def test_seeds_on_one_draw_of_the_data_make_no_interval() -> None:
+    one = [(0, 0, seed) for seed in range(3)]
+    assert nested_mean([(one, [0.1, 0.2, 0.3])], 0).ci95 is None
+    assert nested_mean([(NEST, [0.1] * len(NEST)), (one, [0.1, 0.2, 0.3])], 0).ci95 is None
+
+
+def test_a_single_draw_is_told_without_interval_or_gain(tmp_path: Path, blpo: Blpo) -> None:
+    path = str(write_sweep(tmp_path))
+    assert blpo("sweep", path, "--set", "grid.rubric=[0]", "--set", "base.report=false").code == 0
+    text = (tmp_path / "sweep/tables.md").read_text()
+    assert "| none | +0.000 | +0.000 | +0.000 | +0.000 | - |" in text
+    assert "nothing to tell a gain by" in text
+    assert "[" not in text.partition("## Cost")[0]
+    with (tmp_path / "sweep/tables.csv").open() as file:
+        assert {row["low"] for row in csv.DictReader(file)} == {""}

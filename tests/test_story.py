@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from ideal_engine import IdealEngine
 from ideal_runs import TASK, ideal_dataset
 from killable_run import IdealPool
 
-PLANNED = PlannedCalls({"judge": 500, "optimizer": 50}, test=40, fits=0)
+SEARCH: dict[Role, int] = {"judge": 500, "optimizer": 50}
+PLANNED = PlannedCalls(SEARCH, SEARCH, test=40, fits=0)
 
 
 def run_of(
@@ -185,6 +187,21 @@ def test_what_is_left_follows_what_steps_took_and_not_the_plan() -> None:
     found.tests(20, stopped=None)
     ledgers["judge"].answered += 10
     assert found.calls_left == {"judge": 30, "optimizer": 0}
+
+
+def test_a_budget_that_ends_the_search_ends_it_for_every_role(tmp_path: Path) -> None:
+    engine = ideal_dataset(tmp_path, num_test=8)
+    free = run_of(tmp_path / "free", engine, {"dataset": tmp_path / "data.parquet"}, outer_steps=50)
+    keys = {"dataset": tmp_path / "data.parquet", "budget": {"judge_calls": 80}}
+    run = run_of(tmp_path, engine, keys, outer_steps=50)
+    judged = free.story.calls_left["judge"] - 2 * 8
+    assert run.story.calls_left["judge"] == 80 + 2 * 8
+    for role in ("verbalizer", "optimizer"):
+        likely = ceil(free.story.calls_left[role] * 80 / judged)
+        assert run.story.calls_left[role] == likely < free.story.calls_left[role]
+    found, _ = story({"judge": 250, "optimizer": 4}, num_steps=50)
+    found.stepped(Step(0, "p", "p", [], [], details={}))
+    assert found.calls_left == {"judge": 250 + 40, "optimizer": 4}
 
 
 def test_without_a_rate_for_a_role_that_will_be_asked_no_time_is_told() -> None:

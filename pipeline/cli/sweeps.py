@@ -156,13 +156,15 @@ def _conclude_sweep(
     as_json: bool,
 ) -> None:
     """Print cells; of a whole sweep write summary and tables. Exit code 1 if a cell is missing."""
+    from ..sweeps.cells import remove_running_folder  # noqa: PLC0415
     from ..sweeps.files import write_tables  # noqa: PLC0415
-    from ..sweeps.sweep import write_summary  # noqa: PLC0415
+    from ..sweeps.sweep import method_names, write_summary  # noqa: PLC0415
     from .show.runs import show_sweep  # noqa: PLC0415
 
     summary = None
     if is_whole:
+        remove_running_folder(config)
         summary = write_summary(config, outcomes)
         write_tables(config, cells)
-    if not show_sweep(outcomes, summary, as_json=as_json):
+    if not show_sweep(outcomes, method_names(config, cells), summary, as_json=as_json):
         raise typer.Exit(EXIT_PROBLEM)

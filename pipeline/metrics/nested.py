@@ -25,13 +25,15 @@ Path = tuple[int, ...]
 class NestedMean:
     """A mean over strata of nested units.
 
-    ci95: hierarchical bootstrap. check: by the spread of the outermost means alone, Student's t,
-    which for balanced draws is what REML gives for a mixed model with a random effect of each
-    level; None where a stratum has one outermost draw.
+    ci95: hierarchical bootstrap; of one rubric, for that alone. None where a stratum has one draw
+        of rubric and data: seeds on the same examples do not tell how far others would differ.
+    check: by the spread of the outermost means alone, Student's t, which for balanced draws is
+        what REML gives for a mixed model with a random effect of each level; None where a stratum
+        has one outermost draw.
     """
 
     value: float
-    ci95: Interval
+    ci95: Interval | None
     check: Estimate | None
 
 
@@ -45,13 +47,14 @@ def nested_mean(strata: Sequence[tuple[Sequence[Path], Sequence[float]]], seed: 
     checks: list[Estimate] = []
     for number, (paths, own) in enumerate(strata):
         values.append(float(_even_weights(paths) @ np.asarray(own)))
-        weights = resampled_weights(paths, derived_seed(seed, "nested", number))
+        weights = resampled_weights(_varied(paths), derived_seed(seed, "nested", number))
         resampled += weights @ np.asarray(own) / len(strata)
         checks += _outermost(paths, own)
     is_checked = len(checks) == len(strata)
+    has_interval = all(len({path[:-1] for path in paths}) > 1 for paths, _ in strata)
     return NestedMean(
         float(np.mean(values)),
-        percentiles(resampled),
+        percentiles(resampled) if has_interval else None,
         mean_estimate(checks) if is_checked else None,
     )
 
@@ -75,6 +78,13 @@ def resampled_weights(paths: Sequence[Path], seed: int, resamples: int = RESAMPL
             drawn[child] = counts[:, place]
     weights = np.stack([drawn[path] * _per_draw(path, children) for path in paths], axis=1)
     return weights / weights.sum(axis=1, keepdims=True)
+
+
+def _varied(paths: Sequence[Path]) -> list[Path]:
+    """The paths without the levels on top of which there is one draw: that is fixed."""
+    if len(paths[0]) > 1 and len({path[0] for path in paths}) == 1:
+        return _varied([path[1:] for path in paths])
+    return list(paths)
 
 
 def _per_draw(path: Path, children: dict[Path, list[Path]]) -> float:

@@ -96,7 +96,10 @@ class Story:
 
     @property
     def calls_left(self) -> dict[Role, int]:
-        """By role: as many for each step to come as those before took, at most as planned."""
+        """By role: as many for each step to come as those before took, at most as planned.
+
+        A role that has then asked for all that is planned of it ends the search for every role.
+        """
         return {role: self._left(role) for role in self._ledgers}
 
     @property
@@ -117,10 +120,20 @@ class Story:
         in_steps = self._asked_in_steps.get(role, 0)
         if self._is_testing:
             return max(in_steps + after - answered, 0)
-        search = self._planned.search.get(role, 0)
+        search = self._planned.likely.get(role, 0)
         if self._num_done:
-            search = min(search, round(in_steps / self._num_done * self._num_steps))
+            search = round(in_steps / self._num_done * self._steps_in_all)
         return max(search - answered, 0) + after
+
+    @property
+    def _steps_in_all(self) -> float:
+        """As many as the plan and its budget last for, by what steps took so far."""
+        lasts = [
+            self._planned.search.get(role, 0) / asked * self._num_done
+            for role, asked in self._asked_in_steps.items()
+            if asked
+        ]
+        return min([self._num_steps, *lasts])
 
     def _agreement(self, step: Step) -> list[str]:
         """On train, and against the step before where both were judged on the same examples."""

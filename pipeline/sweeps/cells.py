@@ -17,7 +17,7 @@ import threading
 import uuid
 from collections import Counter
 from collections.abc import Generator, Iterable, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 
@@ -160,6 +160,12 @@ def announced(config: SweepConfig, cells: Iterable[str]) -> Generator[None]:
         file.unlink(missing_ok=True)
 
 
+def remove_running_folder(config: SweepConfig) -> None:
+    """Remove the folder of what runs, if no process is at work in it."""
+    with suppress(OSError):
+        (config.output / "running").rmdir()
+
+
 def _touch(file: Path, stop: threading.Event) -> None:
     while not stop.wait(_TOUCH_S):
         file.touch()
@@ -169,7 +175,10 @@ def _running_cells(folder: Path) -> set[str]:
     files = list((folder / "running").glob("*.json"))
     if not files:
         return set()
-    now = _file_server_time(folder / "running")
+    try:
+        now = _file_server_time(folder / "running")
+    except FileNotFoundError:
+        return set()  # the last process has just ended
     cells: set[str] = set()
     for file in files:
         try:

@@ -60,6 +60,7 @@ class RunComparison(BaseModel):
 
     run: str
     method: str
+    preset: str
     seed: int
     differs_in: list[str]
     accuracy: Difference
@@ -117,6 +118,7 @@ def _comparison(reference: PastRun, run: PastRun) -> RunComparison:
     return RunComparison(
         run=str(run.path),
         method=run.result.method,
+        preset=run.result.preset,
         seed=run.result.seed,
         differs_in=run_differences(
             reference.config, kept_task(reference.path), run.config, kept_task(run.path)

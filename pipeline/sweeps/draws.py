@@ -56,6 +56,7 @@ class DrawnRow:
     method by itself. num_after_rejected, num_repeating: see `StepCounts`, over all runs.
     num_stopped: runs that a budget ended. num_below: those whose accuracy ends below p_0's beyond
     chance.
+    gains_anything, gains_on_reference: by the one rule for a gain; None without intervals.
     """
 
     method: str
@@ -73,11 +74,11 @@ class DrawnRow:
     num_runs: int
 
     @property
-    def gains_anything(self) -> bool:
+    def gains_anything(self) -> bool | None:
         return _by_rule(self.gains)
 
     @property
-    def gains_on_reference(self) -> bool:
+    def gains_on_reference(self) -> bool | None:
         return _by_rule(self.differences)
 
 
@@ -214,8 +215,10 @@ def _mean(values: Mapping[tuple[str, Path], Mapping[str, float]], metric: str) -
     return nested_mean(strata, _SEED)
 
 
-def _by_rule(found: Mapping[str, NestedMean]) -> bool:
-    return bool(found) and is_gain(found["macro_f1"].ci95, found["kappa"].ci95)
+def _by_rule(found: Mapping[str, NestedMean]) -> bool | None:
+    intervals = [found[metric].ci95 for metric in ("macro_f1", "kappa") if found]
+    known = [interval for interval in intervals if interval is not None]
+    return is_gain(*known) if len(known) == 2 else None
 
 
 def _search_calls(result: RunResult, role: Role) -> int:

@@ -12,6 +12,12 @@ from .draws import DrawnRow, DrawnTables
 from .tables_text import METRIC_NAMES, as_code, grid, section
 
 _RULE = "A gain: the lower bounds of macro F1 and of kappa are both above 0."
+_ONE_RUBRIC = "There is one rubric: intervals and gains hold for that alone."
+_NO_INTERVALS = (
+    "Where a task has one draw of rubric and data, there is no interval, and nothing to tell a "
+    "gain by: how far other draws would differ is not known. Name several under `grid.rubric` or "
+    "`grid.data`."
+)
 
 
 def drawn_markdown(tables: DrawnTables) -> str:
@@ -53,9 +59,12 @@ def _numbers(row: DrawnRow) -> list[dict[str, Any]]:
     plain |= {"after_rejected": row.num_after_rejected, "repeating": row.num_repeating}
     plain |= {"stopped": row.num_stopped, "below_p0": row.num_below}
     return [
-        {"what": name, "value": found.value, "low": found.ci95[0], "high": found.ci95[1]}
-        for name, found in means.items()
+        {"what": name, "value": found.value, **_ends(found)} for name, found in means.items()
     ] + [{"what": name, "value": value} for name, value in plain.items()]
+
+
+def _ends(found: NestedMean) -> dict[str, float]:
+    return dict(zip(("low", "high"), found.ci95, strict=True)) if found.ci95 else {}
 
 
 def _draws(tables: DrawnTables) -> str:
@@ -78,7 +87,7 @@ def _gains(tables: DrawnTables) -> str:
             row.method,
             *(_signed(row.by_task.get(task)) for task in tables.tasks),
             *(_with_interval(found) for found in row.gains.values()),
-            "yes" if row.gains_anything else "no",
+            _verdict(row.gains_anything),
         ]
         for row in tables.rows
     ]
@@ -87,8 +96,15 @@ def _gains(tables: DrawnTables) -> str:
         grid(heads, rows),
         "By task in accuracy, then over all tasks. The initial prompt is read by its likeliest "
         "labels, also where a row reads its final one otherwise. Intervals: hierarchical "
-        f"bootstrap over rubric, data and seed; the tasks are these. {_RULE}",
+        f"bootstrap over rubric, data and seed; the tasks are these. {_RULE}{_limits(tables)}",
     )
+
+
+def _limits(tables: DrawnTables) -> str:
+    """What few draws keep the intervals from saying, after a space; empty where there is none."""
+    if any(found.ci95 is None for row in tables.rows for found in row.gains.values()):
+        return f" {_NO_INTERVALS}"
+    return f" {_ONE_RUBRIC}" if tables.draws["rubric"] == 1 else ""
 
 
 def _differences(tables: DrawnTables) -> str:
@@ -103,7 +119,7 @@ def _differences(tables: DrawnTables) -> str:
             row.method,
             *(_with_interval(found) for found in row.differences.values()),
             _check(row.differences["accuracy"]),
-            "yes" if row.gains_on_reference else "no",
+            _verdict(row.gains_on_reference),
         ]
         for row in tables.rows
         if row.differences
@@ -158,7 +174,13 @@ def _cost(tables: DrawnTables) -> str:
     )
 
 
+def _verdict(is_gain: bool | None) -> str:
+    return "-" if is_gain is None else "yes" if is_gain else "no"
+
+
 def _with_interval(found: NestedMean) -> str:
+    if found.ci95 is None:
+        return _signed(found.value)
     low, high = found.ci95
     return f"{found.value:+.3f} [{low:+.3f}, {high:+.3f}]"
 

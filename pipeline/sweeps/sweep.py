@@ -144,11 +144,17 @@ def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
         if name in cells:
             raise ConfigError(f"{source}: two cells are called {name}: drop one of the values")
         cells[name] = _cell_config(config, chosen, name, source)
-    methods = [method_name(*cell) for cell in zip(cells.values(), config.points, strict=True)]
+    methods = method_names(config, cells).values()
     if config.reference and config.reference not in methods:
         known = ", ".join(dict.fromkeys(methods))
         raise ConfigError(f"{source}: `reference` is {config.reference!r}: choose from {known}")
     return cells
+
+
+def method_names(config: SweepConfig, cells: Mapping[str, RunConfig]) -> dict[str, str]:
+    """The method of each of all cells by the cell's name, as the tables name it."""
+    points = zip(cells.items(), config.points, strict=True)
+    return {name: method_name(cell, point) for (name, cell), point in points}
 
 
 def method_name(config: RunConfig, point: Mapping[str, Any]) -> str:

@@ -72,10 +72,16 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
     if as_json:
         print_json([_run_json(run) for run in runs])
         return
+    _print_runs(runs, [run.result.named_method for run in runs])
+
+
+def _print_runs(runs: Sequence[FinishedRun], methods: Sequence[str]) -> None:
+    """methods: what to call that of each run."""
     console = stdout_console()
-    console.print(_agreement_table(runs))
-    if len(runs) > len({(run.result.task, run.result.method) for run in runs}):
-        console.print(_means_table(runs))
+    console.print(_agreement_table(runs, methods))
+    tasks = [run.result.task for run in runs]
+    if len(runs) > len(set(zip(tasks, methods, strict=True))):
+        console.print(_means_table(runs, methods))
     for run in runs:
         _print_run(console, run)
     console.print(_session_line(runs))
@@ -83,17 +89,17 @@ def show_runs(runs: Sequence[FinishedRun], *, as_json: bool) -> None:
         console.print(SYNTHETIC, style="bold")
 
 
-def _agreement_table(runs: Sequence[FinishedRun]) -> Table:
+def _agreement_table(runs: Sequence[FinishedRun], methods: Sequence[str]) -> Table:
     """A row for each run: initial and final prompt on its test split."""
     table = Table(title="Agreement with the human labels on the test split", title_justify="left")
     for name in ("task", "method", "seed", "n", "accuracy", "macro F1", "gain in accuracy (95 %)"):
         table.add_column(name, justify="left" if name in {"task", "method"} else "right")
-    for run in runs:
+    for run, method in zip(runs, methods, strict=True):
         test = run.result.test
         initial, final, gain = test.initial, test.final, test.gain
         table.add_row(
             run.result.task,
-            run.result.method,
+            method,
             str(run.result.seed),
             str(final.n),
             f"{initial.accuracy:.3f} -> {final.accuracy:.3f}",
@@ -140,16 +146,16 @@ def _stopped_lines(run: FinishedRun) -> list[str]:
     return [f"The budget stopped the search after {steps}: {run.result.stopped}."]
 
 
-def _means_table(runs: Sequence[FinishedRun]) -> Table:
+def _means_table(runs: Sequence[FinishedRun], methods: Sequence[str]) -> Table:
     """Mean gain in accuracy over seeds, by method and task, and over all tasks."""
     tasks = list(dict.fromkeys(run.result.task for run in runs))
     table = Table("method", *tasks, "all", title="Mean gain in accuracy", title_justify="left")
-    for method in dict.fromkeys(run.result.method for run in runs):
+    for method in dict.fromkeys(methods):
         gains = {
             task: [
                 run.result.test.gain.accuracy
-                for run in runs
-                if (run.result.method, run.result.task) == (method, task)
+                for run, own in zip(runs, methods, strict=True)
+                if (own, run.result.task) == (method, task)
             ]
             for task in tasks
         }
@@ -160,19 +166,27 @@ def _means_table(runs: Sequence[FinishedRun]) -> Table:
 
 
 def show_sweep(
-    cells: Mapping[str, FinishedRun | FailedRun], summary: Path | None, *, as_json: bool
+    cells: Mapping[str, FinishedRun | FailedRun],
+    methods: Mapping[str, str],
+    summary: Path | None,
+    *,
+    as_json: bool,
 ) -> bool:
-    """Results of a sweep's cells; whether all of them finished. summary: None for a part of it."""
-    finished = [run for run in cells.values() if isinstance(run, FinishedRun)]
+    """Results of a sweep's cells; whether all of them finished.
+
+    methods: what the sweep calls that of each cell. summary: None for a part of the sweep; the
+    tables are beside it.
+    """
+    finished = {name: run for name, run in cells.items() if isinstance(run, FinishedRun)}
     failed = {name: run.error for name, run in cells.items() if isinstance(run, FailedRun)}
     if as_json:
-        runs = {n: _run_json(run) for n, run in cells.items() if isinstance(run, FinishedRun)}
+        runs = {name: _run_json(run) for name, run in finished.items()}
         print_json({"finished": runs, "failed": failed, "summary": summary and str(summary)})
         return not failed
-    show_runs(finished, as_json=False)
+    _print_runs(list(finished.values()), [methods[name] for name in finished])
     for name, error in failed.items():
         print_line(f"failed: {name}: {error}")
-    where = f"; {summary}" if summary else ""
+    where = f"; {summary}, {summary.with_name('tables.md')}" if summary else ""
     print_line(f"{len(finished)} of {len(cells)} cells finished{where}")
     return not failed
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
+from ...result import named_method
 from ...sweeps.compare import Comparisons, Difference, RunComparison, gain_in_words, in_words
 from ...sweeps.draws import DrawnTables
 from ...sweeps.draws_text import drawn_markdown, drawn_records
@@ -25,7 +26,8 @@ def show_comparisons(found: Comparisons, page: Path | None, *, as_json: bool) ->
     grouped = f" in {found.groups} groups" if found.groups < found.n else ""
     console.print(f"{found.task}: {found.n} test examples{grouped}; reference: {found.reference}")
     for comparison in found.runs:
-        console.print(f"\n{comparison.run} ({comparison.method}, seed {comparison.seed})")
+        method = named_method(comparison.method, comparison.preset)
+        console.print(f"\n{comparison.run} ({method}, seed {comparison.seed})")
         console.print(_comparison_table(comparison))
         console.print(
             f"Right only here: {comparison.won}; only in the reference: {comparison.lost}"
