@@ -274,7 +274,8 @@ def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path
     assert refused.level is Level.ERROR
     assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
     assert "Safe, Unsafe (micro-unsafebench); set `labels: [Safe, Unsafe]`" in refused.found
-    assert "import with --label good=Safe --label bad=Unsafe" in refused.found
+    assert "import with --label good=LABEL --label bad=LABEL, where each LABEL is" in refused.found
+    assert "the one of Safe, Unsafe that means the same; or take another judge" in refused.found
 
 
 def test_slurm_without_a_controller_is_said_not_to_be_used(
