@@ -287,7 +287,13 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
         ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
         ("image,text,label, label", {}, "column 'label' stands in the header 2 times"),
         ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
-        ("image,text,Rating_1,rating_1,rating_2", {}, "Rating_1 and rating_1 differ in case alone"),
+        ("image,text,Rating_1,rating_1,rating_2", {}, "Rating_1 and rating_1 read alike"),
+        (
+            "File Name,file_name,text,label",
+            {},
+            "column for the image: could be File Name, file_name",
+        ),
+        ("File Name,text,human label,Human-Label", {}, "could be human label, Human-Label; choose"),
         ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
             "image,text,label",
