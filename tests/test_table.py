@@ -618,3 +618,13 @@ def test_columns_and_labels_are_named_in_either_unicode_form(
     assert report.columns["label"] == same("Güte")
     assert {example.label for example in examples_of(dataset)} == {"Safe", "Unsafe"}
     assert any("(6)" in note for note in report.notes if note.startswith("labels renamed"))
+
+
+def test_renamed_labels_are_told_once_as_cells_spell_them(tmp_path: Path) -> None:
+    names = {"Safe": "Accept", "Unsafe": "Reject"}
+    rows = [row | {"label": names[row["label"]]} for row in rows_with_images(tmp_path)]
+    renames = {"accept": "Safe", "reject": "Unsafe"}
+    report, _ = imported(write_csv(tmp_path / "t.csv", rows), label_map=renames)
+    [told] = [note for note in report.notes if note.startswith("labels ")]
+    assert told.startswith("labels renamed: 'Accept' to Safe (")
+    assert "'Reject' to Unsafe (" in told
