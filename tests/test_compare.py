@@ -9,7 +9,12 @@ import pytest
 from blpo.data.arrow import pa, pq
 from blpo.data.errors import ConfigError, DataError
 from blpo.pipeline.metrics.intervals import holm, mcnemar
-from blpo.pipeline.runs.finished_run import PastRun, read_past_run, refuse_other_test
+from blpo.pipeline.runs.finished_run import (
+    PastRun,
+    read_past_run,
+    refuse_other_test,
+    runs_beside,
+)
 from blpo.pipeline.sweeps.compare import Comparisons, compare_past_runs, read_runs
 from command_line import Blpo
 from ideal_runs import GOOD_PROMPT, ideal_dataset, ideal_run
@@ -41,6 +46,12 @@ def test_the_difference_is_that_of_the_two_results(folder: Path) -> None:
     assert 0 < low < found.accuracy.difference < high
     assert found.accuracy.is_distinguishable
     assert found.macro_f1.is_distinguishable
+
+
+def test_runs_beside_a_run_are_those_that_ended_with_another_prompt(folder: Path) -> None:
+    for name, others in (("poor", ["good"]), ("good", ["poor", "same"])):
+        found = runs_beside(folder / name, read_past_run(folder / name).result)
+        assert [path.name for path, _ in found] == others
 
 
 def test_exchanging_the_runs_turns_the_difference_round(folder: Path) -> None:

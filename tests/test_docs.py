@@ -309,7 +309,9 @@ def test_what_the_package_says_leads_to_pages_that_are_installed_with_it() -> No
 def test_a_page_is_printed_as_it_is_and_another_name_lists_them(blpo: Blpo) -> None:
     for name in ("run-files", "docs/run-files.md"):
         assert blpo("docs", name).out == (ROOT / "docs/run-files.md").read_text("utf-8")
-    assert "tutorial " in blpo("docs").out
+    listed = blpo("docs").out
+    assert "tutorial " in listed
+    assert "to print one: blpo docs PAGE (the notebook" in listed
     wrong = blpo("docs", "run-file")
     meant = "no such page; did you mean run-files?; there are README, benchmarks"
     assert (wrong.code, meant in wrong.err) == (1, True)

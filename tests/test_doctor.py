@@ -17,7 +17,7 @@ from blpo.pipeline.doctor import environment, model
 from blpo.pipeline.doctor.check import Check, Level, worst
 from blpo.pipeline.doctor.diagnose import diagnose_model, diagnose_run
 from blpo.pipeline.doctor.model import probe_checks
-from blpo.pipeline.doctor.storage import store_check
+from blpo.pipeline.doctor.storage import gain_check, store_check
 from blpo.pipeline.runs.demo import micro_dataset, write_graded
 from command_line import Blpo
 
@@ -207,6 +207,16 @@ def test_a_run_is_checked_with_its_data(tmp_path: Path, monkeypatch: pytest.Monk
     assert (first.subject, first.level) == ("dataset", Level.ERROR)
 
 
+def test_how_small_a_gain_the_test_split_can_show_is_told_before_a_run() -> None:
+    few, some, enough = map(gain_check, (4, 31, 100))
+    assert few.found.startswith("4 examples are too few to show any gain: label more")
+    assert "with 31 examples a gain in accuracy below about 24 points often" in some.found
+    assert enough.found.endswith(
+        "with 100 examples a gain in accuracy below about 13 points often goes unnoticed"
+    )
+    assert (few.level, some.level, enough.level) == (Level.WARNING, Level.WARNING, Level.OK)
+
+
 def test_many_problems_of_a_dataset_are_one_line_and_the_probe_is_told_to_be_left_out(
     blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,15 +279,17 @@ def test_a_judge_of_the_bench_that_has_no_such_labels_is_an_error(tmp_path: Path
     found = {check.subject: check for check in diagnose_run(config, probe=True)}
     assert found["probe"].level is Level.OK
     task = load_task("micro-unsafebench").model_copy(update={"labels": ("good", "bad")})
-    image = next(iter(read_dataset(dataset, load_task("micro-unsafebench")).train)).image
-    [refused] = probe_checks(judge, task, image)
+    example = next(iter(read_dataset(dataset, load_task("micro-unsafebench")).train))
+    assert f"{example.example_id}, the first image of the train split, is" in found["probe"].found
+    [refused] = probe_checks(judge, task, example)
     assert refused.level is Level.ERROR
     assert "no scale of the labels good, bad: it gives 1, 2, 3, 4, 5 (micro-agin)" in refused.found
     assert "Safe, Unsafe (micro-unsafebench); set `labels: [Safe, Unsafe]`" in refused.found
-    assert "import with --label good=Safe --label bad=Unsafe" in refused.found
+    assert "import with --label good=LABEL --label bad=LABEL, where each LABEL is" in refused.found
+    assert "the one of Safe, Unsafe that means the same; or take another judge" in refused.found
 
 
-def test_slurm_without_a_controller_is_said_not_to_be_used(
+def test_slurm_without_a_controller_is_said_not_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripts = {"sbatch": "echo slurm 24", "squeue": "echo fatal: no answer >&2; exit 1"}
@@ -287,4 +299,6 @@ def test_slurm_without_a_controller_is_said_not_to_be_used(
         command.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     found = {check.subject: check.found for check in environment.environment_checks()}
-    assert found["slurm"] == "not used by this run; --launcher slurm would fail here (no answer)"
+    assert found["slurm"] == (
+        "not running on this machine (no answer); only --launcher slurm needs it"
+    )

@@ -374,7 +374,7 @@ def test_renames_are_counted_and_one_of_a_label_that_no_row_has_is_refused(
     public.write_csv(tmp_path / "t.csv", ("image", "label"), rows)
     given = ("import", "table", "t.csv", "--task", "unsafebench", "--dry-run", "--label", "ok=Safe")
     done = blpo(*given, "--label", "ko=Unsafe")
-    assert "labels renamed: 'ok' to Safe (4), 'ko' to Unsafe (4)" in done.out, done.err
+    assert "labels renamed: 'Ok' to Safe (4), 'ko' to Unsafe (4)" in done.out, done.err
     wrong = blpo(*given, "--label", "koo=Unsafe")
     told = "--label koo=Unsafe: no row has the label 'koo'; did you mean 'ko'?"
     assert (wrong.code, told in wrong.err) == (1, True), wrong

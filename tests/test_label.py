@@ -275,6 +275,8 @@ def test_in_a_second_round_the_command_writes_another_dataset(folder: Path, blpo
     out = blpo("label", str(folder / "shots"), "--task", str(folder / "task.yaml")).out
     assert f"--out {folder / 'task-3.parquet'}" in out
     assert f"{folder / 'task.parquet'} is there already: EARLIER.csv are the labels" in out
+    alone = f"  blpo import table LABELS.csv --task {folder / 'task.yaml'} --image-root"
+    assert f"{alone} {folder / 'shots'} --out {folder / 'task-3.parquet'}" in out
     assert "Options of the first import, such as --label, are needed again" in out
     assert "blpo import table EARLIER.csv LABELS.csv --task" in out
     assert f"--image-root EARLIER-IMAGES --image-root {folder / 'shots'} --split-as" in out

@@ -287,7 +287,13 @@ def test_an_unknown_split_and_a_missing_text_are_refused(tmp_path: Path) -> None
         ("image,text,label,Label", {}, "column for the label: could be label, Label; choose with"),
         ("image,text,label, label", {}, "column 'label' stands in the header 2 times"),
         ("Image,image,text,label", {}, "column for the image: could be Image, image; choose with"),
-        ("image,text,Rating_1,rating_1,rating_2", {}, "Rating_1 and rating_1 differ in case alone"),
+        ("image,text,Rating_1,rating_1,rating_2", {}, "Rating_1 and rating_1 read alike"),
+        (
+            "File Name,file_name,text,label",
+            {},
+            "column for the image: could be File Name, file_name",
+        ),
+        ("File Name,text,human label,Human-Label", {}, "could be human label, Human-Label; choose"),
         ("image,text,Score,score", {}, "column for the label: could be Score, score; choose with"),
         (
             "image,text,label",
@@ -612,3 +618,13 @@ def test_columns_and_labels_are_named_in_either_unicode_form(
     assert report.columns["label"] == same("Güte")
     assert {example.label for example in examples_of(dataset)} == {"Safe", "Unsafe"}
     assert any("(6)" in note for note in report.notes if note.startswith("labels renamed"))
+
+
+def test_renamed_labels_are_told_once_as_cells_spell_them(tmp_path: Path) -> None:
+    names = {"Safe": "Accept", "Unsafe": "Reject"}
+    rows = [row | {"label": names[row["label"]]} for row in rows_with_images(tmp_path)]
+    renames = {"accept": "Safe", "reject": "Unsafe"}
+    report, _ = imported(write_csv(tmp_path / "t.csv", rows), label_map=renames)
+    [told] = [note for note in report.notes if note.startswith("labels ")]
+    assert told.startswith("labels renamed: 'Accept' to Safe (")
+    assert "'Reject' to Unsafe (" in told

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..examples import CRITERION
 from ..file_names import composed
+from ..label_sets import spelling
 from ..problems import Problems
 from ..shown import shortened
 from ..tasks import Task
@@ -39,7 +40,8 @@ ALIASES: dict[Role, tuple[str, ...]] = {
     "ratings": (),
     "comment": ("comments", "rationale", "explanation"),
 }
-"""Names under which a column is found, in any case; the role's own name goes first."""
+"""Names under which a column is found, in any case and with a space, hyphen or underscore between
+words; the role's own name goes first."""
 
 PAIR_ALIASES: dict[Role, tuple[str, ...]] = {
     "image": ("image_a", "image_0", "image0", "left_image"),
@@ -275,10 +277,11 @@ def _columns_called(role: Role, aliases: Sequence[str], names: Sequence[str]) ->
 
 def _named(role: Role, aliases: Sequence[str], short: Mapping[str, str]) -> list[str]:
     """Columns that are called after the role, or without any under another of its names."""
-    by_lower: defaultdict[str, list[str]] = defaultdict(list)
+    by_spelling: defaultdict[str, list[str]] = defaultdict(list)
     for name, words in short.items():
-        by_lower[words.strip().lower()].append(name)
-    return by_lower[role] or [name for alias in aliases for name in by_lower[alias]]
+        by_spelling[spelling(words.strip())].append(name)
+    others = dict.fromkeys(map(spelling, aliases))
+    return by_spelling[spelling(role)] or [name for one in others for name in by_spelling[one]]
 
 
 def _numbered_ratings(names: Sequence[str]) -> list[str]:
@@ -293,14 +296,14 @@ def _numbered_ratings(names: Sequence[str]) -> list[str]:
 
 
 def _check_cases(problems: Problems, ratings: Sequence[str]) -> None:
-    """Two columns whose names differ in case alone are no two annotators."""
+    """Two columns whose names read alike are no two annotators."""
     firsts: dict[str, str] = {}
     for name in ratings:
-        first = firsts.setdefault(name.strip().lower(), name)
+        first = firsts.setdefault(spelling(name.strip()), name)
         if first != name:
             problems.add(
                 "columns of annotators",
-                f"{first} and {name} differ in case alone; choose with --ratings COLUMN,COLUMN",
+                f"{first} and {name} read alike; choose with --ratings COLUMN,COLUMN",
             )
 
 

@@ -230,14 +230,15 @@ def _check_renames(
     looked: Inspection, label_map: Mapping[str, str], renamed: Mapping[str, int]
 ) -> None:
     """Tell what was renamed how often; a label to rename that occurs nowhere is a problem."""
-    counts: Counter[str] = Counter()
-    for text, count in renamed.items():
-        counts[text if text in label_map else spelling(text)] += count
-    told: list[str] = []
+    told: dict[str, None] = {}
     for found, label in label_map.items():
-        count = counts[found] + (0 if found == spelling(found) else counts[spelling(found)])
-        told += [f"{shortened(found)!r} to {label} ({count:,})"] if count else []
-        if not count:
+        alike = [
+            text
+            for text in renamed
+            if text == found or (text not in label_map and spelling(text) == spelling(found))
+        ]
+        told |= dict.fromkeys(f"{shortened(t)!r} to {label} ({renamed[t]:,})" for t in alike)
+        if not alike:
             names = [*_given_labels(looked), *renamed]
             looked.problems.add(f"--label {found}={label}", unseen_label(found, names))
     if told:

@@ -193,7 +193,7 @@ class RowReader:
             noticed.problem(
                 "a label that the task does not declare", unknown_label(label, self.task)
             )
-        elif label != self.label_map.get(text, text):
+        elif not named and label != text:
             noticed.spellings.append((text, label))
         return label
 

@@ -22,10 +22,12 @@ def _way_out(labels: Sequence[str], known: Sequence[Sequence[str]]) -> str:
     if not alike:
         return "take such a task, or another judge"
     as_many = alike[-1] if _is_numbers(labels) else alike[0]
-    renamed = [f"--label {shlex.quote(f'{a}={b}')}" for a, b in zip(labels, as_many, strict=True)]
+    # Which label means which is for the user to say: their order tells nothing.
+    renamed = " ".join(f"--label {shlex.quote(label)}=LABEL" for label in labels)
     return (
         f"set `labels: [{', '.join(as_many)}]` in the task file (with `blpo init`: --labels "
-        f"{','.join(as_many)}) and import with {' '.join(renamed)}, or take another judge"
+        f"{','.join(as_many)}) and import with {renamed}, where each LABEL is the one of "
+        f"{', '.join(as_many)} that means the same; or take another judge"
     )
 
 

@@ -55,9 +55,9 @@ def import_table(
         typer.Option(
             "--column",
             metavar="ROLE=NAME",
-            help="Which column is image, image_b, text, label, group, category, id, split, rater "
-            "or ratings, or an image of a role that the task names, where the name does not tell; "
-            "a path with columns in braces for images; repeatable.",
+            help="Which column is image, image_b, text, label, group, category, id, split, rater, "
+            "ratings or comment, or an image of a role that the task names, where the name does "
+            "not tell; a path with columns in braces for images; repeatable.",
         ),
     ] = None,
     label_map: LabelMap = None,

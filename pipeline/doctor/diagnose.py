@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from ...data.images import ImageRef
+from ...data.examples import Example
 from ...data.tasks import Task, load_task
 from ...models.engines.settings import EngineSettings
 from ..config import RunConfig
@@ -36,15 +36,15 @@ def diagnose_run(config: RunConfig, *, probe: bool, source: str = "") -> Iterato
     data = list(until_it_fails("dataset", run_checks(config, source)))
     yield from data
     failed = {check.subject for check in data if check.level is Level.ERROR}
-    image = None if "dataset" in failed else _first_image(config, task)
-    yield from _model(config.judge, task, image, probe=probe)
+    example = None if "dataset" in failed else _first_example(config, task)
+    yield from _model(config.judge, task, example, probe=probe)
     for settings in (config.verbalizer.engine, config.optimizer.engine):
         if settings is not None and settings != config.judge:
             yield from until_it_fails("model", model_checks(settings, task))
 
 
 def _model(
-    settings: EngineSettings, task: Task, image: ImageRef | None, *, probe: bool
+    settings: EngineSettings, task: Task, example: Example | None, *, probe: bool
 ) -> Iterator[Check]:
     failed = False
     for check in until_it_fails("model", model_checks(settings, task)):
@@ -53,13 +53,13 @@ def _model(
     if not probe:
         return
     # The programs of the test bench know no image but those of its datasets.
-    if failed or (image is None and settings.is_program):
+    if failed or (example is None and settings.is_program):
         what = "the model" if failed else "the dataset, whose images it would be asked about"
         yield warning("probe", f"left out: first mend {what}")
         return
-    yield from until_it_fails("probe", probe_checks(settings, task, image))
+    yield from until_it_fails("probe", probe_checks(settings, task, example))
 
 
-def _first_image(config: RunConfig, task: Task) -> ImageRef | None:
-    data = checked_dataset(config.dataset, task, config.images.bounds)
-    return next((example.image for example in data.train), None)
+def _first_example(config: RunConfig, task: Task) -> Example | None:
+    """Of the train split: nothing is asked about the test split before a run."""
+    return next(iter(checked_dataset(config.dataset, task, config.images.bounds).train), None)

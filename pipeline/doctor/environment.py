@@ -85,5 +85,5 @@ def _slurm() -> Check:
         slurm_command("squeue", "-h", "-u", "nobody")
     except LaunchError as problem:
         told = str(problem).rpartition("fatal: ")[2].strip()
-        return ok("slurm", f"not used by this run; --launcher slurm would fail here ({told})")
+        return ok("slurm", f"not running on this machine ({told}); only --launcher slurm needs it")
     return ok("slurm", version)

@@ -7,6 +7,7 @@ from contextlib import closing
 
 from PIL import Image, ImageDraw
 
+from ...data.examples import Example
 from ...data.images import ImageBounds, ImageRef
 from ...data.shown import shortened
 from ...data.tasks import Task
@@ -35,13 +36,18 @@ def model_checks(settings: EngineSettings, task: Task) -> Iterator[Check]:
 
 
 def probe_checks(
-    settings: EngineSettings, task: Task, image: ImageRef | None = None
+    settings: EngineSettings, task: Task, example: Example | None = None
 ) -> Iterator[Check]:
-    """Ask the model two questions about one image. image: None for a drawn one.
+    """Ask the model two questions about one image. example: of train; None for a drawn image.
 
     Raises EngineError if the engine does not start or the server does not answer.
     """
-    shown = image or drawn_image()
+    shown = drawn_image() if example is None else example.image
+    named = (
+        "a drawn image"
+        if example is None
+        else f"{shortened(example.example_id)}, the first image of the train split,"
+    )
     images = (shown,) * task.images_per_request
     prompts = (task.judge_prompt, f"{task.judge_prompt} Look at the whole image.")
     asked, question = task, ""
@@ -62,7 +68,7 @@ def probe_checks(
     ]
     with closing(make_engine(settings.taking(task.images_per_request))) as engine:
         replies = _asked_in_turn(engine, requests)
-    yield from _verdict_checks(settings, replies, task)
+    yield from _verdict_checks(settings, replies, task, named)
     yield from _departures(replies)
     if not settings.is_program:
         yield _encode_once(settings, replies)
@@ -130,8 +136,9 @@ def _labels(facts: ModelFacts) -> Check:
 
 
 def _verdict_checks(
-    settings: EngineSettings, replies: Sequence[Reply], task: Task
+    settings: EngineSettings, replies: Sequence[Reply], task: Task, named: str
 ) -> Iterator[Check]:
+    """named: the image that was asked about, in words."""
     failed = next((reply.error for reply in replies if reply.error), None)
     if failed is not None:
         yield error("probe", f"the question failed: {failed}{_known_labels(settings, task)}")
@@ -141,7 +148,7 @@ def _verdict_checks(
         if verdict.label is None:
             yield error("probe", _without_label(reply, verdict, task))
             return
-    yield ok("probe", f"the verdict on a test image is {verdicts[0].label}")
+    yield ok("probe", f"the verdict on {named} is {verdicts[0].label}")
     yield _label_mass(verdicts[0].label_mass, _known_labels(settings, task))
 
 

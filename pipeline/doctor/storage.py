@@ -10,6 +10,7 @@ from ...data.errors import ConfigError
 from ...data.store.store import ReplyStore, told_errors
 from ...data.tasks import Task
 from ..config import RunConfig
+from ..metrics.intervals import minimum_detectable_gain
 from ..runs.directory import refuse_other_use
 from ..runs.inputs import checked_inputs
 from ..tracking.run_log import check_trackers
@@ -17,6 +18,10 @@ from .check import Check, error, ok, warning
 
 _GB = 10**9
 _LOW_DISK_BYTES = 2 * _GB
+_USUAL_DISCORDANCE = 0.2
+"""Share of test examples on which one of two prompts alone is right, as expected before a run."""
+_FEW_TEST_EXAMPLES = 100
+"""Fewer show large gains only."""
 
 
 def store_check(root: Path) -> Check:
@@ -47,8 +52,23 @@ def run_checks(config: RunConfig, source: str) -> Iterator[Check]:
     fit it or the task."""
     task, data = checked_inputs(config, source)
     yield ok("dataset", f"{config.dataset}: {len(data.train)} train, {len(data.test)} test")
+    yield gain_check(len(data.test))
     check_trackers(config)
     yield _output(config, task)
+
+
+def gain_check(num_test: int) -> Check:
+    """How small a gain in accuracy a test split of so many examples can show."""
+    gain = minimum_detectable_gain(num_test, _USUAL_DISCORDANCE)
+    told = (
+        f"{num_test} examples are too few to show any gain"
+        if gain is None
+        else f"with {num_test} examples a gain in accuracy below about {100 * gain:.0f} points "
+        "often goes unnoticed"
+    )
+    if num_test < _FEW_TEST_EXAMPLES:
+        return warning("test split", f"{told}: label more; see `blpo docs recipes`")
+    return ok("test split", told)
 
 
 def _output(config: RunConfig, task: Task) -> Check:

@@ -27,13 +27,16 @@ _SIDES = {"A": ("left", "Left"), "B": ("right", "Right"), TIE: (None, "No differ
 @dataclass(frozen=True, slots=True)
 class LabelPage:
     """A page that was written. next_command: what takes its csv. earlier: the dataset that is there
-    already, so that the command writes another; None where there is none."""
+    already, so that the command writes another; None where there is none. alone_command: what takes
+    the csv without the labels of the earlier dataset, such as one that holds the same images; the
+    next command where there is none."""
 
     path: Path
     num_images: int
     num_bytes: int
     keys: dict[str, str]
     next_command: str
+    alone_command: str
     earlier: Path | None = None
 
 
@@ -69,7 +72,8 @@ def write_label_page(
         temporary.write_text(html, "utf-8")
     keys = {choice["key"]: choice["shown"] for choice in choices}
     earlier = None if unused == dataset else dataset
-    return LabelPage(out, len(shown), out.stat().st_size, keys, command, earlier)
+    alone = _import_command(task_name, roots, unused, unused)
+    return LabelPage(out, len(shown), out.stat().st_size, keys, command, alone, earlier)
 
 
 def label_command(table: Path, task_name: str, image_root: Path) -> str:

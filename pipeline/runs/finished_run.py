@@ -93,15 +93,18 @@ def read_result(directory: RunDirectory) -> RunResult:
         raise DataError(message) from None
 
 
-def runs_beside(path: Path, task: str) -> list[tuple[Path, RunConfig]]:
-    """Other finished runs of a task in the folder that holds this one, by name."""
+def runs_beside(path: Path, result: RunResult) -> list[tuple[Path, RunConfig]]:
+    """Other finished runs of the task in the folder that holds this one, by name; only those that
+    ended with another prompt."""
     found: list[tuple[Path, RunConfig]] = []
     for other in sorted(path.parent.iterdir()):
         if other.resolve() == path.resolve() or not (other / RESULT_FILE).is_file():
             continue
         with suppress(ConfigError):
             config, directory = load_run(other)
-            if directory.read_json(RESULT_FILE).get("task") == task:
+            other_result = directory.read_json(RESULT_FILE)
+            is_same_prompt = other_result.get("judge_prompt_final") == result.judge_prompt_final
+            if other_result.get("task") == result.task and not is_same_prompt:
                 found.append((other, config))
     return found
 

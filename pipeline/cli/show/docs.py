@@ -27,6 +27,7 @@ def show_pages(*, as_json: bool) -> None:
     width = max(map(len, titles))
     for name, title in titles.items():
         print_line(f"{name:{width}}  {title}")
+    print_line("to print one: blpo docs PAGE (the notebook is in the repository only)")
 
 
 def show_page(name: str, *, as_json: bool) -> None:

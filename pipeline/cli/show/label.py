@@ -26,6 +26,8 @@ def show_label_page(page: LabelPage, *, as_json: bool) -> None:
             f"{earlier} is there already: EARLIER.csv are the labels that it was made of, and "
             "EARLIER-IMAGES is the folder that their paths start from, so that earlier and further "
             "labels are one dataset; --split-as leaves its images on their side of the split. "
-            "Options of the first import, such as --label, are needed again",
+            "Options of the first import, such as --label, are needed again. If the page shows "
+            "images that are in it already, make a dataset of the new labels alone:\n"
+            f"  {page.alone_command}",
             soft_wrap=True,
         )

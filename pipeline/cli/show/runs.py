@@ -31,7 +31,7 @@ def show_run(run: FinishedRun, *, as_json: bool) -> None:
     if not as_json:
         tone = finding(run.result, run_task(run.config).primary_metric).tone
         print_line(next_line(tone, run.config.output))
-        for line in lines_on_others(run.config, runs_beside(run.config.output, run.result.task)):
+        for line in lines_on_others(run.config, runs_beside(run.config.output, run.result)):
             print_line(line)
 
 
