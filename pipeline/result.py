@@ -10,6 +10,7 @@ from ..data.tasks import Task
 from ..models.roles.judge import Verdict
 from ..models.wrappers.ledger import Role
 from .config import RunConfig
+from .methods.registry import SEARCHES
 from .metrics.agreement import Agreement, Gain
 from .metrics.coverage import OperatingPoint
 from .metrics.noise_floor import NoiseFloor
@@ -153,8 +154,13 @@ class RunResult(BaseModel):
 
 
 def named_method(method: str, preset: str) -> str:
-    """What people read of a run's method, such as "blpo" and "blpo, preset plus"."""
-    return method if preset == "paper" else f"{method}, preset {preset}"
+    """What people read of a run's method, such as "blpo" and "blpo, preset plus".
+
+    A preset says nothing of methods with settings of their own.
+    """
+    search = SEARCHES.get(method)
+    is_of_preset = search is not None and search.section == "algorithm"
+    return f"{method}, preset {preset}" if is_of_preset and preset != "paper" else method
 
 
 LAYOUT_NOTE = (

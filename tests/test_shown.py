@@ -22,6 +22,7 @@ from blpo.pipeline.cli import app
 from blpo.pipeline.cli.show.judging import show_judged
 from blpo.pipeline.cli.show.printing import print_line, stdout_console
 from blpo.pipeline.config import JudgeConfig
+from blpo.pipeline.result import named_method
 from command_line import Blpo
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -208,3 +209,9 @@ def test_nothing_is_printed_past_the_places_that_escape_it() -> None:
         "pipeline/runs/progress.py: Console",
         "pipeline/runs/progress.py: print",
     ]
+
+
+def test_a_method_is_named_with_the_preset_that_it_goes_by() -> None:
+    assert named_method("blpo", "paper") == "blpo"
+    assert named_method("blpo-fixed-i2t", "plus") == "blpo-fixed-i2t, preset plus"
+    assert named_method("opro", "plus") == "opro"

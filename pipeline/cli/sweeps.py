@@ -134,7 +134,7 @@ def table(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the tables and plots of a sweep from its finished cells."""
+    """Make the tables of a sweep, and plots where it has some, from its finished cells."""
     from ..sweeps.files import write_tables, write_trajectory  # noqa: PLC0415
     from ..sweeps.sweep import load_sweep, sweep_cells  # noqa: PLC0415
     from .show.tables import show_tables  # noqa: PLC0415
