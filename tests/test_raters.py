@@ -276,7 +276,10 @@ def test_a_label_is_renamed_in_every_spelling(tmp_path: Path) -> None:
         write_csv(tmp_path / "t.csv", rows), label_map={"ok": "Safe", "not ok": "Unsafe"}
     )
     assert [e.label for e in examples_of(dataset)].count("Safe") == 6
-    assert "'OK' as Safe (3)" in report.notes[0]
+    assert report.notes[0] == (
+        "labels renamed: 'ok' to Safe (3), 'OK' to Safe (3), 'not_ok' to Unsafe (3), "
+        "'Not OK' to Unsafe (3)"
+    )
 
 
 def test_rows_with_problems_are_left_out_when_told_and_counted(tmp_path: Path) -> None:
