@@ -49,7 +49,6 @@ _PLACEHOLDERS = {
         "count",
         "compared",
         "description_tokens",
-        "cut_off",
     },
     "propose_judge_prompt": {"task", "history", "cases"},
     "criticize_judge_prompt": {"task", "judge_prompt", "cases", "has_images"},

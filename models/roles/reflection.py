@@ -91,7 +91,6 @@ def update_i2t_prompts(
         count=count,
         compared=compared,
         description_tokens=description_tokens,
-        cut_off=any(one.is_cut_off for one in compared or ()),
     )
     taken = tuple(tried.i2t_prompt for tried in history)
     [answer] = optimizer.ask([Question(meta_prompt, draw, taken=taken, count=count)])
