@@ -9,6 +9,7 @@ from ...data.errors import ConfigError, DataError
 from ...data.tasks import Task
 from ...models.roles.judge import Verdict
 from ..bulk.bundle import Bundle, Rules, bundle_text, lost_decision
+from ..metrics.agreement import Agreement
 from ..readings.choose import Reading
 from ..report.plots import METRICS
 from ..runs.directory import TRAIN_PREDICTIONS_FILE
@@ -78,9 +79,10 @@ def for_format(run: PastRun, bundle: Bundle, name: str) -> Bundle:
     told = [bundle.left_out] if bundle.left_out else []
     lost = lost_reading(bundle)
     if lost is not None:
-        if run.raw is None or run.result.test.reading is None:
+        effect, raw = run.result.test.reading, run.raw
+        if raw is None or effect is None:
             return bundle
-        told.append(_unchanged(run, bundle.task, lost))
+        told.append(_unchanged(run, bundle.task, lost, raw.final, effect.final_raw))
     elif rules.reading is not None:
         told.append(
             f"Left out: the reading {rules.reading.family}, which corrects the judge's "
@@ -91,13 +93,15 @@ def for_format(run: PastRun, bundle: Bundle, name: str) -> Bundle:
     return bundle.model_copy(update={"rules": Rules(), "left_out": " ".join(told)})
 
 
-def _unchanged(run: PastRun, task: Task, reading: Reading) -> str:
-    """That a reading changed no label of a run; raises ConfigError if it did."""
-    effect, raw = run.result.test.reading, run.raw
-    assert effect is not None
-    assert raw is not None
+def _unchanged(
+    run: PastRun, task: Task, reading: Reading, raw: Sequence[Verdict], without: Agreement
+) -> str:
+    """That a reading changed no label of a run; raises ConfigError if it did.
+
+    raw, without: verdicts of the final prompt on test without the reading, and their agreement.
+    """
     on_train = read_predictions(run.path / TRAIN_PREDICTIONS_FILE).final
-    changed = _num_changed(reading, raw.final)
+    changed = _num_changed(reading, raw)
     changed_on_train = _num_changed(reading, on_train)
     if not changed and not changed_on_train:
         return (
@@ -106,7 +110,7 @@ def _unchanged(run: PastRun, task: Task, reading: Reading) -> str:
             "images; of other images it may change one that the judge is unsure of."
         )
     metric = task.primary_metric
-    before, after = getattr(effect.final_raw, metric), getattr(run.result.test.final, metric)
+    before, after = getattr(without, metric), getattr(run.result.test.final, metric)
     raise ConfigError(
         f"{run.path}: its probabilities are read as fitted (reading: {reading.family}), which no "
         f"prompt holds. That changed {changed:,} of {len(run.final):,} labels of the test images "
