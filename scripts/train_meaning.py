@@ -22,7 +22,7 @@ import json
 import random
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,17 @@ import train_micro as micro
 from blpo.data.micro.world import Family, Scene, draw_scene, render
 from meaning.asking import ask
 from meaning.batches import Batcher, MeaningNotes
-from meaning.describing import NUMS_ASKED, measure_asking, measure_descriptions, measure_rooms
+from meaning.comparing import measure_pairs
+from meaning.describing import (
+    NUMS_ASKED,
+    measure_asking,
+    measure_descriptions,
+    measure_knobs,
+)
 from meaning.growing import further_tokens, grow
-from meaning.knobs import CHAT_TEMPLATE, NO_DOUBTS, Doubt, Knobs, draw_knobs, find_doubts
+from meaning.knobs import CHAT_TEMPLATE, NO_KNOBS, Knobs, draw_knobs
 from meaning.measuring import SCALES, measure, measure_blocks, measure_leanings
+from meaning.pairs import Pair, PairBatcher, ask_pair, rival, with_common_claims
 from meaning.plans import Plan, load_plans, plan_at
 from meaning.probes import MeaningProbes
 from meaning.reading import multiply_in_bfloat16, read
@@ -79,7 +86,8 @@ class Pupil:
         judging = nn.ModuleList([language, self.model.lm_head])
         groups = [{"params": list(part.parameters())} for part in (judging, self.probes)]
         self.optimizer = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.98), weight_decay=0.02)
-        self.batchers, self.codes = dict[Knobs, Batcher](), micro.make_codes()
+        self.batchers, self.pair_batchers = dict[Knobs, Batcher](), dict[Knobs, PairBatcher]()
+        self.codes = micro.make_codes()
         if self.path.exists():
             self._load(torch.load(self.path))
         self.rng = random.Random(args.seed + self.step)
@@ -100,44 +108,86 @@ class Pupil:
         """One step; returns shares of what was right in it."""
         self.optimizer.param_groups[0]["scale"] = 0.0 if plan.frozen else 1.0
         micro.set_rate(self.optimizer, rate)
-        knobs = draw_knobs(self.rng, plan.knobs)
-        scenes, tokens, doubts = self._look(plan, pictures, knobs)
-        blocks = self.rng.random() < plan.blocks
-        asked = [
-            [ask(self.rng, scene, plan, knobs, own, blocks=blocks) for _ in range(plan.branches)]
-            for scene, own in zip(scenes, doubts, strict=True)
-        ]
-        num_bridge = plan.bridge if self.rng.random() < 0.8 else 64
-        batch = self._batcher(knobs).make(self.rng, scenes, asked, num_bridge)
-        states = read(self.model, batch, tokens)
+        ask = self._ask_pairs if self.rng.random() < plan.pairs else self._ask
+        batch, tokens = ask(plan, pictures)
+        with torch.set_grad_enabled(not plan.frozen):
+            states = read(self.model, batch, tokens)
         losses = micro.answer_losses(self.model, states[-1], batch)
         guided, right = self.probes(states, batch)
         micro.make_step(self.optimizer, self.parameters, losses.verdicts + losses.words + guided)
         self.step += 1
         return shares_right(batch, losses, right)
 
+    def _ask(self, plan: Plan, pictures: dict[str, Any]) -> tuple[micro.Batch, Tensor]:
+        """A batch of questions with the image tokens of its rows."""
+        knobs = draw_knobs(self.rng, plan.knobs, plan.rows)
+        scenes, tokens = self._look(plan, pictures)
+        blocks = self.rng.random() < plan.blocks
+        asked = [
+            [ask(self.rng, scene, plan, own, blocks=blocks) for _ in range(plan.branches)]
+            for scene, own in zip(scenes, knobs, strict=True)
+        ]
+        num_bridge = plan.bridge if self.rng.random() < 0.8 else 64
+        batchers = [self._batcher(own) for own in knobs]
+        batch = batchers[0].make(self.rng, scenes, asked, num_bridge, by_row=batchers)
+        return batch, tokens
+
+    def _ask_pairs(self, plan: Plan, pictures: dict[str, Any]) -> tuple[micro.Batch, Tensor]:
+        """The same about pairs; half of all batches lean to the first picture."""
+        knobs = Knobs("first") if self.rng.random() < 0.5 else NO_KNOBS
+        pairs, tokens = self._look_at_pairs(plan, pictures)
+        blocks = self.rng.random() < plan.blocks
+        asked = [
+            [ask_pair(self.rng, pair, plan, knobs, blocks=blocks) for _ in range(plan.branches)]
+            for pair in pairs
+        ]
+        if knobs not in self.pair_batchers:
+            self.pair_batchers[knobs] = PairBatcher(self.processor, knobs.arguments)
+        return self.pair_batchers[knobs].make_pairs(self.rng, pairs, asked), tokens
+
     def _batcher(self, knobs: Knobs) -> Batcher:
         if knobs not in self.batchers:
             self.batchers[knobs] = Batcher(self.processor, knobs.arguments)
         return self.batchers[knobs]
 
-    def _look(
-        self, plan: Plan, pictures: dict[str, Any], knobs: Knobs
-    ) -> tuple[list[Scene], Tensor, list[Mapping[str, Doubt]]]:
-        """Scenes with their image tokens: of pictures with their doubts, or bags with some noise.
-
-        Where a room is set, pictures.
-        """
-        if self.rng.random() < plan.pictures or knobs.room:
+    def _look(self, plan: Plan, pictures: dict[str, Any]) -> tuple[list[Scene], Tensor]:
+        """Scenes with their image tokens: of pictures, or bags with some noise."""
+        if self.rng.random() < plan.pictures:
             chosen = [self.rng.randrange(len(pictures["scenes"])) for _ in range(plan.rows)]
-            scenes, doubts = ([pictures[of][k] for k in chosen] for of in ("scenes", "doubts"))
-            return scenes, pictures["tokens"][chosen].float(), doubts
+            scenes = [pictures["scenes"][k] for k in chosen]
+            return scenes, pictures["tokens"][chosen].float()
+        scenes = self._draw_scenes(plan)
+        return scenes, self._see_bags(scenes)
+
+    def _look_at_pairs(self, plan: Plan, pictures: dict[str, Any]) -> tuple[list[Pair], Tensor]:
+        """The same for pairs; tokens: those of both images, one behind the other."""
+        if self.rng.random() < plan.pictures:
+            scenes = pictures["scenes"]
+            chosen = [self._draw_places(len(scenes)) for _ in range(plan.rows)]
+            pairs = [with_common_claims(self.rng, scenes[i], scenes[j]) for i, j in chosen]
+            return pairs, pictures["tokens"][torch.tensor(chosen)].float().flatten(1, 2)
+        pairs = list[Pair]()
+        for scene in self._draw_scenes(plan):
+            other = rival(self.rng, scene)
+            pairs.append((scene, other) if self.rng.random() < 0.5 else (other, scene))
+        seen = [self._see_bags([pair[k] for pair in pairs]) for k in (0, 1)]
+        return pairs, torch.cat(seen, 1)
+
+    def _draw_places(self, number: int) -> tuple[int, int]:
+        """Of two pictures of a family."""
+        first, apart = self.rng.randrange(number), self.rng.randrange(4, number, 4)
+        return first, (first + apart) % number
+
+    def _draw_scenes(self, plan: Plan) -> list[Scene]:
         level = micro.Level(7, plan.claims, 0, 0, 0)
         numbers = range(self.step * plan.rows, (self.step + 1) * plan.rows)
-        scenes = [micro.draw_language_scene(self.rng, self.seed, k, level) for k in numbers]
+        return [micro.draw_language_scene(self.rng, self.seed, k, level) for k in numbers]
+
+    def _see_bags(self, scenes: Sequence[Scene]) -> Tensor:
+        """Image tokens that hold the scenes' values, (scenes, image tokens, hidden)."""
         bags = micro.doubtful_bags(self.noise, scenes, _DOUBTFUL) @ self.codes
         tokens = bags[:, None].expand(-1, micro.NUM_IMAGE_TOKENS, -1)
-        return scenes, tokens + 0.025 * torch.randn(tokens.shape), [NO_DOUBTS] * plan.rows
+        return tokens + 0.025 * torch.randn(tokens.shape)
 
 
 def shares_right(
@@ -159,7 +209,6 @@ def train(args: argparse.Namespace) -> None:
     pupil, plans = Pupil(args), load_plans()
     multiply_in_bfloat16()
     pictures = torch.load(args.work / "pictures.pt", weights_only=False)
-    pictures["doubts"] = find_doubts(pictures["scenes"], pictures["tokens"])
     started, scores = time.monotonic(), dict[str, float]()
     while pupil.step < plans[-1].until:
         for name, share in pupil.study(*plan_at(plans, pupil.step), pictures).items():
@@ -196,8 +245,9 @@ def evaluate(args: argparse.Namespace) -> None:
         )
     processor, model = micro.load_checkpoint(args.out)
     result["leanings, pictures"] = measure_leanings(processor, model)
+    result["pairs, pictures"] = measure_pairs(processor, model, args.number)
     result["aspects named"] = NUMS_ASKED
-    result["rooms"] = measure_rooms(processor, model)
+    result["descriptions by knobs"] = measure_knobs(processor, model)
     lines = json.dumps(result, indent=1)
     flat = re.sub(
         r"\[\s+([^\[\]]*?)\s+\]", lambda m: f"[{re.sub(chr(10) + ' *', ' ', m[1])}]", lines

@@ -1,5 +1,6 @@
 """What sentences say by construction, and the micro judge that was trained on them."""
 
+import re
 from collections.abc import Mapping
 from math import exp
 from random import Random
@@ -16,6 +17,7 @@ from blpo.data.micro.wordings import ANSWER_INSTRUCTIONS
 from blpo.data.micro.world import (
     FAMILIES,
     Family,
+    aspect,
     aspect_names,
     draw_scene,
     family_aspects,
@@ -109,6 +111,9 @@ def test_a_shipped_judge_is_found_by_its_name_and_is_small(name: str) -> None:
     assert local_identity("vllm", settings).is_synthetic
 
 
+KNOBS = ("leaning", "room", "attention")
+
+
 def rendered(name: str, **knobs: object) -> str:
     """A request to a shipped judge as its chat template writes it."""
     folder = find_folder(name)
@@ -121,7 +126,7 @@ def rendered(name: str, **knobs: object) -> str:
 
 def test_without_knobs_the_taught_judge_is_asked_as_the_micro_judge_is() -> None:
     assert rendered("micro-meaning") == rendered("micro")
-    assert rendered("micro-meaning", leaning=None, room=None) == rendered("micro")
+    assert rendered("micro-meaning", **dict.fromkeys(KNOBS)) == rendered("micro")
 
 
 @pytest.mark.parametrize(
@@ -129,7 +134,9 @@ def test_without_knobs_the_taught_judge_is_asked_as_the_micro_judge_is() -> None
     [
         ({"leaning": "lenient"}, " Leaning: lenient."),
         ({"room": 3}, " Room: 3."),
+        ({"attention": "short"}, " Attention: short."),
         ({"room": 1, "leaning": "flat"}, " Leaning: flat. Room: 1."),
+        ({"attention": "short", "leaning": "first"}, " Leaning: first. Attention: short."),
     ],
 )
 def test_knobs_are_told_in_the_system_turn_alone(knobs: dict[str, object], told: str) -> None:
@@ -142,12 +149,13 @@ def test_knobs_are_told_in_the_system_turn_alone(knobs: dict[str, object], told:
 @pytest.mark.parametrize(
     ("knobs", "message"),
     [
-        ({"leaning": "strict"}, "leaning is strict: give lenient or flat"),
-        ({"leaning": ""}, "leaning is : give lenient or flat"),
+        ({"leaning": "strict"}, "leaning is strict: give lenient, flat or first"),
+        ({"leaning": ""}, "leaning is : give lenient, flat or first"),
         ({"room": 0}, "room is 0: give a whole number from 1 to 5"),
         ({"room": 6}, "room is 6: give a whole number from 1 to 5"),
         ({"room": "2"}, "room is 2: give a whole number from 1 to 5"),
         ({"room": True}, "room is True: give a whole number from 1 to 5"),
+        ({"attention": "long"}, "attention is long: give short"),
     ],
 )
 def test_a_knob_that_cannot_be_so_is_refused(knobs: dict[str, object], message: str) -> None:
@@ -208,3 +216,59 @@ def expected_step(reply: Reply) -> float:
     """The label to be expected, a number."""
     logs = reply.label_logprobs or {}
     return sum(int(label) * exp(log) for label, log in logs.items())
+
+
+def test_a_short_attention_tells_later_aspects_as_one_would_expect_them() -> None:
+    scenes = [draw_scene("flaws", 79, index) for index in range(30)]
+    names = ("grain", "tint", "seam", "focus", "shadow", "horizon")
+    prompt = f"Check the {', the '.join(names[:-1])} and the {names[-1]}."
+    engine = make_engine(
+        EngineSettings(
+            kind="transformers", model="micro-meaning", chat_template_kwargs={"attention": "short"}
+        )
+    )
+    images = [ImageRef(png_bytes(render(scene)), ImageBounds()) for scene in scenes]
+    replies = engine.ask([Request(prompt, image, sampling=Sampling(60)) for image in images])
+    engine.close()
+    told = [dict(re.findall(r"(\w+): (\w+)\.", reply.text)) for reply in replies]
+    wrong = dict.fromkeys(names, 0)
+    for own, scene in zip(told, scenes, strict=True):
+        for name in names:
+            wrong[name] += own.get(name) != scene.values[name]
+    first, later = names[:2], names[3:]
+    assert sum(wrong[name] for name in first) / len(first) < 0.15 * len(scenes)
+    assert sum(wrong[name] for name in later) / len(later) > 0.25 * len(scenes)
+
+
+def test_the_taught_judge_compares_two_pictures_and_can_lean_to_the_first() -> None:
+    scenes = [draw_scene("flaws", 80, index) for index in range(80)]
+    counts = [
+        sum(scene.values[name] == aspect(name).fault_value for name in ("grain", "seam", "tint"))
+        for scene in scenes
+    ]
+    pairs = [
+        (first, second)
+        for first, second in zip(range(0, 80, 2), range(1, 80, 2), strict=True)
+        if counts[first] != counts[second]
+    ]
+    images = [ImageRef(png_bytes(render(scene)), ImageBounds()) for scene in scenes]
+    prompt = "Check the grain, the seam and the tint.\nAnswer with one letter: A or B."
+    requests = [
+        Request(prompt, images[first], labels=("A", "B"), further_images=(images[second],))
+        for first, second in pairs
+    ]
+    answers = dict[str, list[str]]()
+    for leaning in (None, "first"):
+        settings = EngineSettings(
+            kind="transformers",
+            model="micro-meaning",
+            images_per_request=2,
+            chat_template_kwargs={"leaning": leaning} if leaning else {},
+        )
+        engine = make_engine(settings)
+        answers[leaning or "none"] = [reply.text for reply in engine.ask(requests)]
+        engine.close()
+    better = ["A" if counts[first] < counts[second] else "B" for first, second in pairs]
+    right = sum(map(str.__eq__, answers["none"], better)) / len(pairs)
+    assert right > 0.75
+    assert answers["first"].count("A") > answers["none"].count("A") + 0.1 * len(pairs)

@@ -10,10 +10,10 @@ from blpo.data.micro.clause_words import LLM_FILLERS
 from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.meaning import Meaning, Weighing, described, understood_verdict
 from blpo.data.micro.phrasings import KINDS, Phrasings, Statement, combined
-from blpo.data.micro.wordings import compose, instruction, mentions
+from blpo.data.micro.wordings import compose, draw_prompt, instruction, mentions
 from blpo.data.micro.world import Family, Scale, Scene, aspect_names, describe, named_aspects
 
-from .knobs import NO_DOUBTS, NO_KNOBS, Doubt, Knobs
+from .knobs import NO_KNOBS, Knobs
 from .plans import Plan
 
 _OTHER_SCALES: tuple[Scale, ...] = (
@@ -43,18 +43,30 @@ def ask(
     scene: Scene,
     plan: Plan,
     knobs: Knobs = NO_KNOBS,
-    doubts: Mapping[str, Doubt] = NO_DOUBTS,
     *,
     blocks: bool = False,
 ) -> Asked:
-    """A random question about the scene; with a room most want a description.
+    """A random question about the scene; most want a description where knobs change those.
 
     blocks: with a long prompt in the manner of language models.
     """
-    usual = plan.describe_blocks if blocks else plan.describe
-    plan = replace(plan, describe=0.8 if knobs.room else usual)
+    if knobs.changes_descriptions:
+        if rng.random() < plan.many:
+            return with_knobs(ask_many(rng, scene), scene, knobs)
+        plan = replace(plan, describe=0.8)
+    elif blocks:
+        plan = replace(plan, describe=plan.describe_blocks)
     asked = ask_blocks(rng, scene, plan) if blocks else _ask(rng, scene, plan)
-    return with_knobs(asked, scene, knobs, doubts)
+    return with_knobs(asked, scene, knobs)
+
+
+def ask_many(rng: random.Random, scene: Scene) -> Asked:
+    """For a description, by plain sentences that name up to all aspects."""
+    own = aspect_names(scene.family)
+    prompt = draw_prompt(rng, rng.sample(own, rng.randint(2, len(own))))
+    meaning = named_meaning(prompt, scene.family)
+    answer = describe(scene, described(scene.family, prompt, meaning))
+    return Asked(prompt, None, answer, meaning, prompt)
 
 
 def ask_blocks(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
@@ -82,7 +94,7 @@ def _ask(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
     )
 
 
-def with_knobs(asked: Asked, scene: Scene, knobs: Knobs, doubts: Mapping[str, Doubt]) -> Asked:
+def with_knobs(asked: Asked, scene: Scene, knobs: Knobs) -> Asked:
     """The same question where knobs are set."""
     if asked.scale:
         if knobs.leaning is None:
@@ -90,11 +102,10 @@ def with_knobs(asked: Asked, scene: Scene, knobs: Knobs, doubts: Mapping[str, Do
         labels = knobs.label_shares(asked.answer, asked.scale)
         answer = max(labels, key=lambda label: labels[label])
         return replace(asked, answer=answer, labels=labels, kind=knobs.leaning)
-    if knobs.room is None:
+    if not knobs.changes_descriptions:
         return asked
     names = described(scene.family, asked.prompt, asked.meaning)
-    answer = knobs.description(scene, doubts, names, len(asked.meaning.weighed))
-    return replace(asked, answer=answer)
+    return replace(asked, answer=knobs.description(scene, names))
 
 
 def ask_plain(rng: random.Random, scene: Scene, plan: Plan) -> Asked:

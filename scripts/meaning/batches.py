@@ -30,13 +30,19 @@ class MeaningNotes(micro.Notes):
 
     clauses: kind of the clause that ends there. sentences, meanings: first place of the family,
     then the status of its aspects, as a sentence says it and as the whole prompt does. costs: the
-    same with what each fault that counts costs. kinds: of the question that ends there.
+    same with what each fault that counts costs. told: aspects of a description that are told up
+    to there. kinds: of the question that ends there. Of the second picture of a pair: second_claims
+    and second_costs as above; seconds: value and fault of the aspect named there.
     """
 
     clauses: list[Row] = field(default_factory=list[Row])
     sentences: list[Row] = field(default_factory=list[Row])
     meanings: list[Row] = field(default_factory=list[Row])
     costs: list[Row] = field(default_factory=list[Row])
+    told: list[Row] = field(default_factory=list[Row])
+    second_claims: list[Row] = field(default_factory=list[Row])
+    seconds: list[Row] = field(default_factory=list[Row])
+    second_costs: list[Row] = field(default_factory=list[Row])
     kinds: dict[tuple[int, int], str] = field(default_factory=dict[tuple[int, int], str])
 
 
@@ -77,12 +83,18 @@ class Batcher(micro.Batcher):
         scenes: Sequence[Scene],
         asked: Sequence[Sequence[Asked]],
         num_bridge: int,
+        *,
+        by_row: Sequence["Batcher"] | None = None,
     ) -> micro.Batch:
-        """A batch with the questions asked about each scene."""
-        out = MeaningNotes()
+        """A batch with the questions asked about each scene.
+
+        by_row: batchers whose layouts the rows have, with the image at this one's place.
+        """
+        out, makers = MeaningNotes(), by_row or [self] * len(scenes)
+        assert {maker.image_start for maker in makers} == {self.image_start}
         rows = [
-            self._row(rng, row, scene, questions, num_bridge, out)
-            for row, (scene, questions) in enumerate(zip(scenes, asked, strict=True))
+            maker._row(rng, row, scene, questions, num_bridge, out)
+            for row, (maker, scene, questions) in enumerate(zip(makers, scenes, asked, strict=True))
         ]
         length = rounded(max(len(ids) for ids, _, _ in rows), 32)
         ids, offsets, branches = (
@@ -121,7 +133,17 @@ class Batcher(micro.Batcher):
             cost = counted_steps(scene, question.meaning)
             own = [cost.get(name, 0) for name in aspect_names(scene.family)]
             out.costs.append((row, last, first, *own))
+        else:
+            self._note_told(row, last + 1, answer, out)
         self._note_marks(row, start, scene.family, question, prompt, out)
+
+    def _note_told(self, row: int, start: int, answer: Sequence[int], out: MeaningNotes) -> None:
+        """Where a description goes on to a value, to another aspect or to its end."""
+        texts, told = self.tokenizer.convert_ids_to_tokens(answer), 0
+        for place, text in enumerate(texts):
+            told += text == "."
+            if text in (".", ":"):
+                out.told.append((row, start + place, told))
 
     def _note_marks(
         self,

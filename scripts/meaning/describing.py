@@ -15,7 +15,7 @@ from blpo.data.micro.world import FAMILIES, Family, Scene, aspect_names, draw_sc
 
 from .asking import Asked
 from .batches import Batcher
-from .knobs import MAX_ROOM, Knobs
+from .knobs import MAX_ROOM, NO_KNOBS, Knobs
 from .measuring import Sight, draw_asked
 from .reading import read
 
@@ -27,14 +27,19 @@ _ITEM = re.compile(r"(\w+): (\w+)")
 
 
 @torch.no_grad()
-def measure_rooms(processor: Any, model: Any) -> dict[str, dict[str, list[float]]]:
-    """By room, for NUMS_ASKED aspects named: aspects listed, and the share of wrong values."""
+def measure_knobs(processor: Any, model: Any) -> dict[str, dict[str, list[float]]]:
+    """By knobs, for NUMS_ASKED aspects named: aspects listed, and the share of wrong values."""
     found, sight = dict[str, dict[str, list[float]]](), _sight(model)
-    for room in (None, *range(1, MAX_ROOM + 1)):
-        batcher = Batcher(processor, Knobs(room=room).arguments)
+    rooms = {f"room {room}": Knobs(room=room) for room in range(1, MAX_ROOM + 1)}
+    for name, knobs in {
+        "none": NO_KNOBS,
+        "attention short": Knobs(attention="short"),
+        **rooms,
+    }.items():
+        batcher = Batcher(processor, knobs.arguments)
         pairs = [_listed_and_wrong(batcher, sight, num) for num in NUMS_ASKED]
         listed, wrong = ([round(pair[at], 3) for pair in pairs] for at in (0, 1))
-        found[str(room or "none")] = {"listed": listed, "wrong": wrong}
+        found[name] = {"listed": listed, "wrong": wrong}
     return found
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .asking import Asked, compose_statements, draw_statements, named_meaning
 from .batches import Batcher
-from .knobs import LEANINGS, Knobs
+from .knobs import Knobs
 from .plans import Plan
 from .reading import read
 
@@ -175,7 +175,7 @@ def measure_leanings(processor: Any, model: Any) -> dict[str, dict[str, list[flo
     model.eval()
     sight = Sight(model, micro.make_codes(), pictures=True)
     found = dict[str, dict[str, list[float]]]()
-    for leaning in (None, *LEANINGS):
+    for leaning in (None, "lenient", "flat"):
         batcher = Batcher(processor, Knobs(leaning).arguments)
         pairs = [_before_and_after(batcher, sight, scale) for scale in SCALES]
         before, after = ([round(pair[at], 3) for pair in pairs] for at in (0, 1))

@@ -20,9 +20,11 @@ class Plan:
     max_statements, max_names, fillers: of a prompt. rows, branches: of a batch. bridge: tokens
     before the prompt, at most. claims: of a text. pictures: share of batches about pictures, the
     others are about bags. rate: of learning at the start and the end. frozen: only the probes
-    learn. knobs: share of batches in which the chat template has knobs set. blocks: share of
+    learn. knobs: share of batches in which the chat template has knobs set; many: of questions
+    there for descriptions, the share with up to all aspects. blocks: share of
     batches of long prompts in the manner of language models; describe_blocks: of those, the share
-    of questions that want a description.
+    of questions that want a description. pairs: share of batches about two pictures; half of them
+    lean to the first.
     """
 
     until: int
@@ -43,8 +45,10 @@ class Plan:
     rate: tuple[float, float] = (1e-3, 1e-3)
     frozen: bool = False
     knobs: float = 0.0
+    many: float = 0.0
     blocks: float = 0.0
     describe_blocks: float = 0.4
+    pairs: float = 0.0
 
 
 def load_plans() -> list[Plan]:

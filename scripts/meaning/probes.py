@@ -9,12 +9,13 @@ from torch.nn import functional
 
 from .batches import AT_FAULT, CLEAN, NUM_PLACES, WEIGHED, MeaningNotes, Row
 
-CLAUSE_LAYER, SENTENCE_LAYER, MEANING_LAYER, COST_LAYER = 2, 3, 5, 7
+CLAUSE_LAYER, SENTENCE_LAYER, TOLD_LAYER, MEANING_LAYER, COST_LAYER = 2, 3, 4, 5, 7
 _OLD_LAYERS = (0, 2, 4, 8)
 """Where the layers went that the shipped model's probes read."""
 _NUM_CLASSES = 7
 """Statuses without the place of the other aspect."""
 _NUM_COSTS = 3
+_NUM_TOLD = NUM_PLACES + 1
 
 
 def _per_aspect(num: int) -> nn.Linear:
@@ -25,7 +26,8 @@ class MeaningProbes(nn.Module):
     """Linear readings; they guide the training and are thrown away.
 
     What a clause does at its end; what a sentence says of each aspect at its end; at a prompt's
-    end, what all of it says of each aspect, and what each costs in this scene.
+    end, what all of it says of each aspect, and what each costs in this scene; in a description,
+    how many aspects are told.
     """
 
     def __init__(self) -> None:
@@ -39,6 +41,11 @@ class MeaningProbes(nn.Module):
         self.meaning = _per_aspect(_NUM_CLASSES)
         self.meaning_partner = _per_aspect(NUM_PLACES)
         self.cost = _per_aspect(_NUM_COSTS)
+        self.told = nn.Linear(micro.HIDDEN, _NUM_TOLD)
+        self.second_claim = nn.Linear(micro.HIDDEN, 1)
+        self.second_value = nn.Linear(micro.HIDDEN, len(micro.VALUES))
+        self.second_fault = nn.Linear(micro.HIDDEN, 1)
+        self.second_cost = _per_aspect(_NUM_COSTS)
 
     def forward(
         self, states: Sequence[Tensor], batch: micro.Batch
@@ -65,7 +72,36 @@ class MeaningProbes(nn.Module):
             logits = _own(self.cost(state), mine, _NUM_COSTS)
             loss = loss + _balanced(logits, cost)
             right["cost"] = (logits.argmax(-1) == cost).all(-1)
+        if notes.second_costs:
+            loss = loss + self._second(states, notes, right)
+        if notes.told:
+            row, place, told = torch.tensor(notes.told).T
+            logits = self.told(states[TOLD_LAYER][row, place])
+            loss = loss + 0.5 * functional.cross_entropy(logits, told)
+            right["told"] = logits.argmax(-1) == told
         return loss, right
+
+    def _second(
+        self, states: Sequence[Tensor], notes: MeaningNotes, right: dict[str, Tensor]
+    ) -> Tensor:
+        """What is told of a pair's second picture, on the layers that tell it of the first."""
+        binary = functional.binary_cross_entropy_with_logits
+        state, mine, cost = _split(states[COST_LAYER], notes.second_costs)
+        logits = _own(self.second_cost(state), mine, _NUM_COSTS)
+        loss = _balanced(logits, cost)
+        right["second cost"] = (logits.argmax(-1) == cost).all(-1)
+        if notes.seconds:
+            row, place, value, fault = torch.tensor(notes.seconds).T
+            at_value, at_fault = (states[_OLD_LAYERS[k]][row, place] for k in (1, 2))
+            loss = loss + 0.5 * functional.cross_entropy(self.second_value(at_value), value)
+            read_off = self.second_fault(at_fault)[:, 0]
+            loss = loss + binary(read_off, fault.float())
+            right["second fault"] = (read_off > 0) == (fault > 0)
+        if notes.second_claims:
+            row, place, kept = torch.tensor(notes.second_claims).T
+            read_off = self.second_claim(states[_OLD_LAYERS[1]][row, place])[:, 0]
+            loss = loss + binary(read_off, kept.float())
+        return loss
 
     def _kinds(self, states: Sequence[Tensor], sentences: Sequence[Row]) -> Tensor:
         """What a sentence mainly says, shared by all aspects."""

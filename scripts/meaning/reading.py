@@ -72,12 +72,15 @@ micro.untyped(ALL_ATTENTION_FUNCTIONS).register("branches", _attend)
 
 
 def read(model: Any, batch: micro.Batch, image_tokens: Tensor) -> list[Tensor]:
-    """As `micro.read`, with attention that leaves out what its mask hides."""
+    """As `micro.read`, with attention that leaves out what its mask hides.
+
+    image_tokens: (rows, image tokens, hidden), those of all images of a row one behind the other.
+    """
     language = model.model.language_model
     language.config._attn_implementation = "branches"
     h: Tensor = language.embed_tokens(batch.ids)
-    start, end = batch.image_start, batch.image_start + micro.NUM_IMAGE_TOKENS
-    h = torch.cat([h[:, :start], image_tokens, h[:, end:]], dim=1)
+    is_image = batch.ids == model.config.image_token_id
+    h = h.masked_scatter(is_image[..., None], image_tokens)
     at, rotary = Branching.of(batch.branches), language.rotary_emb(h, batch.positions)
     states: list[Tensor] = []
     for layer in language.layers:
