@@ -81,7 +81,7 @@ def init(
 ) -> None:
     """Write a commented task file and run file. Asks for what no option says."""
     from ..starter.data import as_labels  # noqa: PLC0415
-    from ..starter.engines import engine_fields, optimizer_beside  # noqa: PLC0415
+    from ..starter.engines import optimizer_fields  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
         RUN_FILE,
         Choices,
@@ -116,9 +116,7 @@ def init(
         draft,
         name=_name(name, draft.name),
         judge=engine,
-        optimizer=engine_fields(optimizer, optimizer_endpoint, optimizer_key_env)
-        if optimizer
-        else optimizer_beside(engine),
+        optimizer=optimizer_fields(engine, optimizer, optimizer_endpoint, optimizer_key_env),
     )
     task_file, run_file = write_files(choices, folder, sources, found, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, sources, found), as_json=as_json)

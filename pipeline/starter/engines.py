@@ -23,11 +23,15 @@ def engine_fields(model: str, endpoint: str | None, key_env: str | None) -> dict
     return {"kind": "openai", "model": model, "endpoint": endpoint, **key}
 
 
-def optimizer_beside(judge: Mapping[str, str]) -> dict[str, str]:
-    """Of the optimizer where none is named; empty for the judge itself.
+def optimizer_fields(
+    judge: Mapping[str, str], model: str | None, endpoint: str, key_env: str
+) -> dict[str, str]:
+    """Of the optimizer that a server has, if one is named; empty for the judge itself.
 
     The judges of the test bench write no prompts: a program of the bench does.
     """
+    if model:
+        return engine_fields(model, endpoint, key_env)
     if judge["kind"] == "ideal":
         return {"kind": "lexicon", "model": judge["model"]}
     return {"kind": "lexicon"} if judge["model"] in SHIPPED else {}
