@@ -177,7 +177,7 @@ def _inspect_and_write(
     from .show.imports import show_problems  # noqa: PLC0415
 
     if out is not None:
-        for read in (source, *options.more, *filter(None, [options.split_as])):
+        for read in options.files_read(source):
             refuse_output(out, read, ".parquet", overwrite=overwrite)
     with counting(source.name, "rows") as count:
         inspection = inspect_table(source, task, options, count)

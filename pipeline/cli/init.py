@@ -166,9 +166,11 @@ def _judge(
     from ..starter.engines import check_judge, engine_fields  # noqa: PLC0415
     from ..starter.files import make_task  # noqa: PLC0415
 
+    task = make_task(draft)  # what is wrong with it, no other judge mends
+
     def read(told: str) -> Mapping[str, str]:
         engine = engine_fields(told, endpoint, key_env)
-        check_judge(engine, make_task(draft))
+        check_judge(engine, task)
         return engine
 
     return read(model) if model else _ask("Judge", _LOCAL_JUDGE, None, read)
