@@ -52,7 +52,7 @@ def test_every_draw_has_a_world_and_data_of_its_own_and_methods_keep_their_names
     }
     assert len({cell.dataset for cell in cells.values()}) == 2
     points = dict(zip(cells, sweep.points, strict=True))
-    assert {method_name(cells[name], points[name]) for name in cells} == {"none", "twice"}
+    assert {method_name(cells[name].method, points[name]) for name in cells} == {"none", "twice"}
     assert cells["1-0-micro-agin-twice-0"].reading.family == "auto"
 
 
