@@ -41,6 +41,7 @@ from ...data.micro.graded import load_world
 from ..config import RunConfig, load_config, parse_config
 from ..runs.demo import graded_dataset, is_micro, micro_dataset
 from ..runs.run_many import FailedRun, FinishedRun
+from ..runs.worlds import WORLDS_FOLDER
 from .points import DRAW_KEYS, enter_world, refuse_unknown_names, set_point
 from .slurm_settings import SlurmSettings
 
@@ -215,7 +216,7 @@ def _cell_fields(config: SweepConfig, chosen: Mapping[str, Any], name: str) -> d
 
 
 def _cell_config(config: SweepConfig, fields: dict[str, Any], name: str, source: str) -> RunConfig:
-    enter_world(fields, config.output / "worlds", f"{source}, cell {name}")
+    enter_world(fields, config.output / WORLDS_FOLDER, f"{source}, cell {name}")
     if "dataset" not in fields:
         fields["dataset"] = str(_dataset(config, fields, source))
     return parse_config(RunConfig, fields, f"{source}, cell {name}")
