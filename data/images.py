@@ -5,14 +5,14 @@ import io
 import math
 import re
 import struct
+import warnings
 import zlib
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageFile, ImageOps
 
 from .errors import DataError
 
@@ -47,9 +47,8 @@ _DECODE_ERRORS = (
     struct.error,
     zlib.error,
 )
-_OF_ANOTHER_FORMAT = (SyntaxError, IndexError, TypeError, struct.error)
-"""What Pillow's readers raise, beside not accepting it, for a file that is none of theirs."""
-
+# The same limit as Pillow's, of which an error tells with the image's name.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _DIRECT_MODES = frozenset({"1", "L", "P", "RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"})
 
 
@@ -129,7 +128,7 @@ class ImageFacts:
 def check_image(data: bytes, name: str) -> ImageFacts:
     """Decodes an image to its last pixel; the message of a DataError starts with `name`."""
     size = _read_rgb(data, name).size
-    with _open(data) as image:
+    with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
         bits = 16 if image.mode.startswith("I;16") else 8
         return ImageFacts(size, int(getattr(image, "n_frames", 1)), bits)
 
@@ -143,7 +142,7 @@ def _read_rgb(data: bytes, name: str) -> Image.Image:
     # Another library may have told Pillow to fill what is missing with gray.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
-        with _open(data) as image:
+        with Image.open(io.BytesIO(data), formats=_formats(data)) as image:
             _refuse_bomb(image.width * image.height, name)
             image.load()
             return _rgb(ImageOps.exif_transpose(image), name)
@@ -155,21 +154,6 @@ def _read_rgb(data: bytes, name: str) -> Image.Image:
             f"off, damaged or not one of {', '.join(FORMATS)}; replace it or drop its row",
             cause="an image that is cut off or damaged" if is_image_start(data) else NO_IMAGE,
         ) from error
-
-
-def _open(data: bytes) -> ImageFile.ImageFile:
-    """What Image.open gives, without a warning of large images, which are for the caller to refuse.
-
-    Filters of warnings are the whole process's: none can be set for one thread's images alone.
-    """
-    Image.init()
-    for name in _formats(data):
-        reader, accepts = Image.OPEN[name]
-        with suppress(*_OF_ANOTHER_FORMAT):
-            accepted = accepts is None or accepts(data[:16])
-            if accepted and not isinstance(accepted, str):  # a text says what is not installed
-                return reader(io.BytesIO(data), "")
-    raise UnidentifiedImageError
 
 
 def _formats(data: bytes) -> tuple[str, ...]:
@@ -190,7 +174,7 @@ def _register_heif() -> None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnidentifiedImageError):
+    if isinstance(error, Image.UnidentifiedImageError):
         return "unknown format"
     return str(error) or type(error).__name__
 
@@ -209,10 +193,7 @@ def _too_large(num_pixels: int, name: str) -> DataError:
 
 
 def _first_number(text: str) -> int:
-    """How many pixels an image has by the message with which Pillow refuses it.
-
-    Its readers of WebP and GIF do before there is an image to ask for its size.
-    """
+    """How many pixels an image has by the message with which Pillow refuses it."""
     return int(next(iter(re.findall(r"\d+", text)), MAX_DECODED_PIXELS + 1))
 
 
