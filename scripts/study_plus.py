@@ -220,6 +220,8 @@ def summarize(runs: Sequence[FinishedRun], changes: Changes) -> dict[str, Any]:
         "macro_f1_gain": mean(test.gain.macro_f1 for _, test in tests),
         "by_task": by_task,
         "tuned_tasks": mean([gain for task, gain in by_task.items() if task != HELD_OUT] or [0]),
+        "runs": len(runs),
+        "gains_found": sum(is_found(run) for run in runs),
         "changed_steps": len(effects),
         "harmful_steps": sum(effect < 0 for effect in effects),
         "search_judge_calls": mean(search_calls(run) for run in runs),
@@ -272,14 +274,18 @@ def count_finds(runs: Sequence[FinishedRun]) -> dict[str, float]:
         return {}
     finds, rates = list[bool](), list[float]()
     for run in runs:
-        metric = load_task(run.config.task).primary_metric
-        finds.append(run.result.test.gain.is_found(metric))
-        rates.append(find_rate(run, metric))
+        finds.append(is_found(run))
+        rates.append(find_rate(run, load_task(run.config.task).primary_metric))
     return {
         "false_finds": sum(finds),
         "shuffled_runs": len(finds),
         "expected_find_rate": mean(rates),
     }
+
+
+def is_found(run: FinishedRun) -> bool:
+    """Whether the run's report speaks of a gain."""
+    return run.result.test.gain.is_found(load_task(run.config.task).primary_metric)
 
 
 def find_rate(run: FinishedRun, metric: Metric) -> float:
@@ -303,12 +309,13 @@ def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None
     names = [task.removeprefix("micro-") for task in tasks]
     print(
         f"{'arm':34} {' '.join(f'{n:>12}' for n in names)} {'accuracy':>9} {'macro F1':>9}"
-        f" {'minus paper (95 %)':>24}   harmful steps     false finds"
+        f" {'minus paper (95 %)':>24}   harmful steps  gains found     false finds"
         "  judge/verbalizer/optimizer calls"
     )
     for name, own in summary.items():
         gains = " ".join(f"{own['by_task'][task]:>+12.3f}" for task in tasks)
         harm = f"{own['harmful_steps']} of {own['changed_steps']}"
+        found = f"{own['gains_found']} of {own['runs']}"
         finds = "-"
         if "false_finds" in own:
             expected = own["expected_find_rate"] * own["shuffled_runs"]
@@ -321,7 +328,7 @@ def show(summary: Mapping[str, Mapping[str, Any]], tasks: Sequence[str]) -> None
         less = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}]"
         print(
             f"{name:34} {gains} {own['accuracy_gain']:>+9.3f} {own['macro_f1_gain']:>+9.3f}"
-            f" {less:>24} {harm:>15} {finds:>15}  {calls}"
+            f" {less:>24} {harm:>15} {found:>12} {finds:>15}  {calls}"
         )
 
 

@@ -212,7 +212,7 @@ def _looked(
     config = read_sweep_folder(folder)
     cells = sweep_cells(config, str(folder))
     for cell, point in zip(cells.values(), config.points, strict=True):
-        name = method_name(cell, point)
+        name = method_name(cell.method, point)
         result = finished_result(cell) if methods is None or name in methods else None
         if result is not None:
             world = _judged_world(cell.task, cell.judge.model, cell.dataset, fresh=fresh)

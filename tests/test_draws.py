@@ -11,6 +11,7 @@ import yaml
 from blpo.data.errors import ConfigError
 from blpo.data.micro.graded import load_world
 from blpo.pipeline.metrics.nested import nested_mean, resampled_weights
+from blpo.pipeline.sweeps.cells import finished_result
 from blpo.pipeline.sweeps.step_counts import StepCounts, count_steps
 from blpo.pipeline.sweeps.sweep import load_sweep, method_name, sweep_cells
 from command_line import Blpo
@@ -52,7 +53,7 @@ def test_every_draw_has_a_world_and_data_of_its_own_and_methods_keep_their_names
     }
     assert len({cell.dataset for cell in cells.values()}) == 2
     points = dict(zip(cells, sweep.points, strict=True))
-    assert {method_name(cells[name], points[name]) for name in cells} == {"none", "twice"}
+    assert {method_name(cells[name].method, points[name]) for name in cells} == {"none", "twice"}
     assert cells["1-0-micro-agin-twice-0"].reading.family == "auto"
 
 
@@ -93,6 +94,44 @@ def test_the_tables_of_draws_say_what_was_gained_and_at_what_cost(
     assert float(rows["twice", "calls_judge"]["value"]) == 16
     assert rows["twice", "kappa_difference"]["low"]
     assert json.loads(blpo("table", path, "--json").out)[0]["method"] == "none"
+
+
+def test_a_sweep_whose_folder_was_moved_is_gone_on_with(tmp_path: Path, blpo: Blpo) -> None:
+    path = str(write_sweep(tmp_path))
+    assert blpo("sweep", path).code == 0
+    moved = (tmp_path / "sweep").rename(tmp_path / "moved")
+    kept = {file: file.read_bytes() for file in moved.glob("cells/*/predictions.parquet")}
+    unfinished = moved / "cells/0-0-micro-agin-none-0/result.json"
+    unfinished.unlink()
+    states = json.loads(blpo("sweep", "status", str(moved), "--json").out)["cells"]
+    assert sorted(states.values()) == ["done", "done", "done", "missing"]
+    here = ("--set", f"output={moved}")
+    assert blpo("sweep", "collect", path, *here).code == 1
+    again = blpo("sweep", path, *here, "--json")
+    assert again.code == 0
+    finished = json.loads(again.out)["finished"].values()
+    assert [cell["session"]["new_calls"] for cell in finished] == [0, 0, 0, 0]
+    assert unfinished.exists()
+    assert {file: file.read_bytes() for file in kept} == kept
+    assert "holds another run" not in (moved / "tables.md").read_text()
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_a_moved_sweep_of_another_world_is_refused(tmp_path: Path, blpo: Blpo) -> None:
+    path = write_sweep(tmp_path)
+    assert blpo("sweep", str(path)).code == 0
+    moved = (tmp_path / "sweep").rename(tmp_path / "moved")
+    here = f"output={moved}"
+    other = sweep_cells(load_sweep(path, [here, "world.judge.leniency=0.6"]), "sweep.yaml")
+    with pytest.raises(ConfigError, match=r"belongs to another run, .*\n  judge.model"):
+        finished_result(next(iter(other.values())))
+    cells = sweep_cells(load_sweep(path, [here]), "sweep.yaml")
+    first, last = next(iter(cells.values())), list(cells.values())[-1]
+    world = Path(first.judge.model)
+    world.write_text(world.read_text() + "\n")
+    with pytest.raises(ConfigError, match="belongs to another run"):
+        finished_result(first)
+    assert finished_result(last)
 
 
 def test_the_tables_say_why_a_cell_failed(tmp_path: Path, blpo: Blpo) -> None:

@@ -285,6 +285,7 @@ def test_each_image_is_described_alone_and_they_are_read_under_their_roles() -> 
     assert told == Verbalization(
         "Source image: cat\nStyle ref image: (no description)\nResult image: dog",
         "style ref image: empty reply",
+        has_failed=True,
     )
 
 

@@ -69,6 +69,18 @@ def test_answers_on_a_terminal_are_asked_for(
     assert "blpo label pics --task new/sharp.yaml" in done.out
 
 
+def test_a_task_that_cannot_be_ends_what_asks_for_a_judge(
+    blpo: Blpo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    rows = [("a", "b", "A"), ("a", "b", "tie"), ("a", "b", "B")]
+    write_csv(tmp_path / "t.csv", ("image_a", "image_b", "label"), rows)
+    monkeypatch.setattr(sys, "stdin", Terminal("Which?\n" + "\n" * 20))
+    done = blpo("init", "new", "--images", "t.csv", "--kind", "binary")
+    assert done.code != 0
+    assert "`labels` has 3 entries, a binary task has two" in done.err
+    assert "Judge" not in done.err
+
+
 def test_without_a_terminal_what_is_missing_is_named_and_nothing_is_written(
     blpo: Blpo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from blpo.data.arrow import pa, pq
+from blpo.data.errors import DataError
 from blpo.data.examples import Dataset, read_dataset, write_dataset
+from blpo.data.table.options import TableOptions
 from blpo.data.table.table import import_table
 from user_files import SAFETY, examples_of, imported, refused, rows_with_images, write_csv
 
@@ -100,3 +103,11 @@ def test_verdicts_in_place_of_the_older_dataset_are_called_verdicts(tmp_path: Pa
     pq.write_table(pa.table({"example_id": ["a"], "verdict": ["Safe"]}), verdicts)
     told = refused(more, split_as=verdicts)
     assert f"{verdicts}: holds verdicts, as `blpo judge` writes them, and is no dataset" in told
+
+
+def test_the_older_dataset_is_not_written_over(tmp_path: Path) -> None:
+    old, more = old_and_more(tmp_path)
+    before = old.read_bytes()
+    with pytest.raises(DataError, match="is the file that is read"):
+        import_table(more, old, SAFETY, TableOptions(split_as=old), overwrite=True)
+    assert old.read_bytes() == before

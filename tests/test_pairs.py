@@ -346,9 +346,26 @@ def test_a_pair_of_which_one_image_was_not_described_says_so() -> None:
         return Reply("", "error", error="too large") if images[0][0] == "b" else Reply("x", "stop")
 
     [given] = Verbalizer(Engine(fails_on_b), 64)("Describe it.", [pair(1)])
-    assert given == Verbalization("Image A: x\nImage B: (no description)", "image B: too large")
+    assert given == Verbalization(
+        "Image A: x\nImage B: (no description)", "image B: too large", has_failed=True
+    )
     [none] = Verbalizer(Engine(lambda _: Reply("", "stop")), 64)("Describe it.", [pair(1)])
-    assert none == Verbalization("", "image A: empty reply; image B: empty reply")
+    assert none == Verbalization("", "image A: empty reply; image B: empty reply", has_failed=True)
+
+
+def test_a_pair_tells_a_description_that_was_cut_off_from_one_that_failed() -> None:
+    cut, failed = Reply("a cat on", "length"), Reply("", "error", error="too large")
+    whole = Reply("a cat", "stop")
+
+    def told(a: Reply, b: Reply) -> tuple[bool, bool]:
+        engine = Engine(lambda images: a if images[0].startswith("a") else b)
+        [given] = Verbalizer(engine, 64)("Describe it.", [pair(1)])
+        return given.is_cut_off, given.has_failed
+
+    assert told(whole, cut) == (True, False)
+    assert told(failed, whole) == (False, True)
+    assert told(cut, failed) == (True, True)
+    assert told(whole, whole) == (False, False)
 
 
 def test_an_optimizer_that_sees_pairs_is_told_which_image_is_which() -> None:

@@ -189,7 +189,7 @@ editor worked from its descriptions.
 
 def test_update_q_is_told_how_long_a_description_may_be_and_which_were_cut_off() -> None:
     engine = ScriptedEngine(["<prompt>q</prompt>"] * 3)
-    cut = Verbalization("blade: dr", "the answer was cut off at 96 tokens: raise max_tokens")
+    cut = Verbalization("blade: dr", "the answer was cut off at 96 tokens", is_cut_off=True)
     one = replace(COMPARED[0], descriptions=[*COMPARED[0].descriptions[:1], (2, cut)])
     for compared in ([one], COMPARED, None):
         update_i2t_prompts(
@@ -208,6 +208,32 @@ def test_update_q_is_told_how_long_a_description_may_be_and_which_were_cut_off()
     assert f"{room}\n\nWrite the" in whole
     assert "cut_off" not in whole
     assert "96" not in not_informed
+
+
+def test_update_q_is_told_a_description_that_was_cut_off_from_one_that_failed() -> None:
+    both = "Image A: bla\nImage B: (no description)"
+    cut = Verbalization("Image A: x\nImage B: bla", "image B: cut off", is_cut_off=True)
+    failed = Verbalization(both, "image B: too large", has_failed=True)
+    cut_and_failed = replace(failed, is_cut_off=True)
+    asked = informed_question(
+        [replace(COMPARED[0], descriptions=[(1, cut), (2, failed), (3, cut_and_failed)])]
+    )
+    assert '<description i2t_prompt="1" cut_off="yes">Image A: x\n' in asked
+    assert '<description i2t_prompt="2" failed="yes">Image A: bla\n' in asked
+    assert '<description i2t_prompt="3" cut_off="yes" failed="yes">Image A: bla\n' in asked
+    note = '.\n`failed="yes"` marks where the description of an image never came.\n\n<side_by_side>'
+    assert note in asked
+    assert "failed=" not in informed_question([replace(COMPARED[0], descriptions=[(1, cut)] * 2)])
+
+
+def test_a_case_with_a_failed_description_is_not_said_to_have_been_cut_off() -> None:
+    engine = ScriptedEngine(["<prompt>q</prompt>"])
+    failed = Verbalization("Image A: x\nImage B: (no description)", "too large", has_failed=True)
+    compared = [replace(COMPARED[0], descriptions=[(1, failed), (2, failed)])]
+    update_i2t_prompts(
+        optimizer(engine), JUDGE_PROMPT, HISTORY, [], 1, compared=compared, description_tokens=96
+    )
+    assert "cut_off" not in engine.asked[0][0].prompt
 
 
 def test_update_q_is_told_where_some_i2t_prompts_are_not_shown_side_by_side() -> None:

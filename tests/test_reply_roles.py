@@ -143,11 +143,13 @@ def test_what_a_text_names_by_itself_counts_where_no_answer_follows_it(last: Rep
 @pytest.mark.parametrize(
     ("reply", "text", "reason"),
     [
+        (Reply("", "error", error="too large"), "", "too large"),
         (Reply("<think>hm</think>A cat.", "stop"), "A cat.", None),
         (Reply("hm</think>\n\nA cat.", "stop"), "A cat.", None),
         (Reply("<|begin_of_box|>A cat.<|end_of_box|>", "stop"), "A cat.", None),
         (Reply("A cat on", "length"), "A cat on", "cut off at 20 tokens: raise verbalizer.max"),
         (Reply("<think>A cat", "length"), "", "the thought was cut off at 20 tokens"),
+        (Reply("<think>A cat", "stop"), "", "the thought was never closed"),
         (Reply("", "stop"), "", "empty reply"),
     ],
 )
@@ -159,6 +161,8 @@ def test_a_verbalization_holds_no_thought_and_says_if_it_was_cut_off(
     assert given.text == text
     assert (reason or "") in (given.reason or "")
     assert (given.reason is None) == (reason is None)
+    assert given.is_cut_off == (reply.finish_reason == "length")
+    assert given.has_failed == (reason is not None and not given.is_cut_off)
 
 
 CUT = (

@@ -73,6 +73,20 @@ def test_a_mistake_in_the_sweep_file_is_named(
     assert "sweep.yaml" in str(error.value)
 
 
+def test_a_reference_that_is_no_method_of_the_grid_is_refused_before_anything_is_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    grid = {"task": ["micro-unsafebench"], "variant": ["a", "b"], "seed": [0, 1]}
+    named = {"variant": {"a": {"method": "none"}, "b": {"method": "blpo-fixed-i2t"}}}
+    path = write_sweep(grid=grid, named=named, reference="blpo")
+    known = "'none, variant=a', 'blpo-fixed-i2t, variant=b'"
+    with pytest.raises(ConfigError) as error:
+        sweep_cells(load_sweep(path), "sweep.yaml")
+    assert str(error.value) == f"sweep.yaml: `reference` is 'blpo': choose from {known}"
+    assert not Path("sweep").exists()
+
+
 def test_a_failing_cell_is_reported_and_stops_no_other(dataset: str, blpo: Blpo) -> None:
     write_sweep(
         base=BASE | {"dataset": dataset},

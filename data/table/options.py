@@ -58,5 +58,9 @@ class TableOptions:
     split_as: Path | None = None
     shuffle_pairs: bool = False
 
+    def files_read(self, source: Path) -> tuple[Path, ...]:
+        """The table and what is read beside it, but images."""
+        return (source, *self.more, *filter(None, [self.split_as]))
+
 
 NO_OPTIONS = TableOptions()

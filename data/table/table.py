@@ -38,7 +38,7 @@ def import_table(
 
     Raises DataError that lists the problems of all rows; nothing is written then.
     """
-    for read in (source, *options.more):
+    for read in options.files_read(source):
         refuse_output(out, read, ".parquet", overwrite=overwrite)
     inspection = inspect_table(source, task, options, on_row)
     inspection.problems.raise_if_any()

@@ -86,4 +86,9 @@ class SideBySide:
     @property
     def is_cut_off(self) -> bool:
         """Whether a description is."""
-        return any(description.reason is not None for _, description in self.descriptions)
+        return any(description.is_cut_off for _, description in self.descriptions)
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether a description lacks one of the images for another reason."""
+        return any(description.has_failed for _, description in self.descriptions)

@@ -19,11 +19,15 @@ from ..replies.leads import without_boxes
 class Verbalization:
     """What the verbalizer wrote, without a thought.
 
-    reason: why the text is empty, or that it was cut off.
+    reason: why the text is empty, or that it was cut off. is_cut_off: whether it ended at its limit
+    of tokens. has_failed: whether there is none for another reason. Of an example of several images
+    each of the three tells of any of them.
     """
 
     text: str
     reason: str | None = None
+    is_cut_off: bool = False
+    has_failed: bool = False
 
 
 class Verbalizer:
@@ -72,9 +76,15 @@ class Verbalizer:
 
     def _written(self, reply: Reply) -> Verbalization:
         if reply.finish_reason == "error":
-            return Verbalization("", reply.error)
+            return Verbalization("", reply.error, has_failed=True)
         text = self._budget.read(reply)
-        return Verbalization(without_boxes(text.answer).strip(), self._budget.fault(text))
+        fault = self._budget.fault(text)
+        return Verbalization(
+            without_boxes(text.answer).strip(),
+            fault,
+            is_cut_off=text.is_at_limit,
+            has_failed=fault is not None and not text.is_at_limit,
+        )
 
 
 def _of_example(
@@ -88,4 +98,9 @@ def _of_example(
     reasons = [f"{title}: {v.reason}" for title, v in named if v.reason is not None]
     texts = [f"{title[0].upper()}{title[1:]}: {v.text or '(no description)'}" for title, v in named]
     is_empty = not any(v.text for v in verbalizations)
-    return Verbalization("" if is_empty else "\n".join(texts), "; ".join(reasons) or None)
+    return Verbalization(
+        "" if is_empty else "\n".join(texts),
+        "; ".join(reasons) or None,
+        is_cut_off=any(v.is_cut_off for v in verbalizations),
+        has_failed=any(v.has_failed for v in verbalizations),
+    )

@@ -151,40 +151,45 @@ def make_step(
 ) -> Step:
     proposed, new_verdicts = rewrite.proposal.prompt, rewrite.verdicts
     right = num_right(validation, new_verdicts) if new_verdicts is not None else None
+    share_right = None if right is None else right / len(validation)
     tried = Tried(
         "rewrite",
         proposed or "",
-        None if right is None else right / len(validation),
+        share_right,
         right or 0,
         len(validation),
         is_chosen=rewrite.accepted,
         note=failure_note(rewrite.proposal, "judge prompt", ", current one kept"),
     )
-    items = rewrite.batch
-    details = {
-        "batch": verdict_records([i.example for i in items], [i.verdict for i in items]),
-        "verbalizations": verbalization_records([case.verbalization for case in rewrite.cases]),
-        "criticism": [
-            {"text": "\n".join(answer.texts), "failures": list(answer.failures)}
-            for answer in rewrite.criticism
-        ],
-        "proposed": proposed,
-        "proposal_failures": list(rewrite.proposal.failures),
-        "repeats_current_prompt": rewrite.proposal.is_repeat,
-        "validation_accuracy": None if right is None else right / len(validation),
-        "accepted": rewrite.accepted,
-    }
     return Step(
         index,
         judge_prompt,
         proposed if rewrite.accepted and proposed is not None else judge_prompt,
         validation,
         verdicts,
-        details,
+        _details(rewrite, share_right),
         [tried],
-        shown_cases(items, rewrite.cases),
+        shown_cases(rewrite.batch, rewrite.cases),
         notes=[] if rewrite.accepted else ["The judge prompt was kept."],
     )
+
+
+def _details(rewrite: Rewrite, share_right: float | None) -> dict[str, Any]:
+    """For the run's record. share_right: of the validation set under the proposed prompt."""
+    items = rewrite.batch
+    return {
+        "batch": verdict_records([i.example for i in items], [i.verdict for i in items]),
+        "verbalizations": verbalization_records([case.verbalization for case in rewrite.cases]),
+        "criticism": [
+            {"text": "\n".join(answer.texts), "failures": list(answer.failures)}
+            for answer in rewrite.criticism
+        ],
+        "proposed": rewrite.proposal.prompt,
+        "proposal_failures": list(rewrite.proposal.failures),
+        "repeats_current_prompt": rewrite.proposal.is_repeat,
+        "validation_accuracy": share_right,
+        "accepted": rewrite.accepted,
+    }
 
 
 class TextGrad:

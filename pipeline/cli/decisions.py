@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson, Overwrite, StoreOfRun
+from .options import AsJson, ItemsArgument, Overwrite, StoreOfRun
 
 
 def decide(
@@ -67,10 +67,7 @@ def estimate(
 
 
 def next_(
-    dataset: Annotated[
-        Path,
-        typer.Argument(help="Dataset file, or any table or folder of images; labels not needed."),
-    ],
+    dataset: ItemsArgument,
     run: Annotated[Path, typer.Option(help="A finished run; its judge looks at the images.")],
     out: Annotated[Path, typer.Option(help="CSV to write, with an empty column `label`.")],
     number: Annotated[int, typer.Option("-n", min=1, help="How many images.")] = 50,

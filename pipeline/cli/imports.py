@@ -7,186 +7,19 @@ import typer
 
 from ...data.errors import ConfigError
 from ...data.importers.names import IMPORTER_NAMES
+from .import_options import DryRun, LabelMap, Out, Rescale, output_file, parse_scale
+from .import_table import import_table
 from .options import AsJson, Overwrite, parse_pairs
 
 if TYPE_CHECKING:
-    from ...data.tasks import Task
+    from ...data.importers.protocol import Card
 
 # Spelled out here: the modules that own them import heavy libraries.
 Strata = Literal["label", "category", "category-label"]
 Bins = Literal["round", "equal-width", "quantile"]
-Validation = Literal["train", "test", "skip"]
-
-Out = Annotated[
-    Path | None, typer.Option(help="Dataset file (Parquet) to write; with --dry-run it is not.")
-]
-
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Look and tell; nothing is written.")]
-
-LabelMap = Annotated[
-    list[str] | None,
-    typer.Option("--label", metavar="FOUND=TASK", help="Rename a label; repeatable."),
-]
-Rescale = Annotated[
-    str | None,
-    typer.Option(metavar="LOW-HIGH", help="Ends of the data's scale, put on the task's."),
-]
-
 
 import_app = typer.Typer(help="Make dataset files.", no_args_is_help=True)
-
-
-@import_app.command("table")
-def import_table(
-    sources: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="SOURCE...",
-            help="Table (csv, tsv, xlsx, jsonl, json, Parquet), export of an annotation tool, "
-            "image folder, Hugging Face snapshot or WebDataset; several with the same columns are "
-            "read as one.",
-        ),
-    ],
-    task: Annotated[str, typer.Option(help="Task name or task file; labels are checked on it.")],
-    out: Out = None,
-    dry_run: DryRun = False,
-    columns: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--column",
-            metavar="ROLE=NAME",
-            help="Which column is image, image_b, text, label, group, category, id, split, rater, "
-            "ratings or comment, or an image of a role that the task names, where the name does "
-            "not tell; a path with columns in braces for images; repeatable.",
-        ),
-    ] = None,
-    label_map: LabelMap = None,
-    criteria: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--criterion",
-            metavar="CRITERION=NAME",
-            help="Which column holds annotators' answers to a criterion of the task; repeatable.",
-        ),
-    ] = None,
-    rescale: Rescale = None,
-    ratings: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME,NAME", help="Columns that hold the answers of one annotator each."
-        ),
-    ] = None,
-    several_raters: Annotated[
-        bool,
-        typer.Option(
-            "--several-raters",
-            help="Rows with the same image and text are answers of several annotators.",
-        ),
-    ] = False,
-    image_roots: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--image-root",
-            help="Folder that image paths start from; the table's own. Repeatable: each path is "
-            "looked for in all of them, and has to be in one.",
-        ),
-    ] = None,
-    image_prefix: Annotated[
-        str | None,
-        typer.Option(help="What image paths begin with in place of it; found out by default."),
-    ] = None,
-    allow_outside: Annotated[
-        bool,
-        typer.Option(
-            "--allow-outside", help="Read images outside that folder, if you trust the table."
-        ),
-    ] = False,
-    download: Annotated[
-        bool,
-        typer.Option(
-            "--download", help="Fetch images behind URLs, once; they are kept in ~/.cache/blpo."
-        ),
-    ] = False,
-    sheet: Annotated[str, typer.Option(help="Which sheet of a spreadsheet.")] = "",
-    skip_faulty: Annotated[
-        bool,
-        typer.Option("--skip-faulty", help="Leave out rows with a problem, and count them."),
-    ] = False,
-    validation: Annotated[
-        Validation | None,
-        typer.Option(help="Where a validation split goes; left out, or test where there is none."),
-    ] = None,
-    test_fraction: Annotated[float, typer.Option(help="Share of the test split.")] = 0.5,
-    train_per_class: Annotated[
-        int | None, typer.Option(help="Train examples per label, in place of a fraction.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the split.")] = 0,
-    split_as: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DATASET",
-            help="Older dataset file: its images and groups keep their side of the split, and only "
-            "new ones are dealt.",
-        ),
-    ] = None,
-    shuffle_pairs: Annotated[
-        bool,
-        typer.Option(
-            "--shuffle-pairs",
-            help="Write pairs in an order that a hash decides: for a table that has the preferred "
-            "image always first.",
-        ),
-    ] = False,
-    overwrite: Overwrite = False,
-    as_json: AsJson = False,
-) -> None:
-    """Look at a table or folder of images and labels, tell what is there, make a dataset file."""
-    from ...data.arrow import refuse_output  # noqa: PLC0415
-    from ...data.table.downloads import default_folder  # noqa: PLC0415
-    from ...data.table.inspection import inspect_table  # noqa: PLC0415
-    from ...data.table.options import TableOptions  # noqa: PLC0415
-    from ...data.table.table import write_table  # noqa: PLC0415
-    from ...data.tasks import load_task  # noqa: PLC0415
-    from ..runs.progress import counting  # noqa: PLC0415
-    from .show.imports import show_problems, show_report  # noqa: PLC0415
-
-    out = _output("table", out, dry_run=dry_run)
-    loaded = load_task(task)
-    source, *more = sources
-    roots = image_roots or []
-    options = TableOptions(
-        more=tuple(more),
-        columns=parse_pairs("--column", columns),
-        label_map=parse_pairs("--label", label_map),
-        scale_map=_scale_map(rescale, loaded),
-        criteria=parse_pairs("--criterion", criteria),
-        ratings=tuple(name.strip() for name in ratings.split(",")) if ratings else (),
-        several_raters=several_raters,
-        image_root=roots[0] if roots else None,
-        more_roots=tuple(roots[1:]),
-        image_prefix=image_prefix,
-        allow_outside=allow_outside,
-        downloads=default_folder() if download else None,
-        sheet=sheet,
-        skip_faulty=skip_faulty,
-        validation=validation,
-        test_fraction=test_fraction,
-        train_per_class=train_per_class,
-        seed=seed,
-        split_as=split_as,
-        shuffle_pairs=shuffle_pairs,
-    )
-    if out is not None:
-        for read in (*sources, *([split_as] if split_as else [])):
-            refuse_output(out, read, ".parquet", overwrite=overwrite)
-    with counting(source.name, "rows") as count:
-        inspection = inspect_table(source, loaded, options, count)
-    if inspection.problems.count:
-        show_problems(inspection)
-    report = inspection.report
-    if out is not None:
-        report = write_table(inspection, out, overwrite=overwrite)
-    show_report(report, as_json=as_json)
+import_app.command("table")(import_table)
 
 
 @import_app.command("micro")
@@ -267,14 +100,14 @@ def import_named(
     from .show.imports import show_card, show_manifest  # noqa: PLC0415
 
     importer = IMPORTERS[str(context.info_name)]
-    out = _output(importer.card.name, out, dry_run=dry_run)
+    out = output_file(importer.card.name, out, dry_run=dry_run)
     if paper_split and (train_per_class or test_per_class or strata != "label"):
         raise ConfigError("--paper-split sets the classes and their numbers: leave those out")
     options = ImportOptions(
         task=task,
         target=target,
         bins=bins,
-        scale=read_scale(rescale),
+        scale=parse_scale(rescale),
         label_map=parse_pairs("--label", label_map),
         plan=SamplePlan(strata, train_per_class, test_per_class, max_per_group),
         use_paper_split=paper_split,
@@ -284,50 +117,25 @@ def import_named(
         overwrite=overwrite,
     )
     show_card(importer.card)
-    folder, commit = _source(importer.card.name, source, revision, from_hub=from_hub)
+    folder, commit = _source(importer.card, source, revision, from_hub=from_hub)
     with counting(importer.card.name, "rows and images") as count:
         manifest = import_source(importer, folder, out, options, revision=commit, on_row=count)
     show_manifest(manifest, out, as_json=as_json)
 
 
-def _output(name: str, out: Path | None, *, dry_run: bool) -> Path | None:
-    """The file to write, None in a dry run. Raises ConfigError where neither is asked for."""
-    if out is None and not dry_run:
-        raise ConfigError(f"import {name}: name a dataset file with --out, or pass --dry-run")
-    return None if dry_run else out
-
-
 def _source(
-    name: str, source: Path | None, revision: str | None, *, from_hub: bool
+    card: "Card", source: Path | None, revision: str | None, *, from_hub: bool
 ) -> tuple[Path, str | None]:
     """The folder to read, and the commit it is of where its path does not tell."""
     if (source is None) != from_hub:
-        raise ConfigError(f"import {name}: give the path of the download, or --from-hub, not both")
+        raise ConfigError(
+            f"import {card.name}: give the path of the download, or --from-hub, not both"
+        )
     if source is not None:
         return source, revision
     from ...data.importers.hub import download  # noqa: PLC0415
-    from ...data.importers.registry import IMPORTERS  # noqa: PLC0415
 
-    return download(IMPORTERS[name].card, revision), None
-
-
-def read_scale(text: str | None) -> tuple[float, float] | None:
-    """The ends of a scale written as "1-7". Raises ConfigError for anything else."""
-    if text is None:
-        return None
-    low, _, high = text.partition("-")
-    try:
-        return float(low), float(high)
-    except ValueError:
-        raise ConfigError(f"--rescale {text}: expected the ends of a scale, as in 1-7") from None
-
-
-def _scale_map(rescale: str | None, task: "Task") -> dict[str, str]:
-    """The task's label for labels on another scale."""
-    from ...data.label_sets import rescaled_labels  # noqa: PLC0415
-
-    scale = read_scale(rescale)
-    return rescaled_labels(*scale, task) if scale else {}
+    return download(card, revision), None
 
 
 for _name, _line in IMPORTER_NAMES.items():

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
@@ -12,6 +13,7 @@ from .options import AsJson, Overwrite, say
 
 if TYPE_CHECKING:
     from ..starter.data import Found
+    from ..starter.files import Choices
 
 # Spelled out here: the modules that own them import heavy libraries.
 Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
@@ -19,7 +21,6 @@ Kind = Literal["binary", "categorical", "ordinal", "pairwise"]
 Value = TypeVar("Value")
 
 _LOCAL_JUDGE = "Qwen/Qwen3-VL-8B-Instruct"
-_WORLD_SUFFIXES = (".yaml", ".yml")
 
 
 def init(
@@ -80,13 +81,12 @@ def init(
 ) -> None:
     """Write a commented task file and run file. Asks for what no option says."""
     from ..starter.data import as_labels  # noqa: PLC0415
+    from ..starter.engines import optimizer_fields  # noqa: PLC0415
     from ..starter.files import (  # noqa: PLC0415
         RUN_FILE,
         Choices,
         check_free,
-        check_judge,
         checked_name,
-        make_task,
         next_commands,
         suggested_kind,
         task_name,
@@ -94,43 +94,30 @@ def init(
     )
     from .show.init import show_written  # noqa: PLC0415
 
-    def choices_with(labels: tuple[str, ...], engine: Mapping[str, str]) -> Choices:
-        return Choices(
-            name=written,
-            description=what,
-            kind=kind or suggested_kind(labels, found),
-            labels=labels,
-            question=question or what,
-            has_text=found.has_text if text is None else text,
-            judge=engine,
-            optimizer=_engine(optimizer, optimizer_endpoint, optimizer_key_env)
-            if optimizer
-            else _stand_in(engine),
-        )
-
-    def read_labels(told: str) -> tuple[str, ...]:
-        labels = tuple(label.strip() for label in told.split(",") if label.strip())
-        make_task(choices_with(labels, {"kind": "vllm", "model": _LOCAL_JUDGE}))
-        return labels
-
-    def read_judge(told: str) -> Mapping[str, str]:
-        engine = _engine(told, endpoint, key_env)
-        check_judge(engine, make_task(choices_with(given, engine)))
-        return engine
-
     check_free([folder / RUN_FILE], overwrite=overwrite)
     sources, found = _images(images or [])
     what = description or _ask("What is judged, in one line?", None, "--description", str)
-    written = task_name(what) if name is None else checked_name(name)
-    given = _labels(labels, kind, found, read_labels)
-    found = as_labels(found, sources, given)
-    question = question or _ask("First question to the judge", what, None, str)
-    engine = read_judge(judge) if judge else _ask("Judge", _LOCAL_JUDGE, None, read_judge)
-    if name is None:
-        written = _ask("Name of task and files", written, None, checked_name)
-    elif name != written:
-        say(f"the name {name!r} is written {written}: names have a-z, 0-9, - and _")
-    choices = choices_with(given, engine)
+    draft = Choices(
+        name=task_name(what) if name is None else checked_name(name),
+        description=what,
+        kind=kind or suggested_kind((), found),
+        labels=(),
+        question=question or what,
+        has_text=found.has_text if text is None else text,
+        judge={},
+        optimizer={},
+    )
+    draft = _with_labels(draft, labels, kind, found)
+    found = as_labels(found, sources, draft.labels)
+    if not question:
+        draft = replace(draft, question=_ask("First question to the judge", what, None, str))
+    engine = _judge(draft, judge, endpoint, key_env)
+    choices = replace(
+        draft,
+        name=_name(name, draft.name),
+        judge=engine,
+        optimizer=optimizer_fields(engine, optimizer, optimizer_endpoint, optimizer_key_env),
+    )
     task_file, run_file = write_files(choices, folder, sources, found, overwrite=overwrite)
     show_written(task_file, run_file, next_commands(task_file, sources, found), as_json=as_json)
 
@@ -147,37 +134,57 @@ def _images(images: Sequence[Path]) -> tuple[Sequence[Path], "Found"]:
     return _ask("Images: a folder, or a table with their paths (empty: later)", "", None, read)
 
 
-def _labels(
-    labels: str | None,
-    kind: Kind | None,
-    found: "Found",
-    read: Callable[[str], tuple[str, ...]],
-) -> tuple[str, ...]:
-    """The labels that are given, else those that pairs have, else those that the images have."""
-    if labels is not None:
-        return read(labels)
+def _with_labels(
+    draft: "Choices", told: str | None, kind: Kind | None, found: "Found"
+) -> "Choices":
+    """With the labels that are given, else those that pairs have, else those that the images have;
+    of the kind that is given, else the one that fits the labels.
+    """
+    from ..starter.files import make_task, suggested_kind  # noqa: PLC0415
+
+    def with_labels(labels: tuple[str, ...]) -> "Choices":
+        return replace(draft, labels=labels, kind=kind or suggested_kind(labels, found))
+
+    def read(told: str) -> "Choices":
+        choices = with_labels(tuple(label.strip() for label in told.split(",") if label.strip()))
+        make_task(choices)
+        return choices
+
+    if told is not None:
+        return read(told)
     if kind == "pairwise" or found.is_pairs:
-        return ("A", "B") if "tie" not in found.labels else ("A", "tie", "B")
+        return with_labels(("A", "B") if "tie" not in found.labels else ("A", "tie", "B"))
     suggested = ", ".join(found.labels) or None
     what = "Labels, with commas between (lowest first on a scale)"
     return _ask(what, suggested, "--labels", read)
 
 
-def _engine(model: str, endpoint: str | None, key_env: str | None) -> dict[str, str]:
-    if endpoint is None:
-        is_world = model.endswith(_WORLD_SUFFIXES)
-        return {"kind": "ideal" if is_world else "vllm", "model": model}
-    key = {} if key_env is None else {"api_key_env": key_env}
-    return {"kind": "openai", "model": model, "endpoint": endpoint, **key}
+def _judge(
+    draft: "Choices", model: str | None, endpoint: str | None, key_env: str | None
+) -> Mapping[str, str]:
+    """Settings of the judge that is given, else asked for."""
+    from ..starter.engines import check_judge, engine_fields  # noqa: PLC0415
+    from ..starter.files import make_task  # noqa: PLC0415
+
+    task = make_task(draft)  # what is wrong with it, no other judge mends
+
+    def read(told: str) -> Mapping[str, str]:
+        engine = engine_fields(told, endpoint, key_env)
+        check_judge(engine, task)
+        return engine
+
+    return read(model) if model else _ask("Judge", _LOCAL_JUDGE, None, read)
 
 
-def _stand_in(judge: Mapping[str, str]) -> Mapping[str, str]:
-    """The judges of the test bench write no prompts: a program of the bench does."""
-    from ...models.engine import SHIPPED  # noqa: PLC0415
+def _name(given: str | None, written: str) -> str:
+    """The task's name, asked for if not given. written: in the letters that names have."""
+    from ..starter.files import checked_name  # noqa: PLC0415
 
-    if judge["kind"] == "ideal":
-        return {"kind": "lexicon", "model": judge["model"]}
-    return {"kind": "lexicon"} if judge["model"] in SHIPPED else {}
+    if given is None:
+        return _ask("Name of task and files", written, None, checked_name)
+    if given != written:
+        say(f"the name {given!r} is written {written}: names have a-z, 0-9, - and _")
+    return written
 
 
 def _ask(

@@ -1,13 +1,25 @@
 """The commands that put a judge prompt to work: measured against labels, or scoring images."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from ..launchers.registry import LAUNCHERS, get_launcher
 from .default_command import DefaultCommandGroup
-from .options import AsJson, Overrides, Overwrite, Quiet, StoreOfRun, known_launcher, parse_pairs
+from .options import (
+    AsJson,
+    ItemsArgument,
+    Overrides,
+    Overwrite,
+    Quiet,
+    StoreOfRun,
+    known_launcher,
+    parse_pairs,
+)
+
+if TYPE_CHECKING:
+    from ..launchers.base import JudgeJob
 
 # Spelled out here: the module that owns it imports heavy libraries.
 Split = Literal["train", "test"]
@@ -35,6 +47,7 @@ MaxFailedShareOption = Annotated[
         help="The largest share of images that may get no verdict; 0.1.",
     ),
 ]
+ShardFolder = Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")]
 
 judge_app = typer.Typer(
     cls=DefaultCommandGroup,
@@ -74,10 +87,7 @@ def evaluate(
 
 @judge_app.command("run")
 def judge(
-    dataset: Annotated[
-        Path,
-        typer.Argument(help="Dataset file, or any table or folder of images; labels not needed."),
-    ],
+    dataset: ItemsArgument,
     out: Annotated[Path, typer.Option(help="Parquet file of verdicts to write.")],
     run: RunOption = None,
     bundle: BundleOption = None,
@@ -144,10 +154,8 @@ def judge(
     from ...data.table.downloads import default_folder  # noqa: PLC0415
     from ...data.table.items import ItemOptions, check_items_there  # noqa: PLC0415
     from ..bulk.judge_source import judge_source  # noqa: PLC0415
-    from ..launchers.base import JudgeJob, Submission  # noqa: PLC0415
+    from ..launchers.base import JudgeJob  # noqa: PLC0415
     from ..runs.progress import be_quiet  # noqa: PLC0415
-    from .show.judging import show_judged, show_left_out, show_source  # noqa: PLC0415
-    from .show.sweeps import show_submission  # noqa: PLC0415
 
     if quiet:
         be_quiet()
@@ -172,18 +180,12 @@ def judge(
             default_folder() if download else None,
         ),
     )
-    show_source(source, as_json=as_json)
-    show_left_out(dataset, as_json=as_json)
-    launched = get_launcher(launcher).judge(job)
-    if isinstance(launched, Submission):
-        show_submission(launched, as_json=as_json)
-    else:
-        show_judged(source, launched, out, as_json=as_json)
+    _launch(job, launcher, as_json=as_json)
 
 
 @judge_app.command("shard")
 def judge_one_shard(
-    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+    folder: ShardFolder,
     number: Annotated[int, typer.Argument(help="Number of the shard, from 1, as in --shard.")],
 ) -> None:
     """Judge one shard, as the tasks of an array do."""
@@ -196,7 +198,7 @@ def judge_one_shard(
 
 @judge_app.command("collect")
 def judge_collect(
-    folder: Annotated[Path, typer.Argument(help="Folder of shards that a launcher made.")],
+    folder: ShardFolder,
 ) -> None:
     """Merge the shards of a folder, in the order of the dataset, or say which are missing."""
     from ..bulk.shards import collect_shards  # noqa: PLC0415
@@ -210,3 +212,18 @@ def _allowing(share: float | None, overrides: list[str] | None) -> list[str]:
     """Overrides of the configuration, with the share of failures that an option allows."""
     own = [] if share is None else [f"max_failed_share={share}"]
     return [*(overrides or []), *own]
+
+
+def _launch(job: "JudgeJob", launcher: str, *, as_json: bool) -> None:
+    """Tell what is about to be judged, have it judged or submitted, and tell the outcome."""
+    from ..launchers.base import Submission  # noqa: PLC0415
+    from .show.judging import show_judged, show_left_out, show_source  # noqa: PLC0415
+    from .show.sweeps import show_submission  # noqa: PLC0415
+
+    show_source(job.source, as_json=as_json)
+    show_left_out(job.dataset, as_json=as_json)
+    launched = get_launcher(launcher).judge(job)
+    if isinstance(launched, Submission):
+        show_submission(launched, as_json=as_json)
+    else:
+        show_judged(job.source, launched, job.out, as_json=as_json)

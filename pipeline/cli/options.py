@@ -15,6 +15,10 @@ EXIT_WARNING = 3
 EXIT_STOPPED = 75
 EXIT_INTERRUPTED = 130
 
+ItemsArgument = Annotated[
+    Path,
+    typer.Argument(help="Dataset file, or any table or folder of images; labels not needed."),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, for scripts.")]
 Overrides = Annotated[
     list[str] | None,

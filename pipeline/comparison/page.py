@@ -15,7 +15,14 @@ from ...data.arrow import atomic_path, refuse_output
 from ..metrics.agreement import Agreement
 from ..report.conclusion import Tone
 from ..report.page import environment_of, fill_page
-from ..report.plots import METRICS, NUM_RUN_COLORS, Learning, differences_plot, learning_plot
+from ..report.plots import (
+    METRICS,
+    NUM_RUN_COLORS,
+    Differences,
+    Learning,
+    differences_plot,
+    learning_plot,
+)
 from ..report.prompt_diff import PromptDiff
 from ..runs.directory import run_task, step_records
 from ..runs.finished_run import PastRun
@@ -115,24 +122,23 @@ def _view(found: Comparisons, runs: Sequence[PastRun]) -> dict[str, Any]:
         "sides": SIDES,
         "disagreements": find_disagreements(runs),
         "differences_plot": differences_plot(
-            {
-                view.number: {
-                    name: (part.difference, part.ci95)
-                    for name, part in (
-                        ("accuracy", view.compared.accuracy),
-                        ("macro F1", view.compared.macro_f1),
-                        ("kappa", view.compared.kappa),
-                    )
-                }
-                for view in views
-                if view.compared
-            }
+            {view.number: _differences(view.compared) for view in views if view.compared}
         ),
         "curves": curves,
         "learning_plot": learning_plot(curves),
         "num_others": len(others),
         "version": metadata.version("blpo"),
     }
+
+
+def _differences(compared: RunComparison) -> Differences:
+    """From the reference, by metric as the plot names it, with their intervals."""
+    parts = {
+        "accuracy": compared.accuracy,
+        "macro F1": compared.macro_f1,
+        "kappa": compared.kappa,
+    }
+    return {name: (part.difference, part.ci95) for name, part in parts.items()}
 
 
 def _curve(run: PastRun) -> Learning:

@@ -48,30 +48,34 @@ def probe_checks(
         if example is None
         else f"{shortened(example.example_id)}, the first image of the train split,"
     )
-    images = (shown,) * task.images_per_request
+    questions = _questions(settings, task, shown)
+    with closing(make_engine(settings.taking(task.images_per_request))) as engine:
+        replies = _asked_in_turn(engine, questions)
+    yield from _verdict_checks(settings, replies, task, named)
+    yield from _departures(replies)
+    if not settings.is_program:
+        yield _encode_once(settings, replies)
+
+
+def _questions(settings: EngineSettings, task: Task, image: ImageRef) -> list[Request]:
+    """Two that differ only in what stands behind the image, which is shown in every role."""
     prompts = (task.judge_prompt, f"{task.judge_prompt} Look at the whole image.")
     asked, question = task, ""
     if task.criteria:
         asked, question = as_task(task.criteria[0], task), f"\n{task.criteria[0].question}"
     num_tokens = TEXT_VERDICT_TOKENS + thinking_budget(settings, THINKING_TOKENS)
-    requests = [
+    return [
         Request(
             f"{prompt}{question}\n{answer_instruction(asked, None)}",
-            images[0],
+            image,
             "A test image." if task.carries_text else None,
             task.asked_labels,
             sampling=Sampling(num_tokens),
-            further_images=images[1:],
+            further_images=(image,) * (task.images_per_request - 1),
             image_roles=task.images,
         )
         for prompt in prompts
     ]
-    with closing(make_engine(settings.taking(task.images_per_request))) as engine:
-        replies = _asked_in_turn(engine, requests)
-    yield from _verdict_checks(settings, replies, task, named)
-    yield from _departures(replies)
-    if not settings.is_program:
-        yield _encode_once(settings, replies)
 
 
 def drawn_image() -> ImageRef:

@@ -126,7 +126,23 @@ def label_choices(task: Task) -> list[dict[str, Any]]:
 def _html(
     task: Task, shown: Sequence[Shown], choices: Sequence[dict[str, Any]], command: str
 ) -> str:
-    sources = [source for one in shown for source in one.sources]
+    environment = Environment(
+        loader=PackageLoader(__package__ or "", _FOLDER), autoescape=select_autoescape(("j2",))
+    )
+    return environment.get_template("label.html.j2").render(
+        task=task,
+        is_title=_bare(task.judge_prompt) == _bare(task.description),
+        set_json=_script_json(_described(task, shown, choices, command)),
+        images=[source for one in shown for source in one.sources],
+        css=Markup(_own("label.css")),
+        js=Markup(_own("label.js")),
+    )
+
+
+def _described(
+    task: Task, shown: Sequence[Shown], choices: Sequence[dict[str, Any]], command: str
+) -> dict[str, Any]:
+    """What the script of the page is told: the labels, and what is labelled."""
     per_item = len(shown[0].sources)
     items = [
         {
@@ -137,7 +153,7 @@ def _html(
         }
         for i, one in enumerate(shown)
     ]
-    described = {
+    return {
         "id": _set_id(task, shown),
         "task": task.name,
         "labels": list(task.labels),
@@ -148,17 +164,6 @@ def _html(
         "next": command,
         "items": items,
     }
-    environment = Environment(
-        loader=PackageLoader(__package__ or "", _FOLDER), autoescape=select_autoescape(("j2",))
-    )
-    return environment.get_template("label.html.j2").render(
-        task=task,
-        is_title=_bare(task.judge_prompt) == _bare(task.description),
-        set_json=_script_json(described),
-        images=sources,
-        css=Markup(_own("label.css")),
-        js=Markup(_own("label.js")),
-    )
 
 
 def _bare(text: str) -> str:

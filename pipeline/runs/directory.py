@@ -48,6 +48,7 @@ from ..config import (
     set_options,
 )
 from .run_lock import LOCK_FILE, run_lock
+from .worlds import with_own_worlds
 
 _log = logging.getLogger("blpo.runs")
 
@@ -270,7 +271,8 @@ def stored_config(path: Path) -> RunConfig:
     known = fields | places | dict.fromkeys(blank)
     config = parse_config(RunConfig, known, str(path / CONFIG_FILE))
     # Earlier versions took the task's prompt for an empty one, and white space for a prompt.
-    return config.model_copy(update={name: prompt or None for name, prompt in blank.items()})
+    config = config.model_copy(update={name: prompt or None for name, prompt in blank.items()})
+    return with_own_worlds(config)
 
 
 def _is_blank(prompt: object) -> bool:

@@ -15,14 +15,12 @@ from pydantic import ValidationError
 
 from ...data.arrow import atomic_path
 from ...data.errors import ConfigError, DataError
-from ...data.micro.graded import load_world
 from ...data.tasks import TIE, Kind, Task
 from ...data.text_files import parse_yaml
 from ...data.validation import validation_message
-from ...models.engine import SHIPPED
-from ...models.ideal.labels import known_labels
 from ..config import RunConfig, parse_config
 from .data import Found
+from .engines import check_judge
 
 I2T_PROMPT = "Describe the image in detail."
 RUN_FILE = "run.yaml"
@@ -38,7 +36,7 @@ _FILL_WORDS = {
 class Choices:
     """What `blpo init` was told.
 
-    question: p_0. judge, optimizer: settings of engines; optimizer is empty for the judge's own.
+    question: p_0. judge, optimizer: as of `engine_fields`; optimizer is empty for the judge's own.
     """
 
     name: str
@@ -177,18 +175,6 @@ def check_free(paths: Iterable[Path], *, overwrite: bool) -> None:
             raise DataError(
                 f"{path}: already there: name another folder, or pass --overwrite to replace it"
             )
-
-
-def check_judge(judge: Mapping[str, str], task: Task) -> None:
-    """Raises ConfigError for a judge of the test bench without a world, or without the labels."""
-    if judge["kind"] == "ideal":
-        load_world(Path(judge["model"]))
-    elif judge["kind"] == "openai" or judge["model"] not in SHIPPED:
-        return
-    if told := known_labels(task.asked_labels):
-        raise ConfigError(
-            f"init: the judge {judge['model']} has no labels {task.label_set()}: {told}"
-        )
 
 
 def task_text(task: Task) -> str:

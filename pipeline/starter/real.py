@@ -78,27 +78,20 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class RealPlan:
-    """What the run takes. overrides: "key=value" for its configuration. calls: by role, at most.
+    """What the run takes. calls: by role, at most.
 
-    effort: on a GPU; None where models run on the CPU.
+    num_train, num_test: images, as many of each generator. effort: on a GPU; None where models run
+    on the CPU.
     """
 
     data: Source
     judge: Source
     run_file: Path
     run: RunFile
-    overrides: Sequence[str]
-    per_generator: tuple[int, int]
+    num_train: int
+    num_test: int
     calls: Mapping[Role, int]
     effort: Effort | None
-
-    @property
-    def num_train(self) -> int:
-        return self.per_generator[0] * _NUM_GENERATORS
-
-    @property
-    def num_test(self) -> int:
-        return self.per_generator[1] * _NUM_GENERATORS
 
     @property
     def bytes_to_fetch(self) -> int:
@@ -121,40 +114,34 @@ def plan_real(
     if judge in JUDGES:
         refuse_without_gpu(judge)
     found_judge, found_data = _judge(judge), _data(data)
-    refuse_machine(
-        judge,
-        found_judge.num_bytes,
-        found_judge.bytes_to_fetch + found_data.bytes_to_fetch,
-    )
+    bytes_to_fetch = found_judge.bytes_to_fetch + found_data.bytes_to_fetch
+    refuse_machine(judge, found_judge.num_bytes, bytes_to_fetch)
+    num_train, num_test = (math.ceil(size / _NUM_GENERATORS) * _NUM_GENERATORS for size in sizes)
     folder = out / "real" / Path(judge).name
-    per_generator = (math.ceil(sizes[0] / _NUM_GENERATORS), math.ceil(sizes[1] / _NUM_GENERATORS))
-    numbers = "-".join(str(number * _NUM_GENERATORS) for number in per_generator)
-    run = RunFile(
-        task=TASK,
-        dataset=out / "real" / f"{TASK}-{numbers}.parquet",
-        output=folder / "runs" / f"{TASK}-{numbers}",
-        judge=_engine(found_judge),
-        optimizer={},
-        store=out / "real" / "store",
-        origin="Made by `blpo demo --real`.",
-    )
+    run = _run_file(out / "real", folder, f"{TASK}-{num_train}-{num_test}", found_judge)
     config = parse_config(
         RunConfig, parse_yaml(run.text(), RUN_FILE, ConfigError), RUN_FILE, overrides
     )
-    splits = per_generator[0] * _NUM_GENERATORS, per_generator[1] * _NUM_GENERATORS
-    planned = planned_calls(config, load_task(config.task), *splits)
+    planned = planned_calls(config, load_task(config.task), num_train, num_test)
     calls: dict[Role, int] = {role: planned.of(role) for role in ROLES}
-    has_gpu = config.judge.device == "cuda"
-    effort = Effort.of(config, calls, sum(splits), found_judge.num_bytes) if has_gpu else None
+    effort = None
+    if config.judge.device == "cuda":
+        effort = Effort.of(config, calls, num_train + num_test, found_judge.num_bytes)
     return RealPlan(
-        found_data,
-        found_judge,
-        folder / RUN_FILE,
-        run,
-        overrides,
-        per_generator,
-        calls,
-        effort,
+        found_data, found_judge, folder / RUN_FILE, run, num_train, num_test, calls, effort
+    )
+
+
+def _run_file(shared: Path, own: Path, name: str, judge: Source) -> RunFile:
+    """shared: folder of what runs with any judge use. own: of those with this judge."""
+    return RunFile(
+        task=TASK,
+        dataset=shared / f"{name}.parquet",
+        output=own / "runs" / name,
+        judge=_engine(judge),
+        optimizer={},
+        store=shared / "store",
+        origin="Made by `blpo demo --real`.",
     )
 
 
@@ -178,8 +165,8 @@ def _import(plan: RealPlan, on_row: Callable[[], None]) -> Manifest:
     place = plan.data.place
     folder = place if isinstance(place, Path) else download(DATA.card)
     commit = None if isinstance(place, Path) else place.commit
-    train, test = plan.per_generator
-    options = ImportOptions(plan=SamplePlan("category", train, test))
+    per_generator = plan.num_train // _NUM_GENERATORS, plan.num_test // _NUM_GENERATORS
+    options = ImportOptions(plan=SamplePlan("category", *per_generator))
     plan.run.dataset.parent.mkdir(parents=True, exist_ok=True)
     try:
         return import_source(

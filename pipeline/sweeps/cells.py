@@ -56,13 +56,13 @@ def write_sweep_file(config: SweepConfig, path: Path) -> None:
 
 
 def read_sweep_folder(folder: Path) -> SweepConfig:
-    """The sweep of an output folder. Raises ConfigError if it is none."""
+    """The sweep of an output folder, as it lies there now. Raises ConfigError if it is none."""
     if not (folder / SWEEP_FILE).exists():
         raise ConfigError(
             f"{folder}: not the output folder of a sweep (no {SWEEP_FILE}); start one with "
             "`blpo sweep SWEEP.yaml`"
         )
-    return load_config(SweepConfig, folder / SWEEP_FILE)
+    return load_config(SweepConfig, folder / SWEEP_FILE).model_copy(update={"output": folder})
 
 
 def chosen_cells(cells: Mapping[str, RunConfig], names_file: Path) -> dict[str, RunConfig]:

@@ -126,7 +126,7 @@ _Runs = Mapping[tuple[str, Path], DrawnRun]
 def _drawn_run(name: str, outcome: Outcome, point: Mapping[str, Any]) -> DrawnRun:
     cell = outcome.config
     path = (*(int(point.get(key, 0)) for key in DRAW_KEYS), cell.seed)
-    drawn = DrawnRun(name, cell.task, method_name(cell, point), path, _own_length(cell))
+    drawn = DrawnRun(name, cell.task, method_name(cell.method, point), path, _own_length(cell))
     if isinstance(outcome, FailedRun):
         return replace(drawn, error=outcome.error)
     return replace(drawn, result=outcome.result, steps=count_steps(cell.output))

@@ -1,6 +1,5 @@
 """What a point of the grid sets in a run: values, names that stand for several, a world's draws."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -9,6 +8,7 @@ from ...data.arrow import atomic_path
 from ...data.errors import ConfigError
 from ...data.micro.graded import GradedWorld
 from ..config import parse_config
+from ..runs.worlds import world_file_name
 
 Named = Mapping[str, Mapping[str, Mapping[str, Any]]]
 
@@ -44,7 +44,7 @@ def enter_world(fields: dict[str, Any], folder: Path, source: str) -> None:
         return
     world = parse_config(GradedWorld, given, f"{source}, world")
     text = world.model_dump_json(indent=2) + "\n"
-    path = folder / f"{hashlib.sha256(text.encode()).hexdigest()[:12]}.yaml"
+    path = folder / world_file_name(text.encode())
     if not path.exists():
         with atomic_path(path) as temporary:
             temporary.write_text(text, "utf-8")

@@ -27,7 +27,7 @@ grid:
 
 import csv
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from itertools import product
 from pathlib import Path
@@ -41,6 +41,7 @@ from ...data.micro.graded import load_world
 from ..config import RunConfig, load_config, parse_config
 from ..runs.demo import graded_dataset, is_micro, micro_dataset
 from ..runs.run_many import FailedRun, FinishedRun
+from ..runs.worlds import WORLDS_FOLDER
 from .points import DRAW_KEYS, enter_world, refuse_unknown_names, set_point
 from .slurm_settings import SlurmSettings
 
@@ -132,39 +133,51 @@ def _shipped() -> dict[str, Path]:
 def sweep_cells(config: SweepConfig, source: str) -> dict[str, RunConfig]:
     """The run of every cell by the cell's name, in the order of the grid.
 
+    Worlds and datasets of the test bench are drawn for it where they are not there.
     Raises ConfigError if a cell is not a valid run, two cells have one name, a task has no
     dataset, or `reference` is no method of the grid.
     """
     refuse_unknown_names(config.grid, config.named, source)
     if config.varies_draws and config.world is None:
         raise ConfigError(f"{source}: `grid` draws rubrics or data: give the knobs under `world`")
-    cells: dict[str, RunConfig] = {}
+    cells: dict[str, dict[str, Any]] = {}
     for chosen in config.points:
         name = _cell_name(chosen)
         if name in cells:
             raise ConfigError(f"{source}: two cells are called {name}: drop one of the values")
-        cells[name] = _cell_config(config, chosen, name, source)
-    methods = method_names(config, cells).values()
-    if config.reference and config.reference not in methods:
-        known = ", ".join(dict.fromkeys(methods))
-        raise ConfigError(f"{source}: `reference` is {config.reference!r}: choose from {known}")
-    return cells
+        cells[name] = _cell_fields(config, chosen, name)
+    _refuse_unknown_reference(config, cells.values(), source)
+    return {name: _cell_config(config, fields, name, source) for name, fields in cells.items()}
+
+
+def _refuse_unknown_reference(
+    config: SweepConfig, cells: Iterable[Mapping[str, Any]], source: str
+) -> None:
+    """Raises ConfigError. cells: the fields of each, in the order of the grid."""
+    default = RunConfig.model_fields["method"].default
+    known = [
+        method_name(str(fields.get("method", default)), point)
+        for fields, point in zip(cells, config.points, strict=True)
+    ]
+    if config.reference and config.reference not in known:
+        choices = ", ".join(map(repr, dict.fromkeys(known)))
+        raise ConfigError(f"{source}: `reference` is {config.reference!r}: choose from {choices}")
 
 
 def method_names(config: SweepConfig, cells: Mapping[str, RunConfig]) -> dict[str, str]:
     """The method of each of all cells by the cell's name, as the tables name it."""
     points = zip(cells.items(), config.points, strict=True)
-    return {name: method_name(cell, point) for (name, cell), point in points}
+    return {name: method_name(cell.method, point) for (name, cell), point in points}
 
 
-def method_name(config: RunConfig, point: Mapping[str, Any]) -> str:
+def method_name(method: str, point: Mapping[str, Any]) -> str:
     """ "blpo", or "blpo, inner_steps=3" where the grid varies that, too.
 
     A method, or a value, that has a name in the sweep goes by that.
     """
     varied = {key.rpartition(".")[2]: v for key, v in point.items() if key not in _OWN_COLUMNS}
-    method = str(point.get("method", config.method))
-    return ", ".join([method, *(f"{key}={value}" for key, value in varied.items())])
+    named = str(point.get("method", method))
+    return ", ".join([named, *(f"{key}={value}" for key, value in varied.items())])
 
 
 def write_summary(config: SweepConfig, cells: Mapping[str, FinishedRun | FailedRun]) -> Path:
@@ -189,9 +202,8 @@ def _summary(run: FinishedRun | FailedRun) -> list[Any]:
     return [*metrics, sum(counts.asked for counts in run.result.calls.values()), ""]
 
 
-def _cell_config(
-    config: SweepConfig, chosen: Mapping[str, Any], name: str, source: str
-) -> RunConfig:
+def _cell_fields(config: SweepConfig, chosen: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The fields of a cell's run file; `world`, if any, is still to be entered."""
     fields: dict[str, Any] = {
         **config.base,
         "output": str(config.output / "cells" / name),
@@ -200,7 +212,11 @@ def _cell_config(
     if config.world is not None:
         fields["world"] = config.world
     set_point(fields, chosen, config.named)
-    enter_world(fields, config.output / "worlds", f"{source}, cell {name}")
+    return fields
+
+
+def _cell_config(config: SweepConfig, fields: dict[str, Any], name: str, source: str) -> RunConfig:
+    enter_world(fields, config.output / WORLDS_FOLDER, f"{source}, cell {name}")
     if "dataset" not in fields:
         fields["dataset"] = str(_dataset(config, fields, source))
     return parse_config(RunConfig, fields, f"{source}, cell {name}")

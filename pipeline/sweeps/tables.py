@@ -215,7 +215,7 @@ def _parts(cell: Cell) -> list[Cell]:
 
 def _cell(name: str, config: RunConfig, point: Mapping[str, Any], failure: str | None) -> Cell:
     """failure: why the cell failed when it was last tried, if it did."""
-    make = partial(Cell, name, config.task, method_name(config, point), config.seed, config)
+    make = partial(Cell, name, config.task, method_name(config.method, point), config.seed, config)
     try:
         run = read_past_run(config.output)
     except BlpoError as problem:
