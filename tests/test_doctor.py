@@ -153,7 +153,7 @@ def test_an_argument_that_the_chat_template_does_not_read_is_an_error() -> None:
     settings = EngineSettings(model="micro-meaning", chat_template_kwargs={"leanig": "flat"})
     *_, check = diagnose_model(settings, TASK, probe=False)
     assert check.level is Level.ERROR
-    assert "'leanig'; did you mean 'leaning'? It reads leaning, room: " in check.found
+    assert "'leanig'; did you mean 'leaning'? It reads attention, leaning, room: " in check.found
 
 
 def test_a_store_with_a_damaged_part_says_how_to_mend_it(tmp_path: Path) -> None:
