@@ -1,7 +1,7 @@
 """Teach the shipped micro judge what prompts mean, and write it as `models/micro_meaning`.
 
     python scripts/train_meaning.py pictures           # image tokens of 16,000 rendered scenes
-    python scripts/train_meaning.py train              # two hours on one core
+    python scripts/train_meaning.py train              # four hours on one core
     python scripts/train_meaning.py save
     python scripts/train_meaning.py eval
 
@@ -11,7 +11,8 @@ and of statements about them, made with their meaning by `blpo.data.micro.phrasi
 the shipped model was asked. Probes on inner layers learn what each clause, each sentence and the
 whole prompt says of every aspect, and what that costs in the scene at hand.
 
-Knobs of the chat template make the judge lean or describe less (`meaning/knobs.py`).
+Knobs of the chat template make the judge lean, or describe less and worse (`meaning/knobs.py`).
+Some questions are which of two pictures is better (`meaning/pairs.py`).
 
 What is asked when is in `meaning/plans.yaml`: few frames of few kinds first, then more of both.
 A stage that is started again goes on from what it saved.
@@ -108,8 +109,8 @@ class Pupil:
         """One step; returns shares of what was right in it."""
         self.optimizer.param_groups[0]["scale"] = 0.0 if plan.frozen else 1.0
         micro.set_rate(self.optimizer, rate)
-        ask = self._ask_pairs if self.rng.random() < plan.pairs else self._ask
-        batch, tokens = ask(plan, pictures)
+        make = self._ask_pairs if self.rng.random() < plan.pairs else self._ask
+        batch, tokens = make(plan, pictures)
         with torch.set_grad_enabled(not plan.frozen):
             states = read(self.model, batch, tokens)
         losses = micro.answer_losses(self.model, states[-1], batch)
