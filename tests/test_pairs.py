@@ -29,7 +29,7 @@ from blpo.models.roles.pair_judge import (
 )
 from blpo.models.roles.verbalizer import Verbalization, Verbalizer
 from blpo.pipeline.metrics.agreement import agreement
-from blpo.pipeline.metrics.pairs import pair_scores
+from blpo.pipeline.metrics.pairs import leaning_note, pair_scores
 from blpo.pipeline.readings.cutpoints import CutPoints
 from blpo.pipeline.readings.tie_band import fit_tie_band
 from blpo.pipeline.runs.predictions import PastExample, predictions_bytes, read_predictions
@@ -137,6 +137,28 @@ def test_a_judge_that_always_answers_the_first_image_is_at_one_half_and_told_as_
     assert scores.position_consistency == 0
     assert scores.first_position_rate == 1
     assert scores.strict_accuracy == 0.5
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (1.0, "100% of its answers prefer the image shown first"),
+        (0.1, "90% of its answers prefer the image shown second"),
+        (0.74, ""),
+        (0.26, ""),
+        (None, ""),
+    ],
+)
+def test_a_leaning_to_a_place_is_told_from_three_answers_in_four(
+    rate: float | None, told: str
+) -> None:
+    engine = Engine(lambda _: label_reply({"A": 0.99, "B": 0.01}))
+    verdicts = PairJudge(engine, JOINT)("p", [pair(1)])
+    scores = pair_scores([pair(1)], verdicts, seed=0)
+    assert scores is not None
+    note = leaning_note(scores.model_copy(update={"first_position_rate": rate}))
+    assert note.partition(": ")[0] == told
+    assert leaning_note(None) == ""
 
 
 def test_hashed_orders_ask_once_half_of_them_turned_and_mean_the_same() -> None:

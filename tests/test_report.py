@@ -48,6 +48,7 @@ from blpo.pipeline.blpo.to_steps import make_step
 from blpo.pipeline.cli.show.runs import lines_on_others, next_line
 from blpo.pipeline.config import RunConfig
 from blpo.pipeline.metrics.agreement import agreement, gain
+from blpo.pipeline.metrics.pairs import PairScores
 from blpo.pipeline.report.conclusion import Tone, finding
 from blpo.pipeline.report.failure_lines import no_width, verdict_lines
 from blpo.pipeline.report.gallery import MAX_IMAGES, OUTCOMES, Gallery
@@ -753,6 +754,22 @@ def test_verdicts_that_are_all_alike_and_have_little_mass_are_told() -> None:
     assert mass.startswith("judge: the mean label mass is 0.000: the model would rather write")
     assert alike == f"judge: all {final.n} verdicts are 'Unsafe'"
     assert verdict_lines(result, ("Safe", "Unsafe")) == []
+
+
+def test_a_judge_that_leans_to_a_place_of_pairs_is_told() -> None:
+    result = make_record().result
+    pairs = PairScores(
+        strict_accuracy=0.5,
+        num_strict=4,
+        tie_aware_accuracy=0.5,
+        position_consistency=0.1,
+        first_position_rate=0.96,
+        ci95={},
+    )
+    final = result.test.final.model_copy(update={"pairs": pairs})
+    leaning = result.model_copy(update={"test": result.test.model_copy(update={"final": final})})
+    [told] = verdict_lines(leaning, ("Safe", "Unsafe"))
+    assert told.startswith("judge: 96% of its answers prefer the image shown first")
 
 
 def test_an_interval_without_width_is_explained() -> None:

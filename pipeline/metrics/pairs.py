@@ -47,8 +47,25 @@ PAIR_SCORES = {
 }
 """The shares, with their display names."""
 
+_MOST_OF_A_PLACE = 0.75
+"""Share of answers for one place of a pair from which the judge is told to lean to it."""
+
 _Counted = tuple[int, int]
 """Hits, and out of how many."""
+
+
+def leaning_note(scores: PairScores | None) -> str:
+    """That answers prefer one place of a pair, and what helps; empty where they hardly do."""
+    if scores is None or scores.first_position_rate is None:
+        return ""
+    first = scores.first_position_rate
+    share, place = max((first, "first"), (1 - first, "second"))
+    if share < _MOST_OF_A_PLACE:
+        return ""
+    return (
+        f"{share:.0%} of its answers prefer the image shown {place}: `orders: both` evens that "
+        "out, one order does not"
+    )
 
 
 def pair_scores(

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from ...models.wrappers.ledger import Role
 from ..metrics.agreement import Agreement
 from ..metrics.label_mass import low_mean_warning
+from ..metrics.pairs import leaning_note
 from ..result import RoleFailures, RunResult
 from ..search.failures import commonest
 
@@ -64,10 +65,11 @@ def departure_lines(departures: Mapping[Role, Mapping[str, int]]) -> list[str]:
 
 
 def verdict_lines(result: RunResult, labels: Sequence[str]) -> list[str]:
-    """What is odd about verdicts on the test split: of the final prompt little label mass or one
-    label only, of either prompt an interval without width."""
+    """What is odd about verdicts on the test split: of the final prompt little label mass, one
+    place of pairs or one label only, of either prompt an interval without width."""
     final = result.test.final
-    lines = [f"judge: {told}"] if (told := low_mean_warning(final.label_mass)) else []
+    told = (low_mean_warning(final.label_mass), leaning_note(final.pairs))
+    lines = [f"judge: {line}" for line in told if line]
     counts = [sum(column) for column in zip(*final.confusion, strict=True)]
     if max(counts[: len(labels)], default=0) == final.n:
         lines.append(f"judge: all {final.n:,} verdicts are {labels[counts.index(final.n)]!r}")
