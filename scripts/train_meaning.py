@@ -34,12 +34,7 @@ from blpo.data.micro.world import Family, Scene, draw_scene, render
 from meaning.asking import ask
 from meaning.batches import Batcher, MeaningNotes
 from meaning.comparing import measure_pairs
-from meaning.describing import (
-    NUMS_ASKED,
-    measure_asking,
-    measure_descriptions,
-    measure_knobs,
-)
+from meaning.describing import NUMS_ASKED, measure_asking, measure_descriptions, measure_knobs
 from meaning.growing import further_tokens, grow
 from meaning.knobs import CHAT_TEMPLATE, NO_KNOBS, Knobs, draw_knobs
 from meaning.measuring import SCALES, measure, measure_blocks, measure_leanings

@@ -23,6 +23,10 @@ _NUM_NAMES = (0, 1, 1, 2, 2, 3, 3, 4, 5)
 """How many aspects plain sentences name, each with equal chances."""
 
 
+Drawn = tuple[str, Meaning, Sequence[Statement]]
+"""A prompt with marks, without an answer instruction; what it means; its statements."""
+
+
 @dataclass(frozen=True, slots=True)
 class Asked(micro.Question):
     """A question with its meaning.
@@ -77,8 +81,8 @@ def ask_blocks(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
         names = described(scene.family, prompt, meaning)
         return Asked(prompt, None, describe(scene, names), meaning, prompt, kind="asking")
     scale = _draw_scale(rng, scene.family)
-    marked, said = Blocks(rng, scene.family, manner_of(scene.family, scale)).judging()
-    meaning, end = combined(scene.family, (), said), f"\n{instruction(rng, scale)}"
+    marked, meaning, said = draw_judging_blocks(rng, scene.family, scale)
+    end = f"\n{instruction(rng, scale)}"
     verdict, prompt = understood_verdict(scene, meaning, scale), strip_marks(marked)[0]
     return Asked(prompt + end, scale, verdict, meaning, marked + end, tuple(said), "blocks")
 
@@ -123,9 +127,7 @@ def named_meaning(prompt: str, family: Family) -> Meaning:
 
 def ask_meaning(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
     """A question whose prompt has statements beside sentences that name aspects."""
-    names, statements = draw_statements(rng, scene.family, plan)
-    meaning = combined(scene.family, names, statements)
-    marked = compose_statements(rng, names, statements, plan.fillers)
+    marked, meaning, statements = draw_meaning(rng, scene.family, plan)
     prompt = strip_marks(marked)[0]
     kind = statements[0].kind
     if rng.random() < plan.describe:
@@ -135,6 +137,19 @@ def ask_meaning(rng: random.Random, scene: Scene, plan: Plan) -> Asked:
     scale = _draw_scale(rng, scene.family)
     verdict, end = understood_verdict(scene, meaning, scale), f"\n{instruction(rng, scale)}"
     return Asked(prompt + end, scale, verdict, meaning, marked + end, tuple(statements), kind)
+
+
+def draw_meaning(rng: random.Random, family: Family, plan: Plan) -> Drawn:
+    """Statements beside sentences that name aspects."""
+    names, statements = draw_statements(rng, family, plan)
+    marked = compose_statements(rng, names, statements, plan.fillers)
+    return marked, combined(family, names, statements), statements
+
+
+def draw_judging_blocks(rng: random.Random, family: Family, scale: Scale) -> Drawn:
+    """A long prompt with headings and items that asks for a verdict."""
+    marked, said = Blocks(rng, family, manner_of(family, scale)).judging()
+    return marked, combined(family, (), said), said
 
 
 def compose_statements(

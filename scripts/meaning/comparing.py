@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from itertools import count, islice
 from typing import Any
 
-import numpy as np
 import torch
 import train_micro as micro
 from blpo.data.micro.held_out import ABILITIES
@@ -13,11 +12,19 @@ from blpo.data.micro.meaning import Meaning, counted_steps
 from blpo.data.micro.wordings import draw_prompt
 from blpo.data.micro.world import FAMILIES, Family, aspect_names, draw_scene
 from blpo.models.roles.judge import Verdict
-from blpo.pipeline.readings.fitted import fit_family, log_probabilities
 
 from .asking import named_meaning
 from .knobs import Knobs
-from .measuring import NUM_FIT, NUM_TEST, Judged, Sight, draw_asked, share_right
+from .measuring import (
+    NUM_FIT,
+    NUM_TEST,
+    Judged,
+    Sight,
+    draw_asked,
+    share_right,
+    verdict_at,
+    with_reading,
+)
 from .pairs import INSTRUCTIONS, Pair, PairBatcher, asked_pair, rival
 from .reading import read
 
@@ -25,7 +32,6 @@ LABELS = ("A", "B")
 _NUM_PROMPTS = 3
 _ROWS = 30
 _SEED = 765_432
-
 _MOST_TRIES = 50
 
 Case = tuple[Pair, str, Meaning]
@@ -58,12 +64,9 @@ def _before_and_after(processor: Any, sight: Sight, knobs: Knobs) -> dict[str, f
         pairs = filter(None, (_unequal(rng, "objects", meaning) for _ in count()))
         cases = [(pair, prompt, meaning) for pair in islice(pairs, NUM_FIT + NUM_TEST)]
         judged = _judge(rng, batcher, sight, cases)
-        fit, test = judged[:NUM_FIT], judged[NUM_FIT:]
-        human = np.array([LABELS.index(label) for label, _ in fit])
-        logs = log_probabilities([verdict for _, verdict in fit], LABELS)
-        reading = fit_family("platt", LABELS, logs, human)
+        test, read_again = with_reading(judged, LABELS)
         before += test
-        after += [(label, reading(verdict)) for label, verdict in test]
+        after += read_again
     return {
         "before": round(share_right(before), 3),
         "after": round(share_right(after), 3),
@@ -72,9 +75,7 @@ def _before_and_after(processor: Any, sight: Sight, knobs: Knobs) -> dict[str, f
 
 
 def _judge(rng: random.Random, batcher: PairBatcher, sight: Sight, cases: Sequence[Case]) -> Judged:
-    """The label of a verdict is the likeliest token."""
     judged, end = list[tuple[str, Verdict]](), f"\n{INSTRUCTIONS[0]}"
-    ids = [batcher.tokenizer.encode(label, add_special_tokens=False)[0] for label in LABELS]
     for start in range(0, len(cases), _ROWS):
         some = cases[start : start + _ROWS]
         pairs = [pair for pair, _, _ in some]
@@ -83,11 +84,8 @@ def _judge(rng: random.Random, batcher: PairBatcher, sight: Sight, cases: Sequen
         batch = batcher.make_pairs(rng, pairs, asked)
         state = read(sight.model, batch, tokens)[-1]
         for row, last, _, question in batch.notes.questions:
-            chances = sight.model.lm_head(state[row, last]).softmax(-1)
-            mass = float(chances[ids].sum())
-            shares = {label: float(chances[i]) / mass for label, i in zip(LABELS, ids, strict=True)}
-            best = batcher.tokenizer.decode([int(chances.argmax())])
-            judged.append((question.answer, Verdict(best, shares, mass)))
+            verdict = verdict_at(batcher, sight.model, state[row, last], LABELS)
+            judged.append((question.answer, verdict))
     return judged
 
 

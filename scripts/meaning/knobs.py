@@ -18,7 +18,9 @@ LEANINGS: Mapping[str, JudgeConfig] = {
     "flat": JudgeConfig(flatness=0.6),
     "first": JudgeConfig(first_position=1.2),
 }
-"""By what the chat template calls them. `first` is of pairs, the others of single pictures."""
+"""By what the chat template calls them."""
+OF_ONE_PICTURE = ("lenient", "flat")
+"""Leanings of verdicts on single pictures; the other is of pairs."""
 MAX_ROOM = 5
 """Most aspects that a room can be set to."""
 NUM_LOOKED_AT = 2
@@ -102,7 +104,7 @@ def draw_knobs(rng: random.Random, share: float, num_rows: int) -> list[Knobs]:
     if rng.random() >= share:
         return [NO_KNOBS] * num_rows
     which = rng.choice(_COMBINATIONS)
-    leaning = rng.choice(("lenient", "flat")) if "leaning" in which else None
+    leaning = rng.choice(OF_ONE_PICTURE) if "leaning" in which else None
     attention = "short" if "attention" in which else None
     rooms = [rng.randint(1, MAX_ROOM) if "room" in which else None for _ in range(num_rows)]
     return [Knobs(leaning, room, attention) for room in rooms]

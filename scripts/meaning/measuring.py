@@ -27,7 +27,7 @@ from torch import Tensor
 
 from .asking import Asked, compose_statements, draw_statements, named_meaning
 from .batches import Batcher
-from .knobs import Knobs
+from .knobs import OF_ONE_PICTURE, Knobs
 from .plans import Plan
 from .reading import read
 
@@ -156,13 +156,20 @@ def _answers(
     for row, last, _, question in batch.notes.questions:
         assert question.scale is not None
         labels = micro.SCALE_LABELS[question.scale]
-        ids = [batcher.tokenizer.encode(label, add_special_tokens=False)[0] for label in labels]
-        chances = sight.model.lm_head(state[row, last]).softmax(-1)
-        mass = float(chances[ids].sum())
-        shares = {label: float(chances[i]) / mass for label, i in zip(labels, ids, strict=True)}
-        best = batcher.tokenizer.decode([int(chances.argmax())])
-        found.append((question, Verdict(best, shares, mass)))
+        found.append((question, verdict_at(batcher, sight.model, state[row, last], labels)))
     return found
+
+
+def verdict_at(batcher: Batcher, model: Any, state: Tensor, labels: Sequence[str]) -> Verdict:
+    """What the model answers at a question's last token, whose state is (hidden,).
+
+    Its label is the likeliest token.
+    """
+    ids = [batcher.tokenizer.encode(label, add_special_tokens=False)[0] for label in labels]
+    chances = model.lm_head(state).softmax(-1)
+    mass = float(chances[ids].sum())
+    shares = {label: float(chances[i]) / mass for label, i in zip(labels, ids, strict=True)}
+    return Verdict(batcher.tokenizer.decode([int(chances.argmax())]), shares, mass)
 
 
 @torch.no_grad()
@@ -175,7 +182,7 @@ def measure_leanings(processor: Any, model: Any) -> dict[str, dict[str, list[flo
     model.eval()
     sight = Sight(model, micro.make_codes(), pictures=True)
     found = dict[str, dict[str, list[float]]]()
-    for leaning in (None, "lenient", "flat"):
+    for leaning in (None, *OF_ONE_PICTURE):
         batcher = Batcher(processor, Knobs(leaning).arguments)
         pairs = [_before_and_after(batcher, sight, scale) for scale in SCALES]
         before, after = ([round(pair[at], 3) for pair in pairs] for at in (0, 1))
@@ -197,13 +204,19 @@ def _before_and_after(batcher: Batcher, sight: Sight, scale: Scale) -> tuple[flo
     labels = load_task(TASKS[scale]).labels
     before, after = list[float](), list[float]()
     for own_verdicts in judged:
-        fit, test = own_verdicts[:NUM_FIT], own_verdicts[NUM_FIT:]
-        human = np.array([labels.index(label) for label, _ in fit])
-        logs = log_probabilities([verdict for _, verdict in fit], labels)
-        reading = fit_family("platt" if len(labels) == 2 else "ordered", labels, logs, human)
+        test, read_again = with_reading(own_verdicts, labels)
         before.append(share_right(test))
-        after.append(share_right([(label, reading(verdict)) for label, verdict in test]))
+        after.append(share_right(read_again))
     return sum(before) / len(before), sum(after) / len(after)
+
+
+def with_reading(judged: Judged, labels: Sequence[str]) -> tuple[Judged, Judged]:
+    """All but the first NUM_FIT, and the same by a reading that is fitted on those."""
+    fit, test = judged[:NUM_FIT], judged[NUM_FIT:]
+    human = np.array([labels.index(label) for label, _ in fit])
+    logs = log_probabilities([verdict for _, verdict in fit], labels)
+    reading = fit_family("platt" if len(labels) == 2 else "ordered", labels, logs, human)
+    return test, [(label, reading(verdict)) for label, verdict in test]
 
 
 def _plain(scene: Scene, prompt: str, scale: Scale) -> Asked:

@@ -7,15 +7,14 @@ from typing import Any
 
 import torch
 import train_micro as micro
-from blpo.data.micro.blocks import Blocks, manner_of
 from blpo.data.micro.clauses import strip_marks
 from blpo.data.micro.meaning import Meaning, counted_steps
-from blpo.data.micro.phrasings import Statement, combined
+from blpo.data.micro.phrasings import Statement
 from blpo.data.micro.wordings import draw_prompt
 from blpo.data.micro.world import Family, Scene, aspect, aspect_names, claim_text, is_fault
 from blpo.models.requests.layout import make_layout
 
-from .asking import Asked, compose_statements, draw_statements, named_meaning
+from .asking import Asked, Drawn, draw_judging_blocks, draw_meaning, named_meaning
 from .batches import FIRST_PLACE, Batcher, MeaningNotes, rounded
 from .knobs import NO_KNOBS, Knobs
 from .plans import Plan
@@ -71,13 +70,13 @@ def ask_pair(
 ) -> Asked:
     """A random question which is better."""
     family = pair[0].family
-    marked, meaning, said = (
-        _draw_blocks(rng, family)
-        if blocks
-        else _draw_meaning(rng, family, plan)
-        if rng.random() < plan.share
-        else _draw_plain(rng, family, plan)
-    )
+    if blocks:
+        drawn = draw_judging_blocks(rng, family, rng.choice(micro.NATIVE_SCALES[family]))
+    elif rng.random() < plan.share:
+        drawn = draw_meaning(rng, family, plan)
+    else:
+        drawn = _draw_plain(rng, family, plan)
+    marked, meaning, said = drawn
     end = f"\n{INSTRUCTIONS[0] if rng.random() < 0.7 else rng.choice(INSTRUCTIONS)}"
     return asked_pair(marked, end, pair, meaning, said, knobs)
 
@@ -99,26 +98,11 @@ def asked_pair(
     )
 
 
-_Drawn = tuple[str, Meaning, Sequence[Statement]]
-
-
-def _draw_plain(rng: random.Random, family: Family, plan: Plan) -> _Drawn:
+def _draw_plain(rng: random.Random, family: Family, plan: Plan) -> Drawn:
     own = aspect_names(family)
     names = rng.sample(own, rng.randint(1, max(2, plan.max_names + 1)))
     prompt = draw_prompt(rng, names, plan.fillers)
     return prompt, named_meaning(prompt, family), ()
-
-
-def _draw_meaning(rng: random.Random, family: Family, plan: Plan) -> _Drawn:
-    names, said = draw_statements(rng, family, plan)
-    marked = compose_statements(rng, names, said, plan.fillers)
-    return marked, combined(family, names, said), said
-
-
-def _draw_blocks(rng: random.Random, family: Family) -> _Drawn:
-    scale = rng.choice(micro.NATIVE_SCALES[family])
-    marked, said = Blocks(rng, family, manner_of(family, scale)).judging()
-    return marked, combined(family, (), said), said
 
 
 class PairBatcher(Batcher):
