@@ -143,12 +143,12 @@ def _with_labels(
     from ..starter.files import make_task, suggested_kind  # noqa: PLC0415
 
     def with_labels(labels: tuple[str, ...]) -> "Choices":
-        return replace(draft, labels=labels, kind=kind or suggested_kind(labels, found))
-
-    def read(told: str) -> "Choices":
-        choices = with_labels(tuple(label.strip() for label in told.split(",") if label.strip()))
+        choices = replace(draft, labels=labels, kind=kind or suggested_kind(labels, found))
         make_task(choices)
         return choices
+
+    def read(told: str) -> "Choices":
+        return with_labels(tuple(label.strip() for label in told.split(",") if label.strip()))
 
     if told is not None:
         return read(told)
@@ -166,7 +166,7 @@ def _judge(
     from ..starter.engines import check_judge, engine_fields  # noqa: PLC0415
     from ..starter.files import make_task  # noqa: PLC0415
 
-    task = make_task(draft)  # what is wrong with it, no other judge mends
+    task = make_task(draft)
 
     def read(told: str) -> Mapping[str, str]:
         engine = engine_fields(told, endpoint, key_env)
